@@ -1,0 +1,1 @@
+"""Documents: files of many kinds become sections of Markdown."""

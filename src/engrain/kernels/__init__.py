@@ -1,0 +1,1 @@
+"""The fast parts, each tested against a plain reference."""

@@ -1,0 +1,1 @@
+"""Knowledge: sections become facts, facts become wordings."""

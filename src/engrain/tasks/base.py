@@ -1,0 +1,43 @@
+"""The contract of a task: what is learned from which examples, and how well. `train.py` sees only this."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The summed loss of a micro-batch (with gradient), how many targets it sums over, and how many were right."""
+
+    total: torch.Tensor
+    count: int
+    correct: int
+
+
+class Task(ABC):
+    """Holds the encoded examples and knows their loss. `train` and `heldout` are sequences of encoded examples."""
+
+    train: Sequence[Any]
+    heldout: Sequence[Any]
+
+    @abstractmethod
+    def length(self, encoded: Any) -> int:
+        """The cost of an encoded example in tokens."""
+
+    @abstractmethod
+    def targets(self, encoded: Any) -> int:
+        """How many targets of an encoded example count in the loss."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Sequence[Any]) -> Loss:
+        """The loss of some encoded examples, in one forward pass."""
+
+
+CONTRACT = Task
