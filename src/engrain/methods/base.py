@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engrain.errors import ModelError, SettingError
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -21,6 +23,8 @@ class Method(ABC):
     artifact: ClassVar[str]
     learning_rate: ClassVar[float]
     """The peak learning rate to start from for a model of about 135M parameters."""
+    keeps_float32: ClassVar[bool] = False
+    """True where what trains is computed with in fp32 already, so that it needs no master copy."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
@@ -54,3 +58,54 @@ class Method(ABC):
 
 
 CONTRACT = Method
+
+
+def decoder_layers(model: nn.Module) -> nn.ModuleList:
+    """The stack of decoder layers, whatever the architecture calls it: its longest module list.
+
+    Raises SettingError when the model has none.
+    """
+    from torch import nn
+
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    if not stacks:
+        raise SettingError(f"{type(model).__name__} has no stack of layers", "Name modules in --layers, or use --method full or lora.")
+    return max(stacks, key=len)
+
+
+def save_model_folder(model: nn.Module, folder: Path) -> None:
+    """Write a plain model in Hugging Face layout (config, generation config, safetensors)."""
+    model.save_pretrained(folder)  # type: ignore[operator]
+
+
+def load_model_folder(model: nn.Module, folder: Path) -> None:
+    """Read the safetensors of a Hugging Face folder into `model`; ModelError lists every tensor that does not fit."""
+    from safetensors.torch import load_file
+
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ModelError(f"{folder}: no safetensors file", "Choose the folder that the run wrote (model/).")
+    load_tensors(model, {name: t for file in files for name, t in load_file(file).items()}, folder)
+
+
+def load_tensors(model: nn.Module, tensors: dict[str, torch.Tensor], source: Path, *, partial: bool = False) -> None:
+    """Copy tensors into the parameters of the same name, after all names and shapes have been checked.
+
+    Unless `partial`, a parameter that the file leaves out must be tied to one that it holds.
+    """
+    import torch
+
+    own = dict(model.named_parameters(remove_duplicate=False))
+    held = {id(own[name]) for name in tensors if name in own}
+    problems = [f"{name}: not in the model" for name in tensors if name not in own]
+    problems += [f"{name}: not in the file" for name, p in own.items() if not partial and name not in tensors and id(p) not in held]
+    problems += [
+        f"{n}: {tuple(t.shape)} in the file, {tuple(own[n].shape)} in the model"
+        for n, t in tensors.items()
+        if n in own and t.shape != own[n].shape
+    ]
+    if problems:
+        raise ModelError(f"{source} does not fit this model:", "Load it into the base model it was trained from.", problems)
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)

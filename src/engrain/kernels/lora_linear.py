@@ -1,0 +1,91 @@
+"""A linear layer with a low-rank update, in one product: y = [x | x Aᵀ] · [W | s·B]ᵀ with s = alpha / rank.
+
+LoRA, arXiv 2106.09685, equation 3. The textbook adds s·B·A·x to the finished W·x; in bf16 that sum is rounded again
+and a young adapter's small update is rounded away. Here both parts meet inside the product's fp32 accumulation, so
+the result is rounded once. W is kept once, in a buffer with room for s·B beside it.
+
+Shapes: N tokens, I input width, O output width, R rank. Reference: `reference_lora`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class _LoRAProduct(torch.autograd.Function):
+    """The product above. No gradient for W; x·Aᵀ is small and kept, everything else is x itself."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dropped: Tensor, joined: Tensor, a_RI: Tensor, b_OR: Tensor, scale: float) -> Tensor:
+        width = x.shape[-1]
+        a, b = a_RI.to(x.dtype), b_OR.to(x.dtype)
+        u = dropped @ a.t()
+        with torch.no_grad():
+            joined[:, width:] = b_OR * scale
+        ctx.save_for_backward(dropped, joined, u, a, b)
+        ctx.scale, ctx.width, ctx.same = scale, width, dropped is x
+        return torch.cat([x, u], -1) @ joined.t()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        dy = grads[0].contiguous()
+        dropped, joined, u, a, b = ctx.saved_tensors
+        v = dy @ b
+        da = (v.t() @ dropped).float() * ctx.scale
+        db = (dy.t() @ u).float() * ctx.scale
+        if not ctx.needs_input_grad[0]:
+            return None, None, None, da, db, None
+        dx = dy @ joined[:, : ctx.width]
+        if ctx.same:
+            return dx.addmm_(v, a, alpha=ctx.scale), None, None, da, db, None
+        return dx, (v @ a) * ctx.scale, None, da, db, None
+
+
+class LoRALinear(nn.Module):
+    """Stands in for a linear layer; `lora_A` (R, I) and `lora_B` (O, R) train in fp32 and B starts at zero."""
+
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
+        super().__init__()
+        out_features, in_features = linear.weight.shape
+        self.in_features, self.out_features, self.rank = in_features, out_features, rank
+        self.scale, self.dropout = alpha / rank, dropout
+        joined = linear.weight.new_zeros((out_features, in_features + rank))
+        joined[:, :in_features] = linear.weight.detach()
+        self.register_buffer("joined", joined, persistent=False)
+        self.bias = linear.bias
+        device = linear.weight.device
+        self.lora_A = nn.Parameter(torch.empty(rank, in_features, dtype=torch.float32, device=device))
+        self.lora_B = nn.Parameter(torch.zeros(out_features, rank, dtype=torch.float32, device=device))
+        nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
+
+    @property
+    def weight(self) -> Tensor:
+        """The frozen W (O, I), a view."""
+        return self.joined[:, : self.in_features]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (…, I) → (…, O)."""
+        flat = x.reshape(-1, self.in_features)
+        dropped = F.dropout(flat, self.dropout) if self.training and self.dropout else flat
+        y = _LoRAProduct.apply(flat, dropped, self.joined, self.lora_A, self.lora_B, self.scale)
+        y = y.reshape(*x.shape[:-1], self.out_features)
+        return y if self.bias is None else y + self.bias
+
+    def merged(self) -> nn.Linear:
+        """A plain linear layer with W + s·B·A, added in fp32 and rounded once."""
+        weight = self.weight.float() + self.scale * (self.lora_B @ self.lora_A)
+        linear = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
+        linear.weight = nn.Parameter(weight.detach().to(self.joined.dtype), requires_grad=False)
+        if self.bias is not None:
+            linear.bias = self.bias
+        return linear
+
+
+def reference_lora(x: Tensor, weight: Tensor, a_RI: Tensor, b_OR: Tensor, scale: float) -> Tensor:
+    """The textbook: W·x + s·B·(A·x)."""
+    return F.linear(x, weight) + scale * F.linear(F.linear(x, a_RI), b_OR)

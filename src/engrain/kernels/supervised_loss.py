@@ -1,0 +1,73 @@
+"""Cross-entropy at the supervised positions only, in chunks: the logits of a whole row never exist.
+
+Shapes: K supervised positions, D model width, V vocabulary. Reference: `reference_loss`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+CHUNK = 256
+"""Positions a chunk: 256 × 49,152 logits in fp32 are 50 MB."""
+
+
+class _SupervisedLoss(torch.autograd.Function):
+    """Sum of cross-entropies; the gradients of hidden states and head are made in the forward pass, chunk by chunk."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden_KD: Tensor, weight_VD: Tensor, targets_K: Tensor, softcap: float | None) -> tuple[Tensor, Tensor]:
+        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
+        total = hidden_KD.new_zeros((), dtype=torch.float32)
+        correct = torch.zeros((), dtype=torch.long, device=hidden_KD.device)
+        d_hidden = torch.empty_like(hidden_KD) if needs_hidden else None
+        d_weight = torch.zeros_like(weight_VD, dtype=torch.float32) if needs_weight else None
+        for at in range(0, len(targets_K), CHUNK):
+            rows = slice(at, at + CHUNK)
+            logits = F.linear(hidden_KD[rows], weight_VD).float()
+            if softcap is not None:
+                logits = torch.tanh(logits / softcap) * softcap
+            targets = targets_K[rows, None]
+            correct += (logits.argmax(-1, keepdim=True) == targets).sum()
+            normalizer = logits.logsumexp(-1, keepdim=True)
+            total += (normalizer - logits.gather(-1, targets)).sum()
+            if not (needs_hidden or needs_weight):
+                continue
+            slope = 1 - (logits / softcap) ** 2 if softcap is not None else None
+            grad = logits.sub_(normalizer).exp_()
+            grad.scatter_add_(-1, targets, torch.full_like(targets, -1, dtype=grad.dtype))
+            if slope is not None:
+                grad *= slope
+            grad = grad.to(weight_VD.dtype)
+            if d_hidden is not None:
+                d_hidden[rows] = grad @ weight_VD
+            if d_weight is not None:
+                d_weight += grad.t() @ hidden_KD[rows]
+        ctx.save_for_backward(d_hidden, d_weight)
+        ctx.weight_dtype = weight_VD.dtype
+        ctx.mark_non_differentiable(correct)
+        return total, correct
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        scale = grads[0]
+        d_hidden, d_weight = ctx.saved_tensors
+        hidden = d_hidden * scale.to(d_hidden.dtype) if d_hidden is not None else None
+        weight = (d_weight * scale).to(ctx.weight_dtype) if d_weight is not None else None
+        return hidden, weight, None, None
+
+
+def supervised_loss(hidden_KD: Tensor, weight_VD: Tensor, targets_K: Tensor, softcap: float | None = None) -> tuple[Tensor, Tensor]:
+    """The summed cross-entropy (fp32, with gradient) and how many positions the largest logit gets right."""
+    return _SupervisedLoss.apply(hidden_KD, weight_VD, targets_K, softcap)  # type: ignore[no-any-return]
+
+
+def reference_loss(hidden_KD: Tensor, weight_VD: Tensor, targets_K: Tensor, softcap: float | None = None) -> tuple[Tensor, Tensor]:
+    """The same the plain way, with all logits at once."""
+    logits = F.linear(hidden_KD, weight_VD).float()
+    if softcap is not None:
+        logits = torch.tanh(logits / softcap) * softcap
+    return F.cross_entropy(logits, targets_K, reduction="sum"), (logits.argmax(-1) == targets_K).sum()

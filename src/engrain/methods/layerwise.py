@@ -1,0 +1,87 @@
+"""Layer-wise (partial) fine-tuning: chosen layers train, the rest is frozen and costs no backward pass below."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from engrain.errors import SettingError
+from engrain.methods.base import Method, decoder_layers, load_model_folder, save_model_folder
+from engrain.settings import setting
+
+if TYPE_CHECKING:
+    from torch import nn
+
+HOW = "Use a number (top layers), a range (20-29), a list (3,7,11), a fraction (0.33, the top third) or names (model.layers.3.mlp)."
+
+
+@dataclass(frozen=True)
+class LayerwiseSettings:
+    """Which part of the model trains."""
+
+    layers: str = setting("0.33", "Layers to train: a number of top layers, a range a-b, a list a,b,c, a top fraction, or module names.")
+
+
+class Layerwise(Method):
+    """The chosen decoder layers (or named modules) train; everything else keeps its weights."""
+
+    Settings: ClassVar[type] = LayerwiseSettings
+    artifact: ClassVar[str] = "model"
+    learning_rate: ClassVar[float] = 3e-4
+
+    def apply(self, model: nn.Module) -> None:
+        """Freeze the model, then free what `layers` names. Raises SettingError when it names nothing."""
+        model.requires_grad_(False)
+        for module in chosen_modules(model, self.settings.layers):
+            module.requires_grad_(True)
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write the whole model in Hugging Face layout, so that it can be used without the base."""
+        save_model_folder(model, folder)
+
+    def load(self, model: nn.Module, folder: Path) -> None:
+        """Read the weights back; ModelError lists every tensor that does not fit."""
+        load_model_folder(model, folder)
+
+    def merge(self, model: nn.Module) -> None:
+        """Nothing to merge: the model is plain already."""
+
+
+def chosen_modules(model: nn.Module, layers: str) -> list[nn.Module]:
+    """The modules that `layers` names, in the model's order."""
+    text = layers.replace(" ", "")
+    stack = decoder_layers(model)
+    if re.fullmatch(r"[\d.,/-]+", text):
+        return [stack[i] for i in layer_numbers(text, len(stack))]
+    wanted = text.split(",")
+    named = dict(model.named_modules())
+    unknown = [name for name in wanted if name not in named]
+    if unknown:
+        raise SettingError(f"layers={layers!r}: the model has no module {', '.join(unknown)}", HOW)
+    return [named[name] for name in wanted]
+
+
+def layer_numbers(text: str, count: int) -> list[int]:
+    """Layer numbers out of `count` for a number, range, list or fraction; SettingError when they do not exist."""
+    try:
+        numbers = _parse(text, count)
+    except (ValueError, ZeroDivisionError):
+        raise SettingError(f"layers={text!r} cannot be read", HOW) from None
+    if not numbers or min(numbers) < 0 or max(numbers) >= count:
+        raise SettingError(f"layers={text!r} does not fit a model with layers 0 to {count - 1}", HOW)
+    return sorted(set(numbers))
+
+
+def _parse(text: str, count: int) -> list[int]:
+    if "," in text:
+        return [int(part) for part in text.split(",")]
+    if "-" in text:
+        first, last = (int(part) for part in text.split("-"))
+        return list(range(first, last + 1))
+    if "." in text or "/" in text:
+        top, _, bottom = text.partition("/")
+        share = float(top) / float(bottom or 1)
+        return list(range(count - max(1, round(share * count)), count)) if 0 < share <= 1 else []
+    return list(range(count - int(text), count))

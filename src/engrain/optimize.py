@@ -1,0 +1,101 @@
+"""fp32 values for what trains, the learning rate over time, and their checkpoints (safetensors and JSON)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from engrain.errors import RunError
+
+SCHEDULES = ("cosine", "linear", "constant")
+FINAL_SHARE = 0.1
+"""Where a cosine or linear schedule ends, as a share of the peak learning rate."""
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def learning_rate_at(step: int, total_steps: int, peak: float, schedule: str, warmup: float) -> float:
+    """The learning rate of step `step` (from 0): linear warm-up, then the schedule down to a tenth of the peak.
+
+    `warmup` is a share of all steps (below 1) or a number of steps.
+    """
+    warmup_steps = warmup * total_steps if warmup < 1 else warmup
+    if step < warmup_steps:
+        return peak * (step + 1) / (warmup_steps + 1)
+    if schedule == "constant":
+        return peak
+    done = min(1.0, (step - warmup_steps) / max(1.0, total_steps - warmup_steps))
+    share = 1 - done if schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
+    return peak * (FINAL_SHARE + (1 - FINAL_SHARE) * share)
+
+
+class Masters:
+    """The fp32 values of what trains, and the narrower copies that the model computes with.
+
+    Gradients of a narrow copy are added up in fp32 as soon as they exist, and freed.
+    """
+
+    def __init__(self, model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> None:
+        self.values: dict[str, Tensor] = {}
+        self.narrow: dict[str, nn.Parameter] = {}
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad and (keeps_float32 or dtype == torch.float32):
+                self.values[name] = parameter
+                continue
+            if parameter.requires_grad:
+                self._add(name, parameter)
+            parameter.data = parameter.data.to(dtype)
+
+    def _add(self, name: str, parameter: nn.Parameter) -> None:
+        master = parameter.detach().clone().requires_grad_(True)
+        self.values[name], self.narrow[name] = master, parameter
+
+        def collect(p: Tensor) -> None:
+            assert p.grad is not None
+            master.grad = p.grad.float() if master.grad is None else master.grad.add_(p.grad)
+            p.grad = None
+
+        parameter.register_post_accumulate_grad_hook(collect)
+
+    def publish(self) -> None:
+        """Round the fp32 values into the copies that the model computes with."""
+        with torch.no_grad():
+            for name, parameter in self.narrow.items():
+                parameter.copy_(self.values[name])
+
+
+def save_state(folder: Path, position: Mapping[str, Any], values: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+    """Write `values.safetensors`, `optimizer.safetensors` and `position.json` into the folder."""
+    moments = {f"{m}.{name}": optimizer.state[v][m] for name, v in values.items() if v in optimizer.state for m in MOMENTS}
+    counts = {f"step.{name}": optimizer.state[v]["step"] for name, v in values.items() if v in optimizer.state}
+    save_file({name: v.detach().contiguous().cpu() for name, v in values.items()}, folder / "values.safetensors")
+    save_file({name: t.contiguous().cpu() for name, t in {**moments, **counts}.items()}, folder / "optimizer.safetensors")
+    (folder / "position.json").write_text(json.dumps(position), encoding="utf-8")
+
+
+def load_state(folder: Path, values: Mapping[str, Tensor], optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
+    """Copy a checkpoint into `values` and, where given, the optimizer; returns the position.
+
+    Raises RunError when the checkpoint holds other parameters than the ones that train now.
+    """
+    saved = load_file(folder / "values.safetensors")
+    if set(saved) != set(values) or any(saved[name].shape != v.shape for name, v in values.items()):
+        raise RunError(
+            f"{folder} was made with another base model or method", "Use the settings of the run, or start a new one with --out."
+        )
+    with torch.no_grad():
+        for name, value in values.items():
+            value.copy_(saved[name])
+    if optimizer is not None:
+        state = load_file(folder / "optimizer.safetensors")
+        for name, value in values.items():
+            if f"step.{name}" in state:
+                optimizer.state[value] = {m: state[f"{m}.{name}"].to(value.device) for m in MOMENTS} | {"step": state[f"step.{name}"]}
+    position: dict[str, Any] = json.loads((folder / "position.json").read_text(encoding="utf-8"))
+    return position

@@ -1,0 +1,325 @@
+"""The training loop: one for every task and method.
+
+A step draws its examples by seed and position, sums their loss over micro-batches, clips, and updates fp32 values.
+Everything a bit-exact resume needs is in a checkpoint; what a step does depends on nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import torch
+from torch import nn
+
+from engrain.batches import Order, micro_batches
+from engrain.errors import Interrupted, TrainingError
+from engrain.optimize import SCHEDULES, Masters, learning_rate_at, load_state, save_state
+from engrain.progress import SILENT, Progress, Stage
+from engrain.settings import check, check_choices, setting
+
+if TYPE_CHECKING:
+    from engrain.methods.base import Method
+    from engrain.run import Run
+    from engrain.tasks.base import Task
+
+METRICS = "metrics.jsonl"
+PROBE_STEPS = 3
+"""Steps timed before a time budget is turned into a number of steps."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long, how fast and in what order to train."""
+
+    seed: int = setting(0, "Seed of everything random: order of examples, first adapter values, dropout, made-up names.")
+    epochs: float = setting(3.0, "Passes over the examples.")
+    max_steps: int | None = setting(None, "Stop after this many steps, whatever the epochs say.")
+    minutes: float | None = setting(None, "Time budget for training; the number of steps is fixed from the first measured ones.")
+    batch_size: int = setting(32, "Examples a step.")
+    micro_batch_tokens: int = setting(4096, "Tokens computed at once; memory grows with it, the result does not depend on it.")
+    learning_rate: float | None = setting(None, "Peak learning rate; default: the method's own.")
+    schedule: str = setting("cosine", "How the learning rate falls after the warm-up.", choices=SCHEDULES)
+    warmup: float = setting(0.05, "Warm-up: a share of all steps (below 1) or a number of steps.")
+    weight_decay: float = setting(0.0, "AdamW's decoupled weight decay.")
+    clip: float = setting(1.0, "Largest norm of the gradient; larger ones are scaled down.")
+    max_length: int = setting(1024, "Longest example in tokens.")
+    shuffle: bool = setting(True, "Keep the examples in the order of the file.", flag="--no-shuffle")
+    evaluate: bool = setting(True, "Skip the held-out evaluation and the verdict.", flag="--no-evaluate")
+    evaluate_every: float = setting(0.5, "Epochs between evaluations on held-out wordings.")
+    patience: int = setting(3, "Stop after this many evaluations without improvement (0: never).")
+    checkpoint_minutes: float = setting(5.0, "Longest time between checkpoints.")
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        positive = ("epochs", "batch_size", "micro_batch_tokens", "clip", "max_length", "evaluate_every", "checkpoint_minutes")
+        optional = ("max_steps", "minutes", "learning_rate")
+        check(
+            self,
+            **{name: (getattr(self, name) > 0, "must be above 0") for name in positive},
+            **{name: (getattr(self, name) is None or getattr(self, name) > 0, "must be above 0") for name in optional},
+            **{name: (getattr(self, name) >= 0, "must not be negative") for name in ("seed", "warmup", "weight_decay", "patience")},
+        )
+
+
+@dataclass
+class Position:
+    """Where training stands; part of every checkpoint."""
+
+    step: int = 0
+    total_steps: int = 0
+    tokens: int = 0
+    best_step: int = 0
+    best_accuracy: float = -1.0
+    best_loss: float = math.inf
+    stale: int = 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training came to; `stopped` is complete, early or best-effort reason in a word."""
+
+    steps: int
+    total_steps: int
+    epochs: float
+    tokens: int
+    best_step: int
+    seconds: float
+    stopped: str
+
+
+class Trainer:
+    """One training run in progress. `position` and the optimizer's state are all there is to it."""
+
+    def __init__(self, model: nn.Module, method: Method, task: Task, settings: TrainingSettings, run: Run, dtype: torch.dtype) -> None:
+        if not len(task.train):
+            raise TrainingError("There is no example to train on", "Add documents or examples.")
+        self.model, self.method, self.task, self.settings, self.run = model, method, task, settings, run
+        self.masters = Masters(model, dtype, method.keeps_float32)
+        self.order = Order(len(task.train), settings.batch_size, settings.seed, settings.shuffle)
+        self.lengths = [task.length(e) for e in task.train]
+        self.peak = settings.learning_rate or method.learning_rate
+        self.optimizer = self._optimizer()
+        self.position = Position(total_steps=self._planned_steps())
+        self.micro_batch_tokens = settings.micro_batch_tokens
+
+    def _planned_steps(self) -> int:
+        steps = max(1, round(self.settings.epochs * self.order.steps_per_epoch))
+        return min(steps, self.settings.max_steps or steps)
+
+    def _optimizer(self) -> torch.optim.AdamW:
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        groups = self.method.parameter_groups(self.model)
+        for group in groups:
+            group["params"] = [self.masters.values[names[id(p)]] for p in group["params"]]
+        return torch.optim.AdamW(groups, lr=self.peak, weight_decay=self.settings.weight_decay, fused=True)
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of step `step` (from 0)."""
+        return learning_rate_at(step, self.position.total_steps, self.peak, self.settings.schedule, self.settings.warmup)
+
+    def step(self) -> dict[str, float]:
+        """One optimizer step; returns its row of figures. Raises TrainingError before a bad update."""
+        number, started = self.position.step, time.perf_counter()
+        indices = self.order.step(number)
+        torch.manual_seed(self.settings.seed * 1_000_003 + number)
+        self.method.before_step(self.model, number)
+        loss, tokens = self._gradients(indices)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.masters.values.values(), self.settings.clip))
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            self.optimizer.zero_grad()
+            rows = ", ".join(str(i + 1) for i in indices)
+            raise TrainingError(
+                f"Step {number + 1}: the loss ({loss}) or its gradient ({norm}) is no finite number; no weight was changed by it",
+                f"Look at training rows {rows}, or lower the learning rate ({self.peak:g}).",
+            )
+        rate = self.learning_rate(number)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group.get("scale", 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.masters.publish()
+        self.position.step += 1
+        self.position.tokens += tokens
+        return {
+            "step": self.position.step,
+            "epoch": round(self.position.step / self.order.steps_per_epoch, 4),
+            "loss": loss,
+            "learning_rate": rate,
+            "gradient_norm": norm,
+            "tokens": self.position.tokens,
+            "tokens_per_second": round(tokens / (time.perf_counter() - started), 1),
+            "memory_bytes": memory_bytes(),
+        }
+
+    def _gradients(self, indices: Sequence[int]) -> tuple[float, int]:
+        """Mean loss per target and tokens of a step, its gradients in the masters; shrinks the micro-batch when memory runs out."""
+        while True:
+            try:
+                return self._sum_gradients(indices)
+            except torch.OutOfMemoryError:
+                self.optimizer.zero_grad()
+                longest = max(self.lengths[i] for i in indices)
+                if self.micro_batch_tokens <= longest:
+                    raise TrainingError(
+                        f"Not enough memory for an example of {longest} tokens",
+                        "Lower --max-length, or choose a smaller base or method lora.",
+                    ) from None
+                self.micro_batch_tokens = max(longest, self.micro_batch_tokens // 2)
+
+    def _sum_gradients(self, indices: Sequence[int]) -> tuple[float, int]:
+        targets = max(1, sum(self.task.targets(self.task.train[i]) for i in indices))
+        total = 0.0
+        for group in micro_batches(indices, self.lengths, self.micro_batch_tokens):
+            loss = self.task.loss(self.model, [self.task.train[i] for i in group])
+            (loss.total / targets).backward()  # type: ignore[no-untyped-call]
+            total += float(loss.total.detach())
+        return total / targets, sum(self.lengths[i] for i in indices)
+
+    def evaluate(self) -> dict[str, float]:
+        """Mean loss per target and share of targets predicted right on the held-out examples."""
+        lengths = [self.task.length(e) for e in self.task.heldout]
+        total, count, correct = 0.0, 0, 0
+        self.model.eval()
+        with torch.no_grad():
+            for group in micro_batches(range(len(lengths)), lengths, self.micro_batch_tokens):
+                loss = self.task.loss(self.model, [self.task.heldout[i] for i in group])
+                total, count, correct = total + float(loss.total), count + loss.count, correct + loss.correct
+        self.model.train()
+        return {"heldout_loss": total / max(1, count), "heldout_accuracy": correct / max(1, count)}
+
+    def judge(self, figures: dict[str, float]) -> bool:
+        """Note an evaluation's figures; True when they are the best so far (accuracy first, then loss)."""
+        p = self.position
+        better = (figures["heldout_accuracy"], -figures["heldout_loss"]) > (p.best_accuracy, -p.best_loss)
+        p.stale = 0 if better else p.stale + 1
+        if better:
+            p.best_step, p.best_accuracy, p.best_loss = p.step, figures["heldout_accuracy"], figures["heldout_loss"]
+        return better
+
+    def save(self) -> None:
+        """Write a checkpoint of this position."""
+        self.run.save_checkpoint(
+            self.position.step, lambda folder: save_state(folder, asdict(self.position), self.masters.values, self.optimizer)
+        )
+
+    def restore(self, folder: Path, *, weights_only: bool = False) -> None:
+        """Go back to a checkpoint; with `weights_only` the position stays where it is."""
+        state = load_state(folder, self.masters.values, None if weights_only else self.optimizer)
+        if not weights_only:
+            self.position = Position(**state)
+        self.masters.publish()
+
+
+def train(
+    model: nn.Module, method: Method, task: Task, settings: TrainingSettings, run: Run, dtype: torch.dtype, progress: Progress = SILENT
+) -> Trained:
+    """Train `model` in place, from the run's newest checkpoint where it has one; the best held-out weights stay in it.
+
+    `model` has had `method.apply`; what trains in it is fp32. Rows go to the run's `metrics.jsonl`. Raises Interrupted
+    on Ctrl-C or SIGTERM after writing a checkpoint, TrainingError when a step cannot be made.
+    """
+    trainer = Trainer(model, method, task, settings, run, dtype)
+    _resume(trainer, progress)
+    started = time.perf_counter()
+    model.train()
+    with _postponed_signals() as caught, progress.stage("Training", trainer.position.total_steps, "steps") as stage:
+        stage.advance(trainer.position.step)
+        stopped = _loop(trainer, stage, progress, caught)
+    model.eval()
+    p = trainer.position
+    best = run.best_checkpoint()
+    if p.best_step not in (0, p.step) and best is not None:
+        trainer.restore(best[1], weights_only=True)
+        progress.note(f"Kept the weights of step {p.best_step}, the best on held-out wordings.")
+    epochs = round(p.step / trainer.order.steps_per_epoch, 3)
+    return Trained(p.step, p.total_steps, epochs, p.tokens, p.best_step, time.perf_counter() - started, stopped)
+
+
+def _resume(trainer: Trainer, progress: Progress) -> None:
+    newest = trainer.run.newest_checkpoint()
+    if newest is None:
+        trainer.run.truncate_rows(METRICS, lambda row: False)
+        return
+    step, folder = newest
+    trainer.restore(folder)
+    trainer.run.truncate_rows(METRICS, lambda row: row["step"] <= step)
+    progress.note(f"Resuming after step {step} of {trainer.position.total_steps}.")
+
+
+def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int]) -> str:
+    """Steps until the planned end, early stopping or a signal; says which."""
+    settings, p = trainer.settings, trainer.position
+    every = max(1, round(settings.evaluate_every * trainer.order.steps_per_epoch))
+    first, started = p.step, time.perf_counter()
+    saved = started
+    while p.step < p.total_steps:
+        row = trainer.step()
+        if settings.minutes and first == 0 and p.step == PROBE_STEPS:
+            _fit_budget(trainer, (time.perf_counter() - started) / PROBE_STEPS, progress)
+        at_end = p.step >= p.total_steps
+        better, judged = False, False
+        if settings.evaluate and len(trainer.task.heldout) and (p.step % every == 0 or at_end):
+            figures = trainer.evaluate()
+            better, judged = trainer.judge(figures), True
+            row |= figures
+        trainer.run.append_row(METRICS, row)
+        stage.advance(1, **row)
+        if judged or at_end or caught or time.perf_counter() - saved > 60 * settings.checkpoint_minutes:
+            trainer.save()
+            saved = time.perf_counter()
+        if better:
+            trainer.run.mark_best(p.step)
+        if caught:
+            raise Interrupted(
+                f"Stopped after step {p.step} of {p.total_steps}; a checkpoint was written", "Go on with --resume.", caught[0]
+            )
+        if settings.patience and p.stale >= settings.patience:
+            return "early"
+    return "complete"
+
+
+def _fit_budget(trainer: Trainer, seconds_per_step: float, progress: Progress) -> None:
+    """Fix the number of steps so that training ends within `minutes`."""
+    p, minutes = trainer.position, trainer.settings.minutes or math.inf
+    affordable = max(PROBE_STEPS, int(60 * minutes / seconds_per_step))
+    if affordable < p.total_steps:
+        progress.note(f"{minutes:g} minutes are enough for {affordable} of {p.total_steps} steps ({seconds_per_step:.2f} s each).")
+        p.total_steps = affordable
+
+
+@contextmanager
+def _postponed_signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM so that the step under way can end; a second one strikes at once."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+
+    def note(number: int, _: object) -> None:
+        caught.append(number)
+        signal.signal(number, before[number])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def memory_bytes() -> int:
+    """Peak memory: of the accelerator where one is used, else the resident memory of this process."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return int(torch.cuda.max_memory_allocated())
+    return int(psutil.Process().memory_info().rss)
