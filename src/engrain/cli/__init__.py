@@ -1,0 +1,113 @@
+"""The command line: parse, call `api`, show what came back.
+
+A command is a file in this folder, named as it is typed, with a click command called `command`; like every family
+it is found by `registry` and imported only when it is used. Files that begin with `_` hold what commands share.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from engrain import registry
+from engrain.errors import EngrainError
+
+INTRODUCTION = """Turn documents into a fine-tuned language model that people can query, and prove what it learned.
+
+\b
+Start with:
+  engrain build ./docs              read the documents, fine-tune, measure
+  engrain ask "When do you open?"   one answer, with its source
+  engrain chat                      a conversation
+"""
+
+
+class Commands(click.Group):
+    """The commands found in this folder, none imported before it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return list(registry.names("cli"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now; None where there is none."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"engrain.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the first lines of their files."""
+        rows = [(name, registry.summary("cli", name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=Commands, help=INTRODUCTION, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="engrain", message="engrain %(version)s")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the full traceback when something fails.")
+def commands() -> None:
+    """Everything that can be typed after `engrain`."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, 1 (the work failed), 2 (the call was wrong), 130 (Ctrl-C) or 143 (SIGTERM)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    received = _stop_on_sigterm()
+    try:
+        result = commands.main(given, prog_name="engrain", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("Stopped.")
+        return 128 + (received or [signal.SIGINT])[-1]
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone: nothing is left to say, nor anyone to say it to
+        return 0
+    except Exception as error:
+        if "--debug" in given:
+            raise
+        return _failed(error)
+
+
+def _stop_on_sigterm() -> list[int]:
+    """Let SIGTERM interrupt the work as Ctrl-C does; the list gets its number once it has come."""
+    received: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
+    return received
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong and what to do, and return the exit code."""
+    if isinstance(error, EngrainError):
+        _say(str(error))
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _say(f"The disk is full ({error.filename or 'while writing'}).\nFree some space and start the same command again.")
+    elif isinstance(error, MemoryError):
+        _say("There is not enough memory for this.\nLower --batch-size or --max-length, or close other programs.")
+    elif isinstance(error, OSError):
+        _say(f"{error}\nCheck that the path exists and may be used.")
+    else:
+        _say(f"a fault of engrain's own: {type(error).__name__}: {error}\nRun the command again with --debug and report what it shows.")
+    return 1
+
+
+def _say(message: Any) -> None:
+    print(f"engrain: {message}", file=sys.stderr)

@@ -1,0 +1,127 @@
+"""What commands share in parsing: options for a run, for JSON, and for the settings of the parts a command uses."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engrain import config
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+ANY = click.Path(exists=True, path_type=Path)
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class SettingOption(click.Option):
+    """An option made from a setting; help lists it under the part it belongs to."""
+
+    def __init__(self, *args: Any, section: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.section = section
+
+
+class Command(click.Command):
+    """A command whose help lists settings by part and ends with an example."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options first, then each part's settings."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record:
+                sections.setdefault(getattr(parameter, "section", "Options"), []).append(record)
+        for title in sorted(sections, key=lambda title: title != "Options"):
+            with formatter.section(title):
+                formatter.write_dl(sections[title])
+
+
+def command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """A decorator making a click command of a function, whose docstring is the help and `example` its last line."""
+    debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the full traceback when something fails.")
+    make = click.command(cls=Command, epilog=f"\b\nExample:\n  {example}")
+    return lambda function: make(debug(function))
+
+
+out_option = click.option("--out", type=FOLDER, help="Folder of the new run.  [default: a new one in runs/]")
+run_option = click.option("--run", "run", type=FOLDER, help="Folder of the run to use.  [default: the newest in runs/]")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; progress goes to standard error.")
+mode_option = click.option(
+    "--mode",
+    type=click.Choice(["closed-book", "retrieval", "both"]),
+    default="closed-book",
+    show_default=True,
+    help="Answer from the model's weights, from passages found in the documents, or show the model the passages too.",
+)
+resume_option = click.option("--resume", is_flag=True, help="Go on with a run that was stopped, from its last checkpoint.")
+
+
+def settings_options(*parts: str) -> Decorator:
+    """A decorator giving a command `--config` and an option for every setting of `parts`; the function gets `settings`."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        chosen = [setting for setting in config.catalogue().values() if _offered(setting, parts)]
+
+        @functools.wraps(function)
+        def call(*args: Any, config_file: Path | None, **options: Any) -> Any:
+            given = {setting.name: _given(setting, options.pop(setting.name)) for setting in chosen}
+            named = {name: value for name, value in given.items() if value is not None}
+            return function(*args, settings=config.settings_from(named, config_file, parts), **options)
+
+        file_option = click.option("--config", "config_file", type=FILE, help="YAML or JSON file with settings; options win over it.")
+        return functools.reduce(lambda made, add: add(made), [*map(_option, reversed(chosen)), file_option], call)
+
+    return decorate
+
+
+def _offered(setting: config.Setting, parts: Sequence[str]) -> bool:
+    """Whether a command that uses `parts` has this setting; methods belong to training."""
+    return any(owner in parts or (owner not in config.PARTS and "training" in parts) for owner in setting.owners)
+
+
+def _given(setting: config.Setting, value: Any) -> Any:
+    """The value of an option, None where it was not given; a flag that was given means the opposite of the default."""
+    if setting.kind is bool:
+        return not setting.default if value else None
+    return value
+
+
+def _option(setting: config.Setting) -> Decorator:
+    """The click option of a setting."""
+    kind: Any = click.Choice(setting.choices) if setting.choices else setting.kind if setting.kind in (int, float) else str
+    shape = {"is_flag": True} if setting.kind is bool else {"type": kind}
+    hidden = setting.default is None or setting.kind is bool
+    text = setting.help if hidden else f"{setting.help}  [default: {_shown(setting.default)}]"
+    methods = [owner for owner in setting.owners if owner not in config.PARTS]
+    title = f"Settings of the methods {', '.join(methods)}" if len(methods) > 1 else f"Settings of {setting.owners[0]}"
+    return click.option(f"--{setting.flag}", setting.name, default=None, help=text, section=title, cls=SettingOption, **shape)
+
+
+def _shown(default: Any) -> str:
+    """The default value as it would be typed."""
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def print_json(value: Any) -> None:
+    """Write a result to standard output as JSON."""
+    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON knows it: dataclasses become objects, paths and other values text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

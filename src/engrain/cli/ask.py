@@ -1,0 +1,98 @@
+"""Answer a question, or a file of questions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engrain import api
+from engrain.cli import _options, _render
+from engrain.cli._progress import listener
+from engrain.errors import ExampleError
+from engrain.files import write_text
+
+
+@_options.command('engrain ask "When are you open on Saturday?"')
+@click.argument("question", required=False)
+@click.option("--input", "source", type=_options.FILE, help="JSONL file of questions: id, question.")
+@click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="JSONL file for the answers.")
+@_options.mode_option
+@click.option("--base-only", is_flag=True, help="Ask the untouched base model.")
+@click.option("--base", help="The base model to ask with --base-only; default: the run's.")
+@_options.run_option
+@_options.json_option
+def command(question: str | None, source: Path | None, target: Path | None, as_json: bool, **choice: Any) -> None:
+    """Answer one question, or every question of a file in batches.
+
+    Each answer comes with the place in the documents that supports it, or with the word that nothing does. Rows
+    written to --output hold id, question, answer, source and status (supported, unsupported or refused).
+    """
+    _check(question, source, target, choice)
+    progress = listener()
+    rows = read_questions(source) if source else [{"id": "1", "question": question}]
+    assistant = api.load(progress=progress, **choice)
+    answers = assistant.ask_many([row["question"] for row in rows], progress)
+    if source is None:
+        _options.print_json(answers[0]) if as_json else _render.answer(answers[0])
+        return
+    lines = [json.dumps(_row(row["id"], answer), ensure_ascii=False) + "\n" for row, answer in zip(rows, answers, strict=True)]
+    _write(lines, target)
+    if target:
+        click.echo(f"{len(answers)} answers in {target}", err=True)
+
+
+def _check(question: str | None, source: Path | None, target: Path | None, choice: dict[str, Any]) -> None:
+    """Raise UsageError for a combination that says nothing, or says two things at once."""
+    if (question is None) == (source is None):
+        raise click.UsageError("give either one question or --input FILE")
+    if target and not source:
+        raise click.UsageError("--output goes with --input; one answer is printed")
+    if target and not target.resolve().parent.is_dir():
+        raise click.UsageError(f"--output {target}: there is no folder {target.resolve().parent}; make it first")
+    if choice["base"] and not choice["base_only"]:
+        raise click.UsageError("--base goes with --base-only; a run brings its own base model")
+
+
+def read_questions(source: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file, each with id and question; ExampleError lists every line that is not so."""
+    rows, problems = [], []
+    for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip():
+            try:
+                rows.append(_question(json.loads(line)))
+            except ValueError as error:
+                problems.append(f"{source}, line {number}: {error}")
+    if problems or not rows:
+        needed = 'Every line must be a JSON object such as {"id": "1", "question": "When do you open?"}.'
+        raise ExampleError(f"{source} holds no questions that can be asked:", needed, problems or ["it is empty"])
+    return rows
+
+
+def _question(row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict) or "id" not in row:
+        raise ValueError("it has no id")
+    if not isinstance(row.get("question"), str) or not row["question"].strip():
+        raise ValueError("its question is missing or empty")
+    return row
+
+
+def _row(identifier: Any, answer: api.Answer) -> dict[str, Any]:
+    return {
+        "id": identifier,
+        "question": answer.question,
+        "answer": answer.text,
+        "source": answer.source,
+        "status": answer.status,
+    }
+
+
+def _write(lines: Iterable[str], target: Path | None) -> None:
+    """Write the answers to standard output, or to a file that is either whole or not there."""
+    if target is None:
+        click.echo("".join(lines), nl=False)
+        return
+    write_text(target, "".join(lines))

