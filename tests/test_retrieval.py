@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from engrain.documents.base import Section
+from engrain.retrieval import Retriever, cut
+
+
+def section(number: int, heading: str, text: str) -> Section:
+    return Section("guide.md", number, ("Guide", heading), text, start=100 * number)
+
+
+SECTIONS = [
+    section(0, "Opening hours", "We open at nine and close at 17:00, Monday to Saturday."),
+    section(1, "Prices", "A weaving course costs £85. Deliveries cost £4.50."),
+    section(2, "Team", "Ana Ruiz leads the workshop."),
+    section(3, "Bookings", "Cancel a booking by phone at least two days before."),
+]
+
+
+def found(question: str, k: int = 3) -> list[int]:
+    return [s.number for s in Retriever(SECTIONS).search(question, k)]
+
+
+def test_the_fitting_section_comes_first() -> None:
+    assert found("What does the weaving course cost?")[0] == 1
+    assert found("Who leads the workshop?") == [2]
+    assert found("What is the price of a delivery?")[0] == 1
+    assert found("Are you open at 9 am?")[0] == 0
+
+
+def test_a_heading_counts_as_text() -> None:
+    assert found("prices", k=1) == [1]
+
+
+def test_nothing_fits() -> None:
+    assert found("Where is Saturn?") == []
+    assert found("") == []
+    assert Retriever([]).search("anything") == []
+    assert Retriever([section(0, "", "of the")]).search("guide") != []
+
+
+def test_ties_keep_the_order_of_the_documents() -> None:
+    twins = [section(n, "Same", "Parking is behind the house.") for n in range(6)]
+    assert [s.number for s in Retriever(twins).search("parking", k=4)] == [0, 1, 2, 3]
+
+
+def test_many_questions_find_what_each_finds() -> None:
+    retriever = Retriever(SECTIONS)
+    questions = ["Who leads the workshop?", "weaving course"]
+    assert retriever.search_all(questions) == [retriever.search(q) for q in questions]
+
+
+def test_a_long_section_is_cut_between_sentences() -> None:
+    sentences = [f"Sentence number {n} says something about topic{n} here." for n in range(60)]
+    long = section(1, "Long", " ".join(sentences))
+    passages = cut(long)
+    assert len(passages) > 3
+    assert all(len(p.text.split()) <= 120 and p.text.endswith("here.") for p in passages)
+    assert all(long.text[p.start - long.start :].startswith(p.text) for p in passages)
+    assert all(p.headings == long.headings and p.id == long.id for p in passages)
+    assert " ".join(p.text for p in passages) == long.text
+    assert "topic42 " in Retriever([long]).search("topic42")[0].text
+
+
+def test_a_table_cut_in_two_repeats_its_header() -> None:
+    rows = [f"| Course {n} | £{n}0 |" for n in range(80)]
+    table = section(1, "Prices", "Our prices.\n\n| Course | Price |\n| --- | --- |\n" + "\n".join(rows))
+    passages = cut(table)
+    assert len(passages) > 2
+    assert all(p.text.startswith("| Course | Price |\n| --- | --- |\n| Course ") for p in passages[1:])
+    assert passages[0].text.startswith("Our prices.")
+    assert sum(p.text.count("£") for p in passages) == 80
+
+
+def test_a_short_section_stays_as_it_is() -> None:
+    assert cut(SECTIONS[0]) == [SECTIONS[0]]
+    assert cut(section(0, "Empty", " \n ")) == []
