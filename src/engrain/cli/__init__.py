@@ -6,12 +6,15 @@ it is found by `registry` and imported only when it is used. Files that begin wi
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
+import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -44,6 +47,13 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"engrain.cli.{cmd_name}").command
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is called; UsageError with the nearest name where there is none."""
+        close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+        if close and args[0] != close[0]:
+            ctx.fail(f"No such command {args[0]!r}; did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the first lines of their files."""
         rows = [(name, registry.summary("cli", name)) for name in self.list_commands(ctx)]
@@ -51,7 +61,7 @@ class Commands(click.Group):
             formatter.write_dl(rows)
 
 
-@click.group(cls=Commands, help=INTRODUCTION, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, help=INTRODUCTION, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="engrain", message="engrain %(version)s")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the full traceback when something fails.")
 def commands() -> None:
@@ -61,26 +71,27 @@ def commands() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 (the work failed), 2 (the call was wrong), 130 (Ctrl-C) or 143 (SIGTERM)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    received = _stop_on_sigterm()
-    try:
-        result = commands.main(given, prog_name="engrain", standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        _say("Stopped.")
-        return 128 + (received or [signal.SIGINT])[-1]
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone: nothing is left to say, nor anyone to say it to
-        return 0
-    except Exception as error:
-        if "--debug" in given:
-            raise
-        return _failed(error)
+    with _sigterm_interrupts() as received:
+        try:
+            result = commands.main(given, prog_name="engrain", standalone_mode=False)
+            return result if isinstance(result, int) else 0
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (KeyboardInterrupt, click.Abort):
+            _say("Stopped.")
+            return 128 + (received or [signal.SIGINT])[-1]
+        except BrokenPipeError:
+            _let_go_of_the_pipe()
+            return 0
+        except Exception as error:
+            if "--debug" in given:
+                raise
+            return _failed(error)
 
 
-def _stop_on_sigterm() -> list[int]:
+@contextmanager
+def _sigterm_interrupts() -> Iterator[list[int]]:
     """Let SIGTERM interrupt the work as Ctrl-C does; the list gets its number once it has come."""
     received: list[int] = []
 
@@ -88,9 +99,19 @@ def _stop_on_sigterm() -> list[int]:
         received.append(number)
         raise KeyboardInterrupt
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, stop)
-    return received
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _let_go_of_the_pipe() -> None:
+    """Send what is left to nowhere: whoever read our output has gone, and Python would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(error: Exception) -> int:

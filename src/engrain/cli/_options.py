@@ -37,7 +37,7 @@ class Command(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record:
+            if record and isinstance(parameter, click.Option):
                 sections.setdefault(getattr(parameter, "section", "Options"), []).append(record)
         for title in sorted(sections, key=lambda title: title != "Options"):
             with formatter.section(title):
@@ -48,7 +48,13 @@ def command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
     """A decorator making a click command of a function, whose docstring is the help and `example` its last line."""
     debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the full traceback when something fails.")
     make = click.command(cls=Command, epilog=f"\b\nExample:\n  {example}")
-    return lambda function: make(debug(function))
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        made = make(debug(function))
+        made.params.sort(key=lambda parameter: parameter.name == "debug")
+        return made
+
+    return decorate
 
 
 out_option = click.option("--out", type=FOLDER, help="Folder of the new run.  [default: a new one in runs/]")

@@ -54,7 +54,12 @@ def side_by_side(questions: Sequence[str], expected: Sequence[Sequence[str]], be
     drawn = table("question", "right", "before", "after", title="The same questions, before and after")
     drawn.show_lines = True
     for question, right, old, new in zip(questions, expected, before, after, strict=True):
-        drawn.add_row(Text(question), Text(right[0] if right else "(not in the documents)"), Text(old.text), Text(f"{new.text}\n{source_line(new).strip()}"))
+        drawn.add_row(
+            Text(question),
+            Text(right[0] if right else "(not in the documents)"),
+            Text(old.text),
+            Text(f"{new.text}\n{source_line(new).strip()}"),
+        )
     console().print(drawn)
 
 
@@ -69,7 +74,9 @@ def runs(found: Sequence[Run], root: Path) -> None:
         settings = info.get("settings", {})
         accuracy = info.get("heldout_accuracy")
         shown = f"{accuracy:.0%}" if isinstance(accuracy, float) else "-"
-        drawn.add_row(str(run.path), info.get("status", "?"), settings.get("base", "-"), settings.get("method", "-"), shown, info.get("created", "-"))
+        drawn.add_row(
+            str(run.path), info.get("status", "?"), settings.get("base", "-"), settings.get("method", "-"), shown, info.get("created", "-")
+        )
     console().print(drawn)
 
 

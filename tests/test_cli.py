@@ -1,0 +1,436 @@
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import engrain
+from engrain import registry
+from engrain.cli import main
+from engrain.cli._progress import Pace, Plain, duration, shown, status
+from engrain.errors import DocumentError, Interrupted, SettingError
+from engrain.run import Run
+
+COMMANDS = registry.names("cli")
+
+
+@dataclass(frozen=True)
+class Answer:
+    question: str
+    text: str
+    source: str
+    status: str
+    passages: tuple[str, ...] = ()
+
+
+@dataclass
+class Assistant:
+    given: dict[str, Any]
+    histories: list[list[tuple[str, str]]] = field(default_factory=list)
+
+    def ask(self, question: str) -> Answer:
+        return self.check(question, f"{question.lower()} yes")
+
+    def ask_many(self, questions: list[str], progress: Any) -> list[Answer]:
+        return [self.ask(question) for question in questions]
+
+    def stream(self, question: str, history: list[tuple[str, str]]) -> Iterator[str]:
+        self.histories.append(list(history))
+        yield from ("At ", "nine.")
+
+    def check(self, question: str, text: str) -> Answer:
+        place = {"supported": "hours.md › Opening"}.get(state := "refused" if "moon" in question else "supported", "")
+        return Answer(question, text, place, state, ("Open at nine.",))
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A stand-in for `engrain.api` that remembers its calls; a test gives it the functions that it calls."""
+    fake: Any = ModuleType("engrain.api")
+    fake.calls = []
+    fake.Answer, fake.Assistant = Answer, Assistant
+    monkeypatch.setitem(sys.modules, "engrain.api", fake)
+    monkeypatch.setattr(engrain, "api", fake, raising=False)
+    forget_commands()
+    yield fake
+    forget_commands()
+
+
+def forget_commands() -> None:
+    """Let the next call import the commands anew, with the api of that moment."""
+    for name in COMMANDS:
+        sys.modules.pop(f"engrain.cli.{name}", None)
+
+
+def answers_with(api: Any, name: str, result: Any) -> None:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        api.calls.append((name, args, kwargs))
+        if isinstance(result, BaseException):
+            raise result
+        return result(*args, **kwargs) if callable(result) else result
+
+    setattr(api, name, call)
+
+
+@pytest.fixture
+def assistant(api: Any) -> Any:
+    answers_with(api, "load", lambda *args, **given: Assistant(given))
+    return api
+
+
+def run_python(code: str, **rest: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, **rest)
+
+
+# --- start and help
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown_help = capsys.readouterr().out
+    assert all(name in shown_help for name in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["runs"], ["doctor", "--help"], ["--version"]])
+def test_nothing_heavy_is_imported_before_it_is_used(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        f"import sys; from engrain.cli import main; code = main({arguments!r}); heavy = {{'torch', 'transformers', 'spacy'}};"
+        "print('loaded', sorted(heavy & set(sys.modules)), code)"
+    )
+    assert run_python(code, cwd=tmp_path).stdout.splitlines()[-1] == "loaded [] 0"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_ends_with_a_real_example(name: str, api: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[-2].strip() == "Example:"
+    assert lines[-1].strip().startswith(f"engrain {name}")
+
+
+def test_every_command_that_reports_has_json(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in set(COMMANDS) - {"chat"}:
+        assert main([name, "--help"]) == 0
+        assert "--json" in capsys.readouterr().out, name
+
+
+def test_python_m_engrain_is_the_same_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "engrain", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("engrain 0.")
+
+
+def test_the_reference_page_is_what_help_says() -> None:
+    root = Path(__file__).parent.parent
+    made = runpy.run_path(str(root / "scripts" / "make_cli_docs.py"))["text"]()
+    assert made == (root / "docs" / "cli.md").read_text(encoding="utf-8"), "run: make docs"
+
+
+# --- exit codes and errors
+
+
+def test_an_unknown_command_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["biuld"]) == 2
+    assert "did you mean 'build'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DocumentError("No document could be read:", "Give a folder with documents.", ["a.pdf: encrypted"]), 1),
+        (SettingError("epochs=0: must be above 0", "Raise it."), 2),
+        (Interrupted("Stopped at step 3.", "Go on with --resume.", signal_number=15), 143),
+        (KeyboardInterrupt(), 130),
+        (OSError(28, "No space left on device", "runs/x"), 1),
+        (MemoryError(), 1),
+        (ZeroDivisionError("division by zero"), 1),
+    ],
+)
+def test_an_error_is_one_message_with_its_exit_code(
+    error: BaseException, code: int, api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers_with(api, "build", error)
+    assert main(["build", str(tmp_path)]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.lstrip().startswith("engrain: ")  # after Ctrl-C, click first ends the line in which ^C stands
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(api: Any, tmp_path: Path) -> None:
+    answers_with(api, "build", ZeroDivisionError("division by zero"))
+    with pytest.raises(ZeroDivisionError):
+        main(["build", str(tmp_path), "--debug"])
+
+
+def test_a_file_that_is_not_there_is_a_wrong_call(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", str(tmp_path / "none")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_sigterm_ends_with_143(tmp_path: Path) -> None:
+    code = (
+        "import sys, time, types; api = types.ModuleType('engrain.api'); api.Answer = api.Assistant = object;"
+        "api.runs = lambda root: (print('ready', flush=True), time.sleep(30));"
+        "sys.modules['engrain.api'] = api; import engrain; engrain.api = api; from engrain.cli import main; sys.exit(main(['runs']))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 143
+        assert process.stderr is not None
+        assert process.stderr.read().strip() == "engrain: Stopped."
+
+
+# --- settings
+
+
+def built(api: Any, arguments: list[str], folder: Path) -> Any:
+    answers_with(api, "build", Interrupted("enough"))
+    assert main(["build", str(folder), *arguments]) == 130
+    return api.calls[-1][2]["settings"]
+
+
+def test_options_reach_the_settings(api: Any, tmp_path: Path) -> None:
+    settings = built(api, ["--epochs", "2", "--rank", "4", "--no-shuffle", "--seed", "7"], tmp_path)
+    assert (settings.training.epochs, settings.training.seed, settings.method_settings.rank) == (2.0, 7, 4)
+    assert (settings.training.shuffle, settings.training.evaluate) == (False, True)
+
+
+def test_options_win_over_the_configuration_file(api: Any, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("epochs: 2\nshuffle: false\nbatch_size: 4\n", encoding="utf-8")
+    training = built(api, ["--config", str(file), "--batch-size", "16"], tmp_path).training
+    assert (training.epochs, training.shuffle, training.batch_size) == (2.0, False, 16)
+
+
+def test_a_setting_that_cannot_take_effect_is_refused(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers_with(api, "build", None)
+    assert main(["build", str(tmp_path), "--method", "full", "--rank", "8"]) == 2
+    assert "rank=8: it cannot take effect" in capsys.readouterr().err
+    assert api.calls == []
+
+
+def test_every_setting_has_an_option_that_reaches_run_json(api: Any, tmp_path: Path) -> None:
+    from engrain.config import catalogue
+
+    for setting in catalogue().values():
+        methods = [owner for owner in setting.owners if owner in registry.names("methods")]
+        value: Any = setting.choices[-1] if setting.choices else {bool: not setting.default, int: 3, float: 0.5}.get(setting.kind, "q_proj")
+        arguments = [f"--{setting.flag}"] + ([] if setting.kind is bool else [str(value)]) + (["--method", methods[0]] if methods else [])
+        saved = built(api, arguments, tmp_path).to_dict()[setting.name]
+        assert saved == (["q_proj"] if isinstance(saved, list) else value), setting.name
+
+
+# --- ask
+
+
+def test_ask_shows_the_answer_and_its_source(assistant: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "Open on Sunday?"]) == 0
+    assert capsys.readouterr().out == "open on sunday? yes\n  [source: hours.md › Opening]\n"
+    assert assistant.calls[0][2]["mode"] == "closed-book"
+
+
+def test_ask_says_plainly_that_nothing_supports_an_answer(assistant: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "How far is the moon?"]) == 0
+    assert "not found in the documents" in capsys.readouterr().out
+
+
+def test_ask_json_is_json_alone(assistant: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "Open?", "--json", "--mode", "both", "--run", "runs/x"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["text"], answer["source"], answer["status"]) == ("open? yes", "hours.md › Opening", "supported")
+    assert (assistant.calls[0][2]["mode"], assistant.calls[0][2]["run"]) == ("both", Path("runs/x"))
+
+
+def test_ask_answers_a_file_of_questions(assistant: Any, tmp_path: Path) -> None:
+    source, target = tmp_path / "questions.jsonl", tmp_path / "answers.jsonl"
+    source.write_text('{"id": "a", "question": "Open?"}\n\n{"id": 2, "question": "The moon?", "more": 1}\n', encoding="utf-8")
+    assert main(["ask", "--input", str(source), "--output", str(target)]) == 0
+    rows = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    assert [list(row) for row in rows] == [["id", "question", "answer", "source", "status"]] * 2
+    assert [(row["id"], row["status"]) for row in rows] == [("a", "supported"), (2, "refused")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.jsonl", "questions.jsonl"]
+
+
+def test_ask_lists_every_bad_line(assistant: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "questions.jsonl"
+    source.write_text('{"id": 1, "question": "Open?"}\n{"id": 2\n{"id": 3, "question": " "}\n{"question": "x"}\n[1]\n', encoding="utf-8")
+    assert main(["ask", "--input", str(source), "--output", str(tmp_path / "out.jsonl")]) == 1
+    message = capsys.readouterr().err
+    assert all(f"line {number}:" in message for number in (2, 3, 4, 5))
+    assert "line 1:" not in message
+    assert not (tmp_path / "out.jsonl").exists()
+    assert assistant.calls == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["Open?", "--input", "FILE"],
+        ["Open?", "--output", "x"],
+        ["Open?", "--base", "tiny"],
+        ["--input", "FILE", "--output", "no/such/x"],
+    ],
+)
+def test_ask_refuses_calls_that_say_nothing_or_two_things(arguments: list[str], assistant: Any, tmp_path: Path) -> None:
+    source = tmp_path / "questions.jsonl"
+    source.write_text('{"id": 1, "question": "Open?"}\n', encoding="utf-8")
+    assert main(["ask", *(str(source) if argument == "FILE" else argument for argument in arguments)]) == 2
+    assert assistant.calls == []
+
+
+# --- chat, evaluate, runs, plan, doctor
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
+    waiting = iter(lines)
+
+    def type_next(prompt: str = "") -> str:
+        line = next(waiting, None)
+        if line is None:
+            raise EOFError
+        return line
+
+    monkeypatch.setattr("builtins.input", type_next)
+
+
+def test_chat_keeps_the_history(assistant: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    made: list[Assistant] = []
+    answers_with(assistant, "load", lambda *args, **given: made.append(Assistant(given)) or made[-1])
+    typed(monkeypatch, ["When?", "", "And then?", "/clear", "Again?", "/mode both", "/mode nonsense", "/exit", "never"])
+    assert main(["chat"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("At nine.\n  [source: hours.md › Opening]") == 3
+    assert made[0].histories == [[], [("When?", "At nine.")], []]
+    assert [one.given["mode"] for one in made] == ["closed-book", "both"]
+
+
+def test_chat_ends_with_its_input(assistant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, [])
+    assert main(["chat"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "run"), [(["Q"], None), (["RUN", "Q"], "RUN"), (["Q", "--run", "RUN"], "RUN"), (["RUN", "Q", "--run", "RUN"], "refused")]
+)
+def test_evaluate_takes_its_run_in_front_or_by_name(arguments: list[str], run: str | None, api: Any, tmp_path: Path) -> None:
+    (tmp_path / "RUN").mkdir()
+    (tmp_path / "Q").write_text("", encoding="utf-8")
+    answers_with(api, "evaluate", {"fine": True})
+    code = main(["evaluate", "--json", *(a if a.startswith("--") else str(tmp_path / a) for a in arguments)])
+    assert code == (2 if run == "refused" else 0)
+    if code == 0:
+        assert api.calls[0][1] == (tmp_path / run if run else None, tmp_path / "Q")
+
+
+def test_runs_lists_what_there_is(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run.create(tmp_path / "first", "first")
+    answers_with(api, "runs", [run])
+    assert main(["runs", "--root", str(tmp_path)]) == 0
+    assert "running" in capsys.readouterr().out
+    assert main(["runs", "--root", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["path"] == str(tmp_path / "first")
+
+
+def test_runs_says_that_there_is_none(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    answers_with(api, "runs", [])
+    assert main(["runs"]) == 0
+    assert "engrain build PATH" in capsys.readouterr().out
+
+
+def test_doctor_reports_and_fails_when_something_blocks(
+    api: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from engrain import doctor
+
+    monkeypatch.setattr(doctor, "examine", lambda: [doctor.Check("memory", "blocks", "1.0 GB free", "Free memory.")])
+    assert main(["doctor"]) == 1
+    assert "Free memory." in capsys.readouterr().out
+    assert main(["doctor", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) == [{"name": "memory", "state": "blocks", "found": "1.0 GB free", "remedy": "Free memory."}]
+
+
+def test_no_color_is_honoured(api: Any, tmp_path: Path) -> None:
+    environment = os.environ | {"NO_COLOR": "1", "FORCE_COLOR": "1"}
+    done = run_python("from engrain.cli import main; main(['doctor'])", cwd=tmp_path, env=environment)
+    assert "python" in done.stdout
+    assert "\x1b[3" not in done.stdout
+
+
+# --- progress
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def paced(steps: list[tuple[float, float]], total: float | None) -> Pace:
+    clock = Clock()
+    pace = Pace(total, clock)
+    for seconds, amount in steps:
+        clock.now += seconds
+        pace.advance(amount)
+    return pace
+
+
+def test_no_time_is_promised_before_it_is_known() -> None:
+    assert paced([(1, 5)], 100).remaining is None
+    assert paced([(1, 1)] * 5, None).remaining is None
+    assert paced([(2, 0.1)] * 4, 100).remaining is None
+
+
+def test_the_time_left_follows_the_last_minute() -> None:
+    assert paced([(1, 1)] * 10, 100).remaining == pytest.approx(90)
+    assert paced([(1, 10)] * 10 + [(10, 10)] * 20, 500).remaining == pytest.approx(200, rel=0.05)
+
+
+def test_plain_progress_is_a_line_at_start_now_and_then_and_at_the_end() -> None:
+    clock, lines = Clock(), list[str]()
+    with Plain(lines.append, clock).stage("Training", 90, "steps") as stage:
+        for _ in range(90):
+            clock.now += 0.5
+            stage.advance(loss=1.25, tokens_per_second=1234.0, memory_bytes=2**31)
+    assert lines[0] == "Training (90 steps)"
+    assert lines[1] == "  Training: 40/90 steps, loss 1.25, 1,234 tokens/s, memory 2.0 GB, 25 s left"
+    assert lines[-1] == "Training: 90 steps, loss 1.25, 1,234 tokens/s, memory 2.0 GB, done in 45 s"
+    assert len(lines) == 4
+
+
+def test_figures_and_durations_are_written_for_people() -> None:
+    assert shown({"heldout_accuracy": 0.875, "learning_rate": 0.0002}) == ["heldout accuracy 88%", "learning rate 0.0002"]
+    assert [duration(seconds) for seconds in (4.2, 75, 3660)] == ["4 s", "1 min 15 s", "1 h 01 min"]
+    assert status(Pace(None, Clock()), "files", {}) == "0 files"
+
+
+def test_live_progress_leaves_one_line_a_stage() -> None:
+    import io
+
+    from rich.console import Console
+
+    from engrain.cli._progress import Live
+
+    target = io.StringIO()
+    live = Live(Console(file=target, force_terminal=True, width=100))
+    with live.stage("Reading", 2, "files") as stage:
+        live.note("one file is empty")
+        stage.advance()
+        stage.advance()
+    text = target.getvalue()
+    assert "one file is empty" in text
+    assert "Reading: 2 files, done in 0 s" in text
