@@ -1,0 +1,174 @@
+"""Answers with a source: whether what an answer says stands in the documents, and where.
+
+Adapted weights blur exact values. So every value of an answer (number, money, time, date, name, or the phrase itself)
+must stand in a place of the documents that is about what was asked: one that shares enough of the question's words,
+the rarer the word the more it weighs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from engrain.documents.base import Section
+from engrain.knowledge.facts import Fact
+from engrain.words import STOP_WORDS, canonical, holds, keywords, refused
+
+__all__ = ["Index", "Support", "check", "refused"]
+
+NEAR = 0.4
+"""How much of the best place's overlap with the question a place needs to count as being about it."""
+
+PHRASE = 2 / 3
+"""How many of an answer's own words must stand in one place where the answer holds no value."""
+
+EXACT = 1.25
+"""How much more a fact with the very value weighs than a place that only mentions it."""
+
+TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir"})
+VALUE = re.compile(r"(?<!\S)(?:\d+(?:\.\d+)? (?:second|minute|hour|day|night|week|month|year|kg|km)(?![\w-])|\S*\d\S*|\S+@\S+)")
+NAME = re.compile(r"[^\W\d_a-z][\w'’-]*(?:[ ](?:(?:of|de|la|van|von|and|&)[ ](?:the[ ])?)?[^\W\d_a-z][\w'’-]*)*")
+
+
+@dataclass(frozen=True)
+class Support:
+    """What the documents say to an answer; `source` and `value` are empty unless `status` is `supported`.
+
+    `status` is supported (its values stand in the documents, at `source`), unsupported or refused.
+    """
+
+    status: str
+    source: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Somewhere values stand: a fact, or a row, list item or paragraph of a section, with all that says what it is about."""
+
+    text: str
+    about: str
+    source: str
+    value: str = ""
+
+    @cached_property
+    def canonical(self) -> str:
+        """The text in the one spelling that values are compared in."""
+        return canonical(self.text)
+
+    def states(self, value: str) -> bool:
+        """Whether this is a fact with this (canonical) value."""
+        return holds(canonical(self.value), value)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The keywords of text, headings and, for a fact, subject and relation."""
+        return frozenset(keywords(f"{self.about} {self.text}"))
+
+
+class Index:
+    """The places of a run's facts and sections, found by their words."""
+
+    def __init__(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> None:
+        self._places = [_fact_place(fact, sections) for fact in facts if fact.section in sections]
+        self._places += [place for section in sections.values() for place in _section_places(section)]
+        self._holding: dict[str, list[int]] = defaultdict(list)
+        for number, place in enumerate(self._places):
+            for word in place.words:
+                self._holding[word].append(number)
+
+    def check(self, question: str, answer: str) -> Support:
+        """Whether the documents support `answer` as an answer to `question`, and the place that does it best."""
+        if refused(answer):
+            return Support("refused")
+        places = self._about(question)
+        wanted = _values(question, answer)
+        if not wanted:
+            return self._phrase(places, question, answer)
+        found = {value: {number for number in places if holds(self._places[number].canonical, value)} for value in wanted}
+        if not all(found.values()):
+            return Support("unsupported")
+        held = Counter(number for numbers in found.values() for number in numbers)
+
+        def fit(number: int) -> tuple[float, ...]:
+            exact = any(self._places[number].states(value) for value in wanted)
+            return -held[number], -places[number] * (EXACT if exact else 1), number
+
+        best = self._places[min(held, key=fit)]
+        shown = next(value for value in wanted if holds(best.canonical, value))
+        return Support("supported", best.source, best.value if best.states(shown) else wanted[shown])
+
+    def _about(self, question: str) -> dict[int, float]:
+        """Number → weight of the places that are about the question."""
+        weights: dict[int, float] = defaultdict(float)
+        for word in sorted(set(keywords(question)) & self._holding.keys()):
+            rarity = math.log(1 + len(self._places) / len(self._holding[word]))
+            for number in self._holding[word]:
+                weights[number] += rarity
+        least = NEAR * max(weights.values(), default=0)
+        return {number: weight for number, weight in weights.items() if weight >= least}
+
+    def _phrase(self, places: Mapping[int, float], question: str, answer: str) -> Support:
+        """Support for an answer of plain words: the place that holds most of those the question did not bring."""
+        own = set(keywords(answer)) - set(keywords(question))
+        whole = canonical(answer)
+        shares = {
+            number: len(own & self._places[number].words) / len(own) if own else float(holds(self._places[number].canonical, whole))
+            for number in places
+        }
+        best = min(shares, key=lambda number: (-shares[number], -places[number], number), default=None)
+        if best is None or shares[best] < PHRASE:
+            return Support("unsupported")
+        return Support("supported", self._places[best].source, self._places[best].value or answer.strip())
+
+
+def check(question: str, answer: str, facts: Sequence[Fact], sections: Mapping[str, Section], passages: Sequence[Section] = ()) -> Support:
+    """Whether facts or sections support one answer; `passages` are what retrieval gave the model besides.
+
+    For many answers make one `Index` and ask it.
+    """
+    extra = {f"{passage.id}@{passage.start}": passage for passage in passages if passage.id not in sections}
+    return Index(facts, {**sections, **extra}).check(question, answer)
+
+
+def _fact_place(fact: Fact, sections: Mapping[str, Section]) -> Place:
+    section = sections[fact.section]
+    return Place(f"{fact.value} {fact.evidence}", f"{fact.subject} {fact.relation} {' '.join(section.headings)}", section.place, fact.value)
+
+
+def _section_places(section: Section) -> Iterator[Place]:
+    """Each table row, list item and paragraph. A row is about its table's header, an item about the line above its list."""
+    headings = " ".join(section.headings)
+    for block in re.split(r"\n\s*\n", section.text):
+        lines = block.strip().splitlines()
+        single = [line for line in lines if re.match(r"\s*(?:\||[-*+•]\s|\d+[.)]\s)", line)]
+        if not single:
+            yield Place(" ".join(lines), headings, section.place)
+            continue
+        lead = " ".join(line for line in lines if line not in single) or (single[0] if single[0].lstrip().startswith("|") else "")
+        for line in single:
+            yield Place(line, f"{headings} {lead}", section.place)
+
+
+def _values(question: str, answer: str) -> dict[str, str]:
+    """The answer's values, canonical → as shown; those that the question brought itself only where there are no others."""
+    said, asked = canonical(answer), canonical(question)
+    found = {value: value for value in VALUE.findall(said)}
+    found.update({canonical(name): name for name in _names(answer) if holds(said, canonical(name))})
+    return {value: shown for value, shown in found.items() if not holds(asked, value)} or found
+
+
+def _names(answer: str) -> Iterator[str]:
+    """Runs of words with capitals. A single one at the start of a sentence says nothing, so it is left out."""
+    for match in NAME.finditer(answer):
+        words = match[0].split()
+        while words and words[0].casefold() in STOP_WORDS | TITLES:
+            words.pop(0)
+        before = answer[: match.start()].rstrip()
+        opens_sentence = not before or before.endswith((".", "!", "?", ":"))
+        if words and words[0][0].isupper() and (len(words) > 1 or not opens_sentence):
+            yield " ".join(words)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from engrain.documents.base import Section
+from engrain.knowledge.facts import Fact
+from engrain.support import Index, check, refused
+
+PRICES = Section(
+    "prices.md",
+    0,
+    ("Prices", "Courses"),
+    "| Course | Price | Length |\n| --- | --- | --- |\n| Weaving | £1,200.00 | 90 minutes |\n| Pottery | £85 | 2 hours |",
+    0,
+)
+TEAM = Section("team.md", 0, ("Team",), "Ana Ruiz teaches weaving.\n\nBen Okoro looks after the kiln. He started on 27th March 2026.", 0)
+HOURS = Section("hours.md", 0, ("Opening hours",), "We open at 9:00 am on weekdays.\n\n- Saturday: ten to four\n- Sunday: closed", 0)
+HOUSE = Section("house.md", 3, ("House rules",), "Dogs are welcome in the garden but not in the workshop. The car park has nine spaces.", 0)
+SECTIONS = {section.id: section for section in (PRICES, TEAM, HOURS, HOUSE)}
+
+
+def fact(number: int, subject: str, relation: str, value: str, section: Section, evidence: str) -> Fact:
+    start = section.text.index(value)
+    return Fact(f"f{number}", subject, relation, value, "text", evidence, section.id, start, start + len(value))
+
+
+FACTS = [
+    fact(1, "Weaving", "price", "£1,200.00", PRICES, "| Weaving | £1,200.00 | 90 minutes |"),
+    fact(2, "Pottery", "price", "£85", PRICES, "| Pottery | £85 | 2 hours |"),
+    fact(3, "weaving", "teacher", "Ana Ruiz", TEAM, "Ana Ruiz teaches weaving."),
+    fact(4, "kiln", "keeper", "Ben Okoro", TEAM, "Ben Okoro looks after the kiln."),
+]
+
+
+def status(question: str, answer: str) -> str:
+    return check(question, answer, FACTS, SECTIONS).status
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "source", "value"),
+    [
+        ("What does the weaving course cost?", "It costs £1200.", "prices.md › Prices › Courses", "£1,200.00"),
+        ("How much is weaving?", "1200 pounds", "prices.md › Prices › Courses", "£1,200.00"),
+        ("How long does the weaving course take?", "It takes 90 minutes.", "prices.md › Prices › Courses", "90 minute"),
+        ("Who teaches weaving?", "Weaving is taught by Ana Ruiz.", "team.md › Team", "Ana Ruiz"),
+        ("Who teaches weaving?", "Ms Ana Ruiz", "team.md › Team", "Ana Ruiz"),
+        ("Who teaches weaving?", "Ana does.", "team.md › Team", "Ana Ruiz"),
+        ("When did Ben Okoro start?", "On 27 March 2026.", "team.md › Team", "27/3"),
+        ("When do you open on weekdays?", "We open at 09:00.", "hours.md › Opening hours", "09:00"),
+        ("How many spaces has the car park?", "There are 9.", "house.md › House rules", "9"),
+        ("Where may dogs go?", "Into the garden, not the workshop.", "house.md › House rules", "Into the garden, not the workshop."),
+        ("Which course costs £85?", "The pottery course.", "prices.md › Prices › Courses", "£85"),
+        ("Is pottery £85?", "Yes, £85.", "prices.md › Prices › Courses", "£85"),
+        ("Are you open on Sunday?", "We are closed.", "hours.md › Opening hours", "We are closed."),
+    ],
+)
+def test_supported(question: str, answer: str, source: str, value: str) -> None:
+    support = check(question, answer, FACTS, SECTIONS)
+    assert (support.status, support.source, support.value) == ("supported", source, value)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What does the weaving course cost?", "It costs £1,300."),
+        ("What does the weaving course cost?", "It costs £85."),
+        ("What does the gold card cost?", "It costs £85."),
+        ("Which course costs £85?", "The weaving course."),
+        ("Who teaches weaving?", "Ben Okoro"),
+        ("Who teaches weaving?", "Carla Stein"),
+        ("When do you open on weekdays?", "At 9 pm."),
+        ("Where may dogs go?", "Anywhere they like, including upstairs bedrooms."),
+        ("What is the Wi-Fi password?", "£85"),
+        ("What does weaving cost, and how long is it?", "£1200 for 2 hours"),
+        ("Do you sell gift cards?", "Yes."),
+    ],
+)
+def test_unsupported(question: str, answer: str) -> None:
+    assert status(question, answer) == "unsupported"
+
+
+def test_refused_has_no_source() -> None:
+    support = check("Who owns it?", "I don't know.", FACTS, SECTIONS)
+    assert (support.status, support.source, support.value) == ("refused", "", "")
+    assert refused("I'm not sure.")
+
+
+def test_values_may_stand_in_two_places() -> None:
+    assert status("What does weaving cost and who teaches it?", "It costs £1200 and Ana Ruiz teaches it.") == "supported"
+
+
+def test_without_facts_sections_are_enough_and_without_both_nothing_is() -> None:
+    assert check("What does weaving cost?", "£1200", [], SECTIONS).status == "supported"
+    assert check("What does weaving cost?", "£1200", [], {}).status == "unsupported"
+    assert check("What does weaving cost?", "£1200", [], {}, passages=[PRICES]).status == "supported"
+
+
+def test_an_index_answers_fast() -> None:
+    sections = {}
+    for n in range(2000):
+        section = Section(f"file{n}.md", 0, (f"Item{n}",), f"The item{n} costs £{n} and lasts {n % 50} days.\n\nIts colour is shade{n}.", 0)
+        sections[section.id] = section
+    index = Index([], sections)
+    index.check("What does item7 cost?", "£7")
+    start = time.perf_counter()
+    answers = [index.check(f"What does item{n} cost?", f"It costs £{n}.") for n in range(0, 2000, 40)]
+    assert time.perf_counter() - start < 2
+    assert [a.source for a in answers] == [f"file{n}.md › Item{n}" for n in range(0, 2000, 40)]
