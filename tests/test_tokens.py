@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tiny
 from engrain.errors import ModelError
 from engrain.examples import Message
 from engrain.models import PLAIN_TEMPLATE, load_tokenizer, locate

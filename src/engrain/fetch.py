@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engrain.errors import ModelError
+from engrain.errors import EngrainError, ModelError
 from engrain.files import delete, sha256_of, staged
 from engrain.progress import Progress
 
@@ -203,11 +203,11 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def model_errors(what: str) -> Iterator[None]:
     """Turn what the libraries raise on a damaged or unknown model, or for want of memory, into a ModelError."""
-    from safetensors import SafetensorError
-
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError) as error:
+    except EngrainError:
+        raise
+    except Exception as error:  # tokenizers raises a bare Exception, gguf a struct.error, safetensors its own
         reason = _reason(error)
         raise ModelError(f"{what}: {reason}", _next_step(reason)) from error
 

@@ -1,0 +1,149 @@
+"""Base models: what is found, what is refused and why, and that loading leaves everything frozen."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from engrain.errors import ModelError, SettingError
+from engrain.models import BaseSettings, choose_device, choose_dtype, count_parameters, load_model, load_tokenizer, locate, sizes
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    """A copy of the tiny model to damage."""
+    return shutil.copytree(tiny_folder, tmp_path / "base")
+
+
+def change_json(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_folder_is_found_and_hashed(tiny_folder):
+    base = locate(str(tiny_folder))
+    assert (base.source, base.folder) == ("folder", tiny_folder)
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(base.files)
+    assert all(len(digest) == 64 for digest in base.files.values())
+
+
+def test_the_model_comes_frozen_and_in_evaluation_mode(tiny_folder):
+    model = load_model(locate(str(tiny_folder)), dtype=torch.float32, device="cpu")
+    assert not model.training
+    assert model.dtype == torch.float32
+    assert count_parameters(model, trainable=True) == 0
+    assert load_model(locate(str(tiny_folder)), dtype=torch.bfloat16, device="cpu").dtype == torch.bfloat16
+
+
+def test_sizes_are_read_without_loading(tiny_folder, tiny_model):
+    found = sizes(locate(str(tiny_folder)))
+    assert found.parameters == count_parameters(tiny_model)
+    assert (found.layers, found.width, found.vocabulary, found.context_length) == (2, 64, 259, 1024)
+
+
+def test_the_tokenizer_can_pad_and_end(tiny_tokenizer):
+    assert tiny_tokenizer.eos_token == "<|im_end|>"
+    assert tiny_tokenizer.pad_token_id is not None
+
+
+def test_all_missing_files_are_listed_at_once(folder):
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (folder / name).unlink()
+    with pytest.raises(ModelError) as caught:
+        locate(str(folder))
+    assert caught.value.problems == ("config.json is missing", "model.safetensors is missing", "tokenizer.json is missing")
+
+
+def test_a_missing_shard_is_named(folder):
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}))
+    with pytest.raises(ModelError, match=r"model-2\.safetensors is missing"):
+        locate(str(folder))
+
+
+def test_pickled_weights_are_refused(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="pickle"):
+        locate(str(folder))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_a_model_that_needs_its_own_code_is_refused(folder, name):
+    change_json(folder / name, auto_map={"AutoModel": "evil.Model"})
+    with pytest.raises(ModelError, match="auto_map"):
+        locate(str(folder))
+
+
+def test_a_tensor_that_lacks_is_an_error_not_random_numbers(folder):
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("model.layers.1.mlp.up_proj.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"layers\.1\.mlp\.up_proj\.weight is missing"):
+        load_model(locate(str(folder)), device="cpu")
+
+
+def test_a_tensor_of_another_shape_is_an_error(folder):
+    change_json(folder / "config.json", intermediate_size=96)
+    with pytest.raises(ModelError, match=r"(?s)weights do not fit|size mismatch|cannot be loaded"):
+        load_model(locate(str(folder)), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("config.json", "{"), ("config.json", "[]"), ("model.safetensors", ""), ("tokenizer.json", "{}")]
+)
+def test_damaged_files_are_model_errors(folder, name, content):
+    (folder / name).write_text(content)
+
+    def use():
+        base = locate(str(folder))
+        load_tokenizer(base)
+        load_model(base, device="cpu")
+
+    with pytest.raises(ModelError):
+        use()
+
+
+def test_a_damaged_weight_file_has_no_sizes(folder):
+    (folder / "model.safetensors").write_bytes(b"short")
+    with pytest.raises(ModelError, match=r"model\.safetensors"):
+        sizes(locate(str(folder)))
+
+
+def test_a_name_that_is_nothing_says_what_would_be():
+    with pytest.raises(ModelError, match="smollm2-135m"):
+        locate("no such thing")
+
+
+def test_a_gguf_file_that_is_not_there(tmp_path):
+    with pytest.raises(ModelError, match="no such file"):
+        locate(str(tmp_path / "a.gguf"))
+
+
+def test_a_hub_model_out_of_reach_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match="give its folder"):
+        locate("nobody/nothing")
+
+
+def test_the_device_can_be_asked_for(monkeypatch):
+    assert choose_device("cpu") == "cpu"
+    monkeypatch.setenv("ENGRAIN_DEVICE", "cpu")
+    assert choose_device() == "cpu"
+    monkeypatch.setenv("ENGRAIN_DEVICE", "abacus")
+    with pytest.raises(SettingError, match="ENGRAIN_DEVICE='abacus'"):
+        choose_device()
+
+
+def test_the_format_follows_what_the_processor_has(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    assert choose_dtype("cpu") == torch.float32
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert choose_dtype("cpu") == torch.bfloat16
+
+
+def test_settings_become_device_and_format(monkeypatch):
+    assert BaseSettings(precision="bfloat16", device="cpu").resolve() == ("cpu", torch.bfloat16)
+    with pytest.raises(SettingError, match="precision='float8'"):
+        BaseSettings(precision="float8")
