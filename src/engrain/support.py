@@ -20,7 +20,7 @@ from engrain.words import STOP_WORDS, canonical, holds, keywords, refused
 
 __all__ = ["Index", "Support", "check", "refused"]
 
-NEAR = 0.4
+NEAR = 0.5
 """How much of the best place's overlap with the question a place needs to count as being about it."""
 
 PHRASE = 2 / 3
@@ -29,6 +29,7 @@ PHRASE = 2 / 3
 EXACT = 1.25
 """How much more a fact with the very value weighs than a place that only mentions it."""
 
+ASKS_TWICE = re.compile(r",? and (?=(?:who|what|when|where|which|why|how)\b)", re.IGNORECASE)
 TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir"})
 VALUE = re.compile(r"(?<!\S)(?:\d+(?:\.\d+)? (?:second|minute|hour|day|night|week|month|year|kg|km)(?![\w-])|\S*\d\S*|\S+@\S+)")
 NAME = re.compile(r"[^\W\d_a-z][\w'’-]*(?:[ ](?:(?:of|de|la|van|von|and|&)[ ](?:the[ ])?)?[^\W\d_a-z][\w'’-]*)*")
@@ -85,7 +86,7 @@ class Index:
         """Whether the documents support `answer` as an answer to `question`, and the place that does it best."""
         if refused(answer):
             return Support("refused")
-        places = self._about(question)
+        places = {number: weight for part in ASKS_TWICE.split(question) for number, weight in self._about(part).items()}
         wanted = _values(question, answer)
         if not wanted:
             return self._phrase(places, question, answer)
