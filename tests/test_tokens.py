@@ -50,6 +50,13 @@ def test_every_assistant_turn_is_supervised(tiny_tokenizer):
     assert tiny_tokenizer.decode(encoded.ids[encoded.supervised]) == "At 9:30.<|im_end|>Closed.<|im_end|>"
 
 
+def test_a_turn_of_weight_0_is_read_but_not_learned(tiny_tokenizer):
+    messages = [USER, Message("assistant", "Hm.", weight=0), USER, ANSWER, USER, Message("assistant", "Hm.", weight=0)]
+    encoded = encode_example(tiny_tokenizer, messages)
+    assert tiny_tokenizer.decode(encoded.ids[encoded.supervised]) == "At 9:30.<|im_end|>"
+    assert tiny_tokenizer.decode(encoded.ids).endswith("At 9:30.<|im_end|>")
+
+
 def test_the_whole_is_what_the_template_says(tiny_tokenizer):
     messages = [Message("system", "Be brief."), USER, ANSWER]
     rows = [{"role": m.role, "content": m.content} for m in messages]

@@ -1,16 +1,45 @@
-"""Training examples and test questions: the rows everything after the documents works on."""
+"""Training examples and test questions: the rows everything after the documents works on.
+
+Examples are read from JSON Lines, JSON, CSV and Parquet. A row may be a conversation as OpenAI's fine-tuning takes it
+(`messages`), as ShareGPT writes it (`conversations`), an Alpaca row (`instruction`, `input`, `output`), or a question
+with its answer under any of the names in QUESTION and ANSWER (`prompt` and `completion` among them). Written are
+`messages` rows, with where each came from.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from engrain.errors import ExampleError, SettingError
+from engrain.files import write_text
+from engrain.rows import read_rows
+
+ROLES = {
+    "system": "system", "developer": "system",
+    "user": "user", "human": "user",
+    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
+}  # fmt: skip
+QUESTION = ("question", "prompt", "query", "instruction", "input", "user", "q")
+ANSWER = ("answer", "completion", "response", "output", "reply", "assistant", "a")
+PROVENANCE = ("kind", "form", "fact", "document")
+TOOLS = ("tools", "functions", "tool_calls", "function_call")
 
 
 @dataclass(frozen=True)
 class Message:
-    """One turn of a conversation; `role` is system, user or assistant."""
+    """One turn of a conversation; `role` is system, user or assistant.
+
+    An assistant turn of `weight` 0 is read but not learned, as in OpenAI's format.
+    """
 
     role: str
     content: str
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -37,3 +66,123 @@ class Question:
     answers: tuple[str, ...]
     kind: str = "direct"
     source: str = ""
+
+
+def read_examples(path: str | Path) -> list[Example]:
+    """The examples of a .jsonl, .json, .csv, .tsv or .parquet file.
+
+    Raises ExampleError that lists every row that cannot be used, with file and line.
+    """
+    rows, examples, problems = read_rows(path), [], {}
+    for row in rows:
+        try:
+            examples.append(_fail(row.fault) if row.fault else example_from_row(row.values))
+        except ExampleError as error:
+            problems[row.place] = error.message
+    if problems:
+        reasons = [f"{place}: {reason}" for place, reason in problems.items()]
+        if len(problems) == len(rows) > 1 and len(set(problems.values())) == 1:
+            reasons = [f"every row: {problems[rows[0].place]}"]
+        raise ExampleError(f"{path}: {len(problems)} of {len(rows)} rows cannot be used:", "Mend or remove them and start again.", reasons)
+    return examples
+
+
+def write_examples(path: str | Path, examples: Iterable[Example]) -> None:
+    """Write one `messages` row a line, whole or not at all."""
+    write_text(Path(path), "".join(json.dumps(example_to_row(example), ensure_ascii=False) + "\n" for example in examples))
+
+
+def example_to_row(example: Example) -> dict[str, Any]:
+    """The example as a `messages` row that says where it came from; `weight` is there only where it is 0."""
+    row = asdict(example)
+    return {"messages": [turn if turn.pop("weight") else turn | {"weight": 0} for turn in row.pop("messages")], **row}
+
+
+def example_from_row(row: dict[str, Any]) -> Example:
+    """The example that a row of any known format holds; other keys are left out. Raises ExampleError with the reason."""
+    messages = [message for message in _conversation(row) if message.content.strip() or message.role != "system"]
+    for number, message in enumerate(messages, 1):
+        if not message.content.strip():
+            _fail("the answer is empty" if message.role == "assistant" else f"turn {number} ({message.role}) is empty")
+    if not any(message.role == "assistant" and message.weight for message in messages):
+        _fail("there is no assistant turn to learn from")
+    return Example(tuple(messages), **{key: row[key] for key in PROVENANCE if isinstance(row.get(key), str)})
+
+
+def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """Training and held-out examples, about `share` of them held out; the examples of one fact stay together."""
+    if not 0 <= share < 1:
+        raise SettingError(f"share={share}: it must be at least 0 and below 1", "Change it and start again.")
+    groups = [example.fact or f"\0{i}" for i, example in enumerate(examples)]
+    order = sorted(set(groups))
+    random.Random(seed).shuffle(order)
+    wanted = min(round(share * len(order)) or (share > 0), len(order) - 1)
+    heldout = set(order[: max(wanted, 0)])
+    train = [example for example, group in zip(examples, groups, strict=True) if group not in heldout]
+    return train, [example for example, group in zip(examples, groups, strict=True) if group in heldout]
+
+
+def deduplicate(examples: Iterable[Example]) -> list[Example]:
+    """The examples without later ones that say the same, white space aside."""
+    first: dict[tuple[tuple[str, str, int], ...], Example] = {}
+    for example in examples:
+        first.setdefault(tuple((m.role, " ".join(m.content.split()), m.weight) for m in example.messages), example)
+    return list(first.values())
+
+
+def _conversation(row: dict[str, Any]) -> list[Message]:
+    if any(row.get(key) for key in TOOLS):
+        _fail("it uses tools, which engrain does not train")
+    for key in ("messages", "conversations", "conversation"):
+        if key in row:
+            return _turns(row[key], key)
+    if row.get("instruction") is not None and "output" in row:
+        parts = [_text(row[key], key) for key in ("instruction", "input") if row.get(key)]
+        return [Message("user", "\n\n".join(parts)), Message("assistant", _text(row["output"], "output"))]
+    question, answer = (next((key for key in names if key in row), None) for names in (QUESTION, ANSWER))
+    if question is None or answer is None:
+        _fail(f"no known format (its columns are {', '.join(map(str, row)) or 'none'}); name them question and answer")
+    return [*_either(row[question], question, "user"), *_either(row[answer], answer, "assistant")]
+
+
+def _either(value: Any, key: str, role: str) -> list[Message]:
+    """A column of a prompt/completion row: a text, or a list of turns."""
+    return _turns(value, key) if isinstance(value, list) else [Message(role, _text(value, key))]
+
+
+def _turns(value: Any, key: str) -> list[Message]:
+    if not isinstance(value, list) or not value:
+        _fail(f"{key!r} must be a list of turns, and not an empty one")
+    return [_turn(turn, number) for number, turn in enumerate(value, 1)]
+
+
+def _turn(turn: Any, number: int) -> Message:
+    if not isinstance(turn, dict):
+        _fail(f"turn {number} must be an object with role and content")
+    if any(turn.get(key) for key in TOOLS):
+        _fail(f"turn {number} calls a tool, which engrain does not train")
+    role = turn.get("role", turn.get("from"))
+    if not isinstance(role, str) or role not in ROLES:
+        _fail(f"turn {number} has the role {role!r}; known are system, user and assistant")
+    weight = turn.get("weight")
+    if weight not in (None, 0, 1):
+        _fail(f"turn {number} has the weight {weight!r}; it must be 0 or 1")
+    content = turn.get("content", turn.get("value"))
+    return Message(ROLES[role], _text(content, f"turn {number}"), 0 if weight == 0 else 1)
+
+
+def _text(value: Any, what: str) -> str:
+    """The text of a cell; OpenAI also writes it as a list of parts."""
+    if isinstance(value, list) and all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in value):
+        value = "\n".join(part["text"] for part in value)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        _fail(f"{what} must be text, not {type(value).__name__}")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        _fail(f"{what} has half a character (a lone surrogate)")
+    return str(value)
+
+
+def _fail(reason: str) -> NoReturn:
+    raise ExampleError(reason)

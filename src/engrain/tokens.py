@@ -39,12 +39,12 @@ class Encoded:
 
 
 def encode_example(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> Encoded:
-    """The conversation up to its last assistant turn, with every assistant turn and its end-of-turn token supervised.
+    """The conversation up to its last assistant turn; such turns (of weight 1) and their end-of-turn tokens are supervised.
 
     Raises ModelError when the chat template changes earlier turns afterwards, so that no turn could be learned as asked.
     """
     guarded = _guard(tokenizer, messages)
-    last = max((i for i, message in enumerate(guarded) if message.role == "assistant"), default=-1)
+    last = max((i for i, message in enumerate(guarded) if message.role == "assistant" and message.weight), default=-1)
     ids, spans, _ = _walk(tokenizer, guarded[: last + 1])
     supervised = np.zeros(len(ids), dtype=bool)
     for start, end in spans:
@@ -88,7 +88,7 @@ def check_lengths(encoded: Sequence[Encoded], max_length: int) -> list[str]:
 
 
 def _walk(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tuple[list[int], list[tuple[int, int]], str]:
-    """The tokens up to the end of the last assistant turn, the token span of each such turn, and the text so far."""
+    """The tokens up to the end of the last assistant turn, the token span of each that is to be learned, and the text so far."""
     ids: list[int] = []
     spans: list[tuple[int, int]] = []
     text = ""
@@ -105,7 +105,7 @@ def _walk(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tu
         ids = _go_on(tokenizer, ids, text, prompt)
         start, end = len(ids), turn.rstrip() if len(turn.rstrip()) > len(prompt) else turn
         ids, text = _go_on(tokenizer, ids, prompt, end), end
-        spans.append((start, len(ids)))
+        spans += [(start, len(ids))] * message.weight
     return ids, spans, text
 
 

@@ -1,0 +1,226 @@
+"""Examples: every format people bring, and every way it can be wrong, with the line it is wrong in."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engrain.errors import ExampleError, SettingError
+from engrain.examples import Example, Message, deduplicate, example_from_row, example_to_row, read_examples, split, write_examples
+
+PAIR = (Message("user", "When do you open?"), Message("assistant", "At 9:30."))
+ASK, TELL = PAIR[0].content, PAIR[1].content
+ROWS = {
+    "messages": {"messages": [{"role": "user", "content": ASK}, {"role": "assistant", "content": TELL}], "metadata": {"a": 1}},
+    "parts": {"messages": [{"role": "user", "content": [{"type": "text", "text": ASK}]}, {"role": "assistant", "content": TELL}]},
+    "prompt and completion": {"prompt": ASK, "completion": TELL},
+    "turns as prompt": {"prompt": [{"role": "user", "content": ASK}], "completion": [{"role": "assistant", "content": TELL}]},
+    "alpaca": {"instruction": ASK, "input": "", "output": TELL, "text": "all of it"},
+    "sharegpt": {"id": "x", "conversations": [{"from": "human", "value": ASK}, {"from": "gpt", "value": TELL}]},
+    "question and answer": {"question": ASK, "answer": TELL},
+    "query and response": {"query": ASK, "response": TELL, "score": 3},
+}
+GOOD = json.dumps(ROWS["question and answer"])
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def reasons(path):
+    with pytest.raises(ExampleError) as caught:
+        read_examples(path)
+    return [problem.removeprefix(str(path)) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+def test_every_format_says_the_same(row):
+    assert example_from_row(row) == Example(PAIR)
+
+
+def test_alpaca_input_follows_the_instruction():
+    example = example_from_row({"instruction": "Translate.", "input": "Bonjour", "output": "Hello"})
+    assert example.messages[0].content == "Translate.\n\nBonjour"
+
+
+def test_roles_of_other_names_and_weights():
+    turns = [("developer", "Be brief."), ("user", "Hi"), ("assistant", "Hello"), ("user", "Bye"), ("assistant", "Bye")]
+    row = {"messages": [{"role": role, "content": content} for role, content in turns]}
+    row["messages"][2]["weight"] = 0
+    messages = example_from_row(row).messages
+    assert [message.role for message in messages] == ["system", "user", "assistant", "user", "assistant"]
+    assert [message.weight for message in messages] == [1, 1, 0, 1, 1]
+    assert example_to_row(Example(messages))["messages"][2]["weight"] == 0
+
+
+def test_an_empty_system_turn_is_left_out():
+    row = {"messages": [{"role": "system", "content": ""}, *ROWS["messages"]["messages"]]}
+    assert example_from_row(row) == Example(PAIR)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"question": ASK, "answer": "  "}, "the answer is empty"),
+        ({"question": ASK, "answer": None}, "the answer is empty"),
+        ({"question": "", "answer": TELL}, r"turn 1 \(user\) is empty"),
+        ({"question": ASK, "answer": 42}, "answer must be text, not int"),
+        ({"text": "a story"}, "no known format.*text.*name them question and answer"),
+        ({}, "no known format"),
+        ({"messages": []}, "must be a list of turns"),
+        ({"messages": "Hi"}, "must be a list of turns"),
+        ({"messages": ["Hi"]}, "turn 1 must be an object"),
+        ({"messages": [{"role": "user", "content": "Hi"}]}, "no assistant turn"),
+        ({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hi", "weight": 0}]}, "no assistant turn"),
+        ({"messages": [{"role": "assistant", "content": "Hi", "weight": 0.5}]}, "weight 0.5"),
+        ({"messages": [{"role": "narrator", "content": "Hi"}]}, "role 'narrator'"),
+        ({"messages": [{"content": "Hi"}]}, "role None"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "turn 1 calls a tool"),
+        ({"messages": ROWS["messages"]["messages"], "tools": [{}]}, "it uses tools"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "turn 1 must be text, not list"),
+        ({"question": "\ud800", "answer": "x"}, "half a character"),
+    ],
+)
+def test_what_cannot_be_used_says_why(row, reason):
+    with pytest.raises(ExampleError, match=reason):
+        example_from_row(row)
+
+
+def test_all_bad_lines_are_reported_together(file):
+    path = file("a.jsonl", f'{GOOD}\n{{"question": \n\n[1]\n{GOOD}\n{{"question": "Q", "answer": ""}}\n')
+    found = reasons(path)
+    assert [reason.partition(": ")[0] for reason in found] == [":2", ":4", ":6"]
+    assert "not JSON" in found[0]
+    assert "must be an object, not list" in found[1]
+    assert "the answer is empty" in found[2]
+
+
+def test_one_reason_for_all_rows_is_said_once(file):
+    assert reasons(file("a.csv", "date,amount\n1,2\n3,4\n")) == [
+        "every row: no known format (its columns are date, amount); name them question and answer"
+    ]
+
+
+def test_line_ends_and_byte_marks_of_other_systems(file):
+    for content in (f"{GOOD}\r\n{GOOD}\r\n".encode(), b"\xef\xbb\xbf" + GOOD.encode(), f"{GOOD}\n".encode("utf-16")):
+        assert read_examples(file("a.jsonl", content))[0] == Example(PAIR)
+
+
+def test_a_line_separator_inside_a_text_ends_no_line(file):
+    row = json.dumps({"question": ASK, "answer": "one\u2028two"}, ensure_ascii=False)
+    assert read_examples(file("a.jsonl", row))[0].messages[1].content == "one\u2028two"
+
+
+def test_another_encoding_is_named_with_its_line(file):
+    with pytest.raises(ExampleError, match=r"a\.jsonl:2: not valid UTF-8"):
+        read_examples(file("a.jsonl", GOOD.encode() + b'\n{"question": "caf\xe9"}'))
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff"])
+def test_an_empty_file(file, content):
+    with pytest.raises(ExampleError, match="is empty"):
+        read_examples(file("a.jsonl", content))
+
+
+def test_files_that_hold_no_row(file):
+    for name, content in (("a.json", "[]"), ("a.csv", "question,answer\n")):
+        with pytest.raises(ExampleError, match="holds no rows"):
+            read_examples(file(name, content))
+
+
+def test_json_as_a_list_a_row_or_lines(file):
+    for content in (f"[{GOOD}]", GOOD, f"{GOOD}\n{GOOD}", json.dumps(json.loads(GOOD), indent=2)):
+        assert read_examples(file("a.json", content))[0] == Example(PAIR)
+    assert reasons(file("b.json", f'[{GOOD}, 7, {{"question": "Q"}}]'))[0] == ", row 2: a row must be an object, not int"
+    with pytest.raises(ExampleError, match=r"c\.json:2: not JSON"):
+        read_examples(file("c.json", f"[{GOOD},\n oops]"))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables(file, delimiter):
+    lines = [["Question ", "ANSWER", "note"], ['"When?\nToday"', '"At ""nine"""', ""], ["Where?", "Here", "x"]]
+    examples = read_examples(file("a.csv", "\r\n".join(delimiter.join(cells) for cells in lines)))
+    assert [message.content for message in examples[0].messages] == ["When?\nToday", 'At "nine"']
+    assert len(examples) == 2
+
+
+def test_a_table_row_of_another_width_is_named_with_its_line(file):
+    assert reasons(file("a.csv", 'question,answer\n"two\nlines",fine\nWhy?,a,b\n')) == [":4: 3 columns where the header has 2"]
+
+
+def test_parquet_without_pyarrow_says_what_to_install(file, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    with pytest.raises(ExampleError, match="pip install pyarrow"):
+        read_examples(file("a.parquet", b"PAR1"))
+
+
+def test_parquet(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.Table.from_pylist([ROWS["messages"]]), tmp_path / "a.parquet")
+    assert read_examples(tmp_path / "a.parquet") == [Example(PAIR)]
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(ExampleError, match="No such file"):
+        read_examples(tmp_path / "none.jsonl")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ExampleError, match="cannot be read"):
+        read_examples(tmp_path / "folder.csv")
+    with pytest.raises(ExampleError, match=r"\.docx"):
+        read_examples(tmp_path / "a.docx")
+
+
+texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(str.strip)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda q, a, fact: Example((Message("user", q), Message("assistant", a)), "question", "f1", fact), texts, texts, st.text("ab")
+        )
+    )
+)
+def test_written_examples_are_read_back(tmp_path_factory, examples):
+    path = tmp_path_factory.mktemp("examples") / "train.jsonl"
+    write_examples(path, examples)
+    assert (read_examples(path) if examples else []) == examples
+
+
+def test_a_fact_is_never_on_both_sides():
+    examples = [Example((Message("user", str(i)), Message("assistant", "a")), fact=f"fact{i % 10}") for i in range(50)]
+    train, heldout = split(examples, 0.3, seed=1)
+    assert len(heldout) == 15
+    assert len(train) == 35
+    assert not {e.fact for e in train} & {e.fact for e in heldout}
+    assert split(examples, 0.3, seed=1) == (train, heldout)
+    assert split(examples, 0.3, seed=2) != (train, heldout)
+
+
+def test_examples_without_a_fact_are_split_by_row():
+    examples = [Example((Message("user", str(i)), Message("assistant", "a"))) for i in range(10)]
+    assert [len(part) for part in split(examples, 0.2, seed=0)] == [8, 2]
+    assert [len(part) for part in split(examples, 0.01, seed=0)] == [9, 1]
+    assert [len(part) for part in split(examples, 0.0, seed=0)] == [10, 0]
+    assert [len(part) for part in split(examples[:1], 0.5, seed=0)] == [1, 0]
+    assert split([], 0.5, seed=0) == ([], [])
+
+
+def test_a_share_that_is_none():
+    with pytest.raises(SettingError, match=r"share=1\.5"):
+        split([], 1.5, seed=0)
+
+
+def test_duplicates_go_and_the_first_stays():
+    first, same = Example(PAIR, fact="a"), Example((PAIR[0], Message("assistant", " At  9:30.\n")), fact="b")
+    other = Example((PAIR[0], Message("assistant", "At ten.")))
+    assert deduplicate([first, same, other]) == [first, other]
