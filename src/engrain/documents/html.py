@@ -1,0 +1,281 @@
+"""Web pages: .html .htm .xhtml, without their navigation, banners and footers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engrain.documents.base import Part, Reader, Unreadable, front_matter, one_line, paragraph, table
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
+
+JUNK_TAGS = ("script", "style", "noscript", "template", "svg", "canvas", "iframe", "object", "nav", "aside", "dialog", "video", "audio",
+             "input", "select", "textarea", "map")  # fmt: skip
+JUNK_ROLES = {"navigation", "search", "complementary", "dialog", "alertdialog", "menu", "menubar", "toolbar", "tablist"}
+JUNK_NAMES = re.compile(
+    r"(?:^|[\s_-])(?:cookies?|gdpr|consent|breadcrumbs?|navbar|nav|navigation|sidebar|skip-?(?:link|to|nav)\S*|social|share|sharing|newsletter"
+    r"|subscribe|popup|pop-up|modal|pagination|pager|advert\w*|ads?|related-?\w*|sr-only|visually-hidden|screen-reader\S*|offscreen|lightbox)"
+    r"(?=$|[\s_-])",
+    re.IGNORECASE,
+)
+SKIP = re.compile(r"skip to (?:\w+ )*(?:content|navigation|main)", re.IGNORECASE)
+HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+CONTACT = re.compile(
+    r"[\w.+-]+@[\w-]+\.\w|(?:\+|\b0|\()\d[\d ()./-]{6,}\d|\b\d{3}[ .-]\d{3,4}\b"
+    r"|\b(?:phone|tel|e-?mail|address|fax|vat|registered|open(?:ing)?|hours)\b"
+    r"|\b\d{1,2}[:.]\d\d\b|\b\d{1,2} ?[ap]\.?m\b|\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b|\b\d{5}\b",
+    re.IGNORECASE,
+)
+
+BLOCKS = {"address", "article", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption", "figure",
+          "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "html", "li", "main", "ol", "p", "pre", "section",
+          "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", "caption", "legend"}  # fmt: skip
+DATE_META = ("article:modified_time", "last-modified", "dcterms.modified", "article:published_time", "date", "dc.date", "dcterms.date",
+             "pubdate", "datepublished", "datemodified")  # fmt: skip
+
+
+class Html(Reader):
+    """Keeps headings, paragraphs, lists, tables and definitions of the page's content."""
+
+    suffixes = (".html", ".htm", ".xhtml")
+
+    def read(self, path: Path) -> list[Part]:
+        """The page as one part."""
+        soup = parse(path.read_bytes())
+        head = front_matter(soup.title.get_text() if soup.title else "", page_date(soup))
+        body = soup.body or soup
+        contacts = list(take_footers(body))
+        remove_junk(body)
+        content = "\n\n".join(Blocks().of(body))
+        known = one_line(content)
+        contacts = list(dict.fromkeys(block for block in contacts if one_line(block) not in known))
+        if contacts:
+            content += "\n\n## Contact\n\n" + "\n\n".join(contacts)
+        return [Part(head + content)]
+
+
+def parse(data: bytes) -> BeautifulSoup:
+    """The page's tree. Raises Unreadable where the bytes are no text."""
+    import bs4
+
+    if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Unreadable("wrong encoding: this is not text", "save the page as UTF-8")
+    return bs4.BeautifulSoup(data, "lxml")
+
+
+def page_date(soup: BeautifulSoup) -> str:
+    """The date that the page's meta tags state, the last change first."""
+    stated: dict[str, str] = {}
+    for meta in soup.find_all("meta"):
+        name = str(meta.get("property") or meta.get("name") or meta.get("itemprop") or meta.get("http-equiv") or "").lower()
+        stated.setdefault(name, str(meta.get("content") or ""))
+    return next((stated[name] for name in DATE_META if stated.get(name)), "")
+
+
+# Boilerplate
+
+
+def take_footers(body: Tag) -> Iterator[str]:
+    """The lines of the page's footers that hold contact details; the footers are taken out of the tree."""
+    is_footer = re.compile(r"(?:^|[\s_-])(?:site-?)?footer(?=$|[\s_-])", re.IGNORECASE)
+    for tag in body.find_all(lambda tag: tag.name == "footer" or tag.get("role") == "contentinfo" or bool(is_footer.search(names(tag)))):
+        if tag.decomposed or tag.name in ("body", "main"):
+            continue
+        remove_junk(tag)
+        for address in tag.find_all("address"):
+            yield from Blocks().of(address.extract())
+        for block in Blocks().of(tag):
+            yield from (line for line in block.splitlines() if CONTACT.search(line))
+        tag.decompose()
+
+
+def names(tag: Tag) -> str:
+    """The tag's classes and id."""
+    return " ".join(str(name) for name in [*tag.get_attribute_list("class"), tag.get("id")] if name)
+
+
+def remove_junk(body: Tag) -> None:
+    """Take out of the tree what is no content of the page."""
+    import bs4
+
+    for comment in body.find_all(string=lambda text: isinstance(text, bs4.element.PreformattedString)):
+        comment.extract()
+    opened = {str(tag["aria-controls"]) for tag in body.select("[aria-controls]")}
+    length = len(body.get_text())
+    for tag in body.find_all(True):
+        if not tag.decomposed and is_junk(tag, opened, length):
+            tag.decompose()
+
+
+def is_junk(tag: Tag, opened: set[str], length: int) -> bool:
+    """Whether a tag is navigation, a banner, a form, hidden, or something else that is no content.
+
+    `opened` holds the ids that a control on the page shows (an accordion's answers are content), `length` that of
+    the page's text: what holds most of it is the page, whatever it is called.
+    """
+    if tag.name in JUNK_TAGS or str(tag.get("role")) in JUNK_ROLES:
+        return True
+    text = tag.get_text()
+    if tag.name == "button":
+        return tag.find_parent(["h1", "h2", "h3", "h4", "h5", "h6"]) is None
+    if tag.name == "a" and SKIP.search(text):
+        return True
+    if tag.name in ("ul", "ol") and tag.find_parent("header") and only_links(tag):
+        return True
+    if tag.name in ("html", "body", "main", "article") or len(text) > length / 2:
+        return False
+    hidden = tag.has_attr("hidden") or tag.get("aria-hidden") == "true" or HIDDEN.search(str(tag.get("style") or ""))
+    if hidden and str(tag.get("id")) not in opened and tag.get("role") not in ("tabpanel", "region"):
+        return True
+    return tag.name == "form" or bool(JUNK_NAMES.search(names(tag)))
+
+
+def only_links(tag: Tag) -> bool:
+    """Whether all text of a list stands in links to pages."""
+    links = [link for link in tag.find_all("a") if not str(link.get("href")).startswith(("tel:", "mailto:"))]
+    return one_line(tag.get_text(" ")) == one_line(" ".join(link.get_text(" ") for link in links))
+
+
+# Content
+
+
+class Blocks:
+    """Turns a tree into Markdown blocks; knows the level of the last heading, for headings that state none."""
+
+    def __init__(self) -> None:
+        self.level = 1
+
+    def of(self, tag: Tag) -> Iterator[str]:
+        """The blocks of all that is in the tag."""
+        from bs4 import Tag
+
+        words = ""
+        for child in tag.children:
+            if not isinstance(child, Tag):
+                words += re.sub(r"\s+", " ", str(child))
+            elif child.name not in BLOCKS and not child.find(list(BLOCKS)):
+                words += inline(child)
+            else:
+                yield from text_block(words)
+                words = ""
+                yield from self.block(child)
+        yield from text_block(words)
+
+    def block(self, tag: Tag) -> Iterator[str]:
+        """The blocks that one tag makes."""
+        if re.fullmatch(r"h[1-6]", tag.name):
+            self.level = int(tag.name[1])
+            if words := one_line(inline(tag)):
+                yield f"{'#' * self.level} {words}"
+        elif tag.name == "summary":
+            yield f"{'#' * min(6, self.level + 1)} {one_line(inline(tag))}"
+        elif tag.name in ("ul", "ol"):
+            yield "\n".join(list_items(tag))
+        elif tag.name == "dl":
+            yield "\n".join(definitions(tag))
+        elif tag.name == "table":
+            yield from self.table(tag)
+        elif tag.name == "pre":
+            yield paragraph(tag.get_text())
+        else:
+            yield from self.of(tag)
+
+    def table(self, tag: Tag) -> Iterator[str]:
+        """A table of data as a pipe table; one that only lays out the page as the blocks in its cells."""
+        rows = [row for row in tag.find_all("tr") if row.find_parent("table") is tag]
+        if tag.find("table") or tag.find(re.compile(r"^h[1-6]$")) or str(tag.get("role")) in ("presentation", "none"):
+            for cell in (cell for row in rows for cell in row.find_all(["td", "th"], recursive=False)):
+                yield from self.of(cell)
+            return
+        if tag.caption and (words := one_line(tag.caption.get_text(" "))):
+            yield words
+        yield data_table(rows)
+
+
+def text_block(words: str) -> Iterator[str]:
+    """A paragraph, where there are words; a line break in it stays one."""
+    lines = [one_line(line) for line in words.split("\n")]
+    if text := paragraph("\n".join(line for line in lines if line)):
+        yield text
+
+
+def inline(tag: Tag) -> str:
+    """The words of a tag with `<br>` as line ends; an address to write to or call follows the words that hide it."""
+    from bs4 import Tag
+
+    if tag.name == "br":
+        return "\n"
+    words = "".join(inline(child) if isinstance(child, Tag) else re.sub(r"\s+", " ", str(child)) for child in tag.children)
+    if tag.name in BLOCKS:
+        words = f" {words} "
+    href = str(tag.get("href") or "")
+    if tag.name == "a" and href.startswith(("mailto:", "tel:")):
+        address = href.split(":", 1)[1].split("?")[0]
+        digits = re.sub(r"\D", "", address)[-6:]
+        told = digits in re.sub(r"\D", "", words) if href.startswith("tel:") else address in words
+        return words if told or not address else f"{words} ({address})"
+    return words
+
+
+def list_items(tag: Tag, depth: int = 0) -> Iterator[str]:
+    """The items of a list and of the lists in it, indented by four spaces a level."""
+    number = 0
+    for item in tag.find_all(["li", "ul", "ol"], recursive=False):
+        if item.name != "li":
+            yield from list_items(item, depth + 1)
+            continue
+        inner = [part for part in item.find_all(["ul", "ol"]) if part.find_parent("li") is item]
+        for part in inner:
+            part.extract()
+        number += 1
+        if words := one_line(inline(item)):
+            yield f"{'    ' * depth}{f'{number}.' if tag.name == 'ol' else '-'} {words}"
+        for part in inner:
+            yield from list_items(part, depth + 1)
+
+
+def definitions(tag: Tag) -> Iterator[str]:
+    """The pairs of a definition list as `- term: definition`; several definitions of a term stand on one line."""
+    pairs: list[tuple[str, list[str]]] = []
+    for part in tag.find_all(["dt", "dd"]):
+        words = one_line(inline(part))
+        if part.name == "dt" or not pairs:
+            pairs.append((words.rstrip(":"), []))
+        else:
+            pairs[-1][1].append(words)
+    for term, meanings in pairs:
+        yield f"- {term}: {'; '.join(meanings)}" if meanings else f"- {term}"
+
+
+def data_table(rows: list[Tag]) -> str:
+    """The rows as a table: spans are filled in, but a cell across the whole table stands alone in its row."""
+    cells = [row.find_all(["td", "th"], recursive=False) for row in rows]
+    grid = [words if len(tags) > 1 else words[:1] for tags, words in zip(cells, expand(cells), strict=True)]
+    wide = [[cell.name for cell in row] for row in cells if len(row) > 1]
+    pairs = bool(wide) and all(row == ["th", "td"] for row in wide)
+    header = bool(wide) and all(name == "th" for name in wide[0])
+    return table(grid, False if pairs else header or None)
+
+
+def expand(cells: Sequence[Sequence[Tag]]) -> list[list[str]]:
+    """The words of every cell, repeated in each row and column that the cell spans."""
+    grid: list[dict[int, str]] = [{} for _ in cells]
+    for number, row in enumerate(cells):
+        column = 0
+        for cell in row:
+            while column in grid[number]:
+                column += 1
+            words, across, down = one_line(inline(cell)), span(cell, "colspan", 100), span(cell, "rowspan", len(cells) - number)
+            for below in range(number, number + down):
+                grid[below] |= {column + right: words for right in range(across) if column + right not in grid[below]}
+            column += across
+    return [[row.get(column, "") for column in range(max(row, default=-1) + 1)] for row in grid]
+
+
+def span(cell: Tag, name: str, limit: int) -> int:
+    """How many columns or rows a cell spans; `rowspan=0` means all that are left."""
+    value = str(cell.get(name) or "1")
+    return min(limit, int(value) or limit) if value.isdecimal() else 1

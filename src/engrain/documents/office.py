@@ -1,0 +1,316 @@
+"""Office files: .docx and .xlsx."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from engrain.documents.base import Part, Reader, Unreadable, front_matter, one_line, paragraph, sheet, table
+
+MAX_UNPACKED_BYTES = 500_000_000
+MAX_RATIO = 200
+"""An entry packed tighter than this, and larger than a few megabytes, is no text that somebody wrote."""
+ENCRYPTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""How the older container begins, in which office programs put encrypted files."""
+TEMPLATE_DATE = datetime(2013, 12, 23, 23, 15)
+"""When the empty document was made from which python-docx makes all others: no date of theirs."""
+
+
+class Office(Reader):
+    """Reads paragraphs, lists and tables in order; cells as their number format shows them."""
+
+    suffixes = (".docx", ".docm", ".xlsx", ".xlsm")
+
+    def read(self, path: Path) -> list[Part]:
+        """The whole file as one part."""
+        check_archive(path)
+        return [Part(word(path) if path.suffix.lower() in (".docx", ".docm") else workbook(path))]
+
+
+def check_archive(path: Path) -> None:
+    """Raise Unreadable for an archive that is encrypted, damaged, or would fill the memory when unpacked."""
+    with path.open("rb") as file:
+        if file.read(8) == ENCRYPTED:
+            raise Unreadable("encrypted, or in the format from before 2007", f"save it as {path.suffix} without a password")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except zipfile.BadZipFile as error:
+        raise Unreadable(f"damaged: no {path.suffix} file, or not all of it", "open it in its program and save it again") from error
+    bombs = [entry for entry in entries if entry.file_size > 5_000_000 and entry.file_size > MAX_RATIO * max(1, entry.compress_size)]
+    if bombs or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
+        raise Unreadable("unpacks to more than a document can hold", "do not trust this file; save its contents anew")
+
+
+# Word
+
+
+def word(path: Path) -> str:
+    """A .docx file as Markdown."""
+    import docx
+
+    document = docx.Document(str(path))
+    properties = document.core_properties
+    stamp = next((when for when in (properties.modified, properties.created) if when and when.replace(tzinfo=None) != TEMPLATE_DATE), None)
+    return front_matter(properties.title, stamp and stamp.date()) + "\n\n".join(Body(document).blocks())
+
+
+class Body:
+    """A document's body; knows the level of the last heading, and the number of the last item of each list."""
+
+    def __init__(self, document: Any) -> None:
+        self.items = list(document.iter_inner_content())
+        self.formats = number_formats(document)
+        self.titled = any(style_name(item) == "title" for item in self.items if is_paragraph(item))
+        self.level = 1
+        self.counts: dict[tuple[str, int], int] = {}
+
+    def blocks(self) -> Iterator[str]:
+        """The Markdown blocks in order; the items of one list in one block."""
+        items: list[str] = []
+        for number, item in enumerate(self.items):
+            text = self.paragraph(item, self.items[number + 1 : number + 2]) if is_paragraph(item) else word_table(item)
+            if text and re.match(r" *(?:-|\d+\.) ", text) and is_paragraph(item) and self.list_of(item):
+                items.append(text)
+                continue
+            if items and text:
+                yield "\n".join(items)
+                items = []
+            if text:
+                yield text
+        if items:
+            yield "\n".join(items)
+
+    def paragraph(self, item: Any, following: list[Any]) -> str:
+        """One paragraph as heading, list item or text."""
+        text = paragraph_text(item)
+        if not one_line(text):
+            return ""
+        level = self.heading_level(item, following)
+        if level:
+            self.level = level if not is_bold_line(item) or heading_style(item) else self.level
+            return f"{'#' * level} {one_line(text)}"
+        if found := self.list_of(item):
+            return f"{'    ' * found[1]}{self.mark(*found)} {one_line(text)}"
+        return paragraph(text)
+
+    def heading_level(self, item: Any, following: list[Any]) -> int:
+        """The level of a heading, 0 for other paragraphs; a short bold line before plain text is one below the last."""
+        if style_name(item) == "title":
+            return 1
+        if level := heading_style(item):
+            return min(6, level + self.titled)
+        alone = not following or not is_paragraph(following[0]) or not is_bold_line(following[0])
+        return min(6, self.level + 1) if following and alone and is_bold_line(item) and not self.list_of(item) else 0
+
+    def list_of(self, item: Any) -> tuple[str, int] | None:
+        """The list that a paragraph is an item of and the depth in it; None for other paragraphs."""
+        for holder in (item._p.pPr, *(style.element.pPr for style in styles(item))):
+            numbering = holder.numPr if holder is not None else None
+            if numbering is not None and numbering.numId is not None:
+                depth = numbering.ilvl.val if numbering.ilvl is not None else 0
+                return (str(numbering.numId.val), max(depth, style_depth(item))) if numbering.numId.val else None
+        name = style_name(item)
+        return (name, style_depth(item)) if name.startswith("list ") and "continue" not in name else None
+
+    def mark(self, numbering: str, depth: int) -> str:
+        """The bullet or the number of the next item of a list."""
+        kind = self.formats.get((numbering, depth), "decimal" if "number" in numbering else "bullet")
+        if kind in ("bullet", "none"):
+            return "-"
+        self.counts = {key: count for key, count in self.counts.items() if key[0] != numbering or key[1] <= depth}
+        self.counts[numbering, depth] = self.counts.get((numbering, depth), 0) + 1
+        return f"{self.counts[numbering, depth]}."
+
+
+def is_paragraph(item: Any) -> bool:
+    """Whether a piece of the body is a paragraph, not a table."""
+    return hasattr(item, "runs")
+
+
+def styles(item: Any) -> Iterator[Any]:
+    """The style of a paragraph and those it is based on."""
+    style = item.style
+    for _ in range(10):
+        if style is None:
+            return
+        yield style
+        style = style.base_style
+
+
+def style_name(item: Any) -> str:
+    """The name of a paragraph's style in lower case."""
+    return str(item.style.name or "").lower() if item.style is not None else ""
+
+
+def style_depth(item: Any) -> int:
+    """How deep a list style lies: `List Bullet 3` is two below `List Bullet`."""
+    match = re.fullmatch(r"list \w+ (\d)", style_name(item))
+    return int(match[1]) - 1 if match else 0
+
+
+def heading_style(item: Any) -> int:
+    """The heading level that a paragraph or its style states, else 0."""
+    for style in styles(item):
+        if match := re.fullmatch(r"heading (\d)", str(style.name or "").lower()):
+            return int(match[1])
+    for holder in (item._p.pPr, *(style.element.pPr for style in styles(item))):
+        outline = holder.xpath("./w:outlineLvl/@w:val") if holder is not None else []
+        if outline:
+            return int(outline[0]) + 1 if int(outline[0]) < 9 else 0
+    return 0
+
+
+def is_bold_line(item: Any) -> bool:
+    """Whether a paragraph is one short line, all bold, that does not end like a sentence."""
+    text = item.text.strip()
+    runs = [run for run in item.runs if run.text.strip()]
+    return bool(runs) and len(text) <= 80 and "\n" not in text and text[-1] not in ".,;!" and all(run.bold for run in runs)
+
+
+def paragraph_text(item: Any) -> str:
+    """The text of a paragraph with links and line breaks, without deleted and hidden text."""
+    parts = item._p.xpath(
+        ".//*[self::w:t or self::w:br or self::w:cr or self::w:tab or self::w:noBreakHyphen]"
+        "[not(ancestor::w:del) and not(ancestor::w:txbxContent) and not(ancestor::w:r/w:rPr/w:vanish)]"
+    )
+    written = {"br": "\n", "cr": "\n", "tab": " ", "noBreakHyphen": "-"}
+    return "".join(written.get(part.tag.rpartition("}")[2], part.text or "") for part in parts)
+
+
+def number_formats(document: Any) -> dict[tuple[str, int], str]:
+    """The number format (bullet, decimal…) of every list at every depth."""
+    from docx.oxml.ns import qn
+
+    try:
+        root = document.part.numbering_part.element
+    except (KeyError, NotImplementedError):
+        return {}
+    formats: dict[tuple[str, int], str] = {}
+    for number in root.xpath("./w:num"):
+        abstract = number.xpath("string(./w:abstractNumId/@w:val)")
+        for depth in root.xpath(f"./w:abstractNum[@w:abstractNumId='{abstract}']/w:lvl"):
+            form = depth.find(qn("w:numFmt"))
+            key = str(number.numId), int(depth.get(qn("w:ilvl")))
+            formats[key] = form.get(qn("w:val")) if form is not None else "decimal"
+    return formats
+
+
+def word_table(item: Any) -> str:
+    """A table as Markdown; merged cells are filled in, but a cell across the whole table stands alone in its row."""
+    rows = [[cell_text(cell) for cell in row.cells] if len({cell._tc for cell in row.cells}) > 1 else [cell_text(row.cells[0])]
+            for row in item.rows if row.cells]  # fmt: skip
+    first = next((row for row in item.rows if len({cell._tc for cell in row.cells}) > 1), None)
+    lines = [line for cell in first.cells for line in cell.paragraphs if line.text.strip()] if first is not None else []
+    bold = bool(lines) and all(is_bold_line(line) for line in lines)
+    return table(rows, bold or None)
+
+
+def cell_text(cell: Any) -> str:
+    """The text of a cell, that of tables in it included."""
+    texts = [paragraph_text(item) if is_paragraph(item) else "; ".join(cell_text(c) for row in item.rows for c in row.cells)
+             for item in cell.iter_inner_content()]  # fmt: skip
+    return one_line(" ".join(texts))
+
+
+# Excel
+
+
+def workbook(path: Path) -> str:
+    """An .xlsx file as Markdown: every visible sheet under a heading of its own."""
+    import warnings
+
+    import openpyxl
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # openpyxl warns of drawings and extensions that it leaves out: no text is in them.
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        try:
+            properties = book.properties
+            stamp = properties.modified or properties.created
+            sheets = [(page.title, sheet_text(page)) for page in book.worksheets if page.sheet_state == "visible"]
+        finally:
+            book.close()
+    return front_matter(properties.title, stamp and stamp.date()) + "\n\n".join(f"## {title}\n\n{text}" for title, text in sheets if text)
+
+
+def sheet_text(page: Any) -> str:
+    """The tables of one sheet, cells as they are shown."""
+    page.reset_dimensions()  # What the file states is often wrong, and then rows would be missing.
+    return sheet([[shown(cell.value, cell.number_format) if cell.value is not None else "" for cell in row] for row in page.iter_rows()])
+
+
+def shown(value: Any, form: str) -> str:
+    """A cell's value as its number format shows it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime | date | time):
+        return shown_time(value, form)
+    if isinstance(value, timedelta):
+        minutes = round(value.total_seconds() / 60)
+        return f"{minutes // 60}:{minutes % 60:02}"
+    return shown_number(value, form) if isinstance(value, int | float) else one_line(value)
+
+
+def shown_number(value: float, form: str) -> str:
+    """A number by its format: decimals, thousands, per cent, currency and other words around it."""
+    sections = (form or "General").split(";")
+    section = sections[1] if value < 0 and len(sections) > 1 and sections[1] else sections[0]
+    section = re.sub(r"\[\$([^\]-]*)(?:-[^\]]*)?\]", r'"\1"', section)
+    section = re.sub(r"\[[^\]]*\]|_.|\*.", "", section)
+    match = re.search(r'[#0?][#0?,]*(?:\.[#0?]+)?(?=(?:[^"]*"[^"]*")*[^"]*$)', section)
+    if not match or "E+" in section.upper() or "/" in section:
+        return plain_number(value)
+    digits = match[0]
+    places = digits.partition(".")[2]
+    amount = abs(value) if section is not sections[0] or value < 0 else value
+    amount = amount * 100 if "%" in section else amount
+    text = f"{amount:{',' if ',' in digits else ''}.{len(places)}f}"
+    if optional := len(places) - len(places.rstrip("#?")):
+        whole, _, decimals = text.partition(".")
+        kept = decimals[: len(places) - optional] + decimals[len(places) - optional :].rstrip("0")
+        text = f"{whole}.{kept}" if kept else whole
+    before, after = (re.sub(r'"|\\(?=.)', "", words) for words in (section[: match.start()], section[match.end() :]))
+    minus = "-" if value < 0 and len(sections) == 1 else ""
+    return f"{minus}{before}{text}{after}".strip()
+
+
+def plain_number(value: float) -> str:
+    """A number as the general format shows it: no needless decimals, at most eleven digits."""
+    return str(value) if isinstance(value, int) else f"{value:.11g}"
+
+
+def shown_time(value: datetime | date | time, form: str) -> str:
+    """A date or a time by its format; as ISO where the format is the one that changes with the reader's country."""
+    form = re.sub(r"\[[^\]]*\]|;.*", "", form).lower()
+    if form in ("mm-dd-yy", "general", "m/d/yy h:mm") and not isinstance(value, time):
+        day = value.date() if isinstance(value, datetime) else value
+        clock = f" {value:%H:%M}" if isinstance(value, datetime) and (value.hour or value.minute) else ""
+        return f"{day.isoformat()}{clock}"
+    if form == "general":
+        return f"{value:%H:%M}"
+    noon = "am/pm" in form or "a/p" in form
+    tokens = re.findall(r'am/pm|a/p|y+|m+|d+|h+|s+(?:\.0+)?|"[^"]*"|\\.|.', form)
+    return one_line("".join(shown_token(value, tokens, index, noon) for index in range(len(tokens))))
+
+
+def shown_token(value: datetime | date | time, tokens: list[str], index: int, noon: bool) -> str:
+    """One token of a date format; `m` means minutes behind hours and before seconds, else the month."""
+    token = tokens[index]
+    letters = [other[0] for other in tokens if other[0] in "ymdhs" and not other.startswith("am")]
+    place = sum(1 for other in tokens[:index] if other[0] in "ymdhs" and not other.startswith("am"))
+    if token[0] == "m" and ("h" in letters[max(0, place - 1) : place] or "s" in letters[place + 1 : place + 2]):
+        return f"{value:%M}"
+    hour = getattr(value, "hour", 0)
+    names = {"yyyy": "%Y", "yy": "%y", "mmmm": "%B", "mmm": "%b", "mm": "%m", "dddd": "%A", "ddd": "%a", "dd": "%d", "ss": "%S", "s": "%S",
+             "am/pm": "%p", "a/p": "%p"}  # fmt: skip
+    numbers = {"m": getattr(value, "month", 0), "d": getattr(value, "day", 0), "h": (hour % 12 or 12) if noon else hour}
+    if token in names:
+        return value.strftime(names[token])
+    if token == "hh":
+        return f"{numbers['h']:02}"
+    return str(numbers[token]) if token in numbers else token.strip('"').removeprefix("\\")
