@@ -19,6 +19,8 @@ from engrain import registry
 from engrain.cli import main
 from engrain.cli._progress import Pace, Plain, duration, shown, status
 from engrain.errors import DocumentError, Interrupted, SettingError
+from engrain.evaluate import Evaluation, score
+from engrain.examples import Question
 from engrain.run import Run
 
 COMMANDS = registry.names("cli")
@@ -101,7 +103,9 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in shown_help for name in COMMANDS)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["runs"], ["doctor", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in ("ask", "chat", "doctor", "evaluate", "runs")), ["runs"]]
+)
 def test_nothing_heavy_is_imported_before_it_is_used(arguments: list[str], tmp_path: Path) -> None:
     code = (
         f"import sys; from engrain.cli import main; code = main({arguments!r}); heavy = {{'torch', 'transformers', 'spacy'}};"
@@ -178,12 +182,15 @@ def test_a_file_that_is_not_there_is_a_wrong_call(api: Any, tmp_path: Path, caps
 
 
 def test_sigterm_ends_with_143(tmp_path: Path) -> None:
-    code = (
-        "import sys, time, types; api = types.ModuleType('engrain.api'); api.Answer = api.Assistant = object;"
-        "api.runs = lambda root: (print('ready', flush=True), time.sleep(30));"
-        "sys.modules['engrain.api'] = api; import engrain; engrain.api = api; from engrain.cli import main; sys.exit(main(['runs']))"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    code = """
+import sys, time, types
+import engrain
+api = sys.modules["engrain.api"] = engrain.api = types.ModuleType("engrain.api")
+api.evaluate = lambda *args, **kwargs: (print("ready", flush=True), time.sleep(30))
+from engrain.cli import main
+sys.exit(main(["evaluate", "."]))
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
@@ -335,18 +342,18 @@ def test_evaluate_takes_its_run_in_front_or_by_name(arguments: list[str], run: s
         assert api.calls[0][1] == (tmp_path / run if run else None, tmp_path / "Q")
 
 
-def test_runs_lists_what_there_is(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_lists_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run.create(tmp_path / "first", "first")
-    answers_with(api, "runs", [run])
+    run.update(status="complete", settings={"base": "tiny", "method": "lora"})
     assert main(["runs", "--root", str(tmp_path)]) == 0
-    assert "running" in capsys.readouterr().out
+    assert {"complete", "tiny", "lora"} <= set(capsys.readouterr().out.split())
     assert main(["runs", "--root", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["path"] == str(tmp_path / "first")
+    found = json.loads(capsys.readouterr().out)
+    assert (found[0]["path"], found[0]["status"]) == (str(tmp_path / "first"), "complete")
 
 
-def test_runs_says_that_there_is_none(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    answers_with(api, "runs", [])
-    assert main(["runs"]) == 0
+def test_runs_says_that_there_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "--root", str(tmp_path)]) == 0
     assert "engrain build PATH" in capsys.readouterr().out
 
 
@@ -367,6 +374,34 @@ def test_no_color_is_honoured(api: Any, tmp_path: Path) -> None:
     done = run_python("from engrain.cli import main; main(['doctor'])", cwd=tmp_path, env=environment)
     assert "python" in done.stdout
     assert "\x1b[3" not in done.stdout
+
+
+# --- tables
+
+
+def evaluated() -> Evaluation:
+    asked = [Question("1", "When?", ("nine",)), Question("2", "Who?", (), "unanswerable"), Question("3", "2 + 2?", ("4",), "general")]
+    return Evaluation(
+        {"base": tuple(score(asked, ["ten", "Bob", "4"])), "tuned": tuple(score(asked, ["nine", "Bob", "5"]))},
+        {"base": 20.0, "tuned": 21.0},
+    )
+
+
+def test_evaluate_prints_every_score(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "Q").write_text("", encoding="utf-8")
+    answers_with(api, "evaluate", evaluated())
+    assert main(["evaluate", str(tmp_path / "Q")]) == 0
+    out = capsys.readouterr().out
+    assert ["direct", "1", "0%", "(0-98%)", "100%", "(2-100%)"] in [line.split() for line in out.splitlines()]
+    assert "0 of the 1 general questions" in out
+    assert "perplexity 1.05 times" in out
+
+
+def test_evaluate_json_is_the_evaluation(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "Q").write_text("", encoding="utf-8")
+    answers_with(api, "evaluate", evaluated())
+    assert main(["evaluate", str(tmp_path / "Q"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(evaluated().to_dict()))
 
 
 # --- progress

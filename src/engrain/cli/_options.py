@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from engrain import config
+from engrain.run import Run
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -123,7 +124,11 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON knows it: dataclasses become objects, paths and other values text."""
+    """The value as JSON knows it: dataclasses become objects, a run what its run.json says, paths and other values text."""
+    if isinstance(value, Run):
+        return {"path": str(value.path)} | value.info
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):

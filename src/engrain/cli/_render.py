@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,9 +15,12 @@ from rich.text import Text
 if TYPE_CHECKING:
     from engrain.api import Answer
     from engrain.doctor import Check
+    from engrain.evaluate import Evaluation, Share
+    from engrain.examples import Question
     from engrain.run import Run
 
 SIGNS = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "blocks": ("blocks", "red")}
+TITLES = {"": "all that the documents answer", "unanswerable": "rightly declined", "general": "general knowledge"}
 STATUS_WORDS = {
     "supported": "source",
     "unsupported": "nothing in the documents supports this answer",
@@ -31,7 +35,7 @@ def console() -> Console:
 
 def table(*columns: str, title: str = "") -> Table:
     """An empty table in the house's style."""
-    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    made = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
@@ -49,18 +53,37 @@ def source_line(found: Answer) -> str:
     return f"  [{words}: {found.source}]" if found.status == "supported" else f"  [{words}]"
 
 
-def side_by_side(questions: Sequence[str], expected: Sequence[Sequence[str]], before: Sequence[Answer], after: Sequence[Answer]) -> None:
+def side_by_side(questions: Sequence[Question], before: Sequence[Answer], after: Sequence[Answer]) -> None:
     """Print what the untouched and the fine-tuned model answer to the same questions."""
-    drawn = table("question", "right", "before", "after", title="The same questions, before and after")
-    drawn.show_lines = True
-    for question, right, old, new in zip(questions, expected, before, after, strict=True):
-        drawn.add_row(
-            Text(question),
-            Text(right[0] if right else "(not in the documents)"),
-            Text(old.text),
-            Text(f"{new.text}\n{source_line(new).strip()}"),
-        )
+    drawn = table("question", "right answer", "before", "after", title="The same questions, before and after")
+    for question, old, new in zip(questions, before, after, strict=True):
+        right = question.answers[0] if question.answers else "(not in the documents)"
+        drawn.add_row(*map(Text, (question.question, right, old.text, f"{new.text}\n{source_line(new).strip()}")))
+        drawn.add_section()
     console().print(drawn)
+
+
+def evaluation(found: Evaluation) -> None:
+    """Print the share of right answers by kind of question and way of answering, and what was forgotten."""
+    from engrain.evaluate import GENERAL, UNANSWERABLE
+
+    drawn = table("right answers", "questions", *found.columns)
+    for kind in ("", *found.kinds, UNANSWERABLE, GENERAL):
+        shares = [found.accuracy(column, kind) for column in found.columns]
+        if any(share.count for share in shares):
+            drawn.add_row(TITLES.get(kind, kind), str(max(share.count for share in shares)), *map(_percent, shares))
+    drawn.add_row("declined, though the documents answer", "", *(_percent(found.falsely_declined(column)) for column in found.columns))
+    console().print(drawn)
+    click.echo("In brackets: 95% interval.")
+    kept = found.retention()
+    if kept.count:
+        click.echo(f"Old abilities: {kept.right} of the {kept.count} general questions that the base gets right are still right.")
+    if found.perplexity_ratio is not None:
+        click.echo(f"Plain English text: perplexity {found.perplexity_ratio:.2f} times the base's (1.00: nothing lost).")
+
+
+def _percent(share: Share) -> str:
+    return f"{share.value:.0%} ({share.low:.0%}-{share.high:.0%})".replace("%-", "-") if share.count else "-"
 
 
 def runs(found: Sequence[Run], root: Path) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from engrain import api
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
 from engrain.errors import ExampleError
 from engrain.files import write_text
+
+if TYPE_CHECKING:
+    from engrain.api import Answer
 
 
 @_options.command('engrain ask "When are you open on Saturday?"')
@@ -32,6 +34,8 @@ def command(question: str | None, source: Path | None, target: Path | None, as_j
     written to --output hold id, question, answer, source and status (supported, unsupported or refused).
     """
     _check(question, source, target, choice)
+    from engrain import api
+
     progress = listener()
     rows = read_questions(source) if source else [{"id": "1", "question": question}]
     assistant = api.load(progress=progress, **choice)
@@ -80,7 +84,7 @@ def _question(row: Any) -> dict[str, Any]:
     return row
 
 
-def _row(identifier: Any, answer: api.Answer) -> dict[str, Any]:
+def _row(identifier: Any, answer: Answer) -> dict[str, Any]:
     return {
         "id": identifier,
         "question": answer.question,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from engrain import api
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
 from engrain.config import PARTS, Settings
@@ -15,7 +14,12 @@ from engrain.config import PARTS, Settings
 @_options.command("engrain build ./docs --minutes 20 --out runs/handbook")
 @click.argument("paths", nargs=-1, required=True, type=_options.ANY, metavar="PATH...")
 @click.option("--questions", type=_options.FILE, help="JSONL file of your own test questions: id, question, answers.")
-@click.option("--start-from", default="documents", metavar="STAGE", help="Begin at a later stage, with what the run folder holds.")
+@click.option(
+    "--start-from",
+    default="documents",
+    metavar="[documents|facts|examples]",
+    help="Begin at a later stage, with what the run folder holds.",
+)
 @_options.out_option
 @_options.resume_option
 @_options.json_option
@@ -28,6 +32,8 @@ def command(
     Reads the files and folders given, finds the facts in them, writes examples about these, fine-tunes the base
     model on the examples, and compares it with the untouched model and with retrieval on questions it never saw.
     """
+    from engrain import api
+
     progress = listener()
     result = api.build(paths, settings=settings, out=out, questions=questions, start_from=start_from, resume=resume, progress=progress)
     _render.result(result, as_json)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from engrain import api
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
+from engrain.errors import EngrainError
+
+if TYPE_CHECKING:
+    from engrain.api import Assistant
 
 MODES = ("closed-book", "retrieval", "both")
 HELP = "Type a question. /mode closed-book|retrieval|both changes where answers come from, /clear forgets the talk, /exit ends it."
@@ -25,7 +29,7 @@ def command(mode: str, base_only: bool, run: Path | None) -> None:
 
 def talk(run: Path | None, mode: str, base_only: bool) -> None:
     """Answer what is typed until the input ends or /exit."""
-    assistant = api.load(run, base_only=base_only, mode=mode, progress=listener())
+    assistant = _load(run, mode, base_only)
     history: list[tuple[str, str]] = []
     click.echo(HELP)
     while (line := _line()) is not None:
@@ -35,11 +39,26 @@ def talk(run: Path | None, mode: str, base_only: bool) -> None:
         if word == "/clear":
             history.clear()
         elif word == "/mode" and rest in MODES:
-            assistant = api.load(run, base_only=base_only, mode=rest, progress=listener())
+            assistant = _changed(assistant, run, rest, base_only)
         elif word.startswith("/"):
             click.echo(HELP)
         elif line:
             history.append((line, _reply(assistant, line, history)))
+
+
+def _load(run: Path | None, mode: str, base_only: bool) -> Assistant:
+    from engrain import api
+
+    return api.load(run, base_only=base_only, mode=mode, progress=listener())
+
+
+def _changed(assistant: Assistant, run: Path | None, mode: str, base_only: bool) -> Assistant:
+    """The assistant in another mode, or the same one where the run does not have that mode."""
+    try:
+        return _load(run, mode, base_only)
+    except EngrainError as error:
+        click.echo(str(error))
+        return assistant
 
 
 def _line() -> str | None:
@@ -50,7 +69,7 @@ def _line() -> str | None:
         return None
 
 
-def _reply(assistant: api.Assistant, question: str, history: list[tuple[str, str]]) -> str:
+def _reply(assistant: Assistant, question: str, history: list[tuple[str, str]]) -> str:
     """Show the answer as it is made, then its source, and return it."""
     pieces = []
     for piece in assistant.stream(question, history):

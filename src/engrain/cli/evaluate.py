@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from engrain import api
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
 
@@ -20,6 +19,8 @@ def command(arguments: tuple[Path, ...], run: Path | None, as_json: bool) -> Non
 
     QUESTIONS is JSONL with id, question and answers (and kind: unanswerable, where the right reply is to decline).
     """
+    from engrain import api
+
     if len(arguments) > 2 or (len(arguments) == 2 and run is not None):
         raise click.UsageError("give at most one run and one file of questions: engrain evaluate [RUN] QUESTIONS")
     folder = arguments[0] if len(arguments) == 2 else run

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from engrain import api
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
 from engrain.config import Settings
@@ -22,5 +21,7 @@ def command(paths: tuple[Path, ...], as_json: bool, settings: Settings) -> None:
     Says how much of the documents became facts, how many examples of each kind there are, and which files could
     not be read and why.
     """
+    from engrain import api
+
     preview = api.examples(paths, settings=settings, progress=listener())
     _options.print_json(preview) if as_json else _render.preview(preview)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from engrain import api
 from engrain.cli import _options, _render
 from engrain.config import PARTS, Settings
 
@@ -20,6 +19,8 @@ def command(paths: tuple[Path, ...], as_json: bool, settings: Settings) -> int:
 
     Gives tokens, steps, minutes, memory and disk with the reason for each. Ends with exit code 1 where it does not fit.
     """
+    from engrain import api
+
     plan = api.plan(paths, settings=settings)
     _options.print_json(plan) if as_json else _render.plan(plan)
     return 0 if plan.fits else 1

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from engrain import api
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
 from engrain.config import Settings
@@ -24,4 +23,6 @@ def command(examples: Path, out: Path | None, resume: bool, as_json: bool, setti
     FILE holds OpenAI `messages`, prompt/completion, Alpaca or ShareGPT rows as JSONL, or a CSV with question and
     answer columns.
     """
+    from engrain import api
+
     _render.result(api.tune(examples, settings=settings, out=out, resume=resume, progress=listener()), as_json)

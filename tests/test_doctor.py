@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from engrain import doctor, fetch
+
+
+def states(checks: list[doctor.Check]) -> dict[str, str]:
+    return {check.name: check.state for check in checks}
+
+
+def test_everything_is_looked_at_and_every_fault_has_a_remedy(tmp_path: Path) -> None:
+    checks = doctor.examine(tmp_path / "runs")
+    assert {"python", "cores", "memory", "runs", "cache", "torch", "transformers", "device", "precision", "compiler"} <= set(states(checks))
+    assert all(check.state in ("ok", "warning", "blocks") and check.found for check in checks)
+    assert all(check.remedy for check in checks if check.state != "ok")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_old_python_blocks() -> None:
+    assert doctor.python((3, 10)).state == "blocks"
+    assert doctor.python((3, 11)).state == "ok"
+
+
+@pytest.mark.parametrize(("free", "state"), [(2, "blocks"), (4, "warning"), (16, "ok")])
+def test_memory_is_judged_by_what_is_free(free: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free * doctor.GB, total=32 * doctor.GB))
+    monkeypatch.setattr(doctor, "CGROUP_LIMITS", ())
+    assert doctor.memory().state == state
+
+
+def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=30 * doctor.GB, total=32 * doctor.GB))
+    limits = [tmp_path / name for name in ("memory.max", "memory.limit_in_bytes", "absent")]
+    limits[0].write_text("max\n")
+    limits[1].write_text(f"{2 * doctor.GB}\n")
+    monkeypatch.setattr(doctor, "CGROUP_LIMITS", tuple(limits))
+    assert doctor.memory().state == "blocks"
+    limits[1].write_text("9223372036854771712\n")
+    assert doctor.container_limit() is None
+
+
+def test_the_quota_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(doctor, "CGROUP_CPU", quota)
+    allowed = doctor.usable_cores()
+    quota.write_text("100000 100000\n")
+    assert doctor.usable_cores() == 1
+    quota.write_text("max 100000\n")
+    assert doctor.usable_cores() == allowed
+
+
+def test_more_threads_than_cores_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "4096")
+    assert doctor.cores().state == "warning"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert doctor.cores().state == "ok"
+
+
+@pytest.mark.parametrize(("free", "state"), [(1, "blocks"), (5, "warning"), (50, "ok")])
+def test_room_on_the_disk(free: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free * doctor.GB))
+    assert doctor.folder("runs", tmp_path / "not" / "yet").state == state
+
+
+def test_a_folder_that_cannot_be_written_to_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert doctor.folder("cache", tmp_path).state == "blocks"
+    assert "ENGRAIN_HOME" in doctor.folder("cache", tmp_path).remedy
+    (tmp_path / "file").write_text("x")
+    assert doctor.folder("runs", tmp_path / "file" / "runs").state == "blocks"
+
+
+def test_a_broken_torch_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert [check.state for check in doctor.devices()] == ["blocks"]
+    assert doctor.precision().state == "blocks"
+
+
+def test_a_device_that_is_not_there_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGRAIN_DEVICE", "warp")
+    assert doctor.precision().state == "blocks"
+
+
+def test_the_embedded_model_is_ready_once_its_manifest_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path))
+    assert states(list(doctor.embedded_models())) == {"smollm2-135m": "warning"}
+    folder = tmp_path / "models" / f"smollm2-135m-{fetch.EMBEDDED['smollm2-135m'].sha256[:12]}"
+    folder.mkdir(parents=True)
+    (folder / fetch.MANIFEST).write_text("{}")
+    assert states(list(doctor.embedded_models())) == {"smollm2-135m": "ok"}
+
+
+def test_a_missing_compiler_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert doctor.compiler().state == "warning"
+
+
+def test_secrets_are_not_shown() -> None:
+    checks = list(doctor.hub({"HF_TOKEN": "hf_secret", "HF_HUB_OFFLINE": "1"}))
+    assert "hf_secret" not in str(checks)
+    assert [check.name for check in checks] == ["HF_HUB_OFFLINE", "HF_TOKEN", "hub"]
