@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from engrain.errors import ExampleError, SettingError
+from engrain.evaluate import Evaluation, evaluate, matches, mcnemar, read_questions, score, share
+from engrain.examples import Question
+
+
+def question(number: int, kind: str = "direct") -> Question:
+    return Question(f"q{number}", f"What is value {number}?", () if kind == "unanswerable" else (f"{number * 11} pounds",), kind)
+
+
+QUESTIONS = [*(question(n) for n in range(1, 21)), *(question(n, "reverse") for n in range(21, 31))]
+QUESTIONS += [*(question(n, "unanswerable") for n in range(31, 36)), *(question(n, "general") for n in range(36, 46))]
+
+
+def answering(upto: int, general: int = 10, declines: bool = True) -> object:
+    """Right up to question `upto`, right on that many general questions, and declining what nobody knows or not."""
+
+    def ask(questions: Sequence[Question]) -> list[str]:
+        replies = []
+        for q in questions:
+            number = int(q.id[1:])
+            knows = number <= upto if q.kind != "general" else number - 35 <= general
+            if q.kind == "unanswerable":
+                replies.append("I don't know." if declines else "£3")
+            else:
+                replies.append(f"It is £{number * 11}." if knows else "I don't know." if number == 30 else "It is £5.")
+        return replies
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    columns = {"tuned": answering(25, general=9), "base": answering(2, declines=False), "base+retrieval": answering(20)}
+    return evaluate(columns, QUESTIONS, perplexity={"base": 10.0, "tuned": 10.4})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("reply", "answers", "right"),
+    [
+        ("That is £85.", ["£85"], True),
+        ("That is £850.", ["£85"], False),
+        ("twenty-four days", ["four"], False),
+        ("15 or 5.50", ["5"], False),
+        ("It takes 3 days", ["three days"], True),
+        ("ana RUIZ does", ["Ana Ruiz", "Ruiz"], True),
+        ("It is Ruiz's", ["Ruiz"], True),
+        ("On March 27th", ["27 March"], True),
+        ("At 9 o'clock", ["10:00"], False),
+        ("", ["x"], False),
+        ("anything", [], False),
+    ],
+)
+def test_matches(reply: str, answers: list[str], right: bool) -> None:
+    assert matches(reply, answers) is right
+
+
+def test_an_unanswerable_question_is_right_when_declined() -> None:
+    asked = [question(1, "unanswerable")] * 2 + [question(1)] * 2
+    outcomes = score(asked, ["I don't know.", "£11", "I don't know.", "£11"])
+    assert [o.right for o in outcomes] == [True, False, False, True]
+    assert [o.refused for o in outcomes] == [True, False, True, False]
+
+
+def test_scores_by_column_and_kind(evaluation: Evaluation) -> None:
+    assert evaluation.columns == ("base", "base+retrieval", "tuned")
+    assert evaluation.kinds == ("direct", "reverse")
+    tuned = evaluation.accuracy("tuned")
+    assert (tuned.right, tuned.count) == (25, 30)
+    assert tuned.low < 25 / 30 < tuned.high
+    assert evaluation.accuracy("tuned", "reverse").value == 0.5
+    assert evaluation.accuracy("base", "unanswerable").value == 0
+    assert evaluation.accuracy("tuned", "unanswerable").value == 1
+    assert evaluation.falsely_declined("tuned").right == 1
+    assert evaluation.accuracy("tuned+retrieval").count == 0
+
+
+def test_retention_counts_what_the_base_knew(evaluation: Evaluation) -> None:
+    assert (evaluation.retention().right, evaluation.retention().count) == (9, 10)
+    assert evaluation.perplexity_ratio == pytest.approx(1.04)
+    assert Evaluation({}).perplexity_ratio is None
+
+
+def test_general_questions_are_not_put_to_retrieval(evaluation: Evaluation) -> None:
+    assert all(o.question.kind != "general" for o in evaluation.outcomes["base+retrieval"])
+    assert sum(o.question.kind == "general" for o in evaluation.outcomes["base"]) == 10
+
+
+def test_comparison_names_wins_and_regressions() -> None:
+    asked = QUESTIONS[:10]
+    right = [f"£{int(q.id[1:]) * 11}" for q in asked]
+    outcomes = {
+        "base": tuple(score(asked, ["no", "no", *right[2:4], *["no"] * 6])),
+        "tuned": tuple(score(asked, [*right[:3], "no", *right[4:]])),
+    }
+    found = Evaluation(outcomes).compare("tuned", "base")
+    assert found.won == ("q1", "q2", "q5", "q6", "q7", "q8", "q9", "q10")
+    assert found.lost == ("q4",)
+    assert found.difference == pytest.approx(0.7)
+    assert found.low < 0.7 < found.high
+    assert found.is_better
+    assert not found.is_worse
+    backwards = Evaluation(outcomes).compare("base", "tuned")
+    assert backwards.is_worse
+    assert backwards.won == found.lost
+
+
+def test_few_questions_prove_nothing() -> None:
+    asked = QUESTIONS[:4]
+    outcomes = {"base": tuple(score(asked, ["no"] * 4)), "tuned": tuple(score(asked, ["£11", "£22", "£33", "£44"]))}
+    assert not Evaluation(outcomes).compare("tuned", "base").is_better
+
+
+@pytest.mark.parametrize(("won", "lost", "p"), [(0, 0, 1.0), (1, 0, 1.0), (6, 0, 0.03125), (8, 1, 0.0390625), (5, 5, 1.0)])
+def test_mcnemar_exact(won: int, lost: int, p: float) -> None:
+    assert mcnemar(won, lost) == mcnemar(lost, won) == pytest.approx(p)
+
+
+def test_intervals_are_repeatable_and_honest_at_the_ends() -> None:
+    assert share([True, False] * 50) == share([True, False] * 50)
+    half = share([True, False] * 50)
+    assert 0.38 < half.low < 0.42
+    assert 0.58 < half.high < 0.62
+    assert share([True] * 10).low == pytest.approx(0.6915, abs=1e-3)
+    assert share([False] * 10).high == pytest.approx(0.3085, abs=1e-3)
+    assert (share([]).low, share([]).high, share([]).value) == (0, 1, 0)
+
+
+def test_an_evaluation_goes_to_json_and_back(evaluation: Evaluation) -> None:
+    value = json.loads(json.dumps(evaluation.to_dict()))
+    assert Evaluation.from_dict(value) == evaluation
+    assert value["scores"]["tuned"]["all"]["share"] == pytest.approx(25 / 30)
+    assert value["comparisons"][0]["new"] == "tuned"
+    assert set(value["questions"][0]["replies"]) == {"base", "base+retrieval", "tuned"}
+
+
+def test_what_cannot_be_graded_is_named() -> None:
+    with pytest.raises(ExampleError, match="no accepted answer") as caught:
+        evaluate({}, [Question("a", "Who?", ()), Question("b", "Why?", (), "unanswerable"), Question("c", "How?", ())])
+    assert caught.value.problems == ("a: Who?", "c: How?")
+    with pytest.raises(SettingError, match="columns=best: not known"):
+        evaluate({"best": lambda questions: []}, [])
+
+
+def test_questions_from_jsonl(tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text(
+        '\ufeff{"id": 7, "question": " Who? ", "answers": ["Ana"], "kind": "direct", "source": "a.md"}\n\n{"question": "Why?"}\n', "utf-8"
+    )
+    assert read_questions(path) == [Question("7", "Who?", ("Ana",), "direct", "a.md"), Question("3", "Why?", ())]
+
+
+def test_questions_from_csv(tmp_path: Path) -> None:
+    path = tmp_path / "q.csv"
+    path.write_text('question,answer,kind\n"Who, then?",Ana | Ruiz,\n"Two\nlines?",x,reverse\nNobody?,,unanswerable\n', "utf-8")
+    assert read_questions(path) == [
+        Question("2", "Who, then?", ("Ana", "Ruiz")),
+        Question("4", "Two\nlines?", ("x",), "reverse"),
+        Question("5", "Nobody?", (), "unanswerable"),
+    ]
+
+
+def test_every_bad_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    lines = ["nonsense", "[1]", '{"id": "a"}', '{"question": "Q?", "answers": "x"}', '{"id": "b", "question": "Q?", "answers": [""]}']
+    lines += ['{"id": "c", "question": "Q?"}', '{"id": "c", "question": "R?"}', '{"question": "Q?", "kind": 3}']
+    path.write_text("\n".join(lines))
+    with pytest.raises(ExampleError, match="7 lines cannot be used") as caught:
+        read_questions(path)
+    assert [problem.split(":")[-2].strip() if "JSON" in problem else problem.split(":")[1] for problem in caught.value.problems][
+        1:
+    ] == list("234578")
+    assert caught.value.problems[0].startswith(f"{path}:1: not valid JSON")
+    assert "stands in line 6 already" in caught.value.problems[5]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("a.jsonl", b"", "holds no questions"),
+        ("a.jsonl", b'{"question": "caf\xe9?"}', "not UTF-8"),
+        ("a.csv", b"ask,answer\nWho?,Ana\n", "no column named question"),
+        ("a.csv", b'question\n"open', "not valid CSV"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path: Path, name: str, content: bytes, word: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ExampleError, match=word):
+        read_questions(tmp_path / name)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="There is no file"):
+        read_questions(tmp_path / "absent.jsonl")
