@@ -1,0 +1,197 @@
+"""The verdict: what the scores mean for somebody who wants answers from these documents.
+
+A way to answer is worth using if it is right clearly more often than the untouched model and at least on
+`useful_accuracy` of the questions. Of those, the simplest one wins that is not clearly worse than the best: the tuned
+model alone (needs nothing at hand), then retrieval with the untouched model (needs the documents), then both. "Clearly"
+means by more than the 95% interval of the difference allows for chance.
+
+Forgetting is gated in two steps. Past the warning (retention under 95%, perplexity over 1.05 times the base's) the check
+fails and the reason says so, because an owner may well accept it. Past the limit (under 70%, over 1.5 times) the tuned
+model is not recommended whatever it learned: a model that lost a third of what it could do fails outside any test.
+Between the two, a tie goes to retrieval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engrain.errors import SettingError
+from engrain.evaluate import BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL, UNANSWERABLE, Evaluation, Share
+from engrain.settings import check, setting
+
+USE_TUNED, USE_BOTH, USE_RETRIEVAL = "use the tuned model", "use tuned + retrieval", "use retrieval"
+DO_NOT_USE = "do not use"
+CHOICES = {TUNED: USE_TUNED, BASE_RETRIEVAL: USE_RETRIEVAL, TUNED_RETRIEVAL: USE_BOTH}
+"""Column → choice, the simplest first."""
+
+NAMES = {
+    BASE: "the untouched model",
+    TUNED: "the tuned model",
+    BASE_RETRIEVAL: "the untouched model with retrieval",
+    TUNED_RETRIEVAL: "the tuned model with retrieval",
+}
+
+DRAWBACKS = {
+    (TUNED, BASE_RETRIEVAL): ", and that needs the documents at hand",
+    (TUNED, TUNED_RETRIEVAL): ", and that needs the documents at hand",
+    (BASE_RETRIEVAL, TUNED_RETRIEVAL): ", and that needs the tuned model besides",
+    (BASE_RETRIEVAL, TUNED): ", and that forgot some of what it could do",
+}
+"""What speaks for the first of two that are equally often right."""
+ABOUT_TUNED = ("forgetting", "language")
+
+
+@dataclass(frozen=True)
+class VerdictSettings:
+    """Where the verdict draws its lines."""
+
+    useful_accuracy: float = setting(0.5, "Least share of right answers for a way to answer to be worth using.")
+    retention_warning: float = setting(0.95, "Warn when less of what the base model knew is kept.")
+    retention_limit: float = setting(0.70, "Do not use a tuned model that keeps less than this of what the base model knew.")
+    perplexity_warning: float = setting(1.05, "Warn when perplexity on plain text grows past this multiple of the base model's.")
+    perplexity_limit: float = setting(1.5, "Do not use a tuned model whose perplexity grew past this multiple.")
+    declined_warning: float = setting(0.8, "Warn when fewer of the questions that the documents cannot answer are declined.")
+    small_sample: int = setting(30, "Fewer questions than this are called too few to be sure.")
+
+    def __post_init__(self) -> None:
+        shares = ("useful_accuracy", "retention_warning", "retention_limit", "declined_warning")
+        check(
+            self,
+            **{name: (0 <= getattr(self, name) <= 1, "it must lie between 0 and 1") for name in shares},
+            perplexity_limit=(self.perplexity_limit >= self.perplexity_warning >= 1, "it must be at least perplexity_warning, and that 1"),
+        )
+        check(self, retention_limit=(self.retention_limit <= self.retention_warning, "it must be at most retention_warning"))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: whether it is as it should be, and the finding in plain words."""
+
+    name: str
+    passed: bool
+    finding: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do (`choice`), why (`reason`, plain words with the numbers), and what was checked on the way."""
+
+    choice: str
+    reason: str
+    checks: tuple[Check, ...]
+
+
+def decide(evaluation: Evaluation, settings: VerdictSettings | None = None) -> Verdict:
+    """The verdict on an evaluation. Raises SettingError when the untouched model was not asked: there is nothing to compare with."""
+    settings = settings or VerdictSettings()
+    if not evaluation.accuracy(BASE).count:
+        raise SettingError(f"columns={', '.join(evaluation.columns)}: a verdict compares with {BASE!r}", "Evaluate the base as well.")
+    forgot = _forgetting(evaluation, settings.retention_warning, settings.perplexity_warning)
+    forgot_too_much = _forgetting(evaluation, settings.retention_limit, settings.perplexity_limit)
+    allowed = [c for c in CHOICES if evaluation.accuracy(c).count and not (forgot_too_much and c.startswith(TUNED))]
+    if forgot:
+        allowed.sort(key=lambda column: column.startswith(TUNED))
+    column = _choose(evaluation, allowed, settings)
+    checks = _checks(evaluation, column or TUNED, settings)
+    told = [c for c in checks if not c.passed and (c.name not in ABOUT_TUNED or forgot_too_much or (column or TUNED).startswith(TUNED))]
+    why = _why(evaluation, column, allowed) if column else _why_not(evaluation, allowed, settings)
+    return Verdict(CHOICES[column] if column else DO_NOT_USE, " ".join([why, *(c.finding for c in told)]), tuple(checks))
+
+
+def _forgetting(evaluation: Evaluation, least_kept: float, most_perplexity: float) -> bool:
+    kept, ratio = evaluation.retention(), evaluation.perplexity_ratio
+    return bool(kept.count and kept.value < least_kept) or (ratio is not None and ratio > most_perplexity)
+
+
+def _choose(evaluation: Evaluation, allowed: list[str], settings: VerdictSettings) -> str | None:
+    """The first (simplest) useful column that is not clearly worse than the best; None when none is useful."""
+    useful = [
+        column
+        for column in allowed
+        if evaluation.compare(column, BASE).is_better and evaluation.accuracy(column).value >= settings.useful_accuracy
+    ]
+    if not useful:
+        return None
+    best = max(useful, key=lambda column: evaluation.accuracy(column).right)
+    return next(column for column in useful if not evaluation.compare(column, best).is_worse)
+
+
+def _why(evaluation: Evaluation, column: str, allowed: list[str]) -> str:
+    """Why this column, in one sentence that also names the next best."""
+    found = evaluation.accuracy(column)
+    sentence = f"{_capital(NAMES[column])} answers {_of(found)} right, {_short(evaluation, BASE)}"
+    others = [c for c in allowed if c != column]
+    if not others:
+        return f"{sentence}."
+    rival = max(others, key=lambda c: evaluation.accuracy(c).right)
+    clear = evaluation.compare(column, rival).is_better
+    tie = "" if clear else f": no clear difference{DRAWBACKS.get((column, rival), '')}"
+    return f"{sentence}, {_short(evaluation, rival)}{tie}."
+
+
+def _why_not(evaluation: Evaluation, allowed: list[str], settings: VerdictSettings) -> str:
+    """Why none, in one sentence."""
+    tuned, base = evaluation.accuracy(TUNED), evaluation.accuracy(BASE)
+    if not allowed:
+        asked = (
+            f"The tuned model answers {_of(tuned)} right, but it forgot too much." if tuned.count else "Only the untouched model was asked."
+        )
+        return asked
+    best = max(allowed, key=lambda c: evaluation.accuracy(c).right)
+    found = evaluation.accuracy(best)
+    if not evaluation.compare(best, BASE).is_better:
+        start = f"{_capital(NAMES[best])} answers {_of(found)} right, {NAMES[BASE]} {base.right} ({base.value:.0%})"
+        return f"{start}: no improvement that chance could not explain."
+    least = f"under the {settings.useful_accuracy:.0%} from which it is worth using"
+    return f"Even the best, {NAMES[best]}, answers only {_of(found)} right, {least}."
+
+
+def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings) -> list[Check]:
+    found = evaluation.accuracy(column)
+    checks = []
+    kept = evaluation.retention()
+    if kept.count:
+        checks.append(Check("forgetting", kept.value >= settings.retention_warning, _retention_finding(kept, settings)))
+    ratio = evaluation.perplexity_ratio
+    if ratio is not None:
+        words = f"Ordinary text surprises the tuned model {ratio:.2f} times as much as the untouched one (perplexity)"
+        good = ratio <= settings.perplexity_warning
+        tail = "." if good else f", more than the {settings.perplexity_warning:g} times allowed for."
+        checks.append(Check("language", good, words + tail))
+    declined = evaluation.accuracy(column, UNANSWERABLE)
+    if declined.count:
+        words = f"It declined {declined.right} of {declined.count} questions that the documents do not answer"
+        good = declined.value >= settings.declined_warning
+        checks.append(Check("invention", good, f"{words}." if good else f"{words} and made something up for the others."))
+    wrongly = evaluation.falsely_declined(column)
+    checks.append(
+        Check(
+            "timidity",
+            wrongly.value <= 1 - settings.declined_warning,
+            f"It declined {wrongly.right} of {wrongly.count} that they do answer.",
+        )
+    )
+    enough = found.count >= settings.small_sample
+    words = f"{found.count} questions were asked" if enough else f"Only {found.count} questions were asked, too few to be sure"
+    checks.append(Check("sample", enough, f"{words}: the true share lies between {found.low:.0%} and {found.high:.0%}."))
+    return checks
+
+
+def _retention_finding(kept: Share, settings: VerdictSettings) -> str:
+    start = f"Of {kept.count} general questions that the untouched model gets right, the tuned model keeps {kept.right} ({kept.value:.0%})"
+    if kept.value >= settings.retention_warning:
+        return f"{start}."
+    return f"{start}, less than the {settings.retention_warning:.0%} expected: it forgot some of what it knew."
+
+
+def _of(found: Share) -> str:
+    return f"{found.right} of {found.count} questions ({found.value:.0%})"
+
+
+def _short(evaluation: Evaluation, column: str) -> str:
+    found = evaluation.accuracy(column)
+    return f"{NAMES[column]} {found.right} ({found.value:.0%})"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+
+from engrain.errors import SettingError
+from engrain.evaluate import Evaluation, Outcome
+from engrain.examples import Question
+from engrain.verdict import VerdictSettings, decide
+
+
+def outcomes(right: int, of: int, kept: int = 20, declined: int = 10, general: bool = True) -> tuple[Outcome, ...]:
+    rows = [Outcome(Question(f"q{n}", "?", ("x",)), "x" if n < right else "y", n < right, False) for n in range(of)]
+    rows += [Outcome(Question(f"u{n}", "?", (), "unanswerable"), "", n < declined, n < declined) for n in range(10)]
+    if general:
+        rows += [Outcome(Question(f"g{n}", "?", ("x",), "general"), "", n < kept, False) for n in range(20)]
+    return tuple(rows)
+
+
+def evaluation(
+    base: int,
+    retrieval: int | None,
+    tuned: int | None,
+    both: int | None,
+    of: int = 100,
+    kept: int = 20,
+    ratio: float = 1.0,
+    declined: int = 10,
+) -> Evaluation:
+    columns = {"base": outcomes(base, of)}
+    if retrieval is not None:
+        columns["base+retrieval"] = outcomes(retrieval, of, general=False)
+    if tuned is not None:
+        columns["tuned"] = outcomes(tuned, of, kept, declined)
+    if both is not None:
+        columns["tuned+retrieval"] = outcomes(both, of, general=False)
+    return Evaluation(columns, {"base": 10.0, "tuned": 10.0 * ratio})
+
+
+@pytest.mark.parametrize(
+    ("scores", "choice"),
+    [
+        ((2, 60, 90, 91), "use the tuned model"),
+        ((2, 88, 90, 91), "use the tuned model"),
+        ((2, 60, 70, 95), "use tuned + retrieval"),
+        ((2, 90, 70, 92), "use retrieval"),
+        ((2, 90, 20, 30), "use retrieval"),
+        ((2, 10, 20, 30), "do not use"),
+        ((90, 91, 92, 92), "do not use"),
+        ((2, None, 80, None), "use the tuned model"),
+        ((2, 80, None, None), "use retrieval"),
+        ((2, None, None, None), "do not use"),
+    ],
+)
+def test_the_simplest_of_the_best_is_chosen(scores: tuple[int | None, ...], choice: str) -> None:
+    assert decide(evaluation(*scores)).choice == choice  # type: ignore[arg-type]
+
+
+def test_the_reason_has_the_numbers_in_plain_words() -> None:
+    verdict = decide(evaluation(2, 88, 90, 91))
+    assert verdict.reason == (
+        "The tuned model answers 90 of 100 questions (90%) right, the untouched model 2 (2%), "
+        "the tuned model with retrieval 91 (91%): no clear difference, and that needs the documents at hand."
+    )
+    assert all(check.passed for check in verdict.checks)
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        ((2, 10, 20, 30), "Even the best, the tuned model with retrieval, answers only 30 of 100 questions (30%) right, under the 50%"),
+        ((90, 91, 92, 92), "no improvement that chance could not explain"),
+        ((2, None, None, None), "Only the untouched model was asked."),
+    ],
+)
+def test_why_not(scores: tuple[int | None, ...], words: str) -> None:
+    assert words in decide(evaluation(*scores)).reason  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kept", "ratio", "name", "words"), [(18, 1.0, "forgetting", "keeps 18 (90%)"), (20, 1.2, "language", "1.20 times as much")]
+)
+def test_some_forgetting_fails_a_check_and_is_told(kept: int, ratio: float, name: str, words: str) -> None:
+    verdict = decide(evaluation(2, 60, 90, 91, kept=kept, ratio=ratio))
+    assert verdict.choice == "use the tuned model"
+    assert words in verdict.reason
+    assert [check.name for check in verdict.checks if not check.passed] == [name]
+
+
+def test_a_tie_goes_to_retrieval_when_the_tuned_model_forgot() -> None:
+    verdict = decide(evaluation(2, 88, 90, 91, kept=18))
+    assert verdict.choice == "use retrieval"
+    assert "keeps 18" not in verdict.reason
+
+
+@pytest.mark.parametrize(("kept", "ratio"), [(13, 1.0), (20, 1.6)])
+def test_too_much_forgetting_rules_the_tuned_model_out(kept: int, ratio: float) -> None:
+    assert decide(evaluation(2, None, 99, None, kept=kept, ratio=ratio)).choice == "do not use"
+    verdict = decide(evaluation(2, 80, 99, 99, kept=kept, ratio=ratio))
+    assert verdict.choice == "use retrieval"
+    assert ("keeps 13 (65%)" if kept == 13 else "1.60 times") in verdict.reason
+    loose = VerdictSettings(retention_limit=0.5, perplexity_limit=2)
+    assert decide(evaluation(2, 80, 99, 99, kept=kept, ratio=ratio), loose).choice == "use the tuned model"
+
+
+def test_few_questions_are_said_to_be_few() -> None:
+    verdict = decide(evaluation(0, 0, 12, 12, of=12))
+    assert verdict.choice == "use the tuned model"
+    assert "Only 12 questions were asked, too few to be sure" in verdict.reason
+
+
+def test_invention_is_told() -> None:
+    verdict = decide(evaluation(2, 60, 90, 91, declined=3))
+    assert "declined 3 of 10 questions that the documents do not answer and made something up" in verdict.reason
+
+
+def test_without_a_base_there_is_no_verdict() -> None:
+    with pytest.raises(SettingError, match="columns=tuned: a verdict compares with 'base'"):
+        decide(Evaluation({"tuned": outcomes(1, 2)}))
+
+
+def test_settings_that_make_no_sense_are_listed() -> None:
+    with pytest.raises(SettingError) as caught:
+        VerdictSettings(useful_accuracy=50, perplexity_limit=1.01)
+    assert len(caught.value.problems) == 2
+    with pytest.raises(SettingError, match=r"retention_limit=0\.99"):
+        VerdictSettings(retention_limit=0.99)
