@@ -1,0 +1,329 @@
+"""What a model writes, and how likely it finds what others wrote: batched, with a key-value cache.
+
+Shapes: B rows that are still growing, T tokens, V words of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from engrain.errors import ExampleError, SettingError
+from engrain.progress import SILENT, Progress
+from engrain.tokens import Encoded
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+CHUNK = 128
+"""How many tokens' logits are held at once when a text is scored."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What the model wrote after a prompt.
+
+    `tokens` counts all it wrote, the end-of-turn token included; `log_probability` is their mean, under the model's own
+    distribution whatever the temperature; `finished` says that it ended by itself or at a stop text, not for want of tokens.
+    """
+
+    text: str
+    tokens: int
+    log_probability: float
+    finished: bool
+
+
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    batch_size: int = 32,
+    progress: Progress = SILENT,
+    stop: Sequence[str] = (),
+) -> list[Completion]:
+    """A completion of every prompt (token ids), in their order; the likeliest token each time where `temperature` is 0.
+
+    A row's random numbers come from `seed` and its position in `prompts` alone, so neither the batches nor the global
+    random state matter. What all prompts begin with is computed once.
+    """
+    how = _How.checked(model, tokenizer, max_new_tokens, temperature, top_p, seed, tuple(stop))
+    _check_room(model, prompts, max_new_tokens)
+    if not prompts:
+        return []
+    done: list[tuple[int, Completion]] = []
+    shared = _shared(prompts)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    with _evaluating(model), progress.stage("Answering", len(prompts), "answers") as stage:
+        prefix = _prefix_cache(model, prompts[0][:shared])
+        for start in range(0, len(order), batch_size):
+            rows = [_Row(i, how) for i in order[start : start + batch_size]]
+            batch = _Batch(model, [prompts[row.number][shared:] for row in rows], how.pad, prefix)
+            for row in _finish(batch, rows, how):
+                done.append((row.number, row.completion()))
+                stage.advance()
+    return [completion for _, completion in sorted(done, key=lambda pair: pair[0])]
+
+
+def stream(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt: Sequence[int],
+    *,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    stop: Sequence[str] = (),
+) -> Iterator[str]:
+    """The completion of one prompt piece by piece as it is written; the pieces joined are what `generate` returns."""
+    how = _How.checked(model, tokenizer, max_new_tokens, temperature, top_p, seed, tuple(stop))
+    _check_room(model, [prompt], max_new_tokens)
+    row, said = _Row(0, how), 0
+    with _evaluating(model):
+        batch = _Batch(model, [prompt], how.pad)
+        while not row.over:
+            _advance(batch, [row], how)
+            text = row.text()
+            ready = text if row.over else text[: len(text) - _held_back(text, how.stop)]
+            if len(ready) > said:
+                yield ready[said:]
+                said = len(ready)
+
+
+def log_likelihood(model: PreTrainedModel, encoded: Sequence[Encoded]) -> list[float]:
+    """The log-probability of each conversation's supervised tokens, summed."""
+    with _evaluating(model):
+        return [float(_token_log_probabilities(model, e.ids.tolist())[e.supervised[1:]].sum()) for e in encoded]
+
+
+def perplexity(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str, *, window: int = 512, max_tokens: int | None = None
+) -> float:
+    """The perplexity of the text's first `max_tokens` tokens, read in windows that know nothing of each other."""
+    ids = tokenizer.encode(text, add_special_tokens=False, verbose=False)[:max_tokens]
+    windows = [ids[start : start + window] for start in range(0, len(ids), window)]
+    with _evaluating(model):
+        scores = [_token_log_probabilities(model, part) for part in windows if len(part) > 1]
+    if not scores:
+        raise ExampleError("the text is too short for a perplexity: it has fewer than two tokens", "Give a longer text.")
+    return math.exp(-float(np.concatenate(scores).mean()))
+
+
+@dataclass(frozen=True)
+class _How:
+    """How to write, checked."""
+
+    tokenizer: PreTrainedTokenizerBase
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    seed: int
+    stop: tuple[str, ...]
+    end: frozenset[int]
+    pad: int
+
+    @classmethod
+    def checked(cls, model: Any, tokenizer: Any, max_new_tokens: int, temperature: float, top_p: float, seed: int, stop: Any) -> _How:
+        rules = {
+            f"max_new_tokens={max_new_tokens}: it must be at least 1": max_new_tokens >= 1,
+            f"temperature={temperature}: it must be 0 (the likeliest token) or above": temperature >= 0,
+            f"top_p={top_p}: it must be above 0 and at most 1": 0 < top_p <= 1,
+        }
+        broken = [rule for rule, holds in rules.items() if not holds]
+        if broken:
+            raise SettingError("These settings cannot be used:", "Change them and start again.", broken)
+        end, pad = _end_ids(model, tokenizer), tokenizer.pad_token_id or 0
+        return cls(tokenizer, max_new_tokens, temperature, top_p, seed, stop, end, pad)
+
+    def draws(self, number: int) -> np.ndarray:
+        """One random number for each token of row `number`; none are needed where the likeliest token is taken."""
+        count = self.max_new_tokens if self.temperature else 0
+        return np.random.Generator(np.random.Philox(key=[self.seed, number])).random(count)
+
+
+class _Row:
+    """One completion under way; `over` once it ended by itself or reached its length."""
+
+    def __init__(self, number: int, how: _How) -> None:
+        self.number, self.how = number, how
+        self.draws = how.draws(number)
+        self.ids: list[int] = []
+        self.log_probability = 0.0
+        self.finished = self.over = False
+
+    def append(self, token: int, score: float) -> None:
+        self.ids.append(token)
+        self.log_probability += score
+        self.finished = token in self.how.end or (bool(self.how.stop) and _cut(self._decoded(), self.how.stop) is not None)
+        self.over = self.finished or len(self.ids) >= self.how.max_new_tokens
+
+    def next_draw(self) -> float:
+        return float(self.draws[min(len(self.ids), len(self.draws) - 1)])
+
+    def text(self) -> str:
+        text = self._decoded()
+        return text[: _cut(text, self.how.stop)]
+
+    def completion(self) -> Completion:
+        return Completion(self.text(), len(self.ids), self.log_probability / len(self.ids), self.finished)
+
+    def _decoded(self) -> str:
+        return str(self.how.tokenizer.decode(self.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+class _Batch:
+    """Prompts that grow together, padded on the left, with the keys and values of all tokens so far."""
+
+    def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int, prefix: Any = None) -> None:
+        self.model, self.cache = model, copy.deepcopy(prefix)
+        if self.cache is not None:
+            self.cache.batch_repeat_interleave(len(prompts))
+        shared = 0 if prefix is None else prefix.get_seq_length()
+        gaps = [max(map(len, prompts)) - len(prompt) for prompt in prompts]
+        self.ids_BT = torch.tensor([[pad] * gap + list(prompt) for gap, prompt in zip(gaps, prompts, strict=True)], device=model.device)
+        self.mask_BT = torch.ones(len(prompts), shared + self.ids_BT.shape[1], dtype=torch.long, device=model.device)
+        for row, gap in enumerate(gaps):
+            self.mask_BT[row, shared : shared + gap] = 0
+        self.positions_BT = (self.mask_BT.cumsum(1) - 1)[:, shared:].clamp(min=0)
+        self.padded = any(gaps)
+
+    def logits(self) -> torch.Tensor:
+        """The logits (B, V) of every row's next token."""
+        output = self.model(
+            input_ids=self.ids_BT,
+            attention_mask=self.mask_BT if self.padded else None,
+            position_ids=self.positions_BT,
+            cache=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self.cache = output.cache
+        return output.logits[:, -1].float()
+
+    def append(self, tokens_B: torch.Tensor) -> None:
+        self.ids_BT = tokens_B[:, None]
+        self.mask_BT = torch.nn.functional.pad(self.mask_BT, (0, 1), value=1)
+        self.positions_BT = self.positions_BT[:, -1:] + 1
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these rows only."""
+        chosen = torch.tensor(rows, device=self.ids_BT.device)
+        self.ids_BT, self.mask_BT, self.positions_BT = self.ids_BT[chosen], self.mask_BT[chosen], self.positions_BT[chosen]
+        self.cache.batch_select_indices(chosen)
+
+
+def _finish(batch: _Batch, rows: list[_Row], how: _How) -> Iterator[_Row]:
+    """Each row when it is over. The batch shrinks once half of it is: moving the cache costs more than a few idle rows."""
+    growing = rows
+    while growing:
+        _advance(batch, rows, how)
+        yield from (row for row in growing if row.over)
+        growing = [row for row in growing if not row.over]
+        if growing and len(growing) <= len(rows) // 2:
+            batch.keep([rows.index(row) for row in growing])
+            rows = growing
+
+
+def _advance(batch: _Batch, rows: list[_Row], how: _How) -> None:
+    """One more token for every row that is not over."""
+    with torch.inference_mode():
+        logits_BV = batch.logits()
+        tokens_B = _choose(logits_BV, how, [row.next_draw() for row in rows] if how.temperature else [])
+        scores_B = logits_BV.gather(1, tokens_B[:, None])[:, 0] - logits_BV.logsumexp(1)
+        batch.append(tokens_B)
+    for row, token, score in zip(rows, tokens_B.tolist(), scores_B.tolist(), strict=True):
+        if not row.over:
+            row.append(token, score)
+
+
+def _choose(logits_BV: torch.Tensor, how: _How, draws: list[float]) -> torch.Tensor:
+    """The next token of each row: the likeliest, or drawn from the likeliest ones that hold `top_p` of the probability."""
+    if not how.temperature:
+        return logits_BV.argmax(1)
+    sorted_BV, order_BV = (logits_BV / how.temperature).softmax(1).sort(1, descending=True)
+    sums_BV = sorted_BV.cumsum(1)
+    kept_B = (sums_BV - sorted_BV < how.top_p).sum(1)
+    total_B = sums_BV.gather(1, kept_B[:, None] - 1)[:, 0]
+    target_B = torch.tensor(draws, dtype=total_B.dtype, device=total_B.device) * total_B
+    rank_B = torch.minimum((sums_BV <= target_B[:, None]).sum(1), kept_B - 1)
+    return order_BV.gather(1, rank_B[:, None])[:, 0]
+
+
+def _token_log_probabilities(model: PreTrainedModel, ids: Sequence[int]) -> np.ndarray:
+    """The log-probability of every token but the first (T - 1), given those before it; CHUNK tokens of logits at a time."""
+    scores: list[np.ndarray] = [np.zeros(0)]
+    cache = None
+    for start in range(0, len(ids) - 1, CHUNK):
+        part = torch.tensor([ids[start : start + CHUNK + 1]], device=model.device)
+        with torch.inference_mode():
+            output = model(input_ids=part[:, :-1], cache=cache, use_cache=True)
+            chosen = output.logits[0].float().log_softmax(-1).gather(1, part[0, 1:, None])[:, 0]
+        cache = output.cache
+        scores.append(chosen.double().cpu().numpy())
+    return np.concatenate(scores)
+
+
+def _prefix_cache(model: PreTrainedModel, prefix: Sequence[int]) -> Any:
+    if not prefix:
+        return None
+    with torch.inference_mode():
+        return model(input_ids=torch.tensor([list(prefix)], device=model.device), use_cache=True, logits_to_keep=1).cache
+
+
+def _shared(prompts: Sequence[Sequence[int]]) -> int:
+    """How many leading tokens all prompts share, short of the whole of any of them."""
+    first, last = min(map(list, prompts)), max(map(list, prompts))
+    limit = min(map(len, prompts)) - 1
+    return next((i for i in range(limit) if first[i] != last[i]), limit)
+
+
+def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    declared = getattr(model.generation_config, "eos_token_id", None)
+    listed = declared if isinstance(declared, list) else [declared]
+    return frozenset(int(token) for token in [*listed, tokenizer.eos_token_id] if token is not None)
+
+
+def _cut(text: str, stop: Sequence[str]) -> int | None:
+    """Where the first of the stop texts begins; None if there is none."""
+    return min((text.index(word) for word in stop if word in text), default=None)
+
+
+def _held_back(text: str, stop: Sequence[str]) -> int:
+    """How many last characters may still change: half a character, or what may become a stop text."""
+    broken = len(text) - len(text.rstrip("\ufffd"))
+    lengths = [n for word in stop for n in range(1, len(word)) if text.endswith(word[:n])]
+    return max([broken, *lengths])
+
+
+def _check_room(model: PreTrainedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+    context = getattr(model.config, "max_position_embeddings", None) or sys.maxsize
+    longest = max(map(len, prompts), default=0)
+    if longest + max_new_tokens > context:
+        raise SettingError(
+            f"a prompt of {longest} tokens and max_new_tokens={max_new_tokens} exceed the model's context of {context} tokens",
+            "Ask a shorter question, give fewer passages, or lower max_new_tokens.",
+        )
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    """The model without dropout, and afterwards as it was."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
