@@ -1,0 +1,175 @@
+"""Blocks: a section's Markdown as sentences, key-value items, table cells and questions with answers, each with its span."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+ROW = re.compile(r"^\s*\|.*\|\s*$")
+RULE = re.compile(r"^[\s|:-]+$")
+MARK = re.compile(r"^\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+|>\s+)?")
+PAIR = re.compile(r"^(?:\*\*|__)?([^:|?]{2,60}?)(?:\*\*|__)?:(?:\*\*|__)?\s+(?=\S)")
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]?\s+(?=[\"“‘(]?[A-ZÄÖÜ0-9£€$])")
+ABBREVIATION = re.compile(r"(?:\b(?:St|Mr|Mrs|Ms|Dr|Prof|No|approx|e\.g|i\.e|a\.m|p\.m|etc|Ltd|Inc|Co|vs|ca)|^\d{1,2}|\b[A-Z])\.$")
+QUESTION_LABEL = re.compile(r"^(?:Q|Question)\s*[:.]\s*", re.IGNORECASE)
+ANSWER_LABEL = re.compile(r"^(?:A|Answer)\s*[:.]\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of a section.
+
+    `kind` is sentence, pair (`key` before the colon, the text after it), cell (`key` the row, `column` the header)
+    or answer (`key` the question). `text == section.text[start:start + len(text)]`.
+    """
+
+    kind: str
+    text: str
+    start: int
+    key: str = ""
+    column: str = ""
+    evidence: str = ""
+
+
+def blocks(text: str, heading: str = "") -> list[Block]:
+    """All blocks of a section's text, in order; a heading that asks makes the whole text its answer."""
+    found: list[Block] = []
+    header: list[str] = []
+    question = plain(heading) if heading.rstrip("*").endswith("?") else ""
+    for start, line in lines(text):
+        if ROW.match(line):
+            header, rows = table_row(line, start, header)
+            found += rows
+            continue
+        header = []
+        start, line = start + MARK.match(line).end(), line[MARK.match(line).end() :].rstrip()  # type: ignore[union-attr]
+        record = record_cells(line, start)
+        if record:
+            found += record
+        elif line:
+            question, more = line_blocks(line, start, question)
+            found += more
+    return found
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """Each logical line with its offset: a paragraph's wrapped lines are one."""
+    pattern = re.compile(r"[^\n]+(?:\n(?![ \t]*(?:[-*+•|>#]|\d{1,2}[.)] ))(?=[^\n]*[a-z])[^\n]+)*")
+    for match in pattern.finditer(text):
+        parts = match.group().split("\n")
+        wrapped = len(parts) > 1 and all(len(part) > 55 for part in parts[:-1]) and not ROW.match(parts[0])
+        wrapped = wrapped and not all(part.rstrip()[-1:] in ".?!" for part in parts[:-1])
+        if wrapped:
+            yield match.start(), match.group()
+            continue
+        offset = match.start()
+        for part in parts:
+            yield offset, part
+            offset += len(part) + 1
+
+
+def table_row(line: str, start: int, header: list[str]) -> tuple[list[str], list[Block]]:
+    """The header in force after a table line, and the cells that the line gives."""
+    if RULE.match(line):
+        return header, []
+    spans = [(m.start(), m.group()) for m in re.finditer(r"(?<=\|)[^|]*(?=\|)", line)]
+    cells = [(start + at + len(cell) - len(cell.lstrip()), cell.strip()) for at, cell in spans]
+    if not header:
+        return [plain(cell) for _, cell in cells], []
+    name = plain(cells[0][1]) if cells else ""
+    evidence = "; ".join(f"{column}: {plain(cell)}" for column, (_, cell) in zip(header, cells, strict=False))
+    found = [
+        Block("cell", cell, at, name, column, evidence)
+        for column, (at, cell) in zip(header[1:], cells[1:], strict=False)
+        if name and column and re.search(r"\w", cell)
+    ]
+    return header, found
+
+
+def record_cells(line: str, start: int) -> list[Block]:
+    """The cells of a line such as "box: Curlew; feeds: 2 people; price: €21", named by its first value; [] for other lines."""
+    fields = re.split(r";\s+", line.rstrip(" ."))
+    named = [re.match(r"([\w /-]{2,30}):\s+(\S.*)", field) for field in fields]
+    if len(fields) < 3 or not all(named):
+        return []
+    cells, at = [], 0
+    for field, match in zip(fields, named, strict=True):
+        assert match is not None
+        at = line.index(field, at)
+        cells.append((match.group(1), match.group(2), start + at + match.start(2)))
+    name = cells[0][1]
+    return [Block("cell", text, begin, plain(name), column, plain(line)) for column, text, begin in cells[1:]]
+
+
+def line_blocks(line: str, start: int, question: str) -> tuple[str, list[Block]]:
+    """The question still waiting for its answer after this line, and the line's blocks."""
+    label = QUESTION_LABEL.match(line) or re.match(r"\*\*|__", line)
+    bare = plain(line)
+    if bare.endswith("?") and (label or bare.count("?") == 1) and len(bare) < 160 and len(split(bare)) == 1:
+        return QUESTION_LABEL.sub("", bare), []
+    start, line = moved(ANSWER_LABEL, line, start)
+    inline = re.match(r"^(?:\*\*)?([^.?!|]{8,140}\?)(?:\*\*)?\s+(?=\S)", line)
+    if inline:
+        return "", answer_blocks(plain(inline.group(1)), line, start, inline.end())
+    if question:
+        return "", answer_blocks(question, line, start, 0)
+    pair = PAIR.match(line)
+    if pair and is_key(pair.group(1)):
+        return "", [Block("pair", line[pair.end() :], start + pair.end(), plain(pair.group(1)), "", line)]
+    return "", sentence_blocks(line, start)
+
+
+def answer_blocks(question: str, line: str, start: int, offset: int) -> list[Block]:
+    """A question's answer, and the sentences of the answer one by one."""
+    answer = line[offset:]
+    sentences = sentence_blocks(answer, start + offset)
+    return [Block("answer", sentences[0].text, start + offset, question, "", line), *sentences] if sentences else []
+
+
+def sentence_blocks(line: str, start: int) -> list[Block]:
+    """The sentences of a line."""
+    found = []
+    for a, b in split(line):
+        for c, d in parts(line[a:b]):
+            found.append(Block("sentence", line[a + c : a + d], start + a + c, evidence=line[a:b]))
+    return found
+
+
+def parts(sentence: str) -> list[tuple[int, int]]:
+    """The spans of a sentence between semicolons, brackets respected."""
+    cuts = [m.start() for m in re.finditer(r";\s", sentence) if sentence.count("(", 0, m.start()) == sentence.count(")", 0, m.start())]
+    edges = [-1, *cuts, len(sentence)]
+    spans = [(a + 1, b) for a, b in itertools.pairwise(edges)]
+    return [(a + len(sentence[a:b]) - len(sentence[a:b].lstrip()), b) for a, b in spans]
+
+
+def split(text: str) -> list[tuple[int, int]]:
+    """The spans of a text's sentences, without the spaces between them."""
+    spans, begin = [], 0
+    for match in SENTENCE_END.finditer(text):
+        if not ABBREVIATION.search(text[begin : match.start()].strip()):
+            spans.append((begin, match.end()))
+            begin = match.end()
+    spans.append((begin, len(text)))
+    return [(a, a + len(text[a:b].rstrip())) for a, b in spans if text[a:b].strip()]
+
+
+def is_key(text: str) -> bool:
+    """Whether the words before a colon name something: short, and no clause of their own."""
+    words = text.split()
+    verb = re.search(r"\b(?:is|are|was|were|must|may|can|will|has|have|please|do not|don't|keep|leave|do|should)\b", text, re.IGNORECASE)
+    return len(words) <= 8 and (not verb or len(words) <= 2)
+
+
+def moved(pattern: re.Pattern[str], line: str, start: int) -> tuple[int, str]:
+    """The line and its offset without a label at its front."""
+    match = pattern.match(line)
+    return (start + match.end(), line[match.end() :]) if match else (start, line)
+
+
+def plain(text: str) -> str:
+    """Text without Markdown's emphasis, code and link marks."""
+    text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text)
+    return re.sub(r"\*\*|__|`|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)", "", text).strip()

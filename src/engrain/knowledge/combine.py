@@ -1,0 +1,137 @@
+"""Wordings over more than one fact: all that is known of a subject, right and wrong values, questions that need two facts."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from engrain.knowledge import phrasing
+from engrain.knowledge.facts import GAP, Fact
+from engrain.knowledge.forms import Wording, answer, flipped, full_statement, normal, small
+from engrain.knowledge.grammar import capital
+from engrain.knowledge.parse import parse_all
+from engrain.knowledge.questions import polar_question, wh_questions
+
+VAGUE = {"", "you", "we", "i", "it", "there", "they", "this", "that", "he", "she"}
+Pair = tuple[Fact, Wording]
+
+
+def profiles(facts: Sequence[Fact], rng: random.Random) -> Iterator[Pair]:
+    """Requests to tell about a subject, answered with up to three of its statements, each time in another order."""
+    groups: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        subject = fact.topic if fact.subject.lower() in VAGUE else fact.subject
+        if (
+            0 < len(subject.split()) <= 7
+            and not subject.endswith("?")
+            and fact.form != "question"
+            and not re.search(r"\b(?:we|you|us)\b", subject)
+        ):
+            groups[subject].append(fact)
+    for subject, group in groups.items():
+        statements = list(dict.fromkeys(capital(full_statement(fact)) for fact in group if len(full_statement(fact).split()) <= 28))
+        for form, template in rng.sample(phrasing.PROFILE, min(len(phrasing.PROFILE), 1 + len(statements))):
+            told = rng.sample(statements, min(3, len(statements)))
+            if told:
+                yield group[0], Wording("statement", form, phrasing.fill(template, flipped(subject)), " ".join(told))
+
+
+def true_or_false(facts: Sequence[Fact], rng: random.Random) -> Iterator[Pair]:
+    """Whether a value is right, asked once with the right and once with another fact's value of the same kind."""
+    typed = [
+        f
+        for f in facts
+        if f.form == "statement"
+        and f.kind in {"money", "time", "date", "duration", "count", "person", "percent"}
+        and "because" not in f.relation
+    ]
+    pools: dict[str, list[str]] = defaultdict(list)
+    for fact in typed:
+        pools[fact.kind].append(fact.value)
+    chosen = [(fact, value) for fact in typed for value in (fact.value, swapped(fact, pools[fact.kind], rng)) if value]
+    docs = parse_all(fact.relation.replace(GAP, value) for fact, value in chosen)
+    for (fact, value), doc in zip(chosen, docs, strict=True):
+        polar = polar_question(doc)
+        if polar is None or polar.answer == "No" or len(polar.direct.split()) > 18:
+            continue
+        right = value == fact.value
+        reply = f"Yes, {spoken(fact)}." if right else f"No, {spoken(fact)}."
+        yield fact, Wording("question", "check-right" if right else "check-wrong", polar.direct, reply)
+
+
+def spoken(fact: Fact) -> str:
+    """A value inside a sentence."""
+    return fact.value.rstrip(".")
+
+
+def swapped(fact: Fact, pool: Sequence[str], rng: random.Random) -> str:
+    """Another value of the same kind and shape, or "" where there is none."""
+    shape = re.sub(r"\d", "0", re.sub(r"[a-z]+", "a", fact.value))
+    others = sorted({v for v in pool if normal(v) not in normal(fact.value) and normal(fact.value) not in normal(v)})
+    alike = [v for v in others if re.sub(r"\d", "0", re.sub(r"[a-z]+", "a", v)) == shape] or others
+    return rng.choice(alike) if alike else ""
+
+
+def two_facts(facts: Sequence[Fact], found: Sequence[Sequence[Wording]], rng: random.Random) -> Iterator[Pair]:
+    """Questions for two facts of one subject, and for a fact about somebody who is known from another fact."""
+    asked = {
+        fact.id: next((w.prompt for w in each if w.form.startswith(("wh-", "price-how", "attribute-what"))), "")
+        for fact, each in zip(facts, found, strict=True)
+    }
+    yield from joined(facts, asked, rng)
+    yield from bridged(facts)
+
+
+def joined(facts: Sequence[Fact], asked: dict[str, str], rng: random.Random) -> Iterator[Pair]:
+    """Two questions about one subject in one sentence."""
+    groups: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        if asked[fact.id] and fact.subject.lower() not in VAGUE and len(asked[fact.id].split()) <= 12:
+            groups[fact.subject].append(fact)
+    for group in groups.values():
+        pairs = [(a, b) for n, a in enumerate(group) for b in group[n + 1 :] if a.value != b.value and apart(a, b, asked)]
+        for a, b in rng.sample(pairs, min(2, len(pairs))):
+            prompt = f"{asked[a.id].rstrip('?')}, and {small(asked[b.id])}"
+            yield a, Wording("two", "two-joined", prompt, f"{answer(a).rstrip('.')}; {spoken(b)}.")
+
+
+def apart(a: Fact, b: Fact, asked: dict[str, str]) -> bool:
+    """Whether neither question gives the other's answer away."""
+    return normal(a.value) not in normal(asked[b.id]) and normal(b.value) not in normal(asked[a.id])
+
+
+def bridged(facts: Sequence[Fact]) -> Iterator[Pair]:
+    """A question about a person who is only described; the answer names the person first."""
+    known: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        if fact.kind == "person" and fact.relation.startswith(f"{GAP} ") and len(fact.relation.split()) <= 12:
+            known[fact.value].append(fact)
+    todo = []
+    for fact in facts:
+        for clue in known.get(fact.subject, [])[:3]:
+            if clue.evidence != fact.evidence or clue.relation.split(GAP)[-1] not in fact.relation:
+                described = description(clue)
+                if (
+                    described
+                    and fact.form == "statement"
+                    and fact.relation.startswith(fact.subject)
+                    and GAP in fact.relation
+                    and normal(described) not in normal(fact.value)
+                ):
+                    todo.append((fact, clue, fact.relation.replace(fact.subject, described, 1)))
+    docs = parse_all(text.replace(GAP, fact.value) for fact, _, text in todo)
+    for (fact, _, text), doc in zip(todo, docs, strict=True):
+        start = text.find(GAP)
+        span = doc.char_span(start, start + len(fact.value), alignment_mode="expand")
+        for one in wh_questions(doc, span.start, span.end, fact.kind)[:1] if span is not None else []:
+            if len(one.direct.split()) <= 22:
+                yield fact, Wording("two", "two-bridged", one.direct, f"That is {fact.subject}: {spoken(fact)}.")
+
+
+def description(clue: Fact) -> str:
+    """What a statement says of a person, as a noun phrase."""
+    rest = clue.relation.removeprefix(f"{GAP} ").rstrip(".")
+    role = re.match(r"is ((?:our|the|[\w’]+’s) .+)$", rest)
+    return role.group(1) if role else f"the person who {rest}" if len(rest.split()) <= 7 else ""

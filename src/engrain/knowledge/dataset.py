@@ -1,0 +1,168 @@
+"""The data set: facts become training examples and held-out questions, split by wording pattern, never by row."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from engrain.examples import Example, Message
+from engrain.knowledge.combine import profiles, true_or_false, two_facts
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.forms import Wording, normal, wordings
+from engrain.knowledge.unknown import unanswerable
+from engrain.settings import check, setting
+
+ANSWERED = {"question", "cloze"}
+
+
+@dataclass(frozen=True)
+class KnowledgeSettings:
+    """How facts are turned into examples."""
+
+    wordings: int = setting(14, "How many wordings of each fact to train on.")
+    heldout_patterns: float = setting(0.12, "The share of wording patterns that are kept for testing and never trained.")
+    unanswerable: float = setting(0.12, "The share of examples whose right answer is that the documents do not say.")
+    reverse: bool = setting(True, "Also ask from the value back to the subject.")
+    statements: bool = setting(True, "Also practise telling all that is known about a subject, and filling gaps.")
+    true_or_false: bool = setting(True, "Also ask whether a right or a wrong value is right.")
+    two_facts: bool = setting(True, "Also ask questions that need two facts.")
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            wordings=(self.wordings >= 1, "use at least 1"),
+            heldout_patterns=(0 <= self.heldout_patterns <= 0.5, "use a share from 0 to 0.5"),
+            unanswerable=(0 <= self.unanswerable <= 0.5, "use a share from 0 to 0.5"),
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples to train on, and held-out ones in wordings that none of those uses."""
+
+    train: list[Example]
+    heldout: list[Example]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A wording with the fact it practises."""
+
+    wording: Wording
+    fact: Fact | None
+
+
+def make_examples(facts: Sequence[Fact], settings: KnowledgeSettings | None = None, seed: int = 0) -> Split:
+    """The training and held-out examples of facts; the same for the same facts, settings and seed."""
+    settings = settings or KnowledgeSettings()
+    rng = random.Random(seed)
+    rows = unambiguous(all_rows(facts, settings, rng))
+    kept_out = heldout_patterns(rows, settings.heldout_patterns, rng)
+    test = [row for row in rows if patterns(row.wording) & kept_out]
+    train = [row for row in rows if not patterns(row.wording) & kept_out]
+    train = chosen(train, settings.wordings, rng)
+    tested = {normal(row.wording.prompt) for row in test}
+    train = [row for row in train if normal(row.wording.prompt) not in tested]
+    known, unknown = unanswerable(facts, settings.unanswerable, len(train), kept_out, rng)
+    train_examples = [example(row) for row in train] + [example(Row(w, None)) for w in known]
+    test_examples = [example(row) for row in at_most(test, 3, rng)] + [example(Row(w, None)) for w in unknown]
+    rng.shuffle(train_examples)
+    return Split(train_examples, test_examples)
+
+
+def all_rows(facts: Sequence[Fact], settings: KnowledgeSettings, rng: random.Random) -> list[Row]:
+    """Every wording of every fact that the settings ask for."""
+    found = wordings(facts)
+    rows = [Row(wording, fact) for fact, each in zip(facts, found, strict=True) for wording in each]
+    rows = [row for row in rows if wanted(row.wording.kind, settings)]
+    if settings.true_or_false:
+        rows += [Row(wording, fact) for fact, wording in true_or_false(facts, rng)]
+    if settings.statements:
+        rows += [Row(wording, fact) for fact, wording in profiles(facts, rng)]
+    if settings.two_facts:
+        rows += [Row(wording, fact) for fact, wording in two_facts(facts, found, rng)]
+    return rows
+
+
+def wanted(kind: str, settings: KnowledgeSettings) -> bool:
+    """Whether the settings ask for a kind of wording."""
+    return (kind != "reverse" or settings.reverse) and (kind != "cloze" or settings.statements)
+
+
+def unambiguous(rows: Iterable[Row]) -> list[Row]:
+    """The rows whose prompt has one answer only; of several with the same prompt and answer, the first."""
+    answers: dict[str, set[str]] = defaultdict(set)
+    first: dict[str, Row] = {}
+    for row in rows:
+        key = normal(row.wording.prompt)
+        answers[key].add(normal(row.wording.answer))
+        first.setdefault(key, row)
+    return [row for key, row in first.items() if len(answers[key]) == 1]
+
+
+def patterns(wording: Wording) -> set[str]:
+    """The patterns a wording is made of: "quick+price-of" is a greeting and a question."""
+    return {part.removeprefix("rule-").removeprefix("wrap-").removeprefix("polar-") for part in wording.form.split("+")}
+
+
+def heldout_patterns(rows: Sequence[Row], share: float, rng: random.Random) -> set[str]:
+    """Patterns to keep for testing: about `share` of them, and enough that nearly every fact is tested by one.
+
+    A pattern stays in training where a fact would keep fewer than three other questions without it.
+    """
+    by_fact: dict[str, list[set[str]]] = defaultdict(list)
+    for row in rows:
+        if row.fact is not None and row.wording.kind == "question":
+            by_fact[row.fact.id].append(patterns(row.wording))
+    names = sorted({name for each in by_fact.values() for group in each for name in group})
+    rng.shuffle(names)
+    kept: set[str] = set()
+    wanted_count = round(share * len(names))
+    for name in names:
+        uncovered = [each for each in by_fact.values() if len(each) > 3 and not any(group & kept for group in each)]
+        helps = sum(any(name in group for group in each) for each in uncovered)
+        if share and (len(kept) < wanted_count or helps > 0.02 * len(by_fact)) and leaves_enough(by_fact.values(), kept | {name}):
+            kept.add(name)
+    return kept
+
+
+def leaves_enough(facts: Iterable[list[set[str]]], kept: set[str]) -> bool:
+    """Whether hardly any fact loses most of its questions when these patterns are kept for testing."""
+    facts = list(facts)
+    starved = sum(sum(not group & kept for group in each) < min(3, len(each)) for each in facts)
+    return starved <= 0.02 * len(facts)
+
+
+def chosen(rows: Sequence[Row], wordings_each: int, rng: random.Random) -> list[Row]:
+    """For each fact its wordings to train on: most in words of their own, some dressed, few of each other kind."""
+    by_fact: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_fact[row.fact.id if row.fact else ""].append(row)
+    found: list[Row] = []
+    for group in by_fact.values():
+        questions = [row for row in group if row.wording.kind == "question"]
+        plain = [row for row in questions if "+" not in row.wording.form and "wrap-" not in row.wording.form]
+        dressed = [row for row in questions if row not in plain]
+        own = plain[: max(1, wordings_each * 2 // 3)]
+        rest = rng.sample(dressed, min(len(dressed), max(0, wordings_each - len(own))))
+        others = [row for row in group if row.wording.kind != "question"]
+        found += [*own, *rest, *others]
+    return found
+
+
+def at_most(rows: Sequence[Row], count: int, rng: random.Random) -> list[Row]:
+    """At most `count` questions of each fact, and of each other kind one."""
+    by_fact: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        by_fact[(row.fact.id if row.fact else "", row.wording.kind)].append(row)
+    return [row for (_, kind), group in by_fact.items() for row in rng.sample(group, min(len(group), count if kind == "question" else 1))]
+
+
+def example(row: Row) -> Example:
+    """A row as a conversation of one question and one answer."""
+    wording, fact = row.wording, row.fact
+    messages = (Message("user", wording.prompt), Message("assistant", wording.answer))
+    kind = "statement" if wording.kind == "cloze" else wording.kind
+    return Example(messages, kind, wording.form, fact.id if fact else "", fact.section.partition("#")[0] if fact else "")

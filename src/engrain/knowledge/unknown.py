@@ -1,0 +1,145 @@
+"""Questions that the documents do not answer, with a short refusal."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+from engrain.knowledge import phrasing
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.forms import REFUSALS, Wording, tidy_key
+from engrain.knowledge.grammar import capital
+
+OF_PERSON = (
+    "How old is {s}?", "Where was {s} born?", "What is {s}’s salary?", "Is {s} married?", "What did {s} study?", "What is {s}’s favourite food?",
+    "When is {s}’s birthday?", "What car does {s} drive?", "Which languages does {s} speak?", "How tall is {s}?", "What is {s}’s home address?",
+    "Does {s} have children?", "What are {s}’s hobbies?", "Which football team does {s} support?",
+)  # fmt: skip
+OF_THING = (
+    "What colour is {s}?", "How much does {s} weigh?", "Who invented {s}?", "Which company insures {s}?", "What did {s} cost ten years ago?",
+    "How many people complained about {s} last year?", "Who is the supplier for {s}?", "Is there a student discount on {s}?", "How popular is {s}?",
+    "Who came up with the idea for {s}?", "What is the tax rate on {s}?", "Are there any videos about {s}?", "When will {s} be discontinued?",
+)  # fmt: skip
+OF_BUSINESS = (
+    "What was {b}’s turnover last year?", "Which bank does {b} use?", "Who is the accountant of {b}?", "How many followers does {b} have online?",
+    "Does {b} have a branch in Tokyo?", "What is {b}’s share price?", "Who designed the logo of {b}?", "Does {b} plan to open a second place abroad?",
+    "What music is played at {b}?", "Which insurance company covers {b}?", "What prize did {b} win in 2012?", "Who cleans the windows at {b}?",
+    "How much rent does {b} pay?", "What colour are the walls at {b}?", "Who is {b}’s biggest competitor?", "What is the wifi speed at {b} in the cellar?",
+    "How many lawyers work for {b}?", "Can I buy shares in {b}?", "What is the name of {b}’s cat?", "Which software writes the invoices at {b}?",
+)  # fmt: skip
+INVENTED_PEOPLE = (
+    "Harald Quimby",
+    "Odette Sarrow",
+    "Lucian Varley",
+    "Petra Oakhurst",
+    "Simon Thackeray",
+    "Imogen Farrow",
+    "Raul Espinar",
+    "Tove Lindahl",
+    "Agnes Whitby",
+    "Kofi Barnard",
+)
+ABOUT_INVENTED = (
+    "What does {s} do?",
+    "Who is {s}?",
+    "How can I reach {s}?",
+    "When does {s} work?",
+    "What is {s} responsible for?",
+    "Which room is {s}’s?",
+)
+INVENTED_THINGS = (
+    "a helicopter flight", "a pottery wheel", "the Saturday opera", "a llama ride", "a diving licence", "the underwater lounge", "a snowmobile", "the moonlight gala",
+    "a parachute", "the violin library", "a fortune teller", "the ice palace", "an ostrich egg", "the robot waiter", "a steam locomotive ride", "the chess academy",
+)  # fmt: skip
+ABOUT_THINGS = (
+    "How much is {s}?",
+    "When does {s} start?",
+    "Where do I find {s}?",
+    "Who is in charge of {s}?",
+    "How long does {s} take?",
+    "What is the price of {s}?",
+    "Who runs {s}?",
+)
+
+
+def unanswerable(
+    facts: Sequence[Fact], share: float, answered: int, kept_out: set[str], rng: random.Random
+) -> tuple[list[Wording], list[Wording]]:
+    """Unanswerable questions for training (`share` of all examples) and for testing: those use other sentences.
+
+    They ask known subjects for what the documents lack, for invented look-alikes, and for what no document of a
+    business would hold. The answerable counterparts are the facts' own questions.
+    """
+    pool = [*of_known(facts), *of_invented(facts), *of_business(facts)]
+    rng.shuffle(pool)
+    templates = sorted({template for template, _ in pool})
+    rng.shuffle(templates)
+    tested = set(templates[: round(0.2 * len(templates))]) if kept_out else set()
+    count = round(share / (1 - share) * answered)
+    train = [prompt for template, prompt in pool if template not in tested][:count]
+    test = [prompt for template, prompt in pool if template in tested][: max(1, count // 8)] if count else []
+    return [refusal(p, n) for n, p in enumerate(train)], [refusal(p, n) for n, p in enumerate(test)]
+
+
+def refusal(prompt: str, number: int) -> Wording:
+    """An unanswerable question with one of the refusals."""
+    return Wording("unanswerable", "unanswerable", capital(prompt), REFUSALS[number % len(REFUSALS)])
+
+
+def of_known(facts: Sequence[Fact]) -> list[tuple[str, str]]:
+    """Template and question: known people and things, asked for what no fact says."""
+    people = sorted({f.value for f in facts if f.kind == "person" and len(f.value.split()) > 1})
+    things = sorted(
+        {
+            tidy_key(f.subject)
+            for f in facts
+            if f.form == "attribute"
+            and 0 < len(f.subject.split()) <= 5
+            and not re.search(r"day\b|\d|[Ss]tudent|[Cc]hild|[Pp]eople|[Gg]uest|[Mm]ember|[Ss]taff", f.subject)
+        }
+    )
+    text = " ".join(f.evidence for f in facts).lower()
+    asked = [(t, t.format(s=p)) for p in people for t in OF_PERSON if telling(t) not in text]
+    return asked + [
+        (t, phrasing.fill(t.replace("How much does", "How much {does}"), s)) for s in things for t in OF_THING if telling(t) not in text
+    ]
+
+
+def telling(template: str) -> str:
+    """The word of a template that would stand in a document that answers it."""
+    return max(
+        (
+            w
+            for w in re.findall(r"[a-z]{4,}", template)
+            if w not in {"what", "does", "which", "there", "people", "last", "year", "would", "many"}
+        ),
+        key=len,
+        default="\0",
+    )
+
+
+def of_invented(facts: Sequence[Fact]) -> list[tuple[str, str]]:
+    """Template and question: people and things that the documents do not know."""
+    text = " ".join(f.evidence for f in facts)
+    business = next((f.business for f in facts if f.business), "")
+    people = [p for p in (*INVENTED_PEOPLE, *mixed(facts)) if p not in text]
+    things = [t for t in INVENTED_THINGS if t.split()[-1] not in text.lower()]
+    place = f" at {business}?" if business else "?"
+    found = [(t, t.format(s=p)) for p in people for t in ABOUT_INVENTED]
+    return found + [(t, t.format(s=s)[:-1] + place) for s in things for t in ABOUT_THINGS]
+
+
+def mixed(facts: Sequence[Fact]) -> list[str]:
+    """Look-alike names: the first name of one known person with the last name of another."""
+    people = sorted({f.value for f in facts if f.kind == "person" and len(f.value.split()) == 2})
+    text = " ".join(f.evidence for f in facts)
+    names = [f"{a.split()[0]} {b.split()[1]}" for a in people for b in people if a != b]
+    return [name for name in names if name not in text][:: max(1, len(names) // 12)] if names else []
+
+
+def of_business(facts: Sequence[Fact]) -> list[tuple[str, str]]:
+    """Template and question: what a business's documents do not hold."""
+    business = next((f.business for f in facts if f.business), "the business")
+    text = " ".join(f.evidence for f in facts).lower()
+    return [(t, t.format(b=business)) for t in OF_BUSINESS if telling(t) not in text]

@@ -1,0 +1,109 @@
+"""Typed values: the patterns of money, dates, times, durations, counts, shares, contacts and addresses in text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+NUMBER = (
+    r"(?:\d[\d,]*(?:\.\d+)?|(?:a |one )?(?:half a|half an)|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|"
+    r"sixteen|seventeen|eighteen|nineteen|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-[a-z]+)?|a hundred|a dozen)"
+)
+MONTH = r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\b"
+DAY = r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|weekdays?|public holidays|weekends?)"
+NTH = r"(?:\d{1,2}(?:st|nd|rd|th)?)"
+TIME = r"(?:\d{1,2}(?:[:.]\d\d)? ?(?:[ap]m\b|[ap]\.m\.)|\d{1,2}:\d\d|\d{1,2} o'clock|noon|midnight)"
+PERIOD = r"(?:night|day|week|month|year|hour|half-hour|minute|quarter|term|person|head|child|adult|piece|bottle|item|visit|session|lesson|mile|km|kilometre|kg|gram|litre|metre|page|copy|copies|user|seat|cup|dozen|square metre|transaction|bag|box|ticket|room)"
+AMOUNT = r"(?:(?:\b[A-Z]{1,3})?[£$€¥] ?\d[\d,]*(?:\.\d+)?(?: ?(?:million|billion|[kKmM]\b))?|\b(?:EUR|GBP|USD|CHF|AUD) ?\d[\d,]*(?:\.\d+)?|\b\d[\d,]*(?:\.\d+)? ?(?:p\b(?!\.)|pence\b|cents?\b|c\b|euros?\b|pounds?\b(?! of)|dollars?\b|EUR\b|GBP\b|USD\b|CHF\b))"
+UNIT = r"(?:litres?|liters?|millilitres?|kilograms?|kilos?|grams?|grammes?|tonnes?|centimetres?|millimetres?|metres?|meters?|kilometres?|kilometers?|miles?|feet|inch(?:es)?|watts?|volts?|degrees?(?: Celsius)?|kg|mg|g|cm|mm|m|km|ml|l|kWh|kW|W|V|A|mph|km/h|Mbps|Gbps|MB|GB|TB|KB|dpi|bar|rpm|°C|°F|square metres|sq m|m²|lux|decibels|dB|calories|kcal)"
+SPAN = r"(?:second|minute|hour|day|week|month|year|night|weekend|fortnight|decade|season|term)s?"
+ADDRESS = r"(?:\b\d+[a-zA-Z]?(?:[-–]\d+)? (?:[A-Z][\w'’.-]+ ){1,3}(?:Street|St|Road|Rd|Lane|Avenue|Ave|Square|Place|Row|Close|Way|Drive|Court|Terrace|Quay|Hill|Yard|Wharf|Parade|Gardens?|Crescent|Boulevard|Walk|Mews|Embankment)\b|\b[A-ZÄÖÜ][\wäöüß-]*(?:straße|strasse|gasse|weg|platz|allee) \d+[a-z]?)"
+
+PATTERNS: tuple[tuple[str, str], ...] = (
+    ("contact", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://[^\s)>,]+[^\s)>,.]|\bwww\.[\w./-]+\w"),
+    ("contact", r"(?<![\d.,£$€])(?:\+\d{1,3}[ -]?)?(?:\(0?\d{2,5}\)|0?\d{2,5})(?:[ -]\d{3,7}){1,3}(?![\d.,]?\d)|\bextension \d+"),
+    ("place", ADDRESS + r"(?:, [A-Z]\w+(?: [A-Z]{1,2}\d\w? \d[A-Z]{2})?)?"),
+    (
+        "money",
+        rf"{AMOUNT}(?: ?(?:[-–]|to|and|or) ?{AMOUNT})?(?:(?: (?:an?|per|for each|each|every) | ?/ ?){PERIOD}\b| per \w+| apiece\b| each\b)?",
+    ),
+    ("percent", r"\b\d+(?:\.\d+)? ?(?:%|per ?cent\b)"),
+    (
+        "date",
+        rf"(?:\bbetween )?(?:the )?\b{NTH}(?: {MONTH}(?: \d{{4}})?)? ?(?:[-–]|to|and|until) ?(?:the )?{NTH} {MONTH}(?:,? \d{{4}})?"
+        rf"|(?:\b{DAY},? )?\b{NTH} (?:of )?{MONTH}(?:,? \d{{4}})?|(?:\b{DAY}, )?\b{MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:, \d{{4}})?\b(?!\d)"
+        rf"|\b{MONTH}(?: {{0,1}}(?:to|and|or|until|[-–]) ?{MONTH})?,? \d{{4}}|\b\d{{4}}-\d\d-\d\d\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b",
+    ),
+    (
+        "date",
+        rf"\b(?:the )?(?:first|second|third|fourth|last|every|every other|every second|each) (?:{DAY}|(?:day|week)(?= of))(?: (?:of|in) (?:the|each|every) (?:month|week|year|quarter)| of {MONTH})?"
+        rf"|\b(?:from )?{DAY}(?:(?:,| and| or| to| through| until|[-–]) ?{DAY}){{1,5}}|\b{DAY}\b",
+    ),
+    ("date", r"\bthe (?:\d{1,2}(?:st|nd|rd|th)|[a-z]+th|first|third)(?: day)? of (?:the|each|every) (?:following )?month\b"),
+    (
+        "time",
+        rf"(?:\b(?:from|between) )?\b(?:{TIME}|\d{{1,2}}(?:[.:]\d\d)?) ?(?:[-–]|to|and|until) ?{TIME}|\b{TIME}|\b\d{{1,2}}\.\d\d ?[-–] ?\d{{1,2}}\.\d\d",
+    ),
+    ("time", r"(?<=from )\d{1,2}\.\d\d to \d{1,2}\.\d\d\b|(?<=[ap]t )\d{1,2}\.\d\d\b(?! ?%)|\b\d{1,2}\.\d\d to \d{1,2}\.\d\d\b"),
+    (
+        "duration",
+        rf"\b(?:{NUMBER}(?: ?(?:[-–]|to|or|and a half) ?{NUMBER})? ?-?(?:full |working |calendar |business |consecutive )?{SPAN}(?: and a half)?\b(?!-| old)"
+        rf"|half an hour|half a (?:day|year)|(?:an|a quarter of an) hour(?! or)|a fortnight|a (?:week|month|year|day)(?= (?:to|in advance|before|ahead|later)))(?:['’] notice| of age| in advance| ahead)?",
+    ),
+    (
+        "date",
+        rf"\bevery (?:{NUMBER} )?(?:{SPAN}|morning|afternoon|evening)\b(?! of)|\b(?:once|twice|{NUMBER} times) (?:an?|each|per|every) (?:day|week|month|year)\b",
+    ),
+    (
+        "measure",
+        rf"\b{NUMBER}(?: ?(?:[x×]|by|[-–]|to) ?\d[\d,.]*){{0,2}}(?:[- ]{UNIT}|(?<=\d)[a-zA-Z]{{0}}{UNIT})(?:\b|(?<=[°²CF]))(?:(?:/| a | per )(?:day|hour|minute|second|week|year|person)\b)?",
+    ),
+    ("date", rf"\b(?:19|20)\d\d\b|\b{MONTH}(?:(?:,| and| to| or|[-–]) ?{MONTH})+"),
+)
+COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in PATTERNS)
+LONE_MONTH = re.compile(
+    r"(?<=\b[io]n )(?:January|February|March|April|May|June|July|August|September|October|November|December)\b|(?<=\beach )(?:October|April)"
+)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A typed stretch of a text."""
+
+    start: int
+    end: int
+    kind: str
+
+    def overlaps(self, other: Value) -> bool:
+        """Whether the two share a character."""
+        return self.start < other.end and other.start < self.end
+
+
+def find_values(text: str) -> list[Value]:
+    """The typed values of a text, in order, without overlaps; where two patterns claim a place, the earlier one has it."""
+    found: list[Value] = []
+    for kind, pattern in (*COMPILED, ("date", LONE_MONTH)):
+        for match in pattern.finditer(text):
+            value = Value(*trimmed(text, match.start(), match.end()), kind)
+            if value.end > value.start and not any(value.overlaps(other) for other in found):
+                found.append(value)
+    return sorted(found, key=lambda value: value.start)
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span without spaces, commas or brackets at its edges."""
+    while start < end and text[start] in " ,;–-":
+        start += 1
+    while start < end and text[end - 1] in " ,;–-":
+        end -= 1
+    if text[start:end].count("(") != text[start:end].count(")"):
+        start += text[start] == "("
+    return start, end
+
+
+def kind_of(text: str) -> str:
+    """The kind of a whole short text: that of the typed value that fills it, or "" where none does."""
+    for value in find_values(text):
+        if value.end - value.start >= 0.8 * len(text.strip()):
+            return value.kind
+    return "count" if re.fullmatch(rf"{NUMBER}", text.strip()) else ""
