@@ -15,11 +15,11 @@ DATE_FORMATS = ("%d %B %Y", "%B %d, %Y", "%B %d %Y", "%d %b %Y", "%b %d, %Y", "%
 
 SPACES = re.compile(r"[\t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
-# Joiners carry meaning in Persian, Hindi and emoji, so they go only beside ASCII, where they never do.
 INVISIBLE = re.compile(
-    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\uffff\ud800-\udfff]"
-    r"|(?<=[\x00-\x7f])[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\x7f])"
+    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffc\ufffe\uffff\ud800-\udfff]"
 )
+# Joiners carry meaning in Persian, Hindi and emoji, so they go only beside ASCII, where they never do.
+JOINERS = re.compile(r"(?<=[\x00-\x7f])[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\x7f])")
 LIGATURES = {ord("ﬀ"): "ff", ord("ﬁ"): "fi", ord("ﬂ"): "fl", ord("ﬃ"): "ffi", ord("ﬄ"): "ffl", ord("ﬅ"): "st", ord("ﬆ"): "st"}
 
 
@@ -29,10 +29,27 @@ def tidy(text: str) -> str:
     Indentation stays (nested lists need it), other runs of spaces become one, and at most one line is left empty.
     """
     text = SPACES.sub(" ", LINE_ENDS.sub("\n", text))
-    text = unicodedata.normalize("NFC", INVISIBLE.sub("", text).translate(LIGATURES))
+    text = unicodedata.normalize("NFC", JOINERS.sub("", INVISIBLE.sub("", text).translate(LIGATURES)))
     text = re.sub(r"(?<=\S) {2,}", " ", text)
     text = re.sub(r" +$", "", text, flags=re.MULTILINE)
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
+
+
+def front_matter(title: object = "", date: object = "") -> str:
+    """What a reader puts before its Markdown to hand on the title and the date that the file itself states."""
+    fields = {"title": one_line(title), "date": one_line(date)}
+    lines = [f"{key}: {value}" for key, value in fields.items() if value]
+    return "\n".join(["---", *lines, "---", "", ""]) if lines else ""
+
+
+def one_line(value: object) -> str:
+    """The value as text on one line, "" for None."""
+    return "" if value is None else " ".join(str(value).split())
+
+
+def paragraph(text: str) -> str:
+    """Text that is meant as it stands: a line that begins like a heading gets a backslash, so it becomes none."""
+    return re.sub(r"^([ \t]*)(#{1,6}[ \t])", r"\1\\\2", text.strip(), flags=re.MULTILINE)
 
 
 def take_front_matter(text: str) -> tuple[dict[str, str], str]:

@@ -10,7 +10,7 @@ import codecs
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from engrain import registry
 from engrain.documents._files import convert, find_files, refusal
-from engrain.documents._markdown import cut, headings, iso_date, take_front_matter, tidy
+from engrain.documents._markdown import cut, headings, iso_date, one_line, take_front_matter, tidy
 from engrain.errors import DocumentError
 from engrain.progress import SILENT, Progress
 
@@ -115,43 +115,18 @@ class Unreadable(Exception):
 CONTRACT = Reader
 
 
-# What readers share
-
-
-def front_matter(title: object = "", date: object = "") -> str:
-    """What a reader puts before its Markdown to hand on the title and the date that the file itself states."""
-    fields = {"title": one_line(title), "date": one_line(date)}
-    lines = [f"{key}: {value}" for key, value in fields.items() if value]
-    return "\n".join(["---", *lines, "---", "", ""]) if lines else ""
-
-
-def one_line(value: object) -> str:
-    """The value as text on one line, "" for None."""
-    return "" if value is None else " ".join(str(value).split())
-
-
-def paragraph(text: str) -> str:
-    """Text that is meant as it stands: a line that begins like a heading gets a backslash, so it becomes none."""
-    return re.sub(r"^([ \t]*)(#{1,6}[ \t])", r"\1\\\2", text.strip(), flags=re.MULTILINE)
-
-
 def decode(data: bytes) -> str:
     """The text of bytes: by their byte order mark, else UTF-8, else the encoding that makes the likeliest text.
 
     Raises Unreadable where no encoding gives text that can be trusted.
     """
-    from charset_normalizer import from_bytes
-
     marks = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
     marks |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
     encoding = next((name for mark, name in marks.items() if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
-        found = [match for match in from_bytes(data, cp_isolation=ENCODINGS) if match.chaos <= MAX_CHAOS]
-        # A short text is likely in many encodings: then the one that most programs write wins.
-        found.sort(key=lambda match: (-match.coherence, match.encoding != "cp1252"))
-        text = str(found[0]) if found else "\0"
+        text = likeliest(data)
     if "\0" in text:
         raise Unreadable("wrong encoding: this is not text in any encoding that can be told", "save it as UTF-8")
     return text
@@ -159,97 +134,19 @@ def decode(data: bytes) -> str:
 
 ENCODINGS = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "shift_jis", "gb18030", "big5", "euc_kr", "euc_jp"]
 MAX_CHAOS = 0.1
-FIGURE = re.compile(r"\d")
-VALUE = re.compile(r"^(?!(?:19|20)\d\d$)\D{0,2}\d[\d.,:/–-]*\D{0,3}$|@\w|^https?:")
-COLUMN_NAMES = re.compile(
-    r"name|item|key|value|field|setting|question|answer|term|meaning|definition|description|details?|days?|dates?|times?|hours|price|cost|role"
-    r"|job|phone|e-?mail|address|notes?|product|service|topic|policy|rule|who|what|when|where|code|option",
-    re.IGNORECASE,
-)
 
 
-def table(rows: Iterable[Sequence[object]], header: bool | None = None) -> str:
-    """The rows as a GFM pipe table whose first row is the header; two columns without one as `- Key: value` items.
+def likeliest(data: bytes) -> str:
+    """The text in the encoding that fits best; a NUL where none fits, or two fit alike."""
+    from charset_normalizer import from_bytes
 
-    `header` says whether the first full row names the columns; None leaves it to what stands in the rows. In a wide
-    table a row of a single cell stands above the rows that follow it as a line of text, and they are a table anew.
-    """
-    cells = [[one_line(cell).replace("|", "\\|") for cell in row] for row in rows]
-    cells = [row for row in cells if any(row)]
-    width = max((len(row) for row in cells), default=0)
-    cells = [row + [""] * (width - len(row)) for row in cells]
-    full = [column for column in range(width) if any(row[column] for row in cells)]
-    cells = [[row[column] for column in full] for row in cells]
-    if len(full) < 2:
-        return "\n".join(f"- {row[0]}" for row in cells)
-    groups = row_groups(cells)
-    first = next(row for _, group in groups for row in group)
-    if header is None:
-        header = has_header([row for _, group in groups for row in group])
-    if not header and len(full) == 2:
-        return "\n".join(f"- {key}: {value}" if key and value else f"- {key or value}" for key, value in cells)
-    names = first if header else [""] * len(full)
-    pieces = []
-    for title, group in groups:
-        body = [names, ["---"] * len(full), *(row for row in group if not header or row is not first)]
-        pieces += [title] if title else []
-        pieces += ["\n".join(f"| {' | '.join(row)} |" for row in body)] if len(body) > 2 or len(groups) == 1 else []
-    return "\n\n".join(pieces)
-
-
-def row_groups(cells: list[list[str]]) -> list[tuple[str, list[list[str]]]]:
-    """The rows cut before every row that has a single cell and others below it; that cell is the group's title."""
-    groups: list[tuple[str, list[list[str]]]] = [("", [])]
-    for number, row in enumerate(cells):
-        alone = row[0] and not any(row[1:])
-        if alone and len(row) > 2 and number + 1 < len(cells):
-            groups.append((row[0], []))
-        else:
-            groups[-1][1].append(row)
-    return [(title, group) for title, group in groups if title or group]
-
-
-def has_header(cells: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row names columns: words at least half of the way, none of them a value.
-
-    Two columns are pairs unless figures follow, or both names are such as columns have.
-    """
-    first, rest = cells[0], cells[1:]
-    named = [cell for cell in first if cell]
-    if not rest or len(named) < 2 or len(named) * 2 < len(first) or any(VALUE.search(cell) for cell in named):
-        return False
-    figures = all(FIGURE.search(row[1]) for row in rest if row[1]) and not any(FIGURE.search(cell) for cell in named)
-    return len(first) > 2 or figures or all(map(COLUMN_NAMES.fullmatch, named))
-
-
-def sheet(rows: Iterable[Sequence[object]], level: int = 3) -> str:
-    """Rows of a spreadsheet as Markdown: blocks between empty rows are tables of their own.
-
-    A row with a single cell above a wider block is its heading (at `level`), a block of single cells is text.
-    """
-    blocks: list[list[list[str]]] = [[]]
-    for row in rows:
-        cells = [one_line(cell) for cell in row]
-        if any(cells):
-            blocks[-1].append(cells)
-        elif blocks[-1]:
-            blocks.append([])
-    blocks = [block for block in blocks if block]
-    return "\n\n".join(piece for number, block in enumerate(blocks, 1) for piece in sheet_block(block, level, number == len(blocks)))
-
-
-def sheet_block(block: list[list[str]], level: int, last: bool) -> Iterator[str]:
-    """The Markdown pieces of one block of rows; a short line on its own titles what follows it."""
-    filled = [[cell for cell in row if cell] for row in block]
-    if max(map(len, filled)) == 1:
-        titles = not last and len(filled[0][0]) <= 60 and filled[0][0][-1] not in ".!?;,"
-        yield f"{'#' * level} {filled[0][0]}" if titles else paragraph(filled[0][0])
-        yield from (paragraph(row[0]) for row in filled[1:])
-        return
-    top = next(number for number, row in enumerate(filled) if len(row) > 1)
-    for number, row in enumerate(filled[:top]):
-        yield f"{'#' * level} {row[0]}" if number == 0 and len(row[0]) <= 80 else paragraph(row[0])
-    yield table(block[top:])
+    found = [match for match in from_bytes(data, cp_isolation=ENCODINGS) if match.chaos <= MAX_CHAOS]
+    # A short text fits many encodings about as well: the one that most programs write wins wherever it fits.
+    found.sort(key=lambda match: (match.encoding != "cp1252", match.chaos, -match.coherence))
+    alike = len(found) > 1 and (found[0].chaos, found[0].coherence) == (found[1].chaos, found[1].coherence)
+    if not found or (alike and found[0].encoding != "cp1252"):
+        return "\0"
+    return str(found[0])
 
 
 # Reading files
@@ -311,6 +208,8 @@ def read_file(path: Path, name: str, hashes: dict[str, str]) -> Document:
         document = as_document(name, reader().read(path), sha256)
     except Unreadable:
         raise
+    except RecursionError as error:
+        raise Unreadable("nested too deep", "save it with fewer levels") from error
     except Exception as error:  # A damaged file makes its parser fail in any way; the other files must go on.
         reason = f"damaged, or not what its suffix says ({type(error).__name__}: {one_line(error)[:200]})"
         raise Unreadable(reason, "open it in its program and save it again") from error

@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engrain.documents.base import Part, Reader, Unreadable, decode, front_matter, one_line, table
+from engrain.documents._markdown import front_matter, one_line
+from engrain.documents._tables import table
+from engrain.documents.base import Part, Reader, Unreadable, decode
 
 MAX_VALUES = 1_000_000
 NAME_KEYS = ("title", "name", "question", "label", "heading", "subject", "id")
@@ -27,16 +29,13 @@ class Data(Reader):
         """The whole file as one part."""
         text = decode(path.read_bytes())
         load = {".json": load_json, ".jsonl": load_lines, ".ndjson": load_lines}.get(path.suffix.lower(), load_yaml)
-        try:
-            value = load(text)
-            check_size(value)
-            head, title = "", ""
-            if isinstance(value, dict):
-                title = next((scalar(value[key]) for key in ("title", "name") if is_scalar(value.get(key))), "")
-                head = front_matter(title, next((value[key] for key in ("date", "updated") if is_scalar(value.get(key))), ""))
-            return [Part(head + "\n\n".join(blocks(value, 2, title)))]
-        except RecursionError as error:
-            raise Unreadable("nested too deep", "save it with fewer levels") from error
+        value = load(text)
+        check_size(value)
+        head, title = "", ""
+        if isinstance(value, dict):
+            title = next((scalar(value[key]) for key in ("title", "name") if is_scalar(value.get(key))), "")
+            head = front_matter(title, next((value[key] for key in ("date", "updated") if is_scalar(value.get(key))), ""))
+        return [Part(head + "\n\n".join(blocks(value, 2, title)))]
 
 
 # Loading

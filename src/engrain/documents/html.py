@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engrain.documents.base import Part, Reader, Unreadable, front_matter, one_line, paragraph, table
+from engrain.documents._markdown import front_matter, one_line, paragraph
+from engrain.documents._tables import table
+from engrain.documents.base import Part, Reader, Unreadable
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
 
 JUNK_TAGS = ("script", "style", "noscript", "template", "svg", "canvas", "iframe", "object", "nav", "aside", "dialog", "video", "audio",
-             "input", "select", "textarea", "map")  # fmt: skip
+             "del", "s", "strike", "input", "select", "textarea", "map")  # fmt: skip
 JUNK_ROLES = {"navigation", "search", "complementary", "dialog", "alertdialog", "menu", "menubar", "toolbar", "tablist"}
 JUNK_NAMES = re.compile(
     r"(?:^|[\s_-])(?:cookies?|gdpr|consent|breadcrumbs?|navbar|nav|navigation|sidebar|skip-?(?:link|to|nav)\S*|social|share|sharing|newsletter"
@@ -118,19 +120,16 @@ def is_junk(tag: Tag, opened: set[str], length: int) -> bool:
     """
     if tag.name in JUNK_TAGS or str(tag.get("role")) in JUNK_ROLES:
         return True
-    text = tag.get_text()
     if tag.name == "button":
         return tag.find_parent(["h1", "h2", "h3", "h4", "h5", "h6"]) is None
-    if tag.name == "a" and SKIP.search(text):
-        return True
+    if tag.name == "a":
+        return bool(SKIP.search(tag.get_text()))
     if tag.name in ("ul", "ol") and tag.find_parent("header") and only_links(tag):
         return True
-    if tag.name in ("html", "body", "main", "article") or len(text) > length / 2:
-        return False
     hidden = tag.has_attr("hidden") or tag.get("aria-hidden") == "true" or HIDDEN.search(str(tag.get("style") or ""))
-    if hidden and str(tag.get("id")) not in opened and tag.get("role") not in ("tabpanel", "region"):
-        return True
-    return tag.name == "form" or bool(JUNK_NAMES.search(names(tag)))
+    shown_on_click = str(tag.get("id")) in opened or tag.get("role") in ("tabpanel", "region")
+    doubtful = tag.name == "form" or (hidden and not shown_on_click) or bool(JUNK_NAMES.search(names(tag)))
+    return doubtful and tag.name not in ("html", "body", "main", "article") and len(tag.get_text()) <= length / 2
 
 
 def only_links(tag: Tag) -> bool:
@@ -240,9 +239,10 @@ def list_items(tag: Tag, depth: int = 0) -> Iterator[str]:
 def definitions(tag: Tag) -> Iterator[str]:
     """The pairs of a definition list as `- term: definition`; several definitions of a term stand on one line."""
     pairs: list[tuple[str, list[str]]] = []
-    for part in tag.find_all(["dt", "dd"]):
-        words = one_line(inline(part))
-        if part.name == "dt" or not pairs:
+    # From the end: a term that is not closed holds those that follow it.
+    parts = [(part.name, one_line(inline(part.extract()))) for part in reversed(tag.find_all(["dt", "dd"]))]
+    for name, words in reversed(parts):
+        if name == "dt" or not pairs:
             pairs.append((words.rstrip(":"), []))
         else:
             pairs[-1][1].append(words)

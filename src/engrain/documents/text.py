@@ -8,7 +8,9 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from engrain.documents.base import Part, Reader, decode, paragraph, table
+from engrain.documents._markdown import paragraph
+from engrain.documents._tables import table
+from engrain.documents.base import Part, Reader, decode
 
 FENCED = re.compile(r"(^ {0,3}(`{3,}|~{3,}).*?^ {0,3}\2[`~]*[ \t]*$)", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -90,8 +92,10 @@ def without_marks(text: str, references: dict[str, str]) -> str:
     text = re.sub(r"\[\^[^\]]+\]:?[ \t]?", "", text)
     text = re.sub(r"<((?:https?://|mailto:)[^\s<>]+|[^\s<>@]+@[^\s<>@]+)>", lambda m: m[1].removeprefix("mailto:"), text)
     text = re.sub(r"(`+)(.+?)\1", r"\2", text)
-    text = re.sub(r"(?<!\\)(\*{1,3}|~~)(?=\S)([^\n*~]+?)(?<=[^\s\\])\1", r"\2", text)
-    text = re.sub(r"(?<!\\)(\*{1,2})(?=\S)([^\n*]+?)(?<=[^\s\\])\1", r"\2", text)
+    text = re.sub(r"~~(?=\S)[^\n]+?(?<=\S)~~ ?", "", text)  # Struck out is taken back: an old price is none.
+    for _ in range(2):  # emphasis within emphasis
+        text = re.sub(r"(?<![\w\\*])(\*{1,3})(?=\S)([^\n*]+?)(?<=[^\s\\])\1|(?<!\\)(\*{1,3})(?=\S)([^\n*]+?)(?<=[^\s\\])\3(?!\w)",
+                      lambda m: m[2] or m[4], text)  # fmt: skip
     text = re.sub(r"(?<![\w\\])(_{1,3})(?=\S)([^\n_]+?)(?<=[^\s\\])\1(?!\w)", r"\2", text)
     return re.sub(r"\\([\\`*_{}\[\]()+.!<>~$-])", r"\1", text)
 

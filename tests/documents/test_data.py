@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from engrain.documents.base import Document, Unread
+from engrain.documents.data import humanise
+
+Sections = dict[tuple[str, ...], str]
+
+
+def test_yaml_becomes_headings_pairs_and_tables(read: Callable[..., Document]) -> None:
+    document = read(
+        "a.yaml",
+        "title: Settings\ndate: 2026-03-04\nbusinessName: Harbour\nhours:\n  monday: 9:30\n"
+        "  sunday: no\n  notes: |\n    One line.\n    Two.\ndogs-allowed: true\n"
+        "prices:\n  - {item: Kayak, price: 12.50}\n  - {item: Boat, price: 20.00}\n"
+        "pay: [cash, card]\nbase: &b {colour: red}\nother: {<<: *b, size: 3}\nnone: null\n",
+    )
+    assert (document.title, document.date) == ("Settings", "2026-03-04")
+    assert {section.headings[1:]: section.text for section in document.sections} == {
+        (): "- Date: 2026-03-04\n- Business name: Harbour\n- Dogs allowed: yes\n- Pay: cash, card",
+        ("Hours",): "- Monday: 9:30\n- Sunday: no",
+        ("Hours", "Notes"): "One line.\nTwo.",
+        ("Prices",): "| Item | Price |\n| --- | --- |\n| Kayak | 12.50 |\n| Boat | 20.00 |",
+        ("Base",): "- Colour: red",
+        ("Other",): "- Colour: red\n- Size: 3",
+    }
+
+
+def test_json_lists_of_differing_objects_go_by_their_names(sections: Callable[..., Sections]) -> None:
+    notices = [
+        {"id": 1, "title": "Winter", "body": "# Head\n\nWe close.", "tags": ["a", "b"]},
+        {"question": "Dogs?", "answer": "No.", "details": {"maxSeats": 4, "open": False}},
+    ]
+    assert sections("notices.json", json.dumps(notices)) == {
+        ("Notices", "Winter", "Head"): "We close.\n\n- Id: 1\n- Tags: a, b",
+        ("Notices", "Dogs?"): "No.",
+        ("Notices", "Dogs?", "Details"): "- Max seats: 4\n- Open: no",
+    }
+
+
+def test_lists_of_scalars_are_items(read: Callable[..., Document]) -> None:
+    assert read("a.json", json.dumps(["tea", None, ["cake", 2], "x" * 50])).sections[0].text == f"- tea\n\n- cake\n\n- 2\n\n- {'x' * 50}"
+
+
+def test_numbers_stay_as_they_are_written(read: Callable[..., Document]) -> None:
+    assert read("a.json", '{"price": 2.50, "big": 123456789012345678901234567890, "small": 1e3}').sections[0].text == (
+        "- Price: 2.50\n- Big: 123456789012345678901234567890\n- Small: 1e3"
+    )
+
+
+def test_lines_of_json(read: Callable[..., Document], unread: Callable[..., Unread]) -> None:
+    document = read("a.jsonl", '{"item": "Tea", "price": 2}\n\n{"item": "Cake", "price": 3}\n')
+    assert document.sections[0].text == "| Item | Price |\n| --- | --- |\n| Tea | 2 |\n| Cake | 3 |"
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("openingHours", "Opening hours"),
+        ("opening_hours", "Opening hours"),
+        ("VATRate", "VAT rate"),
+        ("Tea & Cake", "Tea & Cake"),
+        ("wi-fi", "Wi fi"),
+        (3, "3"),
+    ],
+)
+def test_keys_become_words(key: object, words: str) -> None:
+    assert humanise(key) == words
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.json", '{"a": 1,\n"b" 2}', "broken JSON: line 2, column 5"),
+        ("a.jsonl", '{"a": 1}\n{\n{"b": 2}\nx\n', "broken JSON in line 2, 4"),
+        ("a.yaml", "a: 1\nb: [1\n", "broken YAML: line 3"),
+        ("a.yaml", "a: !!python/object/apply:os.system [ls]", "broken YAML: line 1: could not determine a constructor"),
+        ("a.yaml", BOMB, "more than 1,000,000 values"),
+        ("a.yaml", "&a [*a, x]", "more than 1,000,000 values"),
+        ("a.json", "[" * 100_000 + "]" * 100_000, "nested too deep"),
+        ("a.yaml", "[" * 5_000 + "]" * 5_000, "nested too deep"),
+        ("a.json", "{}", "holds no text"),
+    ],
+    ids=["json", "jsonl", "yaml", "yaml object", "yaml bomb", "yaml circle", "deep json", "deep yaml", "empty"],
+)
+def test_files_that_cannot_be_read(unread: Callable[..., Unread], name: str, content: str, reason: str) -> None:
+    assert unread(name, content).reason.startswith(reason)
+
+
+def test_deep_levels_stay_readable(read: Callable[..., Document]) -> None:
+    value: dict[str, object] = {"end": "here"}
+    for level in range(12):
+        value = {f"level{level}": value, "x": "y"}
+    assert read("a.json", json.dumps(value)).sections[-1].text == "- End: here"

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from engrain.documents._tables import sheet, table
+from engrain.documents.base import Document, Unread
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
+def test_the_delimiter_is_found_out(read: Callable[..., Document], delimiter: str) -> None:
+    rows = [["Item", "Price", "Notes"], ["Kayak", "12.50", '"two ""seats"""'], ["Boat", "20.00", '"a\nb"']]
+    document = read("a.csv", "\n".join(delimiter.join(row) for row in rows))
+    assert (
+        document.sections[0].text
+        == '| Item | Price | Notes |\n| --- | --- | --- |\n| Kayak | 12.50 | two "seats" |\n| Boat | 20.00 | a b |'
+    )
+
+
+def test_titles_marks_and_ragged_rows(read: Callable[..., Document]) -> None:
+    content = "\ufeffPrice list;;\r\n\r\nItem;Price;Notes\r\nKayak;12,50;a|b\r\nBoat;20,00\r\nPipe;1;x;extra\r\n"
+    section = read("a.csv", content).sections[0]
+    assert section.headings == ("A", "Price list")
+    assert section.text == (
+        "| Item | Price | Notes | |\n| --- | --- | --- | --- |\n| Kayak | 12,50 | a\\|b | |\n| Boat | 20,00 | | |\n| Pipe | 1 | x | extra |"
+    )
+
+
+def test_tabs_and_an_older_encoding(read: Callable[..., Document]) -> None:
+    assert (
+        read("a.tsv", "Name\tRole\nZoë\tChef de café\n".encode("cp1252")).sections[0].text
+        == "| Name | Role |\n| --- | --- |\n| Zoë | Chef de café |"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([["Phone", "1"], ["Email", "a@b.c"]], "- Phone: 1\n- Email: a@b.c"),
+        ([["Monday", "closed"], ["Tuesday", "open"]], "- Monday: closed\n- Tuesday: open"),
+        ([["Item", "Cost now"], ["Tea", "£2"], ["Cake", "£3"]], "| Item | Cost now |\n| --- | --- |\n| Tea | £2 |\n| Cake | £3 |"),
+        ([["Question", "Answer"], ["Dogs?", "No"]], "| Question | Answer |\n| --- | --- |\n| Dogs? | No |"),
+        ([["Tea", "£2", "£3"], ["Cake", "£4", "£5"]], "| | | |\n| --- | --- | --- |\n| Tea | £2 | £3 |\n| Cake | £4 | £5 |"),
+        ([["", "2025", "2026"], ["Tea", "£2", "£3"]], "| | 2025 | 2026 |\n| --- | --- | --- |\n| Tea | £2 | £3 |"),
+        ([["a"], ["", ""], ["b"]], "- a\n- b"),
+        ([], ""),
+    ],
+)
+def test_which_first_rows_are_headers(rows: list[list[str]], text: str) -> None:
+    assert table(rows) == text.replace("| | | |", "|  |  |  |").replace("| | 2025", "|  | 2025")
+
+
+def test_a_long_line_above_a_table_is_text() -> None:
+    assert sheet([["Prices include everything."], [], ["A", "B", "C"], ["x", "y", "z"]]).startswith("Prices include everything.\n\n| A |")
+
+
+def test_broken_tables_are_refused(unread: Callable[..., Unread]) -> None:
+    assert unread("a.csv", '"' + "x" * 200_000).reason.startswith("no table can be read")
