@@ -195,11 +195,13 @@ def goes_on(last: Block, above: Span, line: Span, kind: str, lines: Sequence[Spa
 def joined(blocks: Sequence[Block], metrics: Metrics) -> list[Block]:
     """The blocks with what runs over a page's end put together on the page where it starts."""
     result: list[Block] = []
+    page = 0
     for block in blocks:
-        last = result[-1] if result else None
-        if last and last.page < block.page and last.kind == block.kind == "table" and len(last.rows[0]) == len(block.rows[0]):
+        last = result[-1] if result and page < block.page else None
+        page = block.page
+        if last and last.kind == block.kind == "table" and len(last.rows[0]) == len(block.rows[0]):
             result[-1] = replace(last, rows=last.rows + block.rows[block.rows[0] == last.rows[0] :])
-        elif last and last.page < block.page and block.kind == "paragraph" and runs_on(last, block):
+        elif last and block.kind == "paragraph" and runs_on(last, block):
             result[-1] = replace(last, text=join(last.text, block.text, metrics))
         else:
             result.append(block)
