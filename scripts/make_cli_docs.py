@@ -20,7 +20,7 @@ progress to standard error. `--debug` shows the traceback of a failure.
 
 def text() -> str:
     """The whole page."""
-    top = click.Context(commands, info_name="engrain", terminal_width=100)
+    top = click.Context(commands, info_name="engrain", terminal_width=100, **commands.context_settings)
     parts = [HEAD, _section("engrain", commands.get_help(top))]
     for name in commands.list_commands(top):
         command = commands.get_command(top, name)

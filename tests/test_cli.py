@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,10 +18,12 @@ import engrain
 from engrain import registry
 from engrain.cli import main
 from engrain.cli._progress import Pace, Plain, duration, shown, status
+from engrain.documents.base import Unread
 from engrain.errors import DocumentError, Interrupted, SettingError
 from engrain.evaluate import Evaluation, score
-from engrain.examples import Question
+from engrain.examples import Example, Message, Question
 from engrain.run import Run
+from engrain.verdict import Check, Verdict
 
 COMMANDS = registry.names("cli")
 
@@ -233,10 +235,19 @@ def test_every_setting_has_an_option_that_reaches_run_json(api: Any, tmp_path: P
 
     for setting in catalogue().values():
         methods = [owner for owner in setting.owners if owner in registry.names("methods")]
-        value: Any = setting.choices[-1] if setting.choices else {bool: not setting.default, int: 3, float: 0.5}.get(setting.kind, "q_proj")
+        value = another(setting)
         arguments = [f"--{setting.flag}"] + ([] if setting.kind is bool else [str(value)]) + (["--method", methods[0]] if methods else [])
         saved = built(api, arguments, tmp_path).to_dict()[setting.name]
         assert saved == (["q_proj"] if isinstance(saved, list) else value), setting.name
+
+
+def another(setting: Any) -> Any:
+    """A value that is not the setting's default, yet near enough to be allowed."""
+    if setting.choices:
+        return next(choice for choice in setting.choices if choice != setting.default)
+    if setting.kind in (int, float):
+        return setting.kind(1 if setting.default is None else setting.default + 1 if setting.kind is int else setting.default * 1.01)
+    return not setting.default if setting.kind is bool else "q_proj"
 
 
 # --- ask
@@ -402,6 +413,77 @@ def test_evaluate_json_is_the_evaluation(api: Any, tmp_path: Path, capsys: pytes
     answers_with(api, "evaluate", evaluated())
     assert main(["evaluate", str(tmp_path / "Q"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(evaluated().to_dict()))
+
+
+def test_build_prints_scores_verdict_and_the_next_step(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run.create(tmp_path / "first", "first")
+    verdict = Verdict("use the tuned model", "It is right more often.", (Check("sample", False, "Only 1 question was asked."),))
+    answers_with(api, "build", SimpleNamespace(run=run, verdict=verdict, evaluation=evaluated()))
+    assert main(["build", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "Verdict: use the tuned model" in out
+    assert "Only 1 question was asked." in out
+    assert f"engrain chat --run {run.path}" in out
+
+
+def test_tune_json_holds_run_verdict_and_evaluation(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass(frozen=True)
+    class Result:
+        run: Run
+        verdict: Verdict | None
+        evaluation: Evaluation | None
+
+    (tmp_path / "rows.jsonl").write_text("", encoding="utf-8")
+    answers_with(api, "tune", Result(Run.create(tmp_path / "first", "first"), Verdict("do not use", "No gain.", ()), None))
+    assert main(["tune", str(tmp_path / "rows.jsonl"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["run"]["status"], found["verdict"]["choice"], found["evaluation"]) == ("running", "do not use", None)
+
+
+def test_examples_shows_what_would_be_learned(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = Example((Message("user", "When?"), Message("assistant", "At nine.")), "question")
+    coverage = SimpleNamespace(file="hours.md", facts=3, share=0.5)
+    unread = Unread("locked.pdf", "it is encrypted", "Save it without a password.")
+    answers_with(
+        api, "examples", SimpleNamespace(facts=(), coverage=(coverage,), train=(example,) * 1200, heldout=(example,), unread=(unread,))
+    )
+    assert main(["examples", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert ["question", "1,200", "1"] in [line.split() for line in out.splitlines()]
+    assert "assistant: At nine." in out
+    assert "Not read: locked.pdf: it is encrypted. Save it without a password." in out
+
+
+@pytest.mark.parametrize(("fits", "code"), [(True, 0), (False, 1)])
+def test_plan_ends_with_1_where_it_does_not_fit(
+    fits: bool, code: int, api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @dataclass(frozen=True)
+    class Plan:
+        fits: bool
+        steps: int
+        memory_bytes: int
+        reasons: tuple[str, ...]
+
+    answers_with(api, "plan", Plan(fits, 300, 3 * 2**30, ("300 steps: 3 epochs of 100",)))
+    assert main(["plan", str(tmp_path)]) == code
+    out = capsys.readouterr().out
+    assert "memory 3.0 GB" in out
+    assert "300 steps: 3 epochs of 100" in out
+
+
+def test_demo_asks_five_questions_before_and_after(assistant: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers_with(assistant, "build", SimpleNamespace(run=Run.create(tmp_path / "demo", "demo"), verdict=None, evaluation=None))
+    assert main(["demo", "--max-steps", "1"]) == 0
+    assert [call[0] for call in assistant.calls] == ["build", "load", "load"]
+    assert (assistant.calls[1][2]["base_only"], assistant.calls[2][2].get("base_only", False)) == (True, False)
+    assert "before and after" in capsys.readouterr().out
+
+
+def test_the_five_questions_are_among_the_bundled_ones() -> None:
+    from engrain.cli.demo import BUSINESS, five
+
+    assert len(five(BUSINESS / "questions.jsonl")) == 5
 
 
 # --- progress

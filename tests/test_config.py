@@ -26,6 +26,11 @@ class Knowledge:
 
 
 @dataclass(frozen=True)
+class Study:
+    replay: int = setting(100, "Prompts practised again.")
+
+
+@dataclass(frozen=True)
 class Training:
     epochs: float = setting(3.0, "Passes.")
     learning_rate: float | None = setting(None, "Peak learning rate.")
@@ -46,7 +51,7 @@ class Verdict:
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    names = {"model": "Model", "knowledge": "Knowledge", "training": "Training", "verdict": "Verdict"}
+    names = {"model": "Model", "knowledge": "Knowledge", "study": "Study", "training": "Training", "verdict": "Verdict"}
     monkeypatch.setattr(config, "PARTS", {part: f"{__name__}:{name}" for part, name in names.items()})
     config._declared.cache_clear()
     yield
@@ -93,6 +98,7 @@ class TestMechanism:
 
     def test_a_setting_of_an_unused_part_is_refused(self) -> None:
         assert "forms_per_fact=3: it cannot take effect: it is not used here" in refusal({"forms_per_fact": 3}, parts=("model", "training"))
+        assert settings_from({"forms_per_fact": 3}, parts=("training", "forms_per_fact")).knowledge == Knowledge(forms_per_fact=3)
         assert "rank=3: it cannot take effect: it is not used here" in refusal({"rank": 3}, parts=("model",))
 
     def test_an_unknown_method_names_the_nearest(self) -> None:

@@ -23,12 +23,14 @@ from engrain.errors import SettingError
 if TYPE_CHECKING:
     from engrain.knowledge.dataset import KnowledgeSettings
     from engrain.models import BaseSettings
+    from engrain.study.base import StudySettings
     from engrain.train import TrainingSettings
     from engrain.verdict import VerdictSettings
 
 PARTS = {
     "model": "engrain.models:BaseSettings",
     "knowledge": "engrain.knowledge.dataset:KnowledgeSettings",
+    "study": "engrain.study.base:StudySettings",
     "training": "engrain.train:TrainingSettings",
     "verdict": "engrain.verdict:VerdictSettings",
 }
@@ -45,6 +47,7 @@ class Settings:
 
     model: BaseSettings
     knowledge: KnowledgeSettings
+    study: StudySettings
     training: TrainingSettings
     verdict: VerdictSettings
     method: str
@@ -78,7 +81,8 @@ def settings_from(values: Mapping[str, Any], file: Path | None = None, parts: Se
     """The Settings in which `values` (name → value) win over those of a YAML or JSON file, and those over the defaults.
 
     Raises SettingError listing together every unknown name, every value of a wrong type or range, and every setting
-    that cannot take effect: because the method does not have it, or because it belongs to none of `parts`.
+    that cannot take effect: because the method does not have it, or because it belongs to none of `parts` (of which
+    some may be names of single settings).
     """
     given = _read(file) if file else {}
     given |= {name: (value, "") for name, value in values.items()}
@@ -150,7 +154,7 @@ def _value(name: str, value: Any, method: str, parts: Sequence[str]) -> Any:
         close = difflib.get_close_matches(name.replace("-", "_"), catalogue(), n=1)
         raise ValueError("there is no such setting" + (f"; did you mean {close[0]!r}?" if close else ""))
     usable = [*parts, method] if "training" in parts else parts
-    if not set(setting.owners) & set(usable):
+    if name not in parts and not set(setting.owners) & set(usable):
         of_methods = [owner for owner in setting.owners if owner not in PARTS]
         why = f"the method {method!r} has no such setting ({', '.join(of_methods)} has)" if "training" in parts else "it is not used here"
         raise ValueError(f"it cannot take effect: {why if of_methods else 'it is not used here'}")

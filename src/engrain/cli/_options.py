@@ -72,7 +72,10 @@ resume_option = click.option("--resume", is_flag=True, help="Go on with a run th
 
 
 def settings_options(*parts: str) -> Decorator:
-    """A decorator giving a command `--config` and an option for every setting of `parts`; the function gets `settings`."""
+    """A decorator giving a command `--config` and an option for every setting of `parts` (some may be names of settings).
+
+    The function gets all of them as `settings`.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         chosen = [setting for setting in config.catalogue().values() if _offered(setting, parts)]
@@ -83,15 +86,17 @@ def settings_options(*parts: str) -> Decorator:
             named = {name: value for name, value in given.items() if value is not None}
             return function(*args, settings=config.settings_from(named, config_file, parts), **options)
 
-        file_option = click.option("--config", "config_file", type=FILE, help="YAML or JSON file with settings; options win over it.")
-        return functools.reduce(lambda made, add: add(made), [*map(_option, reversed(chosen)), file_option], call)
+        made: Callable[..., Any] = call
+        for setting in reversed(chosen):
+            made = _option(setting)(made)
+        return click.option("--config", "config_file", type=FILE, help="YAML or JSON file with settings; options win over it.")(made)
 
     return decorate
 
 
 def _offered(setting: config.Setting, parts: Sequence[str]) -> bool:
     """Whether a command that uses `parts` has this setting; methods belong to training."""
-    return any(owner in parts or (owner not in config.PARTS and "training" in parts) for owner in setting.owners)
+    return setting.name in parts or any(owner in parts or (owner not in config.PARTS and "training" in parts) for owner in setting.owners)
 
 
 def _given(setting: config.Setting, value: Any) -> Any:

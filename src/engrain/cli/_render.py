@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, Group
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from engrain.cli._options import print_json
+from engrain.cli._progress import shown
+
 if TYPE_CHECKING:
-    from engrain.api import Answer
+    from engrain.api import Answer, Plan, Preview, Result
     from engrain.doctor import Check
+    from engrain.documents.base import Unread
     from engrain.evaluate import Evaluation, Share
-    from engrain.examples import Question
+    from engrain.examples import Example, Question
     from engrain.run import Run
+    from engrain.verdict import Verdict
 
 SIGNS = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "blocks": ("blocks", "red")}
 TITLES = {"": "all that the documents answer", "unanswerable": "rightly declined", "general": "general knowledge"}
@@ -61,6 +69,70 @@ def side_by_side(questions: Sequence[Question], before: Sequence[Answer], after:
         drawn.add_row(*map(Text, (question.question, right, old.text, f"{new.text}\n{source_line(new).strip()}")))
         drawn.add_section()
     console().print(drawn)
+
+
+def result(found: Result, as_json: bool) -> None:
+    """Print what a build or a tuning left: the scores, the verdict, and how to go on."""
+    if as_json:
+        print_json(found)
+        return
+    if found.evaluation:
+        evaluation(found.evaluation)
+    if found.verdict:
+        verdict(found.verdict)
+    run = found.run.path
+    click.echo(f"\nRun:    {run}")
+    if (run / "report.html").is_file():
+        click.echo(f"Report: {run / 'report.html'}")
+    click.echo(f'Next:   engrain ask --run {run} "…"   or   engrain chat --run {run}')
+
+
+def verdict(found: Verdict) -> None:
+    """Print what to do, why, and what was checked on the way."""
+    lines = [Text(found.reason), Text("")]
+    for check in found.checks:
+        lines.append(Text.assemble(("ok  ", "green") if check.passed else ("!   ", "yellow"), check.finding))
+    console().print(Panel(Group(*lines), title=f"Verdict: {found.choice}", title_align="left", border_style="bold", padding=(1, 2)))
+
+
+def preview(found: Preview) -> None:
+    """Print which facts and examples documents give, and which files could not be read."""
+    covered = table("document", "facts", "covered", title="What became facts")
+    for row in found.coverage:
+        covered.add_row(row.file, str(row.facts), f"{row.share:.0%}")
+    made = table("examples of", "to train on", "held out", title="What would be practised")
+    train, heldout = (Counter(example.kind for example in examples) for examples in (found.train, found.heldout))
+    for kind in sorted(train | heldout):
+        made.add_row(kind, f"{train[kind]:,}", f"{heldout[kind]:,}")
+    made.add_row("all", f"{train.total():,}", f"{heldout.total():,}", style="bold")
+    console().print(covered, made)
+    for example in _samples(found.train):
+        click.echo(f"{example.kind}:")
+        for message in example.messages:
+            click.echo(f"  {message.role}: {message.content}")
+    unread(found.unread)
+
+
+def _samples(examples: Sequence[Example]) -> list[Example]:
+    """The first example of each kind."""
+    return list({example.kind: example for example in reversed(examples)}.values())
+
+
+def plan(found: Plan) -> None:
+    """Print whether a build fits, its figures, and the reason for each."""
+    click.echo("This fits." if found.fits else "This does not fit this machine.")
+    for figure in shown(
+        {f.name: value for f in fields(found) if isinstance(value := getattr(found, f.name), int | float) and f.name != "fits"}
+    ):
+        click.echo(f"  {figure}")
+    for reason in found.reasons:
+        click.echo(f"  {reason}")
+
+
+def unread(found: Sequence[Unread]) -> None:
+    """Print the files that could not be read: why, and what to do."""
+    for file in found:
+        click.echo(f"Not read: {file.file}: {file.reason}. {file.remedy}")
 
 
 def evaluation(found: Evaluation) -> None:

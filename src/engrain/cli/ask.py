@@ -37,7 +37,7 @@ def command(question: str | None, source: Path | None, target: Path | None, as_j
     from engrain import api
 
     progress = listener()
-    rows = read_questions(source) if source else [{"id": "1", "question": question}]
+    rows: list[dict[str, Any]] = read_questions(source) if source else [{"id": "1", "question": question}]
     assistant = api.load(progress=progress, **choice)
     answers = assistant.ask_many([row["question"] for row in rows], progress)
     if source is None:

@@ -14,7 +14,7 @@ from engrain.config import Settings
 @_options.command("engrain examples ./docs")
 @click.argument("paths", nargs=-1, required=True, type=_options.ANY, metavar="PATH...")
 @_options.json_option
-@_options.settings_options("model", "knowledge")
+@_options.settings_options("knowledge", "seed")
 def command(paths: tuple[Path, ...], as_json: bool, settings: Settings) -> None:
     """Show which facts and examples the documents give, without training.
 

@@ -16,7 +16,7 @@ from engrain.config import Settings
 @_options.out_option
 @_options.resume_option
 @_options.json_option
-@_options.settings_options("model", "training", "verdict")
+@_options.settings_options("model", "training", "verdict", "replay")
 def command(examples: Path, out: Path | None, resume: bool, as_json: bool, settings: Settings) -> None:
     """Fine-tune on a file of examples of your own.
 
