@@ -77,7 +77,7 @@ def test_why_not(scores: tuple[int | None, ...], words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept", "ratio", "name", "words"), [(18, 1.0, "forgetting", "keeps 18 (90%)"), (20, 1.2, "language", "1.20 times as much")]
+    ("kept", "ratio", "name", "words"), [(18, 1.0, "forgetting", "keeps 18 (90.0%)"), (20, 1.2, "language", "1.20 times as much")]
 )
 def test_some_forgetting_fails_a_check_and_is_told(kept: int, ratio: float, name: str, words: str) -> None:
     verdict = decide(evaluation(2, 60, 90, 91, kept=kept, ratio=ratio))
@@ -97,7 +97,7 @@ def test_too_much_forgetting_rules_the_tuned_model_out(kept: int, ratio: float) 
     assert decide(evaluation(2, None, 99, None, kept=kept, ratio=ratio)).choice == "do not use"
     verdict = decide(evaluation(2, 80, 99, 99, kept=kept, ratio=ratio))
     assert verdict.choice == "use retrieval"
-    assert ("keeps 13 (65%)" if kept == 13 else "1.60 times") in verdict.reason
+    assert ("keeps 13 (65.0%)" if kept == 13 else "1.60 times") in verdict.reason
     loose = VerdictSettings(retention_limit=0.5, perplexity_limit=2)
     assert decide(evaluation(2, 80, 99, 99, kept=kept, ratio=ratio), loose).choice == "use the tuned model"
 

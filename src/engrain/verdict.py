@@ -13,7 +13,9 @@ Between the two, a tie goes to retrieval.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from engrain.errors import SettingError
 from engrain.evaluate import BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL, UNANSWERABLE, Evaluation, Share
@@ -98,6 +100,11 @@ def decide(evaluation: Evaluation, settings: VerdictSettings | None = None) -> V
     return Verdict(CHOICES[column] if column else DO_NOT_USE, " ".join([why, *(c.finding for c in told)]), tuple(checks))
 
 
+def verdict_from_dict(value: Mapping[str, Any]) -> Verdict:
+    """The verdict that was written as JSON (with `asdict`)."""
+    return Verdict(value["choice"], value["reason"], tuple(Check(**check) for check in value["checks"]))
+
+
 def _forgetting(evaluation: Evaluation, least_kept: float, most_perplexity: float) -> bool:
     kept, ratio = evaluation.retention(), evaluation.perplexity_ratio
     return bool(kept.count and kept.value < least_kept) or (ratio is not None and ratio > most_perplexity)
@@ -178,10 +185,10 @@ def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings) -> l
 
 
 def _retention_finding(kept: Share, settings: VerdictSettings) -> str:
-    start = f"Of {kept.count} general questions that the untouched model gets right, the tuned model keeps {kept.right} ({kept.value:.0%})"
+    start = f"Of {kept.count} general questions that the untouched model gets right, the tuned model keeps {kept.right}"
     if kept.value >= settings.retention_warning:
-        return f"{start}."
-    return f"{start}, less than the {settings.retention_warning:.0%} expected: it forgot some of what it knew."
+        return f"{start} ({kept.value:.0%})."
+    return f"{start} ({kept.value:.1%}), less than the {settings.retention_warning:.0%} expected: it forgot some of what it knew."
 
 
 def _of(found: Share) -> str:
