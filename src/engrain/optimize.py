@@ -44,16 +44,17 @@ class Masters:
     def __init__(self, model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> None:
         self.values: dict[str, Tensor] = {}
         self.narrow: dict[str, nn.Parameter] = {}
+        self._hooks: list[Any] = []
         for name, parameter in model.named_parameters():
-            if parameter.requires_grad and (keeps_float32 or dtype == torch.float32):
-                self.values[name] = parameter
-                continue
-            if parameter.requires_grad:
+            trains = parameter.requires_grad
+            if trains and dtype != torch.float32 and not keeps_float32:
                 self._add(name, parameter)
-            parameter.data = parameter.data.to(dtype)
+            parameter.data = parameter.data.to(torch.float32 if trains and keeps_float32 else dtype)
+            if trains:
+                self.values.setdefault(name, parameter)
 
     def _add(self, name: str, parameter: nn.Parameter) -> None:
-        master = parameter.detach().clone().requires_grad_(True)
+        master = parameter.detach().to(torch.float32, copy=True).requires_grad_(True)
         self.values[name], self.narrow[name] = master, parameter
 
         def collect(p: Tensor) -> None:
@@ -61,7 +62,7 @@ class Masters:
             master.grad = p.grad.float() if master.grad is None else master.grad.add_(p.grad)
             p.grad = None
 
-        parameter.register_post_accumulate_grad_hook(collect)
+        self._hooks.append(parameter.register_post_accumulate_grad_hook(collect))
 
     def publish(self) -> None:
         """Round the fp32 values into the copies that the model computes with."""
@@ -69,18 +70,28 @@ class Masters:
             for name, parameter in self.narrow.items():
                 parameter.copy_(self.values[name])
 
+    def release(self) -> None:
+        """Let go of the model, which would hold the fp32 values for as long as it lives."""
+        for hook in self._hooks:
+            hook.remove()
+
 
 def save_state(folder: Path, position: Mapping[str, Any], values: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
     """Write `values.safetensors`, `optimizer.safetensors` and `position.json` into the folder."""
-    moments = {f"{m}.{name}": optimizer.state[v][m] for name, v in values.items() if v in optimizer.state for m in MOMENTS}
-    counts = {f"step.{name}": optimizer.state[v]["step"] for name, v in values.items() if v in optimizer.state}
+    state = {f"{key}.{n}": optimizer.state[v][key] for n, v in values.items() if v in optimizer.state for key in (*MOMENTS, "step")}
     save_file({name: v.detach().contiguous().cpu() for name, v in values.items()}, folder / "values.safetensors")
-    save_file({name: t.contiguous().cpu() for name, t in {**moments, **counts}.items()}, folder / "optimizer.safetensors")
+    save_file({name: t.contiguous().cpu() for name, t in state.items()}, folder / "optimizer.safetensors")
     (folder / "position.json").write_text(json.dumps(position), encoding="utf-8")
 
 
-def load_state(folder: Path, values: Mapping[str, Tensor], optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
-    """Copy a checkpoint into `values` and, where given, the optimizer; returns the position.
+def load_position(folder: Path) -> dict[str, Any]:
+    """The position that `save_state` wrote."""
+    position: dict[str, Any] = json.loads((folder / "position.json").read_text(encoding="utf-8"))
+    return position
+
+
+def load_state(folder: Path, values: Mapping[str, Tensor], optimizer: torch.optim.Optimizer | None) -> None:
+    """Copy a checkpoint into `values` and, where given, the optimizer.
 
     Raises RunError when the checkpoint holds other parameters than the ones that train now.
     """
@@ -92,10 +103,10 @@ def load_state(folder: Path, values: Mapping[str, Tensor], optimizer: torch.opti
     with torch.no_grad():
         for name, value in values.items():
             value.copy_(saved[name])
-    if optimizer is not None:
-        state = load_file(folder / "optimizer.safetensors")
-        for name, value in values.items():
-            if f"step.{name}" in state:
-                optimizer.state[value] = {m: state[f"{m}.{name}"].to(value.device) for m in MOMENTS} | {"step": state[f"step.{name}"]}
-    position: dict[str, Any] = json.loads((folder / "position.json").read_text(encoding="utf-8"))
-    return position
+    if optimizer is None:
+        return
+    state = load_file(folder / "optimizer.safetensors")
+    for name, value in values.items():
+        if f"step.{name}" in state:
+            # The fused optimizer wants all three, the step too, beside the values.
+            optimizer.state[value] = {key: state[f"{key}.{name}"].to(value.device) for key in (*MOMENTS, "step")}

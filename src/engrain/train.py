@@ -10,11 +10,11 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 import torch
@@ -22,18 +22,24 @@ from torch import nn
 
 from engrain.batches import Order, micro_batches
 from engrain.errors import Interrupted, TrainingError
-from engrain.optimize import SCHEDULES, Masters, learning_rate_at, load_state, save_state
+from engrain.optimize import SCHEDULES, Masters, learning_rate_at, load_position, load_state, save_state
 from engrain.progress import SILENT, Progress, Stage
 from engrain.settings import check, check_choices, setting
+from engrain.train_state import Position, check_same, fingerprint
 
 if TYPE_CHECKING:
     from engrain.methods.base import Method
     from engrain.run import Run
     from engrain.tasks.base import Task
 
+T = TypeVar("T")
 METRICS = "metrics.jsonl"
 PROBE_STEPS = 3
 """Steps timed before a time budget is turned into a number of steps."""
+FORWARD_SHARE = 1 / 3
+"""A forward pass's share of a training step, for the time that evaluations will take."""
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+"""What CUDA and MPS, and the CPU, say; only the first has an exception type of its own."""
 
 
 @dataclass(frozen=True)
@@ -70,22 +76,9 @@ class TrainingSettings:
         )
 
 
-@dataclass
-class Position:
-    """Where training stands; part of every checkpoint."""
-
-    step: int = 0
-    total_steps: int = 0
-    tokens: int = 0
-    best_step: int = 0
-    best_accuracy: float = -1.0
-    best_loss: float = math.inf
-    stale: int = 0
-
-
 @dataclass(frozen=True)
 class Trained:
-    """What training came to; `stopped` is complete, early or best-effort reason in a word."""
+    """What training came to; `stopped` is complete or early (no improvement on held-out wordings)."""
 
     steps: int
     total_steps: int
@@ -108,8 +101,9 @@ class Trainer:
         self.lengths = [task.length(e) for e in task.train]
         self.peak = settings.learning_rate or method.learning_rate
         self.optimizer = self._optimizer()
-        self.position = Position(total_steps=self._planned_steps())
-        self.micro_batch_tokens = settings.micro_batch_tokens
+        self.position = Position(total_steps=self._planned_steps(), micro_batch_tokens=settings.micro_batch_tokens)
+        self.device = next(model.parameters()).device
+        self.fingerprint = fingerprint(settings, method, task, dtype, self.device)
 
     def _planned_steps(self) -> int:
         steps = max(1, round(self.settings.epochs * self.order.steps_per_epoch))
@@ -130,9 +124,9 @@ class Trainer:
         """One optimizer step; returns its row of figures. Raises TrainingError before a bad update."""
         number, started = self.position.step, time.perf_counter()
         indices = self.order.step(number)
-        torch.manual_seed(self.settings.seed * 1_000_003 + number)
+        self._seed()
         self.method.before_step(self.model, number)
-        loss, tokens = self._gradients(indices)
+        loss, tokens = self._fitting([self.lengths[i] for i in indices], lambda: self._sum_gradients(indices))
         norm = float(torch.nn.utils.clip_grad_norm_(self.masters.values.values(), self.settings.clip))
         if not math.isfinite(loss) or not math.isfinite(norm):
             self.optimizer.zero_grad()
@@ -149,6 +143,8 @@ class Trainer:
         self.masters.publish()
         self.position.step += 1
         self.position.tokens += tokens
+        seconds = time.perf_counter() - started
+        self.position.seconds += seconds
         return {
             "step": self.position.step,
             "epoch": round(self.position.step / self.order.steps_per_epoch, 4),
@@ -156,44 +152,55 @@ class Trainer:
             "learning_rate": rate,
             "gradient_norm": norm,
             "tokens": self.position.tokens,
-            "tokens_per_second": round(tokens / (time.perf_counter() - started), 1),
-            "memory_bytes": memory_bytes(),
+            "tokens_per_second": round(tokens / seconds, 1),
+            "memory_bytes": memory_bytes(self.device),
         }
 
-    def _gradients(self, indices: Sequence[int]) -> tuple[float, int]:
-        """Mean loss per target and tokens of a step, its gradients in the masters; shrinks the micro-batch when memory runs out."""
+    def _seed(self) -> None:
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.position.step)
+
+    def _fitting(self, lengths: Sequence[int], work: Callable[[], T]) -> T:
+        """What `work` on examples of these lengths gives; it is done again with smaller micro-batches when memory runs out."""
         while True:
             try:
-                return self._sum_gradients(indices)
-            except torch.OutOfMemoryError:
+                return work()
+            except RuntimeError as error:
+                if not isinstance(error, torch.OutOfMemoryError) and not any(text in str(error) for text in OUT_OF_MEMORY):
+                    raise
+                self.model.zero_grad()
                 self.optimizer.zero_grad()
-                longest = max(self.lengths[i] for i in indices)
-                if self.micro_batch_tokens <= longest:
+                if self.position.micro_batch_tokens <= max(lengths):
                     raise TrainingError(
-                        f"Not enough memory for an example of {longest} tokens",
+                        f"Not enough memory for an example of {max(lengths)} tokens",
                         "Lower --max-length, or choose a smaller base or method lora.",
                     ) from None
-                self.micro_batch_tokens = max(longest, self.micro_batch_tokens // 2)
+                self.position.micro_batch_tokens = max(*lengths, self.position.micro_batch_tokens // 2)
 
     def _sum_gradients(self, indices: Sequence[int]) -> tuple[float, int]:
+        """Mean loss per target and tokens of a step; its gradients are left in the masters."""
+        self._seed()  # again: a second try after a lack of memory starts like the first
         targets = max(1, sum(self.task.targets(self.task.train[i]) for i in indices))
         total = 0.0
-        for group in micro_batches(indices, self.lengths, self.micro_batch_tokens):
+        for group in micro_batches(indices, self.lengths, self.position.micro_batch_tokens):
             loss = self.task.loss(self.model, [self.task.train[i] for i in group])
-            (loss.total / targets).backward()  # type: ignore[no-untyped-call]
+            (loss.total / targets).backward()
             total += float(loss.total.detach())
         return total / targets, sum(self.lengths[i] for i in indices)
 
     def evaluate(self) -> dict[str, float]:
         """Mean loss per target and share of targets predicted right on the held-out examples."""
         lengths = [self.task.length(e) for e in self.task.heldout]
-        total, count, correct = 0.0, 0, 0
         self.model.eval()
+        figures = self._fitting(lengths, lambda: self._heldout(lengths))
+        self.model.train()
+        return figures
+
+    def _heldout(self, lengths: Sequence[int]) -> dict[str, float]:
+        total, count, correct = 0.0, 0, 0
         with torch.no_grad():
-            for group in micro_batches(range(len(lengths)), lengths, self.micro_batch_tokens):
+            for group in micro_batches(range(len(lengths)), lengths, self.position.micro_batch_tokens):
                 loss = self.task.loss(self.model, [self.task.heldout[i] for i in group])
                 total, count, correct = total + float(loss.total), count + loss.count, correct + loss.correct
-        self.model.train()
         return {"heldout_loss": total / max(1, count), "heldout_accuracy": correct / max(1, count)}
 
     def judge(self, figures: dict[str, float]) -> bool:
@@ -207,16 +214,30 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint of this position."""
-        self.run.save_checkpoint(
-            self.position.step, lambda folder: save_state(folder, asdict(self.position), self.masters.values, self.optimizer)
-        )
+        position = {**asdict(self.position), "fingerprint": self.fingerprint}
+        self.run.save_checkpoint(self.position.step, lambda folder: save_state(folder, position, self.masters.values, self.optimizer))
 
-    def restore(self, folder: Path, *, weights_only: bool = False) -> None:
-        """Go back to a checkpoint; with `weights_only` the position stays where it is."""
-        state = load_state(folder, self.masters.values, None if weights_only else self.optimizer)
-        if not weights_only:
-            self.position = Position(**state)
+    def resume(self, folder: Path) -> str:
+        """Go on from a checkpoint; returns why that will not be bit-exact, or "". RunError when settings or data have changed."""
+        saved = load_position(folder)
+        note = check_same(saved.pop("fingerprint"), self.fingerprint)
+        load_state(folder, self.masters.values, self.optimizer)
         self.masters.publish()
+        self.position = Position(**saved)
+        self.position.micro_batch_tokens = min(self.position.micro_batch_tokens, self.settings.micro_batch_tokens)
+        return note
+
+    def keep_best(self) -> str:
+        """Put the weights of the best evaluation back into the model; returns what was done, or "" where they are there."""
+        best = self.position.best_step
+        if best in (0, self.position.step):
+            return ""
+        checkpoint = self.run.best_checkpoint()
+        if checkpoint is None or checkpoint[0] != best:
+            return f"The checkpoint of step {best}, the best on held-out wordings, is damaged; the weights of the last step stay."
+        load_state(checkpoint[1], self.masters.values, None)
+        self.masters.publish()
+        return f"Kept the weights of step {best}, the best on held-out wordings."
 
 
 def train(
@@ -229,17 +250,16 @@ def train(
     """
     trainer = Trainer(model, method, task, settings, run, dtype)
     _resume(trainer, progress)
-    started = time.perf_counter()
+    started, p = time.perf_counter(), trainer.position
     model.train()
-    with _postponed_signals() as caught, progress.stage("Training", trainer.position.total_steps, "steps") as stage:
-        stage.advance(trainer.position.step)
-        stopped = _loop(trainer, stage, progress, caught)
-    model.eval()
-    p = trainer.position
-    best = run.best_checkpoint()
-    if p.best_step not in (0, p.step) and best is not None:
-        trainer.restore(best[1], weights_only=True)
-        progress.note(f"Kept the weights of step {p.best_step}, the best on held-out wordings.")
+    try:
+        with _postponed_signals() as caught, progress.stage("Training", p.total_steps, "steps") as stage:
+            stage.advance(p.step)
+            stopped = _loop(trainer, stage, progress, caught)
+        _note(trainer.keep_best(), progress)
+    finally:
+        model.eval()
+        trainer.masters.release()
     epochs = round(p.step / trainer.order.steps_per_epoch, 3)
     return Trained(p.step, p.total_steps, epochs, p.tokens, p.best_step, time.perf_counter() - started, stopped)
 
@@ -250,21 +270,30 @@ def _resume(trainer: Trainer, progress: Progress) -> None:
         trainer.run.truncate_rows(METRICS, lambda row: False)
         return
     step, folder = newest
-    trainer.restore(folder)
+    note = trainer.resume(folder)
     trainer.run.truncate_rows(METRICS, lambda row: row["step"] <= step)
+    if trainer.position.best_step == step:
+        trainer.run.mark_best(step)  # the kill may have come between the checkpoint and its mark
     progress.note(f"Resuming after step {step} of {trainer.position.total_steps}.")
+    _note(note, progress)
+
+
+def _note(text: str, progress: Progress) -> None:
+    if text:
+        progress.note(text)
 
 
 def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int]) -> str:
     """Steps until the planned end, early stopping or a signal; says which."""
     settings, p = trainer.settings, trainer.position
     every = max(1, round(settings.evaluate_every * trainer.order.steps_per_epoch))
-    first, started = p.step, time.perf_counter()
-    saved = started
+    saved = time.perf_counter()
     while p.step < p.total_steps:
+        if settings.patience and p.stale >= settings.patience:
+            return "early"
         row = trainer.step()
-        if settings.minutes and first == 0 and p.step == PROBE_STEPS:
-            _fit_budget(trainer, (time.perf_counter() - started) / PROBE_STEPS, progress)
+        if settings.minutes and p.step == PROBE_STEPS:
+            _fit_budget(trainer, every, progress)
         at_end = p.step >= p.total_steps
         better, judged = False, False
         if settings.evaluate and len(trainer.task.heldout) and (p.step % every == 0 or at_end):
@@ -282,17 +311,17 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
             raise Interrupted(
                 f"Stopped after step {p.step} of {p.total_steps}; a checkpoint was written", "Go on with --resume.", caught[0]
             )
-        if settings.patience and p.stale >= settings.patience:
-            return "early"
     return "complete"
 
 
-def _fit_budget(trainer: Trainer, seconds_per_step: float, progress: Progress) -> None:
-    """Fix the number of steps so that training ends within `minutes`."""
-    p, minutes = trainer.position, trainer.settings.minutes or math.inf
-    affordable = max(PROBE_STEPS, int(60 * minutes / seconds_per_step))
+def _fit_budget(trainer: Trainer, every: int, progress: Progress) -> None:
+    """Fix the number of steps so that training, with an evaluation `every` so many steps, ends within `minutes`."""
+    p, settings, task = trainer.position, trainer.settings, trainer.task
+    heldout = sum(task.length(e) for e in task.heldout) if settings.evaluate else 0
+    seconds = p.seconds / p.step + FORWARD_SHARE * heldout * p.seconds / p.tokens / every
+    affordable = max(p.step, int(60 * (settings.minutes or math.inf) / seconds))
     if affordable < p.total_steps:
-        progress.note(f"{minutes:g} minutes are enough for {affordable} of {p.total_steps} steps ({seconds_per_step:.2f} s each).")
+        progress.note(f"{settings.minutes:g} minutes are enough for {affordable} of {p.total_steps} steps ({seconds:.2f} s each).")
         p.total_steps = affordable
 
 
@@ -308,7 +337,7 @@ def _postponed_signals() -> Iterator[list[int]]:
         caught.append(number)
         signal.signal(number, before[number])
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, note)
     try:
@@ -318,8 +347,10 @@ def _postponed_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def memory_bytes() -> int:
-    """Peak memory: of the accelerator where one is used, else the resident memory of this process."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        return int(torch.cuda.max_memory_allocated())
+def memory_bytes(device: torch.device) -> int:
+    """Memory in use: the peak on the accelerator where training is on one, else this process's resident memory."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if device.type == "mps":
+        return int(torch.mps.driver_allocated_memory())
     return int(psutil.Process().memory_info().rss)

@@ -2,7 +2,7 @@
 
 LoRA, arXiv 2106.09685, equation 3. The textbook adds s·B·A·x to the finished W·x; in bf16 that sum is rounded again
 and a young adapter's small update is rounded away. Here both parts meet inside the product's fp32 accumulation, so
-the result is rounded once. W is kept once, in a buffer with room for s·B beside it.
+the result is rounded once. W is kept once, in a frozen parameter with room for s·B beside it.
 
 Shapes: N tokens, I input width, O output width, R rank. Reference: `reference_lora`.
 """
@@ -17,36 +17,40 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class _LoRAProduct(torch.autograd.Function):
-    """The product above. No gradient for W; x·Aᵀ is small and kept, everything else is x itself."""
+class _LoRAProduct(torch.autograd.Function):  # type: ignore[misc]
+    """The product above. No gradient for W and the bias; x·Aᵀ is small and kept, everything else is x itself."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dropped: Tensor, joined: Tensor, a_RI: Tensor, b_OR: Tensor, scale: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, dropped: Tensor, joined: Tensor, bias: Tensor | None, a_RI: Tensor, b_OR: Tensor, scale: float
+    ) -> Tensor:
         width = x.shape[-1]
         a, b = a_RI.to(x.dtype), b_OR.to(x.dtype)
         u = dropped @ a.t()
         with torch.no_grad():
             joined[:, width:] = b_OR * scale
-        ctx.save_for_backward(dropped, joined, u, a, b)
-        ctx.scale, ctx.width, ctx.same = scale, width, dropped is x
-        return torch.cat([x, u], -1) @ joined.t()
+        ctx.save_for_backward(dropped, u, a, b)
+        # Not saved as a tensor that must stay as it is: a second forward pass writes its (equal) s·B before the first goes back.
+        ctx.weight = joined[:, :width]
+        ctx.scale, ctx.same = scale, dropped is x
+        return F.linear(torch.cat([x, u], -1), joined, bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         dy = grads[0].contiguous()
-        dropped, joined, u, a, b = ctx.saved_tensors
+        dropped, u, a, b = ctx.saved_tensors
         v = dy @ b
         da = (v.t() @ dropped).float() * ctx.scale
         db = (dy.t() @ u).float() * ctx.scale
         if not ctx.needs_input_grad[0]:
-            return None, None, None, da, db, None
-        dx = dy @ joined[:, : ctx.width]
+            return None, None, None, None, da, db, None
+        dx = dy @ ctx.weight
         if ctx.same:
-            return dx.addmm_(v, a, alpha=ctx.scale), None, None, da, db, None
-        return dx, (v @ a) * ctx.scale, None, da, db, None
+            return dx.addmm_(v, a, alpha=ctx.scale), None, None, None, da, db, None
+        return dx, (v @ a) * ctx.scale, None, None, da, db, None
 
 
-class LoRALinear(nn.Module):
+class LoRALinear(nn.Module):  # type: ignore[misc]
     """Stands in for a linear layer; `lora_A` (R, I) and `lora_B` (O, R) train in fp32 and B starts at zero."""
 
     def __init__(self, linear: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
@@ -56,7 +60,7 @@ class LoRALinear(nn.Module):
         self.scale, self.dropout = alpha / rank, dropout
         joined = linear.weight.new_zeros((out_features, in_features + rank))
         joined[:, :in_features] = linear.weight.detach()
-        self.register_buffer("joined", joined, persistent=False)
+        self.joined = nn.Parameter(joined, requires_grad=False)
         self.bias = linear.bias
         device = linear.weight.device
         self.lora_A = nn.Parameter(torch.empty(rank, in_features, dtype=torch.float32, device=device))
@@ -72,9 +76,8 @@ class LoRALinear(nn.Module):
         """x (…, I) → (…, O)."""
         flat = x.reshape(-1, self.in_features)
         dropped = F.dropout(flat, self.dropout) if self.training and self.dropout else flat
-        y = _LoRAProduct.apply(flat, dropped, self.joined, self.lora_A, self.lora_B, self.scale)
-        y = y.reshape(*x.shape[:-1], self.out_features)
-        return y if self.bias is None else y + self.bias
+        y = _LoRAProduct.apply(flat, dropped, self.joined, self.bias, self.lora_A, self.lora_B, self.scale)
+        return y.reshape(*x.shape[:-1], self.out_features)
 
     def merged(self) -> nn.Linear:
         """A plain linear layer with W + s·B·A, added in fp32 and rounded once."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -25,34 +25,38 @@ WASTE = 1.3
 
 
 @dataclass(frozen=True)
-class Bucket:
-    """Segments of similar length: `gather` (S·M) token of each padded place, `scatter` padded place of each of `tokens`."""
-
-    shape: tuple[int, int]
-    gather: Tensor
-    scatter: Tensor
-    tokens: Tensor
-
-
-@dataclass(frozen=True)
 class Packing:
-    """Where the segments of a row lie. `positions` (N) restart at the prefix length for every segment."""
+    """Where the segments of a row lie, and how the row is padded: the prefix first, then bucket after bucket.
+
+    `positions` (N) restart at the prefix length for every segment. `buckets` are the shapes (S, M). `gather` is the
+    token of every padded place, `scatter` (N) the padded place of every token, `real` what is no padding.
+    """
 
     prefix: int
     positions: Tensor
-    segments: Tensor
-    buckets: tuple[Bucket, ...]
+    buckets: tuple[tuple[int, int], ...]
+    gather: Tensor
+    scatter: Tensor
+    real: Tensor
+
+    @property
+    def sizes(self) -> list[int]:
+        """Padded places of the prefix and of every bucket."""
+        return [self.prefix, *(count * longest for count, longest in self.buckets)]
 
 
 def pack(lengths: Sequence[int], prefix: int, device: torch.device | str) -> Packing:
     """The Packing of segments of these lengths (without the prefix), laid out in the given order after the prefix."""
-    starts = [prefix]
-    for length in lengths:
-        starts.append(starts[-1] + length)
+    starts = list(accumulate(lengths, initial=prefix))
+    groups = _similar(lengths)
+    order = [(i, torch.arange(lengths[group[0]])) for group in groups for i in group]
+    gather = torch.cat([torch.arange(prefix), *(places.clamp(max=lengths[i] - 1) + starts[i] for i, places in order)])
+    real = torch.cat([torch.ones(prefix, dtype=torch.bool), *(places < lengths[i] for i, places in order)])
+    scatter = torch.empty(starts[-1], dtype=torch.long)
+    scatter[gather[real]] = real.nonzero()[:, 0]
     positions = torch.cat([torch.arange(prefix), *(torch.arange(length) + prefix for length in lengths)])
-    segments = torch.cat([torch.zeros(prefix, dtype=torch.long), *(torch.full((n,), i + 1) for i, n in enumerate(lengths))])
-    buckets = tuple(_bucket([(starts[i], lengths[i]) for i in group], device) for group in _similar(lengths))
-    return Packing(prefix, positions.to(device), segments.to(device), buckets)
+    buckets = tuple((len(group), lengths[group[0]]) for group in groups)
+    return Packing(prefix, positions.to(device), buckets, gather.to(device), scatter.to(device), real.to(device))
 
 
 def _similar(lengths: Sequence[int]) -> list[list[int]]:
@@ -69,27 +73,30 @@ def _similar(lengths: Sequence[int]) -> list[list[int]]:
     return groups
 
 
-def _bucket(spans: Sequence[tuple[int, int]], device: torch.device | str) -> Bucket:
-    longest = max(length for _, length in spans)
-    gather = torch.cat([torch.arange(start, start + longest).clamp_(max=start + length - 1) for start, length in spans])
-    scatter = torch.cat([torch.arange(length) + row * longest for row, (_, length) in enumerate(spans)])
-    tokens = torch.cat([torch.arange(start, start + length) for start, length in spans])
-    return Bucket((len(spans), longest), gather.to(device), scatter.to(device), tokens.to(device))
-
-
-class _Pad(torch.autograd.Function):
-    """Rows of `x` at `gather`; the gradient comes back through the real places only, so no sum over duplicates."""
+class _Pad(torch.autograd.Function):  # type: ignore[misc]
+    """Tokens (N, …) at their padded places. Padding has no gradient (see `_Unpad`), so none is summed."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bucket: Bucket) -> Tensor:
-        ctx.bucket, ctx.size = bucket, x.shape[0]
-        return x.index_select(0, bucket.gather)
+    def forward(ctx: Any, x: Tensor, packing: Packing) -> Tensor:
+        ctx.packing = packing
+        return x.index_select(0, packing.gather)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        grad, bucket = grads[0], ctx.bucket
-        full = grad.new_zeros((ctx.size, *grad.shape[1:]))
-        return full.index_copy_(0, bucket.tokens, grad.index_select(0, bucket.scatter)), None
+        return grads[0].index_select(0, ctx.packing.scatter), None
+
+
+class _Unpad(torch.autograd.Function):  # type: ignore[misc]
+    """The way back: padded places become tokens (N, H, D), and padding gets a gradient of zero."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, packing: Packing) -> Tensor:
+        ctx.packing = packing
+        return x.index_select(0, packing.scatter)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0].index_select(0, ctx.packing.gather).mul_(ctx.packing.real[:, None, None]), None
 
 
 def packed_attention(
@@ -111,19 +118,15 @@ def packed_attention(
     """
     assert packing is not None, "the packed attention runs inside `packed(model)` with packing=… only"
     options = _Options(scaling, dropout if module.training else 0.0, sliding_window, softcap, query.shape[1] // key.shape[1])
-    q_NHD, k_NHD, v_NHD = (x[0].transpose(0, 1) for x in (query, key, value))
-    out_NHD = torch.zeros_like(q_NHD)
+    q, k, v = (_Pad.apply(x[0].transpose(0, 1), packing).split(packing.sizes) for x in (query, key, value))
     prefix = packing.prefix
-    if prefix:
-        shared = _attend(q_NHD[None, :prefix], k_NHD[None, :prefix], v_NHD[None, :prefix], 0, options)[0]
-        out_NHD = out_NHD.index_copy(0, torch.arange(prefix, device=out_NHD.device), shared)
-    for bucket in packing.buckets:
-        q, k, v = (_Pad.apply(x, bucket).unflatten(0, bucket.shape) for x in (q_NHD, k_NHD, v_NHD))
+    done = [_attend(q[0][None], k[0][None], v[0][None], 0, options)[0]] if prefix else []
+    for shape, *own in zip(packing.buckets, q[1:], k[1:], v[1:], strict=True):
+        q_SMHD, k_SMHD, v_SMHD = (x.unflatten(0, shape) for x in own)
         if prefix:
-            k, v = (torch.cat([x[None, :prefix].expand(len(own), -1, -1, -1), own], 1) for x, own in ((k_NHD, k), (v_NHD, v)))
-        attended = _attend(q, k, v, prefix, options).flatten(0, 1)
-        out_NHD = out_NHD.index_copy(0, bucket.tokens, attended.index_select(0, bucket.scatter))
-    return out_NHD[None], None
+            k_SMHD, v_SMHD = (torch.cat([shared.expand(shape[0], *shared.shape), x], 1) for shared, x in ((k[0], k_SMHD), (v[0], v_SMHD)))
+        done.append(_attend(q_SMHD, k_SMHD, v_SMHD, prefix, options).flatten(0, 1))
+    return _Unpad.apply(torch.cat(done), packing)[None], None
 
 
 @dataclass(frozen=True)
@@ -162,15 +165,29 @@ def _mask(length: int, offset: int, window: int | None, device: torch.device) ->
     return mask.triu(offset - (window or 0) + 1) if windowed else mask
 
 
-def reference_attention(query: Tensor, key: Tensor, value: Tensor, packing: Packing, scaling: float | None = None) -> Tensor:
-    """The same attention the plain way: one dense mask. Shapes as `packed_attention`."""
-    n = query.shape[2]
-    segments = packing.segments
-    same = (segments[:, None] == segments[None, :]) | (segments[None, :] == 0)
-    mask = same & torch.ones(n, n, dtype=torch.bool, device=query.device).tril()
+def reference_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lengths: Sequence[int],
+    prefix: int,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+) -> Tensor:
+    """The same attention the plain way: one dense mask over all N × N scores. Shapes as `packed_attention`."""
+    segments = torch.arange(len(lengths) + 1).repeat_interleave(torch.tensor([prefix, *lengths]))
+    positions = pack(lengths, prefix, "cpu").positions
+    visible = ((segments[:, None] == segments) | (segments == 0)) & (positions[:, None] >= positions)
+    if sliding_window is not None:
+        visible &= positions[:, None] - positions < sliding_window
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    return F.scaled_dot_product_attention(query, key, value, mask, scale=scaling).transpose(1, 2)
+    scores = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    weights = scores.float().masked_fill(~visible.to(scores.device), float("-inf")).softmax(-1)
+    return (weights.to(value.dtype) @ value).transpose(1, 2)
 
 
 AttentionInterface.register(NAME, packed_attention)
@@ -188,11 +205,3 @@ def packed(model: nn.Module) -> Iterator[None]:
     finally:
         for config, implementation in zip(configs, before, strict=True):
             config._attn_implementation = implementation
-
-
-def spans(lengths: Sequence[int], prefix: int) -> list[tuple[int, int]]:
-    """(start, end) of every segment in the row."""
-    edges = [prefix]
-    for length in lengths:
-        edges.append(edges[-1] + length)
-    return list(pairwise(edges))

@@ -15,7 +15,7 @@ CHUNK = 256
 """Positions a chunk: 256 × 49,152 logits in fp32 are 50 MB."""
 
 
-class _SupervisedLoss(torch.autograd.Function):
+class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
     """Sum of cross-entropies; the gradients of hidden states and head are made in the forward pass, chunk by chunk."""
 
     @staticmethod

@@ -6,6 +6,8 @@ Nothing else in engrain knows how a method works; `train.py` sees only this.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -75,7 +77,7 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
 
 def save_model_folder(model: nn.Module, folder: Path) -> None:
     """Write a plain model in Hugging Face layout (config, generation config, safetensors)."""
-    model.save_pretrained(folder)  # type: ignore[operator]
+    model.save_pretrained(folder)
 
 
 def load_model_folder(model: nn.Module, folder: Path) -> None:
@@ -88,17 +90,19 @@ def load_model_folder(model: nn.Module, folder: Path) -> None:
     load_tensors(model, {name: t for file in files for name, t in load_file(file).items()}, folder)
 
 
-def load_tensors(model: nn.Module, tensors: dict[str, torch.Tensor], source: Path, *, partial: bool = False) -> None:
-    """Copy tensors into the parameters of the same name, after all names and shapes have been checked.
+def load_tensors(model: nn.Module, tensors: dict[str, torch.Tensor], source: Path, needed: Collection[str] | None = None) -> None:
+    """Copy tensors into those of the same name in the model, after all names and shapes have been checked.
 
-    Unless `partial`, a parameter that the file leaves out must be tied to one that it holds.
+    The file must hold what is `needed` (default: all that the model has), or a tensor that it is tied to.
     """
     import torch
 
-    own = dict(model.named_parameters(remove_duplicate=False))
+    own = model.state_dict(keep_vars=True)
     held = {id(own[name]) for name in tensors if name in own}
     problems = [f"{name}: not in the model" for name in tensors if name not in own]
-    problems += [f"{name}: not in the file" for name, p in own.items() if not partial and name not in tensors and id(p) not in held]
+    problems += [
+        f"{name}: not in the file" for name in (own if needed is None else needed) if name not in tensors and id(own[name]) not in held
+    ]
     problems += [
         f"{n}: {tuple(t.shape)} in the file, {tuple(own[n].shape)} in the model"
         for n, t in tensors.items()

@@ -52,14 +52,18 @@ class Layerwise(Method):
 def chosen_modules(model: nn.Module, layers: str) -> list[nn.Module]:
     """The modules that `layers` names, in the model's order."""
     text = layers.replace(" ", "")
-    stack = decoder_layers(model)
     if re.fullmatch(r"[\d.,/-]+", text):
+        stack = decoder_layers(model)
+        stack = decoder_layers(model)
         return [stack[i] for i in layer_numbers(text, len(stack))]
     wanted = text.split(",")
     named = dict(model.named_modules())
-    unknown = [name for name in wanted if name not in named]
+    unknown = [name for name in wanted if not name or name not in named]
     if unknown:
-        raise SettingError(f"layers={layers!r}: the model has no module {', '.join(unknown)}", HOW)
+        raise SettingError(f"layers={layers!r}: the model has no module {', '.join(map(repr, unknown))}", HOW)
+    empty = [name for name in wanted if not any(True for _ in named[name].parameters())]
+    if empty:
+        raise SettingError(f"layers={layers!r}: nothing can train in {', '.join(empty)}", HOW)
     return [named[name] for name in wanted]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from engrain.kernels.lora_linear import LoRALinear
 
 PREFIX = "base_model.model."
+CONFIG = "adapter_config.json"
+CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -58,19 +62,21 @@ class LoRA(Method):
             _replace(model, name, LoRALinear(model.get_submodule(name), settings.rank, alpha, settings.dropout))
 
     def _targets(self, model: nn.Module) -> list[str]:
-        """The full names of the linear layers to adapt; the output head only when it is named."""
+        """The full names of the linear layers to adapt; never the output head, whose weight the loss uses as it is."""
         from torch import nn
 
         head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
-        linears = {name: m for name, m in model.named_modules() if isinstance(m, nn.Linear)}
+        linears = [name for name, m in model.named_modules() if isinstance(m, nn.Linear) and m is not head]
+        if not linears:
+            raise SettingError(f"{type(model).__name__} has no linear layer that LoRA could adapt", "Use --method layerwise or full.")
         if self.settings.target_modules == "all-linear":
-            return [name for name, m in linears.items() if m is not head]
+            return linears
         wanted = [part.strip() for part in self.settings.target_modules.split(",") if part.strip()]
         found = {part: [n for n in linears if n == part or n.endswith("." + part)] for part in wanted}
         missing = [part for part in wanted if not found[part]]
         if missing or not wanted:
             there = ", ".join(sorted({name.rpartition(".")[2] for name in linears}))
-            raise SettingError(f"target_modules: no linear layer is called {', '.join(missing) or 'so'}", f"This model has: {there}.")
+            raise SettingError(f"target_modules: LoRA cannot adapt {', '.join(missing) or 'nothing'}", f"This model has: {there}.")
         return [name for name in linears if any(name in names for names in found.values())]
 
     def save(self, model: nn.Module, folder: Path) -> None:
@@ -84,7 +90,7 @@ class LoRA(Method):
             for side in "AB"
         }
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-        (folder / "adapter_config.json").write_text(json.dumps(self._peft_config(model), indent=2) + "\n", encoding="utf-8")
+        (folder / CONFIG).write_text(json.dumps(self._peft_config(model), indent=2) + "\n", encoding="utf-8")
 
     def _peft_config(self, model: nn.Module) -> dict[str, Any]:
         layers = dict(adapted(model))
@@ -109,13 +115,14 @@ class LoRA(Method):
         from safetensors.torch import load_file
 
         file = folder / "adapter_model.safetensors"
-        if not file.is_file():
-            raise ModelError(f"{folder}: no adapter_model.safetensors", "Choose the folder that the run wrote (adapter/).")
-        tensors = {name.removeprefix(PREFIX).removesuffix(".weight"): t for name, t in load_file(file).items()}
-        missing = [f"{n}.lora_{s}: not in the file" for n, _ in adapted(model) for s in "AB" if f"{n}.lora_{s}" not in tensors]
+        missing = [f"{name}: not there" for name in (file.name, CONFIG) if not (folder / name).is_file()]
         if missing:
-            raise ModelError(f"{file} does not fit this model:", "Load it into the base model it was trained from.", missing)
-        load_tensors(model, tensors, file, partial=True)
+            raise ModelError(f"{folder} holds no adapter:", "Choose the folder that the run wrote (adapter/).", missing)
+        tensors = {name.removeprefix(PREFIX).removesuffix(".weight"): t for name, t in load_file(file).items()}
+        load_tensors(model, tensors, file, [f"{name}.lora_{side}" for name, _ in adapted(model) for side in "AB"])
+        alpha, own = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["lora_alpha"], self._peft_config(model)["lora_alpha"]
+        if not math.isclose(alpha, own):
+            raise ModelError(f"{folder} was trained with alpha={alpha:g}, not {own:g}", f"Set --alpha {alpha:g}.")
 
     def merge(self, model: nn.Module) -> None:
         """Add (alpha / rank) · B A into W, in fp32, and put plain linear layers back."""

@@ -36,6 +36,10 @@ class Task(ABC):
         """How many targets of an encoded example count in the loss."""
 
     @abstractmethod
+    def content(self, encoded: Any) -> bytes:
+        """What an encoded example says, as bytes: equal for equal examples (a resume checks that the data is the same)."""
+
+    @abstractmethod
     def loss(self, model: nn.Module, batch: Sequence[Any]) -> Loss:
         """The loss of some encoded examples, in one forward pass."""
 

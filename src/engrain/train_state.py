@@ -1,0 +1,70 @@
+"""What a checkpoint says beside its tensors: where training stands, and of what it is a continuation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from engrain.errors import RunError
+
+if TYPE_CHECKING:
+    from engrain.methods.base import Method
+    from engrain.tasks.base import Task
+
+FREE = ("checkpoint_minutes", "micro_batch_tokens")
+"""Settings that a resumed run may change: what is learned does not depend on them."""
+
+
+@dataclass
+class Position:
+    """Where training stands. `seconds` were spent on steps; `micro_batch_tokens` shrinks when memory runs out."""
+
+    step: int = 0
+    total_steps: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    micro_batch_tokens: int = 0
+    best_step: int = 0
+    best_accuracy: float = -1.0
+    best_loss: float = 0.0
+    stale: int = 0
+
+
+def fingerprint(settings: Any, method: Method, task: Task, dtype: torch.dtype, device: torch.device) -> dict[str, dict[str, Any]]:
+    """What decides how training goes: `settings` and `data` must stay the same, `machine` for the same bits."""
+    chosen = {name: value for name, value in asdict(settings).items() if name not in FREE}
+    name = type(method).__module__.rpartition(".")[2]
+    return {
+        "settings": {**chosen, "method": name, **asdict(method.settings), "precision": str(dtype).removeprefix("torch.")},
+        "data": {part: _sha256(task, getattr(task, part)) for part in ("train", "heldout")},
+        "machine": {
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "device": device.type,
+            "micro_batch_tokens": settings.micro_batch_tokens,
+        },
+    }
+
+
+def _sha256(task: Task, examples: Any) -> str:
+    """The sha256 of the examples' sha256 sums, in order."""
+    return hashlib.sha256(b"".join(hashlib.sha256(task.content(e)).digest() for e in examples)).hexdigest()
+
+
+def check_same(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> str:
+    """A note on why the resumed run will not be bit-exact, or "". Raises RunError that lists settings or data that changed."""
+    data = [f"the {part} examples are others" for part in now["data"] if then["data"].get(part) != now["data"][part]]
+    problems = [*_changes(then["settings"], now["settings"]), *data]
+    if problems:
+        raise RunError("This run cannot go on with what has changed:", "Undo the changes, or start a new run with --out.", problems)
+    machine = _changes(then["machine"], now["machine"])
+    return f"Not bit-exact from here on: {'; '.join(machine)}." if machine else ""
+
+
+def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    names = sorted({*then, *now})
+    return [f"{name} was {then.get(name)!r}, is {now.get(name)!r}" for name in names if then.get(name) != now.get(name)]

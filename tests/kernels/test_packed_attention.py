@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engrain.kernels.packed_attention import WASTE, pack, packed, packed_attention, reference_attention
+
+shapes = st.fixed_dictionaries(
+    {
+        "lengths": st.lists(st.integers(1, 13), min_size=1, max_size=7),
+        "prefix": st.sampled_from([0, 0, 1, 5, 11]),
+        "groups": st.sampled_from([1, 2, 3]),
+        "scaling": st.sampled_from([None, 0.3]),
+        "sliding_window": st.sampled_from([None, 1, 3, 7, 100]),
+        "softcap": st.sampled_from([None, None, 2.0]),
+        "seed": st.integers(0, 1000),
+    }
+)
+
+
+def both(shape: dict[str, Any], dtype: torch.dtype) -> list[list[torch.Tensor]]:
+    """Output and gradients of q, k, v: packed in `dtype`, and of the reference in fp32 on the same rounded numbers."""
+    torch.manual_seed(shape["seed"])
+    lengths, prefix = shape["lengths"], shape["prefix"]
+    tokens, heads, width = prefix + sum(lengths), 2 * shape["groups"], 8
+    made = [torch.randn(1, h, tokens, width).to(dtype) for h in (heads, 2, 2)]
+    direction = torch.randn(1, tokens, heads, width)
+    options = {name: shape[name] for name in ("scaling", "sliding_window", "softcap")}
+    results = []
+    for plain in (False, True):
+        q, k, v = (x.float().requires_grad_() if plain else x.clone().requires_grad_() for x in made)
+        if plain:
+            out = reference_attention(q, k, v, lengths, prefix, **options)
+        else:
+            out, _ = packed_attention(SimpleNamespace(training=True), q, k, v, None, packing=pack(lengths, prefix, "cpu"), **options)
+            assert out.dtype == dtype
+        (out.float() * direction).sum().backward()
+        results.append([out, *(x.grad.float() for x in (q, k, v))])
+    return results
+
+
+@settings(max_examples=50, deadline=None)
+@given(shapes)
+def test_equals_the_reference(shape: dict[str, Any]) -> None:
+    for fast, plain in zip(*both(shape, torch.float32), strict=True):
+        torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(shapes)
+def test_bfloat16_is_near_the_reference(shape: dict[str, Any]) -> None:
+    for fast, plain in zip(*both(shape, torch.bfloat16), strict=True):
+        assert (fast.float() - plain).norm() <= 0.03 * plain.norm() + 0.02
+
+
+def test_segments_do_not_see_each_other() -> None:
+    torch.manual_seed(0)
+    packing = pack([4, 6, 5], 3, "cpu")
+    q, k, v = (torch.randn(1, 2, 18, 8) for _ in range(3))
+    before, _ = packed_attention(SimpleNamespace(training=False), q, k, v, None, packing=packing)
+    v[:, :, 7:13] += 1.0  # the second segment
+    after, _ = packed_attention(SimpleNamespace(training=False), q, k, v, None, packing=packing)
+    changed = (before != after).any(-1).any(-1)[0]
+    assert changed.tolist() == [7 <= token < 13 for token in range(18)]
+
+
+def test_dropout_only_while_training() -> None:
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, 2, 9, 8) for _ in range(3))
+    for softcap in (None, 5.0):
+        still, busy = (
+            packed_attention(SimpleNamespace(training=on), q, k, v, None, dropout=0.5, softcap=softcap, packing=pack([9], 0, "cpu"))[0]
+            for on in (False, True)
+        )
+        torch.testing.assert_close(still, reference_attention(q, k, v, [9], 0, softcap=softcap))
+        assert not torch.allclose(still, busy)
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=40), st.sampled_from([0, 17]))
+def test_padding_stays_small_and_every_token_has_one_place(lengths: list[int], prefix: int) -> None:
+    packing = pack(lengths, prefix, "cpu")
+    tokens = prefix + sum(lengths)
+    assert len(packing.gather) == sum(packing.sizes) <= prefix + WASTE * sum(lengths)
+    assert packing.gather[packing.scatter].tolist() == list(range(tokens))
+    assert int(packing.real.sum()) == tokens
+    assert packing.positions.tolist() == [*range(prefix), *(prefix + i for n in lengths for i in range(n))]
+
+
+def test_packed_restores_the_model(tiny_model: Any) -> None:
+    before = tiny_model.config._attn_implementation
+    with packed(tiny_model):
+        assert tiny_model.config._attn_implementation == "engrain_packed"
+    assert tiny_model.config._attn_implementation == before
+    with pytest.raises(ZeroDivisionError), packed(tiny_model):
+        1 / 0  # noqa: B018
+    assert tiny_model.config._attn_implementation == before

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engrain.kernels import supervised_loss as module
+from engrain.kernels.supervised_loss import reference_loss, supervised_loss
+
+CHUNK = 5
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_chunks() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "CHUNK", CHUNK)
+        yield
+
+
+def tensors(positions: int, seed: int, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, ...]:
+    torch.manual_seed(seed)
+    hidden, weight = torch.randn(positions, 12).to(dtype), torch.randn(31, 12).to(dtype)
+    return hidden.requires_grad_(), weight.requires_grad_(), torch.randint(31, (positions,))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 23]), st.sampled_from([None, 3.0]), st.integers(0, 1000))
+def test_equals_the_reference(positions: int, softcap: float | None, seed: int) -> None:
+    results = []
+    for function in (supervised_loss, reference_loss):
+        hidden, weight, targets = tensors(positions, seed)
+        total, correct = function(hidden, weight, targets, softcap)
+        (total / 7).backward()
+        results.append((total.detach(), correct, hidden.grad, weight.grad))
+    for fast, plain in zip(*results, strict=True):
+        torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("softcap", [None, 3.0])
+def test_bfloat16_is_near_the_reference(softcap: float | None) -> None:
+    hidden, weight, targets = tensors(23, 1, torch.bfloat16)
+    total, _ = supervised_loss(hidden, weight, targets, softcap)
+    total.backward()
+    assert total.dtype == torch.float32
+    assert hidden.grad.dtype == weight.grad.dtype == torch.bfloat16
+    wide_hidden, wide_weight = (x.detach().float().requires_grad_() for x in (hidden, weight))
+    plain, _ = reference_loss(wide_hidden, wide_weight, targets, softcap)
+    plain.backward()
+    assert total.item() == pytest.approx(plain.item(), rel=0.01)
+    for narrow, wide in ((hidden, wide_hidden), (weight, wide_weight)):
+        assert (narrow.grad.float() - wide.grad).norm() <= 0.02 * wide.grad.norm()
+
+
+@pytest.mark.parametrize("trains", ["hidden", "weight", "none"])
+def test_only_what_is_asked_for_gets_a_gradient(trains: str) -> None:
+    hidden, weight, targets = tensors(9, 2)
+    expected = torch.autograd.grad(reference_loss(hidden, weight, targets)[0], (hidden, weight))
+    hidden.requires_grad_(trains == "hidden")
+    weight.requires_grad_(trains == "weight")
+    total, _ = supervised_loss(hidden, weight, targets)
+    assert total.requires_grad == (trains != "none")
+    if trains != "none":
+        total.backward()
+        torch.testing.assert_close(hidden.grad if trains == "hidden" else weight.grad, expected[trains == "weight"], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from engrain.errors import ModelError
+from engrain.tasks import chat as module
+from engrain.tasks.chat import Chat, check_model, common_prefix, flatten
+from engrain.tokens import Encoded
+from training import examples, small_model
+
+WINDOW = {"sliding_window": 7}
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "llama, tied": {"tie_word_embeddings": True},
+    "qwen2": {"use_sliding_window": True, "max_window_layers": 1, **WINDOW},
+    "qwen3": {"head_dim": 8},
+    "gemma2": {"head_dim": 8, "query_pre_attn_scalar": 11, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0, **WINDOW},
+    "gemma3_text": {"head_dim": 8, "query_pre_attn_scalar": 11, **WINDOW},
+    "mistral": {"head_dim": 8, **WINDOW},
+    "phi3": {**WINDOW},
+    "smollm3": {},
+}
+REFUSED: dict[str, dict[str, Any]] = {
+    "granite": {"logits_scaling": 8.0},
+    "cohere2": {"head_dim": 8, **WINDOW},
+    "gpt_oss": {"head_dim": 8, "num_local_experts": 2, "num_experts_per_tok": 1, **WINDOW},
+    "qwen2_moe": {
+        "use_sliding_window": True, "max_window_layers": 1, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8,
+        "shared_expert_intermediate_size": 8, **WINDOW,
+    },
+    "phi": {},
+    "stablelm": {},
+    "bloom": {},
+    "lfm2": {"layer_types": ["conv", "full_attention"]},
+}  # fmt: skip
+
+
+def plain_loss(model: Any, batch: list[Encoded]) -> Tensor:
+    """The sum over the examples, each alone, of what the unpatched model itself gives for its labels."""
+    total = torch.zeros(())
+    for encoded in batch:
+        ids = torch.from_numpy(encoded.ids).long()
+        labels = torch.where(torch.from_numpy(encoded.supervised), ids, -100)
+        total = total + model(input_ids=ids[None], labels=labels[None], use_cache=False).loss * (labels[1:] != -100).sum()
+    return total
+
+
+def gradients(model: Any, loss: Tensor) -> dict[str, Tensor]:
+    model.zero_grad()
+    loss.backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("shared", [0, 10])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_packed_batch_equals_each_example_alone(name: str, shared: int) -> None:
+    model = small_model(name.partition(",")[0], **ARCHITECTURES[name]).requires_grad_(True)
+    batch = examples(5, shared=shared)
+    assert common_prefix(batch) == shared
+    loss = Chat(batch).loss(model, batch)
+    plain = plain_loss(model, batch)
+    assert loss.count == sum(int(e.supervised[1:].sum()) for e in batch)
+    torch.testing.assert_close(loss.total, plain, rtol=1e-5, atol=1e-4)
+    fast, slow = gradients(model, loss.total), gradients(model, plain)
+    for parameter, expected in slow.items():
+        scale = float(expected.norm()) + 1e-3
+        assert float((fast[parameter] - expected).norm()) <= 1e-4 * scale, parameter
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_model_that_packing_would_compute_wrongly_is_refused(name: str) -> None:
+    model = small_model(name, **REFUSED[name])
+    with pytest.raises(ModelError, match=f"{type(model).__name__} (computes packed rows wrongly|cannot compute packed rows)"):
+        Chat(examples(2)).loss(model, examples(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_check_leaves_the_model_as_it_was(dtype: torch.dtype) -> None:
+    model = small_model("mistral", head_dim=8, **WINDOW).to(dtype).train()
+    check_model(model)
+    assert model.training
+    assert model.config.sliding_window == WINDOW["sliding_window"]
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_model_is_checked_once(tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(module, "check_model", seen.append)
+    task, batch = Chat([]), examples(2)
+    assert task.loss(tiny_model, batch).count == task.loss(tiny_model, batch).count
+    assert seen == [tiny_model]
+
+
+def test_correct_counts_the_likeliest_tokens() -> None:
+    model, batch = small_model(), examples(6)
+    right = 0
+    for encoded in batch:
+        guesses = model(input_ids=torch.from_numpy(encoded.ids).long()[None]).logits[0].argmax(-1).numpy()
+        right += int(((guesses[:-1] == encoded.ids[1:]) & encoded.supervised[1:]).sum())
+        encoded.ids[1:][encoded.supervised[1:]] = guesses[:-1][encoded.supervised[1:]]
+    assert Chat(batch).loss(model, examples(6)).correct == right
+    assert Chat(batch).loss(model, batch).correct > right
+
+
+def encoded(ids: list[int], supervised: list[int]) -> Encoded:
+    return Encoded(np.array(ids, dtype=np.int32), np.array(supervised, dtype=bool))
+
+
+def test_the_prefix_leaves_each_row_the_token_before_its_first_target() -> None:
+    short = encoded([*range(10), 50], [0] * 10 + [1])
+    long = encoded([*range(10), 60, 61], [0] * 10 + [1, 1])
+    assert common_prefix([short, long]) == 9
+    assert common_prefix([short]) == 0
+    ids, positions, targets = flatten([short, long], 9)
+    assert ids.tolist() == [*range(9), 9, 50, 9, 60, 61]
+    assert positions.tolist() == [9, 11, 12]
+    assert targets.tolist() == [50, 60, 61]
+
+
+def test_rows_equal_to_the_end_or_without_targets() -> None:
+    same = encoded(list(range(12)), [0] * 11 + [1])
+    nothing = encoded(list(range(12)), [0] * 12)
+    for batch in ([same, same], [same, nothing], [nothing, nothing]):
+        model = small_model().requires_grad_(True)
+        loss = Chat([]).loss(model, batch)
+        assert loss.count == sum(e is same for e in batch)
+        expected = plain_loss(model, [e for e in batch if e is same])
+        torch.testing.assert_close(loss.total, expected)
+        loss.total.backward()
+
+
+def test_a_target_at_the_very_beginning_does_not_count() -> None:
+    row = encoded([5, 6, 7], [1, 0, 1])
+    task = Chat([row])
+    assert task.targets(row) == task.loss(small_model(), [row]).count == 1
+    assert task.length(row) == 3
+
+
+def test_content_tells_examples_apart() -> None:
+    task = Chat([])
+    rows = [encoded([1, 2], [0, 1]), encoded([1, 3], [0, 1]), encoded([1, 2], [1, 1])]
+    assert len({task.content(row) for row in rows}) == 3
+    assert task.content(rows[0]) == task.content(encoded([1, 2], [0, 1]))

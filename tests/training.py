@@ -1,0 +1,100 @@
+"""What the training tests share: random conversations, small models of many architectures, and one whole training run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from engrain.train import Trained
+
+VOCABULARY = 97
+
+
+def examples(count: int, *, shared: int = 10, seed: int = 0, longest: int = 14) -> list[Any]:
+    """Encoded conversations that begin with `shared` equal tokens and are supervised on a part of what follows."""
+    from engrain.tokens import Encoded
+
+    random = np.random.default_rng(seed)
+    prefix = random.integers(3, VOCABULARY, shared)
+    made = []
+    for _ in range(count):
+        own = random.integers(3, VOCABULARY, random.integers(4, longest + 1))
+        supervised = np.zeros(shared + len(own), dtype=bool)
+        supervised[shared + 2 :] = random.random(len(own) - 2) < 0.7
+        supervised[-1] = True
+        made.append(Encoded(np.concatenate([prefix, own]).astype(np.int32), supervised))
+    return made
+
+
+def small_model(kind: str = "llama", seed: int = 0, **changes: Any) -> PreTrainedModel:
+    """A two-layer model of an architecture that transformers knows, with random weights, frozen as a loaded base is."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {
+        "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "max_position_embeddings": 128, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+        "initializer_range": 0.2, "attention_dropout": 0.0,
+    }  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **{**sizes, **changes}), dtype=torch.float32)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.ndim == 1:  # norms and biases start as ones and zeros: a fault in them would not be seen
+                    parameter += 0.2 * torch.randn_like(parameter)
+    return model.eval().requires_grad_(False)
+
+
+def method(name: str, **values: Any) -> Any:
+    from engrain import registry
+
+    found: Any = registry.find("methods", name)
+    return found(found.Settings(**values))
+
+
+def sha256_of_weights(model: Any) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def train_run(path: Path, name: str, method_values: dict[str, Any], settings: dict[str, Any], data: Sequence[int] = (24, 6)) -> Trained:
+    """Train (or go on training) a small model in the run folder at `path`; `weights.txt` gets the sha256 of the outcome."""
+    import torch
+
+    from engrain.run import Run
+    from engrain.tasks.chat import Chat
+    from engrain.train import TrainingSettings, train
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    run = Run.open(path) if path.exists() else Run.create(path, "test")
+    model, chosen = small_model(), method(name, **method_values)
+    chosen.apply(model)
+    task = Chat(examples(data[0]), examples(data[1], seed=1))
+    with run.lock():
+        trained = train(model, chosen, task, TrainingSettings(**settings), run, torch.float32)
+        chosen.merge(model)
+        (path / "weights.txt").write_text(sha256_of_weights(model))
+    return trained
+
+
+def train_in_child(path: Path, *arguments: Any) -> None:
+    """`train_run` as the main function of a process, with the exit codes of the command line."""
+    import sys
+
+    from engrain.errors import EngrainError
+
+    try:
+        train_run(path, *arguments)
+    except EngrainError as error:
+        sys.exit(error.exit_code)
