@@ -97,6 +97,17 @@ def test_without_facts_sections_are_enough_and_without_both_nothing_is() -> None
     assert check("What does weaving cost?", "£1200", [], {}, passages=[PRICES]).status == "supported"
 
 
+def test_a_column_may_name_the_currency_once() -> None:
+    table = "| Item | Price (GBP) | Weight |\n|---|---|---|\n| Loom | 285.00 | 40 |\n| Wheel | 8.40 | 12 |"
+    section = Section("list.xlsx", 0, ("Shop",), table, 0)
+    asked = {section.id: section}
+    assert check("What does the loom cost?", "It costs £285.", [], asked).status == "supported"
+    assert check("What does the wheel cost?", "It costs £8.40.", [], asked).status == "supported"
+    assert check("What does the wheel cost?", "It costs €8.40.", [], asked).status == "unsupported"
+    assert check("What does the wheel cost?", "It costs £285.", [], asked).status == "unsupported"
+    assert check("What does the wheel cost?", "It costs £120.", [], asked).status == "unsupported"
+
+
 def test_an_index_answers_fast() -> None:
     sections = {}
     for n in range(2000):

@@ -14,7 +14,7 @@ from engrain.words import canonical, holds, keywords, refused, stem
         ("nine", "9", "Nine"),
         ("9:00 am", "09:00", "9 am", "9am.", "9 a.m.", "nine am"),
         ("noon", "12:00", "12 noon"),
-        ("27th March", "27 March", "March 27", "27th of March", "27 MAR"),
+        ("27th March", "27 March", "March 27", "27th of March", "27 MAR", "March 27."),
         ("27 March 2026", "2026-03-27", "27/03/2026", "March 27th, 2026", "3/27/2026"),
         ("twenty-four hours", "24 hours", "24 hrs", "twenty four hours", "TWENTY-FOUR HOURS"),
         ("one hundred and twenty", "120", "a hundred and twenty"),

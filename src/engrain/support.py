@@ -16,7 +16,7 @@ from functools import cached_property
 
 from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
-from engrain.words import STOP_WORDS, canonical, holds, keywords, refused
+from engrain.words import CURRENCIES, STOP_WORDS, canonical, holds, keywords, refused, stem
 
 __all__ = ["Index", "Support", "check", "refused"]
 
@@ -30,6 +30,7 @@ EXACT = 1.25
 """How much more a fact with the very value weighs than a place that only mentions it."""
 
 ASKS_TWICE = re.compile(r",? and (?=(?:who|what|when|where|which|why|how)\b)", re.IGNORECASE)
+SIGNS = {sign: frozenset({sign, *(stem(word) for word, meant in CURRENCIES.items() if meant == sign)}) for sign in "£€$"}
 TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir"})
 VALUE = re.compile(r"(?<!\S)(?:\d+(?:\.\d+)? (?:second|minute|hour|day|night|week|month|year|kg|km)(?![\w-])|\S*\d\S*|\S+@\S+)")
 NAME = re.compile(r"[^\W\d_a-z][\w'’-]*(?:[ ](?:(?:of|de|la|van|von|and|&)[ ](?:the[ ])?)?[^\W\d_a-z][\w'’-]*)*")
@@ -63,7 +64,19 @@ class Place:
 
     def states(self, value: str) -> bool:
         """Whether this is a fact with this (canonical) value."""
-        return holds(canonical(self.value), value)
+        return self._has(canonical(self.value), value)
+
+    def holds(self, value: str) -> bool:
+        """Whether the (canonical) value stands in the text."""
+        return self._has(self.canonical, value)
+
+    def _has(self, text: str, value: str) -> bool:
+        """A column headed 'Price (GBP)' names the currency once, and its cells are bare numbers."""
+        if holds(text, value):
+            return True
+        amount = value[1:]
+        cells = (amount, amount.rstrip("0") if "." in amount else f"{amount}.00")
+        return bool(SIGNS.get(value[:1], frozenset()) & self.words) and any(holds(text, cell) for cell in cells)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -90,7 +103,7 @@ class Index:
         wanted = _values(question, answer)
         if not wanted:
             return self._phrase(places, question, answer)
-        found = {value: {number for number in places if holds(self._places[number].canonical, value)} for value in wanted}
+        found = {value: {number for number in places if self._places[number].holds(value)} for value in wanted}
         if not all(found.values()):
             return Support("unsupported")
         held = Counter(number for numbers in found.values() for number in numbers)
@@ -100,7 +113,7 @@ class Index:
             return -held[number], -places[number] * (EXACT if exact else 1), number
 
         best = self._places[min(held, key=fit)]
-        shown = next(value for value in wanted if holds(best.canonical, value))
+        shown = next(value for value in wanted if best.holds(value))
         return Support("supported", best.source, best.value if best.states(shown) else wanted[shown])
 
     def _about(self, question: str) -> dict[int, float]:
@@ -118,7 +131,7 @@ class Index:
         own = set(keywords(answer)) - set(keywords(question))
         whole = canonical(answer)
         shares = {
-            number: len(own & self._places[number].words) / len(own) if own else float(holds(self._places[number].canonical, whole))
+            number: len(own & self._places[number].words) / len(own) if own else float(self._places[number].holds(whole))
             for number in places
         }
         best = min(shares, key=lambda number: (-shares[number], -places[number], number), default=None)

@@ -36,10 +36,11 @@ ALIASES = {
 }
 STOP_WORDS = frozenset(
     _words(
-        """a about all also am an and any are as at be been being by can could did do does doing for from get give given had has have
-        having he her his how i if in into is it its just let like many may me might mine much must my need no not of on one or our
-        out please shall she should so some such tell than that the their them then there these they this those to us very want was
-        we were what when where which who whom whose why will with would yes you your know"""
+        """a about all also am an and any are arent as at be been being by can cant could did do does doesnt didnt doing dont for from
+        get give given go goes had has have having he her his how i id if im in into is isnt it its ive just let like many may me
+        might mine much must my need no not of on one or our out please shall she should so some such tell than that the their them
+        then there theres these they this those to us very want was we were what whats when where which who whom whose why will with
+        wont would yes you your know"""
     )
 )
 ENDINGS = {"ations": 4, "ation": 4, "ments": 3, "ment": 3, "ings": 3, "ing": 3, "ied": 2, "ies": 2, "ers": 4, "er": 4, "ed": 3}
@@ -118,7 +119,7 @@ RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"(?<!\d)(\d{4})-(\d\d)-(\d\d)(?!\d)", lambda m: _date(m[3], m[2], m[1])),
         (r"(?<![\d/])(\d{1,2})[/.](\d{1,2})[/.](\d{4})(?![\d/])", _numeric_date),
         (rf"{_NTH} (?:of )?{_MONTH}(?:,? (\d{{4}})\b)?", lambda m: _date(m[1], m[2], m[3])),
-        (rf"\b{_MONTH} (?:the )?{_NTH}(?![\w.:/])(?:,? (\d{{4}})\b)?", lambda m: _date(m[2], m[1], m[3])),
+        (rf"\b{_MONTH} (?:the )?{_NTH}(?![\w:/]|\.\d)(?:,? (\d{{4}})\b)?", lambda m: _date(m[2], m[1], m[3])),
         (rf"([£$€]) ?({_NUMBER})(?: ?({'|'.join(SCALES)})\b)?", lambda m: _money(m[2], m[1], m[3])),
         (
             rf"(?<![\w.,-])({_NUMBER})(?: (thousand|million|billion))? ?({'|'.join(CURRENCIES)})s?\b(?! of)",
