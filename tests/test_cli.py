@@ -465,10 +465,10 @@ def test_plan_ends_with_1_where_it_does_not_fit(
         memory_bytes: int
         reasons: tuple[str, ...]
 
-    answers_with(api, "plan", Plan(fits, 300, 3 * 2**30, ("300 steps: 3 epochs of 100",)))
+    answers_with(api, "plan", Plan(fits, 1300, 3 * 2**30, ("300 steps: 3 epochs of 100",)))
     assert main(["plan", str(tmp_path)]) == code
     out = capsys.readouterr().out
-    assert "memory 3.0 GB" in out
+    assert "steps 1,300\n  memory 3.0 GB" in out
     assert "300 steps: 3 epochs of 100" in out
 
 
@@ -524,13 +524,13 @@ def test_plain_progress_is_a_line_at_start_now_and_then_and_at_the_end() -> None
             clock.now += 0.5
             stage.advance(loss=1.25, tokens_per_second=1234.0, memory_bytes=2**31)
     assert lines[0] == "Training (90 steps)"
-    assert lines[1] == "  Training: 40/90 steps, loss 1.25, 1,234 tokens/s, memory 2.0 GB, 25 s left"
+    assert lines[1] == "  Training: 40/90 steps, 25 s left, loss 1.25, 1,234 tokens/s, memory 2.0 GB"
     assert lines[-1] == "Training: 90 steps, loss 1.25, 1,234 tokens/s, memory 2.0 GB, done in 45 s"
     assert len(lines) == 4
 
 
 def test_figures_and_durations_are_written_for_people() -> None:
-    assert shown({"heldout_accuracy": 0.875, "learning_rate": 0.0002}) == ["heldout accuracy 88%", "learning rate 0.0002"]
+    assert shown({"heldout_accuracy": 0.875, "loss": 0.01234, "step": 3}) == ["heldout accuracy 88%", "loss 0.0123"]
     assert [duration(seconds) for seconds in (4.2, 75, 3660)] == ["4 s", "1 min 15 s", "1 h 01 min"]
     assert status(Pace(None, Clock()), "files", {}) == "0 files"
 

@@ -16,6 +16,8 @@ from engrain.progress import Progress, Stage
 
 WINDOW_SECONDS = 60.0
 PLAIN_EVERY_SECONDS = 20.0
+LEFT_OUT = {"step", "epoch", "tokens", "learning_rate", "gradient_norm"}
+"""Figures that metrics.jsonl has and a line has no room for."""
 Clock = Callable[[], float]
 
 
@@ -131,18 +133,19 @@ def ended(title: str, pace: Pace, unit: str, figures: dict[str, float]) -> str:
 
 
 def status(pace: Pace, unit: str, figures: dict[str, float]) -> str:
-    """How far a stage is: amount, figures, and when it will be done."""
+    """How far a stage is: amount, the time that is left, and figures."""
     of = f"/{pace.total:,.0f}" if pace.total else ""
-    left = pace.remaining
-    return ", ".join([f"{pace.done:,.0f}{of} {unit}".strip(), *shown(figures), *([f"{duration(left)} left"] if left is not None else [])])
+    left = [] if pace.remaining is None else [f"{duration(pace.remaining)} left"]
+    return ", ".join([f"{pace.done:,.0f}{of} {unit}".strip(), *left, *shown(figures)])
 
 
 def shown(figures: dict[str, float]) -> list[str]:
     """The figures in the form in which people read them."""
-    return [_figure(name, value) for name, value in figures.items()]
+    return [figure(name, value) for name, value in figures.items() if name not in LEFT_OUT]
 
 
-def _figure(name: str, value: float) -> str:
+def figure(name: str, value: float) -> str:
+    """A figure with its name, in the unit that its name ends with."""
     title = name.replace("_", " ")
     if name.endswith("_bytes"):
         return f"{title.removesuffix(' bytes')} {value / 2**30:.1f} GB"
@@ -150,7 +153,7 @@ def _figure(name: str, value: float) -> str:
         return f"{value:,.0f} {title.removesuffix(' per second')}/s"
     if name.endswith("accuracy"):
         return f"{title} {value:.0%}"
-    return f"{title} {value:.3g}"
+    return f"{title} {value:,.0f}" if abs(value) >= 1000 else f"{title} {value:.3g}"
 
 
 def duration(seconds: float) -> str:

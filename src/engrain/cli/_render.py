@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engrain.cli._options import print_json
-from engrain.cli._progress import shown
+from engrain.cli._progress import figure
 
 if TYPE_CHECKING:
     from engrain.api import Answer, Plan, Preview, Result
@@ -121,10 +121,10 @@ def _samples(examples: Sequence[Example]) -> list[Example]:
 def plan(found: Plan) -> None:
     """Print whether a build fits, its figures, and the reason for each."""
     click.echo("This fits." if found.fits else "This does not fit this machine.")
-    for figure in shown(
-        {f.name: value for f in fields(found) if isinstance(value := getattr(found, f.name), int | float) and f.name != "fits"}
-    ):
-        click.echo(f"  {figure}")
+    for f in fields(found):
+        value = getattr(found, f.name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            click.echo(f"  {figure(f.name, value)}")
     for reason in found.reasons:
         click.echo(f"  {reason}")
 
@@ -168,10 +168,15 @@ def runs(found: Sequence[Run], root: Path) -> None:
         info = run.info
         settings = info.get("settings", {})
         accuracy = info.get("heldout_accuracy")
-        shown = f"{accuracy:.0%}" if isinstance(accuracy, float) else "-"
-        drawn.add_row(
-            str(run.path), info.get("status", "?"), settings.get("base", "-"), settings.get("method", "-"), shown, info.get("created", "-")
-        )
+        made = str(info.get("created", ""))[:16].replace("T", " ")
+        words = [
+            info.get("status", ""),
+            settings.get("base", ""),
+            settings.get("method", ""),
+            "" if accuracy is None else f"{accuracy:.0%}",
+            made,
+        ]
+        drawn.add_row(*map(Text, [str(run.path), *words]))
     console().print(drawn)
 
 
