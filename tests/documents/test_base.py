@@ -94,7 +94,14 @@ def test_a_rule_at_the_top_is_no_front_matter() -> None:
 
 @pytest.mark.parametrize(
     ("text", "date"),
-    [("2026-03-01T10:00:00Z", "2026-03-01"), ("March 1, 2026", "2026-03-01"), ("03/04/2026", ""), ("2026-13-01", ""), ("soon", "")],
+    [
+        ("2026-03-01T10:00:00Z", "2026-03-01"),
+        ("March 1, 2026", "2026-03-01"),
+        ("03/04/2026", ""),
+        ("2026-13-01", ""),
+        ("2000-01-01", ""),
+        ("soon", ""),
+    ],
 )
 def test_only_a_date_that_reads_one_way_is_one(text: str, date: str) -> None:
     assert iso_date(text) == date

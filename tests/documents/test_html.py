@@ -83,6 +83,14 @@ def test_answers_that_a_click_opens_are_content(sections: Callable[..., Sections
     assert found["FAQ", "More", "Dogs?"] == "On a lead."
 
 
+def test_a_bold_line_above_text_is_a_heading(sections: Callable[..., Sections]) -> None:
+    body = (
+        "<h1>T</h1><p><b>Dogs?</b></p><p>No.</p><p><strong>Cats?</strong><br>Yes.</p>"
+        "<p><b>Closed on Mondays</b></p><h2>End</h2><p><b>Tel:</b> 1</p>"
+    )
+    assert sections("a.html", page(body)) == {("T", "Dogs?"): "No.", ("T", "Cats?"): "Yes.\n\nClosed on Mondays", ("T", "End"): "Tel: 1"}
+
+
 def test_title_and_date_come_from_the_head(read: Callable[..., Document]) -> None:
     head = "<title>Prices | Kettle &amp; Crumb</title><meta property='article:published_time' content='2026-05-06T10:00:00Z'>"
     document = read("a.html", page("<p>text</p>", head))

@@ -62,6 +62,11 @@ def test_headings_paragraphs_and_lists(sections: Callable[..., Sections]) -> Non
     }
 
 
+def test_a_large_line_with_nothing_below_it_is_text(sections: Callable[..., Sections]) -> None:
+    found = sections("a.pdf", made(("Title", "Shop"), LONG, ("Heading2", "Closed on Mondays"), ("Heading2", "Prices"), "All the same."))
+    assert found == {("Shop",): f"{LONG.strip()}\n\nClosed on Mondays", ("Shop", "Prices"): "All the same."}
+
+
 def test_ruled_tables_keep_cells_of_several_lines(read: Callable[..., Document]) -> None:
     cell = Paragraph("A kayak with paddle, vest and a dry bag for your phone", STYLES["Normal"])
     table = Table([["Boat", "What you get", "Price"], ["Kayak", cell, "£12.50"], ["Boat", "Seats", "£20"]], colWidths=[80, 120, 70],

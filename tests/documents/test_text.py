@@ -17,7 +17,7 @@ def test_markdown_keeps_its_blocks(sections: Callable[..., dict[tuple[str, ...],
     )
     assert found == {
         ("Harbour Lights",): "We hire small boats in Brixham.",
-        ("Harbour Lights", "Prices"): "| Boat | Hour |\n|---|--:|\n| Kayak | £12.50 |\n| Row boat | £20 |",
+        ("Harbour Lights", "Prices"): "| Boat | Hour |\n| --- | --- |\n| Kayak | £12.50 |\n| Row boat | £20 |",
         ("Harbour Lights", "Prices", "Rules"): "- No dogs\n- Wear a vest",
     }
 
@@ -41,6 +41,12 @@ def test_front_matter_gives_title_and_date(read: Callable[..., Document]) -> Non
         ("Tea &amp; cake&nbsp;5&euro; <b>now</b> for 3 < 5", "Tea & cake 5€ now for 3 < 5"),
         ("a\n\n***\n\nb", "a\n\nb"),
         ("- a\n    - b\n+ c\n1) d", "- a\n    - b\n- c\n1. d"),
+        ("**Dogs?**\nNo.\n\n**Cats?**\n\nYes.\n\n**Alone**", "# Dogs?\n\nNo.\n\n## Cats?\n\nYes.\n\nAlone"),
+        ("Q: Dogs\nallowed?\nA: No.", "### Dogs allowed?\n\nNo."),
+        ("1. a\n\n   more of a\n2. b\n\n3. c", "1. a more of a\n2. b\n3. c"),
+        ("Term\n: one\n: two", "- Term: one; two"),
+        ("Day | Open\n--- | ---\nMon \\| Tue | 7:30", "| Day | Open |\n| --- | --- |\n| Mon \\| Tue | 7:30 |"),
+        ("<details><summary>Fee</summary>\n\n£5\n\n</details>", "## Fee\n\n£5"),
         ("```\nkeep *this*\n```", "```\nkeep *this*\n```"),
         ("Price: *from £5* to **£9**", "Price: from £5 to £9"),
     ],
@@ -84,6 +90,8 @@ def test_a_heading_on_the_first_line_is_the_title(read: Callable[..., Document])
         ("Boat\tHour\tDay\nKayak\t£12\t£40", "| Boat | Hour | Day |\n| --- | --- | --- |\n| Kayak | £12 | £40 |"),
         (" * wear a vest\n   at all times\n • no dogs", "- wear a vest at all times\n- no dogs"),
         ("Bring:\nshoes\nhat", "Bring:\nshoes\nhat"),
+        ("1. FEES\nFull day: £62\nand lunch", "## 1. FEES\n\nFull day: £62\nand lunch"),
+        ("Q: Dogs?\nA: No.\n\n* * *\n\n-----\n\nA) Yes", "### Dogs?\n\nNo.\n\nYes"),
     ],
 )  # fmt: skip
 def test_plain_text_gets_blocks(given: str, text: str) -> None:

@@ -13,6 +13,9 @@ FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\n((?:[ \t]*\n|[ \t#-].*\n|[\
 FIELD = re.compile(r"^(\w+)[ \t]*[:=][ \t]*(.+?)[ \t]*$", re.MULTILINE)
 DATE_FORMATS = ("%d %B %Y", "%B %d, %Y", "%B %d %Y", "%d %b %Y", "%b %d, %Y", "%Y/%m/%d", "%Y%m%d")
 
+NO_DATES = ("1970-01-01", "1980-01-01", "2000-01-01")
+"""What programs write that know no date."""
+
 SPACES = re.compile(r"[\t\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 INVISIBLE = re.compile(
@@ -67,9 +70,10 @@ def iso_date(text: str) -> str:
         text = match[0]
     for form in ("%Y-%m-%d", *DATE_FORMATS):
         try:
-            return date.isoformat(datetime.strptime(text.strip(), form))
+            day = date.isoformat(datetime.strptime(text.strip(), form))
         except ValueError:
             continue
+        return "" if day in NO_DATES else day
     return ""
 
 

@@ -169,6 +169,9 @@ class Blocks:
             self.level = int(tag.name[1])
             if words := one_line(inline(tag)):
                 yield f"{'#' * self.level} {words}"
+        elif tag.name == "p" and (title := bold_opening(tag)):
+            yield f"{'#' * min(6, self.level + 1)} {title}"
+            yield from self.of(tag)
         elif tag.name == "summary":
             yield f"{'#' * min(6, self.level + 1)} {one_line(inline(tag))}"
         elif tag.name in ("ul", "ol"):
@@ -192,6 +195,28 @@ class Blocks:
         if tag.caption and (words := one_line(tag.caption.get_text(" "))):
             yield words
         yield data_table(rows)
+
+
+def bold_opening(tag: Tag) -> str:
+    """The bold line that a paragraph opens with where it titles the text below it, taken out of the tree; else ""."""
+    from bs4 import Tag
+
+    parts = [part for part in tag.children if isinstance(part, Tag) or str(part).strip()]
+    following = tag.find_next_sibling()
+    if not parts or not isinstance(parts[0], Tag) or parts[0].name not in ("b", "strong"):
+        return ""
+    more = len(parts) > 2 and isinstance(parts[1], Tag) and parts[1].name == "br"
+    below = following is not None and not re.match(r"h[1-6]$|hr$", following.name) and not is_all_bold(following)
+    title = one_line(inline(parts[0])).rstrip(":")
+    if not (more or (len(parts) == 1 and below)) or not 1 < len(title) <= 100 or title[-1] in ".,;":
+        return ""
+    parts[0].decompose()
+    return title
+
+
+def is_all_bold(tag: Tag) -> bool:
+    """Whether all text of a tag is bold."""
+    return one_line(tag.get_text()) == one_line("".join(part.get_text() for part in tag.find_all(["b", "strong"])))
 
 
 def text_block(words: str) -> Iterator[str]:

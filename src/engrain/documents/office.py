@@ -66,7 +66,7 @@ class Body:
     """A document's body; knows the level of the last heading, and the number of the last item of each list."""
 
     def __init__(self, document: Any) -> None:
-        self.items = list(document.iter_inner_content())
+        self.items = [item for item in document.iter_inner_content() if not is_paragraph(item) or paragraph_text(item).strip()]
         self.formats = number_formats(document)
         self.titled = any(style_name(item) == "title" for item in self.items if is_paragraph(item))
         self.level = 1
@@ -107,8 +107,8 @@ class Body:
             return 1
         if level := heading_style(item):
             return min(6, level + self.titled)
-        alone = not following or not is_paragraph(following[0]) or not is_bold_line(following[0])
-        return min(6, self.level + 1) if following and alone and is_bold_line(item) and not self.list_of(item) else 0
+        opens = bool(following) and not (is_paragraph(following[0]) and (is_bold_line(following[0]) or heading_style(following[0])))
+        return min(6, self.level + 1) if opens and is_bold_line(item) and not self.list_of(item) else 0
 
     def list_of(self, item: Any) -> tuple[str, int] | None:
         """The list that a paragraph is an item of and the depth in it; None for other paragraphs."""

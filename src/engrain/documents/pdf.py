@@ -221,6 +221,7 @@ def runs_on(last: Block, block: Block) -> bool:
 
 def to_parts(blocks: Sequence[Block], metrics: Metrics) -> list[Part]:
     """The Markdown of every page; the largest letters make the title where they open the document or stand once."""
+    blocks = without_bare_headings(blocks, metrics)
     ranks = sorted({rank(block, metrics) for block in blocks if block.kind == "heading"}, reverse=True)
     opening = blocks[0] if blocks and blocks[0].kind == "heading" and rank(blocks[0], metrics) == ranks[0] else None
     alone = sum(block.kind == "heading" and rank(block, metrics) == ranks[0] for block in blocks) == 1
@@ -241,6 +242,16 @@ def to_parts(blocks: Sequence[Block], metrics: Metrics) -> list[Part]:
         else:
             pieces.append(written)
     return [Part("\n\n".join(pieces), page) for page, pieces in texts.items()]
+
+
+def without_bare_headings(blocks: Sequence[Block], metrics: Metrics) -> list[Block]:
+    """The blocks with what looks like a heading but has nothing below it as a paragraph, so that it is not lost."""
+    result: list[Block] = []
+    for block, below in zip(blocks, [*blocks[1:], None], strict=True):
+        bare = below is None or (below.kind == "heading" and rank(below, metrics) >= rank(block, metrics))
+        is_title = not result and below is not None
+        result.append(replace(block, kind="paragraph") if block.kind == "heading" and bare and not is_title else block)
+    return result
 
 
 def rank(block: Block, metrics: Metrics) -> tuple[float, bool]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import html
 import re
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
-from engrain.documents._markdown import paragraph
+from engrain.documents._plain import asked, blocks, join_lines, plain, together
 from engrain.documents._tables import table
 from engrain.documents.base import Part, Reader, decode
 
@@ -21,16 +19,9 @@ TAG = re.compile(
 )
 REFERENCE = re.compile(r"^ {0,3}\[([^\]^]+)\]:[ \t]*<?(\S+?)>?(?:[ \t]+[\"'(].*)?$", re.MULTILINE)
 RULE = re.compile(r"^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$", re.MULTILINE)
+BOLD_LINE = re.compile(r"^ {0,3}(\*\*|__)(?=\S)((?:(?!\*\*|__).){1,99}[^\s.,;])\1:?[ \t]*$")
+CELL_END = re.compile(r"(?<!\\)\|")
 SETEXT = re.compile(r"^(?![ \t]*(?:[-*+>|#]|\d+[.)])[ \t]?)([^\n]*\S[^\n]*)\n {0,3}(=+|-{2,})[ \t]*$", re.MULTILINE)
-
-BULLET = re.compile(r"^(\s*)[-*+•◦▪‣·–—o][ \t]+(?=\S)")
-NUMBERED = re.compile(r"^(\s*)(\d{1,3})[.)][ \t]+(?=\S)")
-KEY_VALUE = re.compile(r"^\s*:?([^\W_][^:|\n]{0,48}?)(?:\s*:|:)\s+(\S.*)$")
-LEADER = re.compile(r"^\s*(\S.*?)[ \t]*(?:\.[ \t]?){3,}[ \t]*(\S.*)$")
-UNDERLINE = re.compile(r"^\s*([=\-~^\"'*+#`:.])\1{2,}\s*$")
-OVERLINE = re.compile(r"^\s*([=\-~^*#_+])\1{2,}[ \t]*\n(?=[^\n]*\S[^\n]*\n\s*\1{3,}[ \t]*$)", re.MULTILINE)
-GRID = re.compile(r"^\s*\+[-=+]+\+\s*$|^\s*[=-]{2,}(?:\s+[=-]{2,})+\s*$")
-GAP = re.compile(r"\t+| {2,}")
 
 
 class Text(Reader):
@@ -71,12 +62,41 @@ def simple_markdown(text: str, references: dict[str, str]) -> str:
     """Markdown outside fenced blocks, simplified."""
     text = REFERENCE.sub("", COMMENT.sub("", text))
     text = SETEXT.sub(lambda match: f"\n{'#' if match[2][0] == '=' else '##'} {match[1].strip()}\n", text)
-    text = RULE.sub("", text)
+    text = bold_headings(RULE.sub("", text))
     text = re.sub(r"<br\s*/?>", lambda match: " " if "|" in line_at(text, match.start()) else "  \n", text, flags=re.IGNORECASE)
     text = html.unescape(without_marks(TAG.sub("", text), references)).replace("\xa0", " ")
     text = re.sub(r"^([ \t]*)>[ \t]?(?:>[ \t]?)*", r"\1", text, flags=re.MULTILINE)
     text = re.sub(r"^( {0,3}#{1,6}[ \t].*?)[ \t]*\{[#.][^}]*\}[ \t]*$", r"\1", text, flags=re.MULTILINE)
-    return "\n\n".join(join_lines(block.splitlines()) for block in blocks(text))
+    return together(markdown_block(block.splitlines()) for block in blocks(text))
+
+
+def bold_headings(text: str) -> str:
+    """The text with every line that is all bold, and opens a block with something below it, as a heading."""
+    lines = re.sub(r"<summary>\s*(.*?)\s*</summary>", r"\n\n**\1**\n\n", text).split("\n")
+    level, first = 1, True
+    for number, line in enumerate(lines):
+        if mark := re.match(r" {0,3}(#{1,6})[ \t]", line):
+            level = len(mark[1])
+        opens = number == 0 or not lines[number - 1].strip()
+        below = next((other for other in lines[number + 1 :] if other.strip()), "#")
+        if opens and (bold := BOLD_LINE.match(line)) and not BOLD_LINE.match(below) and not below.lstrip().startswith("#"):
+            lines[number] = f"{'#' * (1 if first else min(6, level + 1))} {bold[2].rstrip(':')}"
+        first = first and not line.strip()
+    return "\n".join(lines)
+
+
+def markdown_block(lines: list[str]) -> str:
+    """One block: a table with all its marks, a definition list as pairs, a question with its answer, or as it is."""
+    if any("|" in line for line in lines[:1]) and len(lines) > 1:
+        rule = re.fullmatch(r"\s*\|?(?:\s*:?-+:?\s*\|?)+\s*", lines[1]) if "-" in lines[1] else None
+        if rule or all(line.lstrip().startswith("|") for line in lines):
+            rows = [[cell.replace("\\|", "|") for cell in CELL_END.split(re.sub(r"^\s*\||(?<!\\)\|\s*$", "", line))] for line in lines]
+            return table([row for number, row in enumerate(rows) if number != 1 or not rule], True if rule else None)
+    if len(lines) > 1 and all(re.match(r"\s*:[ \t]", line) for line in lines[1:]):
+        return f"- {lines[0].strip()}: {'; '.join(line.strip()[1:].strip() for line in lines[1:])}"
+    question, rest = asked(lines)
+    answer = join_lines(rest) if rest else ""
+    return f"### {question}\n\n{answer}" if question else answer
 
 
 def line_at(text: str, position: int) -> str:
@@ -106,102 +126,3 @@ def link(words: str, address: str) -> str:
     outside = re.match(r"https?://|[^\s/#]+@[^\s/#]+$|\+?[\d() -]{6,}$", address)
     bare = re.sub(r"^(https?://)?(www\.)?|/$", "", address)
     return f"{words} ({address})" if outside and bare.lower() not in words.lower() else words
-
-
-# Lines and blocks, for both
-
-
-def blocks(text: str) -> list[str]:
-    """The stretches between empty lines; headings, and a table below a line of text, stand alone."""
-    text = re.sub(r"^( {0,3}#{1,6}[ \t].*)$", r"\n\1\n", text, flags=re.MULTILINE)
-    return [block.strip("\n") for block in re.split(r"\n(?:[ \t]*\n)+", text) if block.strip()]
-
-
-def join_lines(lines: list[str]) -> str:
-    """One block with hard-wrapped lines joined; tables stay, bullets become `- `, a hard line break stays one."""
-    width = max(len(line.rstrip()) for line in lines)
-    joined: list[str] = []
-    for number, raw in enumerate(lines):
-        line = NUMBERED.sub(r"\1\2. ", BULLET.sub(r"\1- ", raw)).replace("\t", "    ")
-        starts = bool(BULLET.match(raw) or NUMBERED.match(raw) or line.lstrip().startswith("|"))
-        if joined and not starts and wrapped(lines[number - 1], line, width, bool(re.match(r"\s*(?:-|\d+\.) ", joined[-1]))):
-            joined[-1] = f"{joined[-1].rstrip().removesuffix(chr(92))} {line.strip()}"
-        else:
-            joined.append(line.rstrip() if starts else line.strip())
-    return "\n".join(joined)
-
-
-def wrapped(above: str, line: str, width: int, in_item: bool) -> bool:
-    """Whether a line goes on from the one above because that one was full, and not because a new one was meant."""
-    if above.endswith(("  ", "\\")) or above.lstrip().startswith("|") or KEY_VALUE.match(line) or line.lstrip().startswith("#"):
-        return False
-    if in_item and line.startswith((" ", "\t")):
-        return True
-    first = line.split(maxsplit=1)[0]
-    full = width >= 40 and len(above.rstrip()) + 1 + len(first) > width
-    return full or (first[0].islower() and len(above.split()) > 3 and not above.rstrip().endswith(":"))
-
-
-# Plain text
-
-
-def plain(text: str, rst: bool = False) -> str:
-    """Plain text as Markdown."""
-    text = OVERLINE.sub("", text)
-    if rst:
-        text = re.sub(r"^\.\.(?:[ \t].*)?$", "", text, flags=re.MULTILINE)
-        text = re.sub(r":\w+:`([^`<]+?)(?:\s*<[^>]*>)?`|``?([^`]+?)(?:\s*<[^>]*>)?``?_{0,2}", lambda m: m[1] or m[2], text)
-        text = re.sub(r"(\*{1,2})(?=\S)([^\n*]+?)(?<=\S)\1", r"\2", text)
-    found = list(titled(re.sub(r"^ *\f", "\n", text, flags=re.MULTILINE)))
-    outer = any(style == "=" for style, _ in found[1:])
-    return "\n\n".join(f"{marks(style, number == 0, outer)}{content}" for number, (style, content) in enumerate(found))
-
-
-def marks(style: str, first: bool, outer: bool) -> str:
-    """The `#` of a heading: one for the first line of the file, two for the rest, more for underlines below `===`."""
-    if not style:
-        return ""
-    deeper = outer and style in "-~^"
-    return "# " if first else "### " if deeper else "## "
-
-
-def titled(text: str) -> Iterator[tuple[str, str]]:
-    """The blocks as Markdown, each with the style of heading it is ("" for none)."""
-    for block in blocks(text):
-        lines = block.splitlines()
-        if len(lines) > 1 and (mark := UNDERLINE.match(lines[1])) and not BULLET.match(lines[0]):
-            yield mark[1], lines[0].strip()
-            lines = lines[2:]
-        elif len(lines) == 1 and (style := heading_style(lines[0].strip())):
-            yield style, lines[0].strip().rstrip(":").rstrip()
-            continue
-        if any(line.strip() for line in lines):
-            yield "", plain_block([line for line in lines if line.strip() and not UNDERLINE.match(line)])
-
-
-def heading_style(line: str) -> str:
-    """`C` for a short line in capitals, `:` for one that ends with a colon, "" for what is no heading."""
-    if len(line) > 70 or line.startswith(("#", "|")) or BULLET.match(line) or GAP.search(line):
-        return ""
-    letters = [letter for letter in line if letter.isalpha()]
-    if len(letters) >= 3 and line.upper() == line and not line.endswith((".", "!", ",")) and sum(map(str.isdigit, line)) < len(letters):
-        return "C"
-    return ":" if line.endswith(":") and letters else ""
-
-
-def plain_block(lines: list[str]) -> str:
-    """One block of plain text: a table, a list of pairs, or paragraphs."""
-    ruled = any(GRID.match(line) for line in lines)
-    lines = textwrap.dedent("\n".join(line for line in lines if not GRID.match(line))).splitlines()
-    if not lines:
-        return ""
-    if lines[0].lstrip().startswith("|"):
-        rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines if not re.fullmatch(r"[\s|:+-]+", line)]
-        return table(rows, header=True)
-    pairs = [LEADER.match(line) or KEY_VALUE.match(line) for line in lines]
-    if len(lines) > 1 and all(pairs) and not BULLET.match(lines[0]):
-        return "\n".join(f"- {pair[1].strip()}: {pair[2].strip()}" for pair in pairs if pair)
-    cells = [GAP.split(line.strip()) for line in lines]
-    if len(lines) > 1 and len(cells[0]) > 1 and all(len(row) == len(cells[0]) for row in cells) and not BULLET.match(lines[0]):
-        return table([[cell.rstrip(":") if not number else cell for number, cell in enumerate(row)] for row in cells], ruled or None)
-    return paragraph(join_lines(lines)) if not lines[0].lstrip().startswith("#") else join_lines(lines)
