@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,11 +117,12 @@ class LoRA(Method):
         missing = [f"{name}: not there" for name in (file.name, CONFIG) if not (folder / name).is_file()]
         if missing:
             raise ModelError(f"{folder} holds no adapter:", "Choose the folder that the run wrote (adapter/).", missing)
+        config, own = json.loads((folder / CONFIG).read_text(encoding="utf-8")), self._peft_config(model)
+        if not math.isclose(config["lora_alpha"] / config["r"], own["lora_alpha"] / own["r"]):
+            made, now = (f"alpha={c['lora_alpha']:g} and rank={c['r']}" for c in (config, own))
+            raise ModelError(f"{folder} was trained with {made}, not {now}", "Use the settings it was trained with.")
         tensors = {name.removeprefix(PREFIX).removesuffix(".weight"): t for name, t in load_file(file).items()}
         load_tensors(model, tensors, file, [f"{name}.lora_{side}" for name, _ in adapted(model) for side in "AB"])
-        alpha, own = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["lora_alpha"], self._peft_config(model)["lora_alpha"]
-        if not math.isclose(alpha, own):
-            raise ModelError(f"{folder} was trained with alpha={alpha:g}, not {own:g}", f"Set --alpha {alpha:g}.")
 
     def merge(self, model: nn.Module) -> None:
         """Add (alpha / rank) · B A into W, in fp32, and put plain linear layers back."""

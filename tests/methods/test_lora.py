@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engrain.errors import ModelError, SettingError
+from engrain.methods.lora import adapted
+from engrain.tasks.chat import Chat
+from training import examples, method, small_model
+
+EVERY = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+
+
+def targets(target_modules: str, kind: str = "llama", **changes: Any) -> list[str]:
+    model = small_model(kind, **changes)
+    method("lora", target_modules=target_modules).apply(model)
+    return [name for name, _ in adapted(model)]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_target_modules(tied: bool) -> None:
+    found = targets("all-linear", tie_word_embeddings=tied)
+    assert {name.rpartition(".")[2] for name in found} == EVERY
+    assert len(found) == 2 * len(EVERY)
+    assert targets(" q_proj , v_proj ") == [f"model.layers.{i}.self_attn.{side}_proj" for i in (0, 1) for side in "qv"]
+    assert targets("mlp.up_proj") == ["model.layers.0.mlp.up_proj", "model.layers.1.mlp.up_proj"]
+    assert targets("model.layers.1.mlp.up_proj,q_proj") == [
+        f"model.layers.{n}" for n in ("0.self_attn.q_proj", "1.self_attn.q_proj", "1.mlp.up_proj")
+    ]
+    assert targets("qkv_proj", "phi3") == ["model.layers.0.self_attn.qkv_proj", "model.layers.1.self_attn.qkv_proj"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("q_proj,nope,proj", "nope, proj"), ("", "nothing"), (",", "nothing"), ("lm_head", "lm_head"), ("mlp", "mlp")]
+)
+def test_targets_that_cannot_be_adapted_are_refused(text: str, told: str) -> None:
+    with pytest.raises(SettingError, match=f"LoRA cannot adapt {told}") as caught:
+        targets(text)
+    assert "This model has: down_proj, gate_proj, k_proj" in str(caught.value)
+    assert "lm_head" not in str(caught.value).splitlines()[-1]
+
+
+def test_a_model_without_linear_layers_is_refused() -> None:
+    with pytest.raises(SettingError, match="no linear layer that LoRA could adapt"):
+        targets("all-linear", "gpt2", n_layer=2, n_head=4, n_embd=32)
+
+
+@pytest.mark.parametrize("values", [{"rank": 0}, {"alpha": 0.0}, {"dropout": 1.0}, {"dropout": -0.1}])
+def test_sizes_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=f"{next(iter(values))}="):
+        method("lora", **values)
+
+
+def test_alpha_is_twice_the_rank_unless_given() -> None:
+    for values, scale in (({"rank": 4}, 2.0), ({"rank": 4, "alpha": 6.0}, 1.5)):
+        model = small_model()
+        method("lora", **values).apply(model)
+        assert {layer.scale for _, layer in adapted(model)} == {scale}
+
+
+def test_biases_stay_and_are_not_trained() -> None:
+    model, chosen = small_model("qwen2"), method("lora")
+    chosen.apply(model)
+    layers = dict(adapted(model))
+    assert layers["model.layers.0.self_attn.q_proj"].bias is not None
+    assert not any("bias" in name for name in chosen.trainable_state(model))
+
+
+def test_the_embeddings_of_a_tied_model_stay_tied() -> None:
+    model, chosen = small_model(tie_word_embeddings=True), method("lora")
+    chosen.apply(model)
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    chosen.merge(model)
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+@pytest.mark.parametrize("text", ["all-linear", "model.layers.1.mlp.up_proj,q_proj"])
+def test_peft_adapts_the_same_layers_with_the_same_scale(text: str, tmp_path: Path) -> None:
+    from peft import PeftModel
+
+    model, chosen = small_model(), method("lora", rank=4, alpha=10.0, target_modules=text)
+    chosen.apply(model)
+    for _, layer in adapted(model):
+        torch.nn.init.normal_(layer.lora_B)
+    chosen.save(model, tmp_path)
+    other = PeftModel.from_pretrained(small_model(), tmp_path)
+    theirs = [name for name, module in other.base_model.model.named_modules() if hasattr(module, "lora_A")]
+    assert theirs == [name for name, _ in adapted(model)]
+    ids = torch.arange(3, 20)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(other(ids).logits, model(ids).logits, rtol=1e-4, atol=1e-4)
+        chosen.merge(model)
+        torch.testing.assert_close(other.merge_and_unload()(ids).logits, model(ids).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_another_scale_is_refused(tmp_path: Path) -> None:
+    """The tensors fit, but the update would count twice as much."""
+    model, chosen = small_model(), method("lora", rank=4, alpha=4.0)
+    chosen.apply(model)
+    chosen.save(model, tmp_path)
+    other, twice = small_model(), method("lora", rank=4, alpha=8.0)
+    twice.apply(other)
+    with pytest.raises(ModelError, match="was trained with alpha=4 and rank=4, not alpha=8 and rank=4"):
+        twice.load(other, tmp_path)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["lora_alpha"] == 4.0
+
+
+def test_dropout_only_while_training() -> None:
+    model, chosen, batch = small_model(), method("lora", dropout=0.5), examples(3)
+    chosen.apply(model)
+    for _, layer in adapted(model):
+        torch.nn.init.normal_(layer.lora_B, std=0.1)
+    task = Chat(batch)
+    still = [task.loss(model.eval(), batch).total.item() for _ in range(2)]
+    busy = [task.loss(model.train(), batch).total.item() for _ in range(2)]
+    assert still[0] == still[1] not in busy
+    assert busy[0] != busy[1]
