@@ -39,6 +39,7 @@ def test_boilerplate_is_removed_and_content_stays(read: Callable[..., Document])
             "Write (a@b.c) 01803 555 099 page",
         ),
         ("<table><tr><th>Mon<td>closed<tr><th>Tue<td>7–16</table>", "- Mon: closed\n- Tue: 7–16"),
+        ("<div><span>Mon</span><span>8–19</span></div><p><b>M</b>on</p>", "Mon 8–19\n\nMon"),
         ("<p># 5 pots</p>", "\\# 5 pots"),
         ("<table role=presentation><tr><td><p>left</p><td>right</table>", "left\n\nright"),
         ("<pre>a  b\nc</pre>", "a b\nc"),

@@ -75,6 +75,19 @@ def test_tables_stay_in_their_place(sections: Callable[..., Sections]) -> None:
     }
 
 
+def test_documents_made_without_styles(sections: Callable[..., Sections]) -> None:
+    document = docx.Document()
+    bold(document, "STAFF GUIDE")
+    document.add_paragraph("")
+    bold(document, "Opening")
+    for text in ("Mon–Fri\t8:00–19:00", "Sat:\t9:00", "• typed", "1 Quay Street", "a\tb\tc"):
+        document.add_paragraph(text)
+    bold(document, "Closed on Mondays")
+    assert sections("a.docx", saved(document)) == {
+        ("STAFF GUIDE", "Opening"): "- Mon–Fri: 8:00–19:00\n- Sat: 9:00\n- typed\n\n1 Quay Street\n\na b c\n\nClosed on Mondays"
+    }
+
+
 def test_struck_out_and_hidden_text_is_gone(read: Callable[..., Document]) -> None:
     document = docx.Document()
     paragraph = document.add_paragraph("Tea ")

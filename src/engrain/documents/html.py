@@ -232,9 +232,11 @@ def inline(tag: Tag) -> str:
 
     if tag.name == "br":
         return "\n"
+    before = tag.previous_sibling
+    # Neighbouring spans stand apart on the page by its style, though no space is between them.
+    apart = " " if tag.name == "span" and isinstance(before, Tag) and before.name == "span" else ""
     words = "".join(inline(child) if isinstance(child, Tag) else re.sub(r"\s+", " ", str(child)) for child in tag.children)
-    if tag.name in BLOCKS:
-        words = f" {words} "
+    words = f" {words} " if tag.name in BLOCKS else apart + words
     href = str(tag.get("href") or "")
     if tag.name == "a" and href.startswith(("mailto:", "tel:")):
         address = href.split(":", 1)[1].split("?")[0]

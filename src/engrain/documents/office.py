@@ -17,6 +17,8 @@ from engrain.documents.base import Part, Reader, Unreadable
 MAX_UNPACKED_BYTES = 500_000_000
 MAX_RATIO = 200
 """An entry packed tighter than this, and larger than a few megabytes, is no text that somebody wrote."""
+TYPED_BULLET = re.compile(r"\s*[-*•◦▪·–]\s+(?=\S)")
+TABBED_PAIR = re.compile(r"([^\t\n]{1,60})\t+([^\t\n]+)")
 ENCRYPTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """How the older container begins, in which office programs put encrypted files."""
 TEMPLATE_DATE = datetime(2013, 12, 23, 23, 15)
@@ -77,7 +79,7 @@ class Body:
         items: list[str] = []
         for number, item in enumerate(self.items):
             text = self.paragraph(item, self.items[number + 1 : number + 2]) if is_paragraph(item) else word_table(item)
-            if text and re.match(r" *(?:-|\d+\.) ", text) and is_paragraph(item) and self.list_of(item):
+            if is_paragraph(item) and re.match(r" *(?:-|\d+\.) ", text):
                 items.append(text)
                 continue
             if items and text:
@@ -99,6 +101,10 @@ class Body:
             return f"{'#' * level} {one_line(text)}"
         if found := self.list_of(item):
             return f"{'    ' * found[1]}{self.mark(*found)} {one_line(text)}"
+        if match := TYPED_BULLET.match(text):
+            return f"- {one_line(text[match.end() :])}"
+        if match := TABBED_PAIR.fullmatch(text.strip()):
+            return f"- {one_line(match[1]).rstrip(':')}: {one_line(match[2])}"
         return paragraph(text)
 
     def heading_level(self, item: Any, following: list[Any]) -> int:
@@ -107,6 +113,8 @@ class Body:
             return 1
         if level := heading_style(item):
             return min(6, level + self.titled)
+        if item is self.items[0] and is_bold_line(item) and not self.titled:
+            return 1
         opens = bool(following) and not (is_paragraph(following[0]) and (is_bold_line(following[0]) or heading_style(following[0])))
         return min(6, self.level + 1) if opens and is_bold_line(item) and not self.list_of(item) else 0
 
@@ -182,7 +190,7 @@ def paragraph_text(item: Any) -> str:
         "[not(ancestor::w:del or ancestor::w:txbxContent)]"
         "[not(ancestor::w:r/w:rPr/*[self::w:vanish or self::w:strike or self::w:dstrike][not(@w:val='0' or @w:val='false')])]"
     )
-    written = {"br": "\n", "cr": "\n", "tab": " ", "noBreakHyphen": "-"}
+    written = {"br": "\n", "cr": "\n", "tab": "\t", "noBreakHyphen": "-"}
     return "".join(written.get(part.tag.rpartition("}")[2], part.text or "") for part in parts)
 
 
