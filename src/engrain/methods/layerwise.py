@@ -54,7 +54,6 @@ def chosen_modules(model: nn.Module, layers: str) -> list[nn.Module]:
     text = layers.replace(" ", "")
     if re.fullmatch(r"[\d.,/-]+", text):
         stack = decoder_layers(model)
-        stack = decoder_layers(model)
         return [stack[i] for i in layer_numbers(text, len(stack))]
     wanted = text.split(",")
     named = dict(model.named_modules())

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 PREFIX = "base_model.model."
 CONFIG = "adapter_config.json"
-CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engrain.batches import Order, micro_batches
+
+orders = st.builds(Order, st.integers(1, 60), st.integers(1, 70), st.integers(0, 9), st.booleans())
+
+
+@given(orders, st.integers(0, 3))
+def test_an_epoch_holds_every_example_once(order: Order, epoch: int) -> None:
+    steps = [order.step(epoch * order.steps_per_epoch + i) for i in range(order.steps_per_epoch)]
+    assert Counter(i for step in steps for i in step) == Counter(range(order.num_examples))
+    assert all(len(step) == order.batch_size for step in steps[:-1])
+    assert steps[-1]
+
+
+def test_the_order_is_shuffled_anew_each_epoch_by_the_seed() -> None:
+    first, again, other = Order(50, 50, 1), Order(50, 50, 1), Order(50, 50, 2)
+    assert first.step(0) == again.step(0)
+    assert len({tuple(o) for o in (first.step(0), first.step(1), other.step(0), range(50))}) == 4
+    assert Order(50, 20, 1, shuffle=False).step(4) == list(range(20, 40))
+    assert all(type(i) is int for i in first.step(0))
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=40), st.integers(1, 60))
+def test_micro_batches_fit_and_lose_nothing(lengths: list[int], max_tokens: int) -> None:
+    groups = micro_batches(range(len(lengths)), lengths, max_tokens)
+    assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
+    assert all(len(group) == 1 or sum(lengths[i] for i in group) <= max_tokens for group in groups)
+    assert [lengths[i] for group in groups for i in group] == sorted(lengths, reverse=True)
+
+
+def test_micro_batches_do_not_depend_on_the_order_of_the_indices() -> None:
+    assert micro_batches([3, 1, 2, 0], [5, 9, 5, 5], 10) == micro_batches([0, 1, 2, 3], [5, 9, 5, 5], 10) == [[1], [0, 2], [3]]
