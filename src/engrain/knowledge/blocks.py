@@ -138,10 +138,10 @@ def sentence_blocks(line: str, start: int) -> list[Block]:
 
 
 def parts(sentence: str) -> list[tuple[int, int]]:
-    """The spans of a sentence between semicolons, brackets respected."""
-    cuts = [m.start() for m in re.finditer(r";\s", sentence) if sentence.count("(", 0, m.start()) == sentence.count(")", 0, m.start())]
+    """The spans of a sentence between semicolons or colons, brackets respected; a colon stays with what it ends."""
+    cuts = [m.start() for m in re.finditer(r"[;:]\s", sentence) if sentence.count("(", 0, m.start()) == sentence.count(")", 0, m.start())]
     edges = [-1, *cuts, len(sentence)]
-    spans = [(a + 1, b) for a, b in itertools.pairwise(edges)]
+    spans = [(a + 1, b + (sentence[b : b + 1] == ":")) for a, b in itertools.pairwise(edges)]
     return [(a + len(sentence[a:b]) - len(sentence[a:b].lstrip()), b) for a, b in spans]
 
 

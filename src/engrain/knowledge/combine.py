@@ -8,13 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.facts import GAP, Fact
-from engrain.knowledge.forms import Wording, answer, flipped, full_statement, normal, small
+from engrain.knowledge.extract import GAP
+from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import parse_all
-from engrain.knowledge.questions import polar_question, wh_questions
+from engrain.knowledge.polar import polar_question
+from engrain.knowledge.questions import wh_questions
+from engrain.knowledge.wording import Wording, answer, flipped, full_statement, normal, small
+from engrain.knowledge.words import VAGUE
 
-VAGUE = {"", "you", "we", "i", "it", "there", "they", "this", "that", "he", "she"}
 Pair = tuple[Fact, Wording]
 
 
@@ -22,20 +24,22 @@ def profiles(facts: Sequence[Fact], rng: random.Random) -> Iterator[Pair]:
     """Requests to tell about a subject, answered with up to three of its statements, each time in another order."""
     groups: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
-        subject = fact.topic if fact.subject.lower() in VAGUE else fact.subject
-        if (
-            0 < len(subject.split()) <= 7
-            and not subject.endswith("?")
-            and fact.form != "question"
-            and not re.search(r"\b(?:we|you|us)\b", subject)
-        ):
+        subject = fact.topic if fact.subject.lower() in {"", *VAGUE} else fact.subject
+        if fact.form != "question" and is_subject(subject):
             groups[subject].append(fact)
     for subject, group in groups.items():
         statements = list(dict.fromkeys(capital(full_statement(fact)) for fact in group if len(full_statement(fact).split()) <= 28))
-        for form, template in rng.sample(phrasing.PROFILE, min(len(phrasing.PROFILE), 1 + len(statements))):
+        patterns = list(phrasing.asked("profile", flipped(subject)))
+        for form, prompt in rng.sample(patterns, min(len(patterns), 1 + len(statements))):
             told = rng.sample(statements, min(3, len(statements)))
             if told:
-                yield group[0], Wording("statement", form, phrasing.fill(template, flipped(subject)), " ".join(told))
+                yield group[0], Wording("statement", form, prompt, " ".join(told))
+
+
+def is_subject(text: str) -> bool:
+    """Whether one can ask what is known about it: a short phrase, no question, not what there is not."""
+    vague = re.search(r"\b(?:we|you|us)\b|\?$", text) or text.lower().startswith(("no ", "any ", "every"))
+    return 0 < len(text.split()) <= 7 and not vague
 
 
 def true_or_false(facts: Sequence[Fact], rng: random.Random) -> Iterator[Pair]:
@@ -70,7 +74,8 @@ def swapped(fact: Fact, pool: Sequence[str], rng: random.Random) -> str:
     """Another value of the same kind and shape, or "" where there is none."""
     shape = re.sub(r"\d", "0", re.sub(r"[a-z]+", "a", fact.value))
     others = sorted({v for v in pool if normal(v) not in normal(fact.value) and normal(fact.value) not in normal(v)})
-    alike = [v for v in others if re.sub(r"\d", "0", re.sub(r"[a-z]+", "a", v)) == shape] or others
+    alike = [v for v in others if re.sub(r"\d", "0", re.sub(r"[a-z]+", "a", v)) == shape]
+    alike = alike if alike or fact.kind in {"date", "time"} else others
     return rng.choice(alike) if alike else ""
 
 
@@ -88,7 +93,7 @@ def joined(facts: Sequence[Fact], asked: dict[str, str], rng: random.Random) -> 
     """Two questions about one subject in one sentence."""
     groups: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
-        if asked[fact.id] and fact.subject.lower() not in VAGUE and len(asked[fact.id].split()) <= 12:
+        if asked[fact.id] and fact.subject.lower() not in {"", *VAGUE} and len(asked[fact.id].split()) <= 12:
             groups[fact.subject].append(fact)
     for group in groups.values():
         pairs = [(a, b) for n, a in enumerate(group) for b in group[n + 1 :] if a.value != b.value and apart(a, b, asked)]

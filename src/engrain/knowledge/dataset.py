@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from engrain.examples import Example, Message
 from engrain.knowledge.combine import profiles, true_or_false, two_facts
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.forms import Wording, normal, wordings
+from engrain.knowledge.forms import wordings
 from engrain.knowledge.unknown import unanswerable
+from engrain.knowledge.wording import Wording, normal
 from engrain.settings import check, setting
 
 ANSWERED = {"question", "cloze"}

@@ -7,57 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from engrain.documents.base import Document, Section
 from engrain.errors import DocumentError
-from engrain.knowledge.blocks import Block, blocks, plain
-from engrain.knowledge.clauses import Clause, Memory, clauses, is_person, noun_phrase
-from engrain.knowledge.parse import children, parse_all
-from engrain.knowledge.values import MONTH, Value, find_values, kind_of
-
-GAP = "___"
-PLACE_PREPOSITIONS = {
-    "in",
-    "at",
-    "on",
-    "behind",
-    "beside",
-    "under",
-    "above",
-    "opposite",
-    "near",
-    "outside",
-    "inside",
-    "below",
-    "by",
-    "next",
-}
-RULE_WORDS = re.compile(
-    r"\b(?:may|must|cannot|can|can't|not|never|no|free|allowed|forbidden|welcome|required|optional|permitted|prohibited|available|accepted|included|compulsory)\b"
-)
-VAGUE = {
-    "it",
-    "them",
-    "us",
-    "you",
-    "me",
-    "him",
-    "her",
-    "this",
-    "that",
-    "these",
-    "those",
-    "one",
-    "anything",
-    "something",
-    "everything",
-    "which",
-    "what",
-    "who",
-    "all",
-}
-MAX_WORDS = 10
+from engrain.knowledge.blocks import plain
+from engrain.knowledge.extract import GAP, Detail, details
+from engrain.knowledge.memory import Memory
+from engrain.knowledge.values import MONTH
+from engrain.knowledge.words import PROPER_TAILS, ROLE_ENDINGS
 
 
 @dataclass(frozen=True)
@@ -102,7 +59,7 @@ def find_facts(documents: Sequence[Document], business: str = "") -> list[Fact]:
     name = business or business_name(documents)
     found: dict[str, Fact] = {}
     text = "\n".join(section.text for document in documents for section in document.sections)
-    lowered = frozenset(re.findall(r"(?<=[a-z,] )[a-z][a-z’'-]+", text))
+    lowered = frozenset(re.findall(r"(?<=[a-z,] )[a-z][a-z’'-]+(?![\w.]*[@/]|\.\w)", text))
     named = frozenset(re.findall(r"(?<=[a-z,] )[A-Z][\w’'-]+", text))
     for document in documents:
         for section in document.sections:
@@ -120,8 +77,12 @@ def find_facts(documents: Sequence[Document], business: str = "") -> list[Fact]:
 
 def settle_people(facts: list[Fact]) -> list[Fact]:
     """The facts with one kind for each name: a person everywhere if anywhere, one word alone only as part of such a name."""
-    people = {f.value for f in facts if f.kind == "person" and len(f.value.split()) > 1 and not NOT_PEOPLE.search(f.value)}
-    people |= {f.value for f in facts if f.kind in {"name", "text"} and ROLE.search(f.relation) and full_name(f.value)}
+    people = {
+        f.value
+        for f in facts
+        if f.kind == "person" and len(f.value.split()) > 1 and not NOT_PEOPLE.search(f.value) and f.value not in f.business
+    }
+    people |= {f.value for f in facts if full_name(f.value) and f.value not in f.business and does_what_people_do(f)}
     parts = {word for name in people for word in name.split()}
 
     def kind(fact: Fact) -> str:
@@ -132,11 +93,24 @@ def settle_people(facts: list[Fact]) -> list[Fact]:
     return [replace(f, kind=kind(f)) for f in facts]
 
 
-NOT_PEOPLE = re.compile(
-    r"\b(?:Street|Road|Lane|Lake|Hotel|Court|Library|Café|School|Hospital|Ltd|GmbH|Centre|Center|House|Hall|Room|Club|Inn|Park|Square|[Tt]he|and)\b|\d"
+NOT_PEOPLE = re.compile(rf"\b(?:{'|'.join(sorted(PROPER_TAILS))})\b|\d")
+ROLE = re.compile(rf"^{GAP} is (?:an?|the|our|their|[A-Z][\w’' ]+) [\w -]*(?:{ROLE_ENDINGS})\b")
+
+
+def does_what_people_do(fact: Fact) -> bool:
+    """Whether a statement gives its value a role or a human act, or a table's column holds people."""
+    if fact.form == "attribute":
+        return bool(PEOPLE_COLUMN.search(fact.relation))
+    return bool(ROLE.search(fact.relation) or ACT.search(fact.relation))
+
+
+ACT = re.compile(
+    rf"^{GAP} (?:teaches|taught|leads|led|runs|ran|keeps|lives|looks after|handles|manages|founded|joined|wrote|works|worked|trained|"
+    r"answers|drives|bakes|paints|mends|repairs|used to)\b|"
+    rf"\b(?:taught|led|run|founded|written|painted|managed|headed|designed|owned) by {GAP}"
 )
-ROLE = re.compile(
-    r"^___ is (?:an?|the|our|their|[A-Z][\w’' ]+) [\w -]*(?:er|or|ist|ian|ant|ent|man|woman|warden|chef|nurse|clerk|smith|partner|head|chair|nephew|niece|brother|sister)\b"
+PEOPLE_COLUMN = re.compile(
+    r"\b(?:teacher|tutor|leader|trainer|coach|driver|manager|contact|person|staff|who|name|host|instructor|owner|maker)s?\b", re.IGNORECASE
 )
 
 
@@ -179,185 +153,14 @@ def names_in(text: str) -> list[str]:
 def section_facts(section: Section, memory: Memory, business: str = "") -> Iterator[Fact]:
     """The facts of one section, in reading order; `memory` brings what all documents tell about words."""
     topic = plain(section.headings[-1]) if section.headings else ""
-    memory = replace(memory, topic=business or topic)
-    parts = blocks(section.text, topic)
-    for block, doc in zip(parts, parse_all(block.text for block in parts), strict=True):
-        maker = Maker(section, block, topic, business)
-        if block.kind == "cell":
-            yield from maker.cell()
-        elif block.kind == "pair":
-            yield from maker.pair(doc, memory)
-        elif block.kind == "answer":
-            yield from maker.answer()
-        else:
-            yield from maker.sentence(doc, memory)
+    for found in details(section.text, topic, replace(memory, topic=business or topic)):
+        yield fact_of(found, section, topic, business)
 
 
-@dataclass(frozen=True)
-class Maker:
-    """Makes the facts of one block."""
-
-    section: Section
-    block: Block
-    topic: str
-    business: str
-
-    def fact(self, start: int, end: int, kind: str, subject: str, relation: str) -> Fact:
-        """A fact whose value is the block's text from `start` up to `end`."""
-        begin, stop = self.block.start + start, self.block.start + end
-        value = self.section.text[begin:stop]
-        key = f"{self.section.id}|{begin}|{stop}|{relation}"
-        identity = hashlib.sha256(key.encode()).hexdigest()[:12]
-        evidence = plain(self.block.evidence or self.block.text)
-        return Fact(identity, subject, relation, value, kind, evidence, self.section.id, begin, stop, self.topic, self.business)
-
-    def cell(self) -> Iterator[Fact]:
-        """The fact of a table's cell: the row's subject, the column's attribute."""
-        text = self.block.text
-        yield self.fact(0, len(text), kind_of(text) or text_kind(text), self.block.key, self.block.column)
-
-    def answer(self) -> Iterator[Fact]:
-        """The answer that the documents give to their own question."""
-        text = self.block.text.rstrip(" .!;")
-        end = len(text) if len(text.split()) <= 28 else text.find(",") if 0 < text.find(",") < 160 else 0
-        if end:
-            kind = "yesno" if re.match(r"(?:Yes|No)\b", text) else kind_of(text[:end]) or "text"
-            yield self.fact(0, end, kind, self.topic, self.block.key)
-
-    def pair(self, doc: Any, memory: Memory) -> Iterator[Fact]:
-        """The facts of a `Key: value` item: each typed value, the whole where it is short, and clauses in it."""
-        text, seen = self.block.text, set()
-        for value in find_values(text):
-            if not fills_segment(text, value):
-                continue
-            noun = re.match(r" ([a-z]+)\b", text[value.end :]) if value.kind == "money" and seen else None
-            relation = noun.group(1) if noun and noun.group(1) in {"deposit", "fee", "discount", "supplement", "surcharge"} else value.kind
-            if relation not in seen:
-                yield self.fact(value.start, value.end, value.kind, self.block.key, relation)
-            seen.add(relation)
-        whole = re.match(r"[^;(]+?(?=[.;(]*\s*(?:[;(].*|\.?)$)", text)
-        if whole and len(whole.group().split()) <= 16 and not kind_of(whole.group()):
-            yield self.fact(0, len(whole.group().rstrip(" .,")), text_kind(whole.group()), self.block.key, "details")
-        if re.search(r"\b(?:is|are|was|were|may|must|can|will|has|have)\b", text):
-            yield from self.statements(doc, memory)
-
-    def sentence(self, doc: Any, memory: Memory) -> Iterator[Fact]:
-        """The facts of a sentence: those of its statements, and the typed values that no statement holds."""
-        found = list(self.statements(doc, memory))
-        yield from found
-        spans = [(f.start - self.block.start, f.end - self.block.start) for f in found]
-        for value in find_values(self.block.text):
-            if not any(value.overlaps(Value(a, b, "")) for a, b in spans):
-                text = self.block.text
-                relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".rstrip(" .") + "."
-                yield self.fact(value.start, value.end, value.kind, memory.thing or self.topic, re.sub(r" ([,.;)])", r"\1", relation))
-
-    def statements(self, doc: Any, memory: Memory) -> Iterator[Fact]:
-        """The facts of each statement in a parsed block."""
-        values = [(v, doc.char_span(v.start, v.end, alignment_mode="expand")) for v in find_values(self.block.text)]
-        typed = [(span.start, span.end, v) for v, span in values if span is not None]
-        done: set[tuple[int, int]] = set()
-        for clause in clauses(doc, memory):
-            for start, end, kind, begin, stop in spans_of(clause, doc, typed):
-                if (begin, stop) not in done:
-                    done.add((begin, stop))
-                    yield self.fact(begin, stop, kind, clause.subject, clause.text(start, end, GAP))
-            yield from self.reason(clause, doc)
-            yield from self.rule(clause, doc)
-
-    def reason(self, clause: Clause, doc: Any) -> Iterator[Fact]:
-        """Why a statement holds, where the sentence says so."""
-        if clause.reason:
-            a, b = doc[clause.reason[0]], doc[clause.reason[1] - 1]
-            relation = clause.text().rstrip(".") + f" because {GAP}."
-            yield self.fact(a.idx, b.idx + len(b), "text", clause.subject, relation)
-
-    def rule(self, clause: Clause, doc: Any) -> Iterator[Fact]:
-        """What is allowed, forbidden, needed or free: the statement itself is the value."""
-        kept = sorted(clause.kept)
-        while kept and doc[kept[-1]].is_punct:
-            kept.pop()
-        statement = clause.text()
-        if not kept or not RULE_WORDS.search(statement) or len(statement.split()) > 22:
-            return
-        gaps = [i for i in range(kept[0], kept[-1] + 1) if i not in clause.kept]
-        if len(gaps) <= 1:
-            yield self.fact(doc[kept[0]].idx, doc[kept[-1]].idx + len(doc[kept[-1]]), "yesno", clause.subject, statement)
-
-
-def fills_segment(text: str, value: Value) -> bool:
-    """Whether a value is most of what stands between two commas, and outside brackets."""
-    start = max(text.rfind(mark, 0, value.start) for mark in ",;.(") + 1
-    end = min(at for mark in ",;()" if (at := text.find(mark, value.end)) >= 0) if re.search(r"[,;()]", text[value.end :]) else len(text)
-    outside = text.count("(", 0, value.start) == text.count(")", 0, value.start)
-    return outside and (value.end - value.start) >= 0.45 * len(text[start:end].strip())
-
-
-def text_kind(text: str) -> str:
-    """Person or place for a short text that looks like one, else text."""
-    words = text.split()
-    capitals = [w for w in words if w[:1].isupper()]
-    if 2 <= len(words) <= 4 and len(capitals) == len(words) and not re.search(r"\d|Street|Road|Lane|Hall|House|Room|Day|[a-z]ing\b", text):
-        return "person" if any(span.label_ == "PERSON" for span in parse_all([f"{text} works here."])[0].ents) else "text"
-    return "text"
-
-
-def spans_of(clause: Clause, doc: Any, typed: Sequence[tuple[int, int, Value]]) -> Iterator[tuple[int, int, str, int, int]]:
-    """The values of a statement: token span, kind, character span."""
-    kept, taken = clause.kept, set()
-    for start, end, value in typed:
-        if all(i in kept for i in range(start, end)):
-            taken |= set(range(start, end))
-            yield start, end, value.kind, value.start, value.end
-    for token in doc:
-        if token.i not in kept or token.i in taken:
-            continue
-        if token.tag_ == "CD" and token.dep_ == "nummod" and not re.search(r"(?:19|20)\d\d", token.text):
-            yield token.i, token.i + 1, "count", token.idx, token.idx + len(token)
-        found = phrase_span(token, kept, taken)
-        if found:
-            a, b = doc[found[0]], doc[found[1] - 1]
-            yield found[0], found[1], kind_of_noun(token), a.idx, b.idx + len(b)
-
-
-def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] | None:
-    """The token span of a noun phrase that answers something, or None."""
-    if token.pos_ not in {"NOUN", "PROPN", "NUM"} or token.lower_ in VAGUE or token.dep_ not in {
-        "dobj", "attr", "pobj", "nsubj", "nsubjpass", "oprd", "dative",
-    }:  # fmt: skip
-        return None
-    if token.dep_ == "pobj" and (
-        token.head.head.pos_ not in {"VERB", "AUX", "ADJ", "ADV"} or (token.head.lower_ in {"of"} and token.head.head.pos_ != "VERB")
-    ):
-        return None
-    if token.dep_.startswith("nsubj") and not (token.pos_ == "PROPN" and (is_person(token) or children(token, "compound"))):
-        return None
-    indices = [i for i in noun_phrase(token) if i in kept]
-    if not indices or indices != list(range(indices[0], indices[-1] + 1)) or len(indices) > MAX_WORDS:
-        return None
-    if token.doc[indices[0]].lower_ in {"no", "who", "which", "what", "whose"}:
-        return None
-    if token.dep_ in {"attr", "dobj"} and indices[0] > 0 and token.doc[indices[0] - 1].text == ",":
-        return None
-    if len(taken & set(indices)) > 0.7 * len(indices) or all(token.doc[i].is_stop for i in indices):
-        return None
-    return indices[0], indices[-1] + 1
-
-
-def kind_of_noun(token: Any) -> str:
-    """The kind of a noun phrase's value: person, place, name or text."""
-    if is_person(token):
-        return "person"
-    if token.dep_ == "pobj" and token.head.lower_ in PLACE_PREPOSITIONS and token.ent_type_ not in {"DATE", "TIME", "CARDINAL"}:
-        return "place" if token.ent_type_ in {"GPE", "LOC", "FAC"} or concrete_place(token) else "text"
-    return "name" if token.pos_ == "PROPN" else "text"
-
-
-PLACES = set(
-    ["barn", "boathouse", "street", "building", "room", "office", "village", "town", "city", "hall", "yard", "floor", "lane", "factory", "workshop", "garden", "kitchen", "school", "shop", "house", "station", "island", "shore", "corner", "gate", "door", "entrance", "desk", "park", "square", "road", "cellar", "attic", "court", "reception", "lounge", "laundry", "basement", "library", "church", "museum", "store", "storeroom", "warehouse", "cabinet", "cupboard", "drawer", "shelf", "shed", "garage", "lobby", "studio", "hotel", "hospital", "harbour", "quay", "river", "lake", "wood", "hill", "bridge", "market", "mill", "malthouse", "stairs", "centre", "center", "site", "area", "wall", "counter", "lot", "caravan", "box", "rack", "pool", "gym", "theatre", "cafe", "café", "bar", "pub", "farm", "field", "valley"]
-)
-
-
-def concrete_place(token: Any) -> bool:
-    """Whether a noun is one of the common words for places."""
-    return token.lemma_.lower() in PLACES
+def fact_of(found: Detail, section: Section, topic: str, business: str) -> Fact:
+    """A detail of a section as a fact, with an identity that lasts as long as its place and wording."""
+    identity = hashlib.sha256(f"{section.id}|{found.start}|{found.end}|{found.relation}".encode()).hexdigest()[:12]
+    value = section.text[found.start : found.end]
+    return Fact(
+        identity, found.subject, found.relation, value, found.kind, found.evidence, section.id, found.start, found.end, topic, business
+    )

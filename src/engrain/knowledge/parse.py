@@ -14,8 +14,9 @@ GERUND_SUBJECT = re.compile(
 PHONE = re.compile(r"(?<![\d.,])\+?\(?\d{2,5}\)?(?:[ -]\d{2,7}){1,4}(?![\d.,]?\d)")
 HYPHENED = re.compile(r"\w+(?:-\w+)+")
 IMPERATIVE = re.compile(
-    r"^(?:Ring|Call|Phone|Text|Email|Write|Ask|Bring|Book|Fill|Press|Park|Wash|Clean|Store|Check|Return|Report|Send|Use|Turn|Switch|Push|Open|Close|"
-    r"Swim|Place|Hand|Log|Sign|Contact|Visit|Order|Empty|Cancel|Collect|Pay|Note|Plan|Charge|Dry|Cool|Lock|Test|Hold|Show|Rest|Refill)\b(?= (?!is|are|was|were|has|must|may|can)\w)"
+    r"^(?:Ring|Call|Phone|Text|Email|Write|Ask|Bring|Book|Fill|Press|Park|Wash|Clean|Store|Check|Return|Report|Send|Use|Turn|Switch|Push|"
+    r"Open|Close|Swim|Place|Hand|Log|Sign|Contact|Visit|Order|Empty|Cancel|Collect|Pay|Note|Plan|Charge|Dry|Cool|Lock|Test|Hold|Show|"
+    r"Rest|Refill)\b(?= (?!is|are|was|were|has|must|may|can)\w)"
 )
 
 

@@ -7,60 +7,10 @@ import re
 from collections.abc import Sequence
 
 from engrain.knowledge import phrasing
+from engrain.knowledge.attributes import tidy_key
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.forms import REFUSALS, Wording, tidy_key
 from engrain.knowledge.grammar import capital
-
-OF_PERSON = (
-    "How old is {s}?", "Where was {s} born?", "What is {s}’s salary?", "Is {s} married?", "What did {s} study?", "What is {s}’s favourite food?",
-    "When is {s}’s birthday?", "What car does {s} drive?", "Which languages does {s} speak?", "How tall is {s}?", "What is {s}’s home address?",
-    "Does {s} have children?", "What are {s}’s hobbies?", "Which football team does {s} support?",
-)  # fmt: skip
-OF_THING = (
-    "What colour is {s}?", "How much does {s} weigh?", "Who invented {s}?", "Which company insures {s}?", "What did {s} cost ten years ago?",
-    "How many people complained about {s} last year?", "Who is the supplier for {s}?", "Is there a student discount on {s}?", "How popular is {s}?",
-    "Who came up with the idea for {s}?", "What is the tax rate on {s}?", "Are there any videos about {s}?", "When will {s} be discontinued?",
-)  # fmt: skip
-OF_BUSINESS = (
-    "What was {b}’s turnover last year?", "Which bank does {b} use?", "Who is the accountant of {b}?", "How many followers does {b} have online?",
-    "Does {b} have a branch in Tokyo?", "What is {b}’s share price?", "Who designed the logo of {b}?", "Does {b} plan to open a second place abroad?",
-    "What music is played at {b}?", "Which insurance company covers {b}?", "What prize did {b} win in 2012?", "Who cleans the windows at {b}?",
-    "How much rent does {b} pay?", "What colour are the walls at {b}?", "Who is {b}’s biggest competitor?", "What is the wifi speed at {b} in the cellar?",
-    "How many lawyers work for {b}?", "Can I buy shares in {b}?", "What is the name of {b}’s cat?", "Which software writes the invoices at {b}?",
-)  # fmt: skip
-INVENTED_PEOPLE = (
-    "Harald Quimby",
-    "Odette Sarrow",
-    "Lucian Varley",
-    "Petra Oakhurst",
-    "Simon Thackeray",
-    "Imogen Farrow",
-    "Raul Espinar",
-    "Tove Lindahl",
-    "Agnes Whitby",
-    "Kofi Barnard",
-)
-ABOUT_INVENTED = (
-    "What does {s} do?",
-    "Who is {s}?",
-    "How can I reach {s}?",
-    "When does {s} work?",
-    "What is {s} responsible for?",
-    "Which room is {s}’s?",
-)
-INVENTED_THINGS = (
-    "a helicopter flight", "a pottery wheel", "the Saturday opera", "a llama ride", "a diving licence", "the underwater lounge", "a snowmobile", "the moonlight gala",
-    "a parachute", "the violin library", "a fortune teller", "the ice palace", "an ostrich egg", "the robot waiter", "a steam locomotive ride", "the chess academy",
-)  # fmt: skip
-ABOUT_THINGS = (
-    "How much is {s}?",
-    "When does {s} start?",
-    "Where do I find {s}?",
-    "Who is in charge of {s}?",
-    "How long does {s} take?",
-    "What is the price of {s}?",
-    "Who runs {s}?",
-)
+from engrain.knowledge.wording import REFUSALS, Wording
 
 
 def unanswerable(
@@ -100,9 +50,12 @@ def of_known(facts: Sequence[Fact]) -> list[tuple[str, str]]:
         }
     )
     text = " ".join(f.evidence for f in facts).lower()
-    asked = [(t, t.format(s=p)) for p in people for t in OF_PERSON if telling(t) not in text]
+    asked = [(t, t.format(s=p)) for p in people for t in phrasing.UNKNOWN["of_person"] if telling(t) not in text]
     return asked + [
-        (t, phrasing.fill(t.replace("How much does", "How much {does}"), s)) for s in things for t in OF_THING if telling(t) not in text
+        (t, phrasing.fill(t.replace("How much does", "How much {does}"), s))
+        for s in things
+        for t in phrasing.UNKNOWN["of_thing"]
+        if telling(t) not in text
     ]
 
 
@@ -123,11 +76,11 @@ def of_invented(facts: Sequence[Fact]) -> list[tuple[str, str]]:
     """Template and question: people and things that the documents do not know."""
     text = " ".join(f.evidence for f in facts)
     business = next((f.business for f in facts if f.business), "")
-    people = [p for p in (*INVENTED_PEOPLE, *mixed(facts)) if p not in text]
-    things = [t for t in INVENTED_THINGS if t.split()[-1] not in text.lower()]
+    people = [p for p in (*phrasing.UNKNOWN["invented_people"], *mixed(facts)) if p not in text]
+    things = [t for t in phrasing.UNKNOWN["invented_things"] if t.split()[-1] not in text.lower()]
     place = f" at {business}?" if business else "?"
-    found = [(t, t.format(s=p)) for p in people for t in ABOUT_INVENTED]
-    return found + [(t, t.format(s=s)[:-1] + place) for s in things for t in ABOUT_THINGS]
+    found = [(t, t.format(s=p)) for p in people for t in phrasing.UNKNOWN["about_invented"]]
+    return found + [(t, t.format(s=s)[:-1] + place) for s in things for t in phrasing.UNKNOWN["about_things"]]
 
 
 def mixed(facts: Sequence[Fact]) -> list[str]:
@@ -142,4 +95,4 @@ def of_business(facts: Sequence[Fact]) -> list[tuple[str, str]]:
     """Template and question: what a business's documents do not hold."""
     business = next((f.business for f in facts if f.business), "the business")
     text = " ".join(f.evidence for f in facts).lower()
-    return [(t, t.format(b=business)) for t in OF_BUSINESS if telling(t) not in text]
+    return [(t, t.format(b=business)) for t in phrasing.UNKNOWN["of_business"] if telling(t) not in text]

@@ -6,64 +6,94 @@ import re
 from dataclasses import dataclass
 
 NUMBER = (
-    r"(?:\d[\d,]*(?:\.\d+)?|(?:a |one )?(?:half a|half an)|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|"
-    r"sixteen|seventeen|eighteen|nineteen|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-[a-z]+)?|a hundred|a dozen)"
+    r"(?:\d[\d,]*(?:\.\d+)?|(?:a |one )?(?:half a|half an)|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
+    r"(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-[a-z]+)?|a hundred|a dozen)"
 )
-MONTH = r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\b"
+MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|"
+    r"Nov(?:ember)?|Dec(?:ember)?)\b"
+)
 DAY = r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|weekdays?|public holidays|weekends?)"
 NTH = r"(?:\d{1,2}(?:st|nd|rd|th)?)"
 TIME = r"(?:\d{1,2}(?:[:.]\d\d)? ?(?:[ap]m\b|[ap]\.m\.)|\d{1,2}:\d\d|\d{1,2} o'clock|noon|midnight)"
-PERIOD = r"(?:night|day|week|month|year|hour|half-hour|minute|quarter|term|person|head|child|adult|piece|bottle|item|visit|session|lesson|mile|km|kilometre|kg|gram|litre|metre|page|copy|copies|user|seat|cup|dozen|square metre|transaction|bag|box|ticket|room)"
-AMOUNT = r"(?:(?:\b[A-Z]{1,3})?[£$€¥] ?\d[\d,]*(?:\.\d+)?(?: ?(?:million|billion|[kKmM]\b))?|\b(?:EUR|GBP|USD|CHF|AUD) ?\d[\d,]*(?:\.\d+)?|\b\d[\d,]*(?:\.\d+)? ?(?:p\b(?!\.)|pence\b|cents?\b|c\b|euros?\b|pounds?\b(?! of)|dollars?\b|EUR\b|GBP\b|USD\b|CHF\b))"
-UNIT = r"(?:litres?|liters?|millilitres?|kilograms?|kilos?|grams?|grammes?|tonnes?|centimetres?|millimetres?|metres?|meters?|kilometres?|kilometers?|miles?|feet|inch(?:es)?|watts?|volts?|degrees?(?: Celsius)?|kg|mg|g|cm|mm|m|km|ml|l|kWh|kW|W|V|A|mph|km/h|Mbps|Gbps|MB|GB|TB|KB|dpi|bar|rpm|°C|°F|square metres|sq m|m²|lux|decibels|dB|calories|kcal)"
+PERIOD = (
+    r"(?:night|day|week|month|year|hour|half-hour|minute|quarter|term|person|head|child|adult|piece|bottle|item|visit|session|lesson|"
+    r"mile|km|kilometre|kg|gram|litre|metre|page|copy|copies|user|seat|cup|dozen|square metre|transaction|bag|box|ticket|room)"
+)
+AMOUNT = (
+    r"(?:(?:\b[A-Z]{1,3})?[£$€¥] ?\d[\d,]*(?:\.\d+)?(?: ?(?:million|billion|[kKmM]\b))?|\b(?:EUR|GBP|USD|CHF|AUD) ?\d[\d,]*(?:\.\d+)?|"
+    r"\b\d[\d,]*(?:\.\d+)? ?(?:p\b(?!\.)|pence\b|cents?\b|c\b|euros?\b|pounds?\b(?! of)|dollars?\b|EUR\b|GBP\b|USD\b|CHF\b))"
+)
+UNIT = (
+    r"(?:litres?|liters?|millilitres?|kilograms?|kilos?|grams?|grammes?|tonnes?|centimetres?|millimetres?|metres?|meters?|kilometres?|"
+    r"kilometers?|miles?|feet|inch(?:es)?|watts?|volts?|degrees?(?: Celsius)?|kg|mg|g|cm|mm|m|km|ml|l|kWh|kW|W|V|A|mph|km/h|Mbps|Gbps|"
+    r"MB|GB|TB|KB|dpi|bar|rpm|°C|°F|square metres|sq m|m²|lux|decibels|dB|calories|kcal)"
+)
 SPAN = r"(?:second|minute|hour|day|week|month|year|night|weekend|fortnight|decade|season|term)s?"
-ADDRESS = r"(?:\b\d+[a-zA-Z]?(?:[-–]\d+)? (?:[A-Z][\w'’.-]+ ){1,3}(?:Street|St|Road|Rd|Lane|Avenue|Ave|Square|Place|Row|Close|Way|Drive|Court|Terrace|Quay|Hill|Yard|Wharf|Parade|Gardens?|Crescent|Boulevard|Walk|Mews|Embankment)\b|\b[A-ZÄÖÜ][\wäöüß-]*(?:straße|strasse|gasse|weg|platz|allee) \d+[a-z]?)"
+STREET = (
+    r"(?:Street|St|Road|Rd|Lane|Avenue|Ave|Square|Place|Row|Close|Way|Drive|Court|Terrace|Quay|Hill|Yard|Wharf|Parade|Gardens?|"
+    r"Crescent|Boulevard|Walk|Mews|Embankment)"
+)
+ADDRESS = (
+    rf"(?:\b\d+[a-zA-Z]?(?:[-–]\d+)? (?:[A-Z][\w'’.-]+ ){{1,3}}{STREET}\b|"
+    r"\b[A-ZÄÖÜ][\wäöüß-]*(?:straße|strasse|gasse|weg|platz|allee) \d+[a-z]?)"
+)
+RECURRING = rf"(?:the )?(?:first|second|third|fourth|last|every|every other|every second|each) (?:{DAY}|(?:day|week)(?= of))"
 
 PATTERNS: tuple[tuple[str, str], ...] = (
     ("contact", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://[^\s)>,]+[^\s)>,.]|\bwww\.[\w./-]+\w"),
-    ("contact", r"(?<![\d.,£$€])(?:\+\d{1,3}[ -]?)?(?:\(0?\d{2,5}\)|0?\d{2,5})(?:[ -]\d{3,7}){1,3}(?![\d.,]?\d)|\bextension \d+"),
+    (
+        "contact",
+        r"(?<![\d.,£$€])(?:\+\d{1,3}[ -]?)?(?:\(0?\d{2,5}\)|0?\d{2,5})(?:[ -]\d{3,7}){1,3}(?![\d.,]?\d)|\bextension \d+",
+    ),
     ("place", ADDRESS + r"(?:, [A-Z]\w+(?: [A-Z]{1,2}\d\w? \d[A-Z]{2})?)?"),
     (
         "money",
-        rf"{AMOUNT}(?: ?(?:[-–]|to|and|or) ?{AMOUNT})?(?:(?: (?:an?|per|for each|each|every) | ?/ ?){PERIOD}\b| per \w+| apiece\b| each\b)?",
+        rf"{AMOUNT}(?: ?(?:[-–]|to|and|or) ?{AMOUNT})?"
+        rf"(?:(?: (?:an?|per|for each|each|every) | ?/ ?){PERIOD}\b| per \w+| apiece\b| each\b)?",
     ),
     ("percent", r"\b\d+(?:\.\d+)? ?(?:%|per ?cent\b)"),
     (
         "date",
         rf"(?:\bbetween )?(?:the )?\b{NTH}(?: {MONTH}(?: \d{{4}})?)? ?(?:[-–]|to|and|until) ?(?:the )?{NTH} {MONTH}(?:,? \d{{4}})?"
         rf"|(?:\b{DAY},? )?\b{NTH} (?:of )?{MONTH}(?:,? \d{{4}})?|(?:\b{DAY}, )?\b{MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:, \d{{4}})?\b(?!\d)"
-        rf"|\b{MONTH}(?: {{0,1}}(?:to|and|or|until|[-–]) ?{MONTH})?,? \d{{4}}|\b\d{{4}}-\d\d-\d\d\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b",
+        rf"|\b{MONTH}(?: ?(?:to|and|or|until|[-–]) ?{MONTH})?,? \d{{4}}|\b\d{{4}}-\d\d-\d\d\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b",
     ),
     (
         "date",
-        rf"\b(?:the )?(?:first|second|third|fourth|last|every|every other|every second|each) (?:{DAY}|(?:day|week)(?= of))(?: (?:of|in) (?:the|each|every) (?:month|week|year|quarter)| of {MONTH})?"
+        rf"\b{RECURRING}(?: (?:of|in) (?:the|each|every) (?:month|week|year|quarter)| of {MONTH})?"
         rf"|\b(?:from )?{DAY}(?:(?:,| and| or| to| through| until|[-–]) ?{DAY}){{1,5}}|\b{DAY}\b",
     ),
     ("date", r"\bthe (?:\d{1,2}(?:st|nd|rd|th)|[a-z]+th|first|third)(?: day)? of (?:the|each|every) (?:following )?month\b"),
     (
         "time",
-        rf"(?:\b(?:from|between) )?\b(?:{TIME}|\d{{1,2}}(?:[.:]\d\d)?) ?(?:[-–]|to|and|until) ?{TIME}|\b{TIME}|\b\d{{1,2}}\.\d\d ?[-–] ?\d{{1,2}}\.\d\d",
+        rf"(?:\b(?:from|between) )?\b(?:{TIME}|\d{{1,2}}(?:[.:]\d\d)?) ?(?:[-–]|to|and|until) ?{TIME}|\b{TIME}"
+        r"|\b\d{1,2}\.\d\d ?[-–] ?\d{1,2}\.\d\d",
     ),
     ("time", r"(?<=from )\d{1,2}\.\d\d to \d{1,2}\.\d\d\b|(?<=[ap]t )\d{1,2}\.\d\d\b(?! ?%)|\b\d{1,2}\.\d\d to \d{1,2}\.\d\d\b"),
     (
         "duration",
-        rf"\b(?:{NUMBER}(?: ?(?:[-–]|to|or|and a half) ?{NUMBER})? ?-?(?:full |working |calendar |business |consecutive )?{SPAN}(?: and a half)?\b(?!-| old)"
-        rf"|half an hour|half a (?:day|year)|(?:an|a quarter of an) hour(?! or)|a fortnight|a (?:week|month|year|day)(?= (?:to|in advance|before|ahead|later)))(?:['’] notice| of age| in advance| ahead)?",
+        rf"\b(?:{NUMBER}(?: ?(?:[-–]|to|or|and a half) ?{NUMBER})? ?-?(?:full |working |calendar |business |consecutive )?"
+        rf"{SPAN}(?: and a half)?\b(?!-| old)|half an hour|half a (?:day|year)|(?:an|a quarter of an) hour(?! or)|a fortnight"
+        r"|a (?:week|month|year|day)(?= (?:to|in advance|before|ahead|later)))(?:['’] notice| of age| in advance| ahead)?",
     ),
     (
         "date",
-        rf"\bevery (?:{NUMBER} )?(?:{SPAN}|morning|afternoon|evening)\b(?! of)|\b(?:once|twice|{NUMBER} times) (?:an?|each|per|every) (?:day|week|month|year)\b",
+        rf"\bevery (?:{NUMBER} )?(?:{SPAN}|morning|afternoon|evening)\b(?! of)"
+        rf"|\b(?:once|twice|{NUMBER} times) (?:an?|each|per|every) (?:day|week|month|year)\b",
     ),
     (
         "measure",
-        rf"\b{NUMBER}(?: ?(?:[x×]|by|[-–]|to) ?\d[\d,.]*){{0,2}}(?:[- ]{UNIT}|(?<=\d)[a-zA-Z]{{0}}{UNIT})(?:\b|(?<=[°²CF]))(?:(?:/| a | per )(?:day|hour|minute|second|week|year|person)\b)?",
+        rf"\b{NUMBER}(?: ?(?:[x×]|by|[-–]|to) ?\d[\d,.]*){{0,2}}(?:[- ]{UNIT}|(?<=\d){UNIT})(?:\b|(?<=[°²CF]))"
+        r"(?:(?:/| a | per )(?:day|hour|minute|second|week|year|person)\b)?",
     ),
     ("date", rf"\b(?:19|20)\d\d\b|\b{MONTH}(?:(?:,| and| to| or|[-–]) ?{MONTH})+"),
 )
-COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in PATTERNS)
-LONE_MONTH = re.compile(
-    r"(?<=\b[io]n )(?:January|February|March|April|May|June|July|August|September|October|November|December)\b|(?<=\beach )(?:October|April)"
+LONE_MONTH = (
+    r"(?<=\b[io]n )(?:January|February|March|April|May|June|July|August|September|October|November|December)\b|"
+    r"(?<=\beach )(?:October|April)"
 )
+COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in (*PATTERNS, ("date", LONE_MONTH)))
 
 
 @dataclass(frozen=True)
@@ -82,7 +112,7 @@ class Value:
 def find_values(text: str) -> list[Value]:
     """The typed values of a text, in order, without overlaps; where two patterns claim a place, the earlier one has it."""
     found: list[Value] = []
-    for kind, pattern in (*COMPILED, ("date", LONE_MONTH)):
+    for kind, pattern in COMPILED:
         for match in pattern.finditer(text):
             value = Value(*trimmed(text, match.start(), match.end()), kind)
             if value.end > value.start and not any(value.overlaps(other) for other in found):

@@ -1,0 +1,258 @@
+"""Asking: the questions and reversed questions that a fact's statement gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from engrain.knowledge import phrasing
+from engrain.knowledge.extract import GAP
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.grammar import capital
+from engrain.knowledge.parse import parse_all
+from engrain.knowledge.polar import Polar, active, polar_question
+from engrain.knowledge.questions import Asked, wh_questions, why_question
+from engrain.knowledge.shapes import Shape, shape, words
+from engrain.knowledge.wording import Wording, flipped, normal
+from engrain.knowledge.words import VAGUE, listed
+
+BOUND = re.compile(
+    r"\b(?:(up to|at most|no more than|at least|not more than|a maximum of|a minimum of)|"
+    r"more than|less than|under|over|about|around|only|some) ___"
+)
+AMOUNT = re.compile(
+    r"\b(?:an?|the) ((?:(?!of\b)[a-z]+ ){0,2}(?:fee|deposit|charge|fine|discount|bequest|grant|surcharge|penalty|contribution|supplement|"
+    r"refund|reduction|budget|limit|speed|temperature|capacity|minimum|maximum|notice|total)) of ___"
+)
+SPEAKERS = VAGUE | {"there"}
+
+
+def is_reason(fact: Fact) -> bool:
+    """Whether the fact's value says why its statement holds."""
+    return f"because {GAP}" in fact.relation
+
+
+def plain_statement(fact: Fact) -> str:
+    """The statement with its value, without a limit before it ("up to")."""
+    return BOUND.sub(GAP, fact.relation).replace(GAP, fact.value)
+
+
+def wrapped(asked: str, wrappers: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """An indirect question inside the sentences that carry one."""
+    for name in wrappers:
+        yield f"wrap-{name}", phrasing.WRAPPERS[name].format(q=asked)
+
+
+def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
+    """Questions for the gap of a statement: by grammar, with other words, and by the kind of value."""
+    yield from amounts(fact)
+    yield from contacts(fact)
+    if fact.kind in {"text", "name"} and BOUND.search(fact.relation):
+        return
+    asked = why_question(doc) if is_reason(fact) else gap_questions(fact, doc) if trusted(fact, doc) else []
+    if not asked:
+        return
+    limit = BOUND.search(fact.relation)
+    tail = (
+        {"up to": " at most", "at most": " at most", "no more than": " at most", "at least": " at least"}.get(limit.group(1) or "", "")
+        if limit
+        else ""
+    )
+    asked = [limited(a, tail) for a in asked]
+    for n, one in enumerate(asked):
+        yield f"wh-{n}", one.direct
+        yield f"insitu-{n}", one.insitu
+    yield from other_words(asked[0])
+    yield from by_kind(fact, doc)
+    yield from other_verbs(fact, doc)
+    yield from wrapped(asked[0].indirect, [name for name in phrasing.WRAPPERS if name != "explain" or is_reason(fact)])
+
+
+def trusted(fact: Fact, doc: Any) -> bool:
+    """Whether the statement, parsed alone, has the subject that it was built around."""
+    s = shape(doc)
+    if s is None:
+        return False
+    text = normal(doc.user_data["source"][doc[s.left].idx : doc[s.right - 1].idx + len(doc[s.right - 1])])
+    return bool(normal(fact.subject) in text) or fact.relation.startswith(GAP) or s.subject.dep_ == "expl"
+
+
+def amounts(fact: Fact) -> Iterator[tuple[str, str]]:
+    """Questions for "a deposit of £20", which no question word can leave."""
+    match = AMOUNT.search(fact.relation)
+    if not match or fact.kind not in {"money", "percent", "measure", "duration"}:
+        return
+    noun = f"the {match.group(1)}"
+    tail = (
+        ""
+        if match.group(1) in fact.subject or len(fact.subject.split()) > 5 or fact.subject in {"you", "we", "", fact.topic}
+        else f" for {flipped(fact.subject)}"
+    )
+    much = {"money": "How much", "percent": "How high", "measure": "How high", "duration": "How long"}[fact.kind]
+    yield "amount-how", f"{much} is {noun}{tail}?"
+    yield "amount-what", f"What is {noun}{tail}?"
+    yield "amount-terse", f"{capital(noun[4:])}{tail}?"
+    yield "amount-tell", f"Tell me {much.lower()} {noun}{tail} is."
+    yield "amount-colon", f"{capital(noun[4:])}{tail}: {much.lower()}?"
+    yield "amount-amount", f"What does {noun}{tail} come to?"
+
+
+def contacts(fact: Fact) -> Iterator[tuple[str, str]]:
+    """Questions for a phone number, an e-mail address or a website in a sentence: how to reach the business."""
+    if fact.kind != "contact" or not fact.business:
+        return
+    mail, site = "@" in fact.value, bool(re.search(r"www|http", fact.value))
+    noun = "e-mail address" if mail else "website" if site else "phone number"
+    verb = "e-mail" if mail else "find online" if site else "call"
+    yield "reach-what", f"What is the {noun} of {fact.business}?"
+    yield "reach-your", f"What is your {noun}?"
+    yield "reach-how", f"How can I {verb} {fact.business}?" if not site else f"Where can I find {fact.business} online?"
+    yield "reach-terse", f"{fact.business} {noun}"
+    yield "reach-give", f"Please give me the {noun} of {fact.business}."
+    yield "reach-under", f"At which {noun} can I get in touch with {fact.business}?"
+    yield "reach-have", f"Do you have the {noun} of {fact.business}?"
+    yield "reach-contact", f"I want to contact {fact.business}. What is the {noun}?"
+
+
+def limited(asked: Asked, tail: str) -> Asked:
+    """The questions with "at most" or "at least" where the statement has such a limit."""
+    return (
+        Asked(f"{asked.direct[:-1]}{tail}?", asked.indirect + tail, f"{asked.insitu[:-1]}{tail}?" if asked.insitu else "")
+        if tail
+        else asked
+    )
+
+
+def gap_questions(fact: Fact, doc: Any) -> list[Asked]:
+    """The questions that grammar makes for the value of a statement, also of its active counterpart."""
+    start = BOUND.sub(GAP, fact.relation).find(GAP)
+    span = doc.char_span(start, start + len(fact.value), alignment_mode="expand")
+    if span is None:
+        return []
+    found = wh_questions(doc, span.start, span.end, fact.kind)
+    text = active(doc)
+    if text and text.startswith(fact.value) and fact.kind in {"person", "name", "text"}:
+        phrase = flipped(text[len(fact.value) :].strip(" ."))
+        who = "who" if fact.kind == "person" else "what"
+        found = [Asked(f"{capital(who)} {phrase}?", f"{who} {phrase}", ""), *found]
+    return [
+        a
+        for a in found
+        if not re.search(r"\b(?:he|she|they|it|this|that)\b(?! (?:is|was|to)\b)", a.direct.split(" if ")[0]) or len(a.direct.split()) > 9
+    ]
+
+
+def other_words(asked: Asked) -> Iterator[tuple[str, str]]:
+    """The question with another question phrase of the same meaning."""
+    for wh in sorted(phrasing.WH, key=len, reverse=True):
+        if asked.indirect.startswith(wh + " "):
+            for n, other in enumerate(phrasing.WH[wh]):
+                if re.match(rf"{wh}\b", asked.direct, re.IGNORECASE):
+                    yield (
+                        f"other-wh-{n}",
+                        capital(other + asked.direct[len(wh) :]) if other != "how come" else f"How come{asked.indirect[len(wh) :]}?",
+                    )
+            return
+
+
+def other_verbs(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
+    """The question with other verbs of the same meaning."""
+    s = shape(doc)
+    if s is None or is_reason(fact):
+        return
+    follower = doc[s.root.i + 1].tag_ if s.root.i + 1 < len(doc) else "."
+    if follower in {"IN", "TO", "RP"} and s.root.lemma_ not in phrasing.INTRANSITIVE:
+        return
+    texts = phrasing.with_other_verb(BOUND.sub(GAP, fact.relation), s.root.text, s.root.lemma_, s.root.tag_)
+    for n, text in enumerate(texts[:2]):
+        start = text.find(GAP)
+        (parsed,) = parse_all([text.replace(GAP, fact.value)])
+        span = parsed.char_span(start, start + len(fact.value), alignment_mode="expand")
+        for asked in wh_questions(parsed, span.start, span.end, fact.kind)[:1] if span is not None else []:
+            yield f"verb-{n}", asked.direct
+
+
+def by_kind(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
+    """Questions in the words that go with a kind of value, where the statement's verb allows them."""
+    s = shape(doc)
+    if s is None or is_reason(fact):
+        return
+    subject = words(doc, list(range(s.left, s.right)))
+    verb, own = s.root.lemma_, fact.value not in subject and s.subject.lower_ not in SPEAKERS
+    simple = own and not s.front and len([i for i in s.rest if not doc[i].is_punct]) <= len(fact.value.split()) + 4
+    for kind, table, verbs in TABLES:
+        if simple and fact.kind == kind and verb in verbs and (table != "beginning" or s.verb.tag_ == "VBD"):
+            yield from phrasing.asked(table, subject)
+    if fact.relation.startswith(f"{GAP} "):
+        yield from subject_forms(fact, doc, s)
+    elif own and fact.kind == "text" and is_role(fact, s) and len(subject.split()) > 1:
+        yield from phrasing.asked("name_role", subject)
+
+
+TABLES = (
+    ("money", "money", listed("cost be")),
+    ("place", "place", listed("be lie stand live locate sit")),
+    ("duration", "lasting", listed("last take run be")),
+    ("date", "beginning", listed("open found establish start")),
+)
+
+
+def is_role(fact: Fact, s: Shape) -> bool:
+    """Whether a statement says what somebody is: "Marguerite Ainscough is the office manager"."""
+    named = s.root.lemma_ == "be" and s.subject.pos_ == "PROPN" and fact.relation.endswith(f"is {GAP}.")
+    return bool(named and re.match(r"(?:our|the|an?) ", fact.value))
+
+
+def subject_forms(fact: Fact, doc: Any, s: Any) -> Iterator[tuple[str, str]]:
+    """Questions for a person that a statement begins with: by role, or by what the person does."""
+    rest = words(doc, [i for i in range(s.right, len(doc)) if doc[i].tag_ != "."])
+    if s.verb.tag_ == "VBP":
+        return
+    role = re.match(r"^(?:is|was) ((?:your|the|[\w’]+’s) .+)$", rest)
+    if fact.kind == "person" and role and len(role.group(1).split()) <= 8:
+        yield from phrasing.asked("role_name", role.group(1))
+    if fact.kind == "person":
+        yield from ((form, capital(text.format(vp=rest))) for form, text in phrasing.TEMPLATES["person_subject"].items())
+
+
+def reverse_wordings(fact: Fact, doc: Any, people: set[str]) -> Iterator[Wording]:
+    """Questions from the value back to the subject, such as "What costs £26?"."""
+    s = shape(doc)
+    if (
+        s is None
+        or is_reason(fact)
+        or fact.relation.startswith(GAP)
+        or s.subject.lower_ in {"we", "you", "i", "it", "there", "they", "he", "she"}
+    ):
+        return
+    subject = doc[s.left : s.right].text if "Kaaa" not in doc[s.left : s.right].text else fact.subject
+    if len(subject.split()) > 8 or normal(subject) != normal(fact.subject):
+        return
+    person = subject in people
+    for one in wh_questions(doc, s.left, s.right, "person" if person else "text")[:1]:
+        yield Wording("reverse", "reverse-wh", one.direct, capital(subject) + ".")
+        yield Wording("reverse", "reverse-tell", f"Tell me {one.indirect}.", capital(subject) + ".")
+        yield Wording("reverse", "reverse-know", f"Do you know {one.indirect}?", capital(subject) + ".")
+
+
+def rule_questions(fact: Fact, doc: Any) -> tuple[str, list[tuple[str, str]]]:
+    """The answer to a rule's yes/no question, which states the rule, and the questions; none where a yes would be no news."""
+    polar = polar_question(doc)
+    if polar is None or (re.search(r"\bshould\b|\bonly\b", fact.relation) and polar.answer == "Yes"):
+        return "", []
+    return f"{polar.answer}, {fact.relation.rstrip('.')}.", list(polar_forms(polar))
+
+
+def polar_forms(polar: Polar) -> Iterator[tuple[str, str]]:
+    """A yes/no question in several sentences."""
+    yield "polar", polar.direct
+    for name in ("can-you-tell", "like-to-know", "do-you-know", "wondering", "find-out", "tell-me", "need-to-know"):
+        yield f"polar-{name}", phrasing.WRAPPERS[name].format(q=polar.indirect)
+    swaps = (("May ", "Are ", " allowed to "), ("Must ", "Do ", " have to "))
+    for old, new, link in swaps:
+        match = re.match(rf"{old}((?:I|my [a-z]+s|[a-z]+s)) (?!be\b)(.+)", polar.direct)
+        if match:
+            be = "Am" if match.group(1) == "I" and new == "Are " else new.strip()
+            yield "polar-modal", f"{be} {match.group(1)}{link}{match.group(2)}"
+            yield "polar-okay", f"Is it true that {match.group(1)} {'may' if old == 'May ' else 'must'} {match.group(2)}"

@@ -1,0 +1,117 @@
+"""Attributes: questions for table cells, key-value items and the documents' own questions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from engrain.knowledge import phrasing
+from engrain.knowledge.asking import contacts, wrapped
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.wording import mentions, small
+from engrain.knowledge.words import DETERMINERS, UNCOUNTED
+
+CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
+DAYS = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Week|Daily|Public hol|Bank hol|Holiday)", re.IGNORECASE)
+
+
+def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
+    """Questions for a table's cell or a `Key: value` item."""
+    key, relation = tidy_key(fact.subject), fact.relation
+    if DAYS.match(fact.subject) and fact.kind in {"time", "text", "date"}:
+        day = "from " + key if re.search(r"\b(?:to|until)\b|[–-]", key) else "at weekends" if "eekend" in key else f"on {key}"
+        if re.search(r"open|hour|time", f"{fact.topic} {relation}", re.IGNORECASE):
+            yield from phrasing.asked("day_hours", day)
+        return
+    if CONTACT_KEY.match(fact.subject) and fact.kind == "contact":
+        yield from contacts(fact)
+        return
+    if re.match(r"(?:address|location|where|find us)$", fact.subject, re.IGNORECASE):
+        yield from phrasing.asked("place", fact.business or "the business")
+        return
+    asks = {"who": "person", "when": "date", "where": "place", "contact": "person" if fact.kind == "person" else "contact"}
+    relation = asks.get(relation.lower(), relation)
+    if re.match(r"what to do|action|remedy|solution", relation, re.IGNORECASE):
+        yield from phrasing.asked("remedy", key)
+        return
+    if fact.kind == "money" and relation.lower() in {"price", "cost", "fee", "charge"}:
+        relation = "money"
+    if relation == "details":
+        relation = fact.kind if fact.kind in {"person", "place"} else "details"
+    if relation.lower() in {*phrasing.KINDS, "details"}:
+        yield from phrasing.asked(relation.lower(), key)
+        return
+    name = relation if relation.isupper() else relation[:1].lower() + relation[1:]
+    if fact.kind == "money" and not re.search(r"price|cost|fee|charge|rate|deposit|€|£|\$", name, re.IGNORECASE):
+        name += " price"
+    yield from (pair for pair in phrasing.asked("attribute", key, name) if not (pair[0] == "attribute-s" and len(key.split()) > 3))
+
+
+def tidy_key(key: str) -> str:
+    """A row's or item's name inside a question: brackets off, its first word small unless it looks like a name."""
+    key = re.sub(r"\s*\([^)]*\)", "", key).strip(" .:") or key
+    head = key.split()[0]
+    rest = key[len(head) :]
+    name = DAYS.match(head) or re.search(r"[A-Z]", head[1:]) or re.search(r"^\s[A-Z]", rest) or not head.isalpha() or not rest
+    plain = head[:1].lower() + head[1:] + rest if not name else key
+    countable = re.match(r"[a-z]", plain) and not is_bare(plain)
+    return f"a {plain}" if countable and plain[0] not in "aeiou" else f"an {plain}" if countable else plain
+
+
+def is_bare(phrase: str) -> bool:
+    """Whether a noun phrase goes without an article: plural, an -ing form, uncounted, or with one of its own."""
+    head = re.split(r" (?:for|of|in|on|at|with|from|under|above|to|within|by|per|over)\b|[,(]", phrase)[0].split()[-1]
+    gerund = re.match(r"\w+ing (?:an?|the|your|my|\w+s\b)", phrase)
+    several = re.match(r"[a-z]+[^su]s (?!of\b)[a-z]+(?:ed|ing)\b", phrase)
+    own = phrase.split()[0] in DETERMINERS
+    return bool(several or gerund) or own or phrasing.is_plural(phrase) or head in UNCOUNTED or head.endswith(("ing", "ed"))
+
+
+def faq_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
+    """The documents' own question, and the same in other sentences."""
+    question = fact.relation
+    yield "faq", question
+    yield "faq-named", anchored_always(fact, question)
+    asked = uninverted(doc)
+    if asked:
+        yield from wrapped(asked, [w for w in phrasing.WRAPPERS if w != "explain" or asked.startswith(("why", "how"))])
+    if re.match(r"(?:Do|Can|May|Is|Are|Will|Does|Must)\b", question):
+        yield "faq-so", f"I’d like to ask: {small(question)}"
+    yield "faq-want", f"People often ask: {question}"
+
+
+def anchored_always(fact: Fact, text: str) -> str:
+    """The question with the business's name, where it lacks it."""
+    return "" if mentions(fact, text) else f"{text[:-1]} at {fact.business}?"
+
+
+def uninverted(doc: Any) -> str:
+    """A direct question as an indirect one: "Where can I park?" becomes "where I can park"; "" where that is not safe."""
+    verbs = [t for t in doc if t.tag_ in {"MD", "VBZ", "VBP", "VBD"} and t.dep_ in {"aux", "auxpass", "ROOT"}]
+    if not verbs or len([t for t in doc if t.dep_ == "ROOT"]) != 1 or doc[-1].text != "?":
+        return ""
+    verb, root = verbs[0], next(t for t in doc if t.dep_ == "ROOT")
+    subject = next((c for c in root.children if c.dep_ in {"nsubj", "nsubjpass", "expl"}), None)
+    if subject is None or (verb.head != root and verb != root):
+        return ""
+    span = sorted(t.i for t in subject.subtree)
+    text = doc.user_data["source"]
+
+    def part(a: int, b: int) -> str:
+        return "" if a >= b else text[doc[a].idx : doc[b - 1].idx + len(doc[b - 1])]
+
+    lead = part(0, verb.i)
+    if span[0] < verb.i:
+        return small(text.rstrip("?")) if span[0] == 0 else ""
+    middle, tail = part(span[0], span[-1] + 1), part(span[-1] + 1, len(doc) - 1)
+    begin = small(lead) if lead else "whether"
+    if span[0] != verb.i + 1:
+        return ""
+    if "?" in middle or (verb == root and not tail):
+        return ""
+    if verb.lemma_ == "do" and verb != root:
+        if verb.text.lower() != "do":
+            return ""
+        return f"{begin} {middle} {tail}".strip()
+    return f"{begin} {middle} {verb.text.lower()} {tail}".strip()

@@ -1,0 +1,234 @@
+"""Extraction: the details of a section's text, each a value with what it says about which subject."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engrain.knowledge.blocks import Block, blocks, plain
+from engrain.knowledge.clauses import Clause, clauses
+from engrain.knowledge.memory import Memory, is_person
+from engrain.knowledge.parse import children, parse_all
+from engrain.knowledge.phrases import noun_phrase
+from engrain.knowledge.values import Value, find_values, kind_of
+from engrain.knowledge.words import PLACE_PREPOSITIONS, PLACES, VAGUE
+
+GAP = "___"
+MAX_WORDS = 10
+RULE_WORDS = re.compile(
+    r"\b(?:may|must|cannot|can|can't|not|never|no|free|allowed|forbidden|welcome|required|optional|permitted|prohibited|available|"
+    r"accepted|included|compulsory)\b"
+)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A value at `start` up to `end` of a section's text; the other fields as in Fact."""
+
+    start: int
+    end: int
+    kind: str
+    subject: str
+    relation: str
+    evidence: str
+
+
+def details(text: str, topic: str, memory: Memory) -> Iterator[Detail]:
+    """The details of a section's text, in reading order; `memory` resolves its pronouns."""
+    parts = blocks(text, topic)
+    before = ""
+    for block, doc in zip(parts, parse_all(block.text for block in parts), strict=True):
+        maker = Maker(block, topic)
+        if before:
+            yield from maker.explains(before)
+        before = leading_statement(block, doc, memory)
+        if block.kind == "cell":
+            yield from maker.cell()
+        elif block.kind == "pair":
+            yield from maker.pair(doc, memory)
+        elif block.kind == "answer":
+            yield from maker.answer()
+        else:
+            yield from maker.sentence(doc, memory)
+
+
+def leading_statement(block: Block, doc: Any, memory: Memory) -> str:
+    """The one statement of a sentence part that ends in a colon, "" for others: what follows explains it."""
+    if block.kind != "sentence" or not block.text.endswith(":"):
+        return ""
+    found = [clause.text() for clause in clauses(doc, replace(memory))]
+    return found[0] if len(found) == 1 and RULE_WORDS.search(found[0] + " must") else ""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes the details of one block."""
+
+    block: Block
+    topic: str
+
+    def detail(self, start: int, end: int, kind: str, subject: str, relation: str) -> Detail:
+        """A detail whose value is the block's text from `start` up to `end`."""
+        begin, stop = self.block.start + start, self.block.start + end
+        return Detail(begin, stop, kind, subject, relation, plain(self.block.evidence or self.block.text))
+
+    def cell(self) -> Iterator[Detail]:
+        """The fact of a table's cell: the row's subject, the column's attribute."""
+        text = self.block.text
+        yield self.detail(0, len(text), kind_of(text) or text_kind(text), self.block.key, self.block.column)
+
+    def answer(self) -> Iterator[Detail]:
+        """The answer that the documents give to their own question."""
+        text = self.block.text.rstrip(" .!;")
+        end = len(text) if len(text.split()) <= 28 else text.find(",") if 0 < text.find(",") < 160 else 0
+        if end:
+            kind = "yesno" if re.match(r"(?:Yes|No)\b", text) else kind_of(text[:end]) or "text"
+            yield self.detail(0, end, kind, self.topic, self.block.key)
+
+    def pair(self, doc: Any, memory: Memory) -> Iterator[Detail]:
+        """The facts of a `Key: value` item: each typed value, the whole where it is short, and clauses in it."""
+        text = self.block.text
+        seen: set[str] = set()
+        for value in find_values(text):
+            relation = self.attribute(value, bool(seen))
+            if relation not in seen and fills_segment(text, value):
+                seen.add(relation)
+                yield self.detail(value.start, value.end, value.kind, self.block.key, relation)
+        head = text.split(",")[0].strip(" .")
+        if "," in text and text_kind(head) == "person":
+            yield self.detail(0, len(head), "person", self.block.key, "person")
+        whole = re.match(r"[^;(]+?(?=[.;(]*\s*(?:[;(].*|\.?)$)", text)
+        if whole and len(whole.group().split()) <= 16 and not kind_of(whole.group()):
+            yield self.detail(0, len(whole.group().rstrip(" .,")), text_kind(whole.group()), self.block.key, "details")
+        if re.search(r"\b(?:is|are|was|were|may|must|can|will|has|have)\b", text):
+            yield from self.statements(doc, memory)
+
+    def attribute(self, value: Value, later: bool) -> str:
+        """The name of the attribute that a typed value of an item is: its kind, or the word after a later price."""
+        noun = re.match(r" (deposit|fee|discount|supplement|surcharge)\b", self.block.text[value.end :])
+        if value.kind == "money" and later and noun:
+            return noun.group(1)
+        return "details" if value.kind == "measure" else value.kind
+
+    def explains(self, statement: str) -> Iterator[Detail]:
+        """Why a statement before a colon holds: what stands after it, where that is a clause."""
+        text = self.block.text.rstrip(" .")
+        if (
+            self.block.kind == "sentence"
+            and re.search(r"^[a-z].* (?:\w+s|\w+ed|are|were|can|will|would|nest|have|must|may)\b", text)
+            and 3 <= len(text.split()) <= 16
+        ):
+            yield self.detail(0, len(text), "text", "", f"{statement.rstrip('.')} because {GAP}.")
+
+    def sentence(self, doc: Any, memory: Memory) -> Iterator[Detail]:
+        """The facts of a sentence: those of its statements, and the typed values that no statement holds."""
+        found = list(self.statements(doc, memory))
+        yield from found
+        spans = [(f.start - self.block.start, f.end - self.block.start) for f in found]
+        for value in find_values(self.block.text):
+            if not any(value.overlaps(Value(a, b, "")) for a, b in spans):
+                text = self.block.text
+                relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".rstrip(" .") + "."
+                yield self.detail(value.start, value.end, value.kind, memory.thing or self.topic, re.sub(r" ([,.;)])", r"\1", relation))
+
+    def statements(self, doc: Any, memory: Memory) -> Iterator[Detail]:
+        """The facts of each statement in a parsed block."""
+        values = [(v, doc.char_span(v.start, v.end, alignment_mode="expand")) for v in find_values(self.block.text)]
+        typed = [(span.start, span.end, v) for v, span in values if span is not None]
+        done: set[tuple[int, int]] = set()
+        for clause in clauses(doc, memory):
+            for start, end, kind, begin, stop in spans_of(clause, doc, typed):
+                if (begin, stop) not in done:
+                    done.add((begin, stop))
+                    yield self.detail(begin, stop, kind, clause.subject, clause.text(start, end, GAP))
+            yield from self.reason(clause, doc)
+            yield from self.rule(clause, doc)
+
+    def reason(self, clause: Clause, doc: Any) -> Iterator[Detail]:
+        """Why a statement holds, where the sentence says so."""
+        if clause.reason:
+            a, b = doc[clause.reason[0]], doc[clause.reason[1] - 1]
+            relation = clause.text().rstrip(".") + f" because {GAP}."
+            yield self.detail(a.idx, b.idx + len(b), "text", clause.subject, relation)
+
+    def rule(self, clause: Clause, doc: Any) -> Iterator[Detail]:
+        """What is allowed, forbidden, needed or free: the statement itself is the value."""
+        kept = sorted(clause.kept)
+        while kept and doc[kept[-1]].is_punct:
+            kept.pop()
+        statement = clause.text()
+        if not kept or not RULE_WORDS.search(statement) or len(statement.split()) > 22:
+            return
+        gaps = [i for i in range(kept[0], kept[-1] + 1) if i not in clause.kept]
+        if len(gaps) <= 1:
+            yield self.detail(doc[kept[0]].idx, doc[kept[-1]].idx + len(doc[kept[-1]]), "yesno", clause.subject, statement)
+
+
+def fills_segment(text: str, value: Value) -> bool:
+    """Whether a value is most of what stands between two commas, and outside brackets."""
+    start = max(text.rfind(mark, 0, value.start) for mark in ",;.(") + 1
+    end = min(at for mark in ",;()" if (at := text.find(mark, value.end)) >= 0) if re.search(r"[,;()]", text[value.end :]) else len(text)
+    outside = text.count("(", 0, value.start) == text.count(")", 0, value.start)
+    return outside and (value.end - value.start) >= 0.45 * len(text[start:end].strip())
+
+
+def text_kind(text: str) -> str:
+    """Person or place for a short text that looks like one, else text."""
+    words = text.split()
+    capitals = [w for w in words if w[:1].isupper()]
+    if 2 <= len(words) <= 4 and len(capitals) == len(words) and not re.search(r"\d|Street|Road|Lane|Hall|House|Room|Day|[a-z]ing\b", text):
+        return "person" if any(span.label_ == "PERSON" for span in parse_all([f"{text} works here."])[0].ents) else "text"
+    return "text"
+
+
+def spans_of(clause: Clause, doc: Any, typed: Sequence[tuple[int, int, Value]]) -> Iterator[tuple[int, int, str, int, int]]:
+    """The values of a statement: token span, kind, character span."""
+    kept, taken = clause.kept, set()
+    for start, end, value in typed:
+        if all(i in kept for i in range(start, end)):
+            taken |= set(range(start, end))
+            yield start, end, value.kind, value.start, value.end
+    for token in doc:
+        if token.i not in kept or token.i in taken:
+            continue
+        if token.tag_ == "CD" and token.dep_ == "nummod" and not re.search(r"(?:19|20)\d\d", token.text):
+            yield token.i, token.i + 1, "count", token.idx, token.idx + len(token)
+        found = phrase_span(token, kept, taken)
+        if found:
+            a, b = doc[found[0]], doc[found[1] - 1]
+            yield found[0], found[1], kind_of_noun(token), a.idx, b.idx + len(b)
+
+
+def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] | None:
+    """The token span of a noun phrase that answers something, or None."""
+    if token.pos_ not in {"NOUN", "PROPN", "NUM"} or token.lower_ in VAGUE or token.dep_ not in {
+        "dobj", "attr", "pobj", "nsubj", "nsubjpass", "oprd", "dative",
+    }:  # fmt: skip
+        return None
+    if token.dep_ == "pobj" and (
+        token.head.head.pos_ not in {"VERB", "AUX", "ADJ", "ADV"} or (token.head.lower_ in {"of"} and token.head.head.pos_ != "VERB")
+    ):
+        return None
+    if token.dep_.startswith("nsubj") and not (token.pos_ == "PROPN" and (is_person(token) or children(token, "compound"))):
+        return None
+    indices = [i for i in noun_phrase(token) if i in kept]
+    if not indices or indices != list(range(indices[0], indices[-1] + 1)) or len(indices) > MAX_WORDS:
+        return None
+    if token.doc[indices[0]].lower_ in {"no", "who", "which", "what", "whose"}:
+        return None
+    if token.dep_ in {"attr", "dobj"} and indices[0] > 0 and token.doc[indices[0] - 1].text == ",":
+        return None
+    if len(taken & set(indices)) > 0.7 * len(indices) or all(token.doc[i].is_stop for i in indices):
+        return None
+    return indices[0], indices[-1] + 1
+
+
+def kind_of_noun(token: Any) -> str:
+    """The kind of a noun phrase's value: person, place, name or text."""
+    if is_person(token):
+        return "person"
+    if token.dep_ == "pobj" and token.head.lower_ in PLACE_PREPOSITIONS and token.ent_type_ not in {"DATE", "TIME", "CARDINAL"}:
+        return "place" if token.ent_type_ in {"GPE", "LOC", "FAC"} or token.lemma_.lower() in PLACES else "text"
+    return "name" if token.pos_ == "PROPN" else "text"

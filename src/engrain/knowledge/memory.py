@@ -1,0 +1,134 @@
+"""Memory: what subjects and pronouns stand for, from one sentence to the next."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from engrain.knowledge.parse import children, first
+from engrain.knowledge.phrases import noun_phrase, phrase_text
+from engrain.knowledge.words import PROPER_TAILS
+
+SUBJECTS = ("nsubj", "nsubjpass", "expl", "csubj")
+SMALL = {"You", "We", "Our", "Your", "The", "A", "An", "This", "These", "Each", "Every", "All", "Its", "Their", "My"}
+
+
+@dataclass
+class Memory:
+    """What a pronoun can point to: the last thing, people and person named, and what the section is about.
+
+    `lowered` are the words that the documents write small somewhere, `named` those with a capital inside a sentence.
+    """
+
+    topic: str = ""
+    thing: str = ""
+    things: str = ""
+    person: str = ""
+    lowered: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+
+    def resolve(self, pronoun: str) -> str:
+        """What a pronoun stands for, or "" where nothing fits."""
+        word = pronoun.lower()
+        if word in {"he", "she", "his", "her", "him"}:
+            return self.person
+        if word in {"it", "its", "this", "that"}:
+            return self.thing or self.topic
+        return self.things if word in {"they", "their", "these", "those", "them"} else ""
+
+
+def is_common(token: Any, memory: Memory) -> bool:
+    """Whether a sentence's first word is no name: written small elsewhere, or never with a capital inside a sentence."""
+    if token.lower_ in memory.lowered or token.is_stop or token.text.startswith("Kaaa"):
+        return bool(token.text != "I")
+    bare = token.tag_ == "NNP" and token.dep_ in SUBJECTS and not children(token, "det", "amod", "compound", "poss", "prep", "nummod")
+    if bare and not re.search(r"(?:s|ing)$", token.text):
+        return False
+    following = token.doc[token.i + 1].text if token.i + 1 < len(token.doc) else ""
+    person = token.ent_type_ == "PERSON" and token.pos_ == "PROPN"
+    return token.text not in memory.named and not following[:1].isupper() and not token.text.isupper() and not person
+
+
+def small_first(text: str) -> str:
+    """The text with its first letter small."""
+    return text[:1].lower() + text[1:]
+
+
+def remember(memory: Memory, subject: Any, text: str) -> None:
+    """Let a named subject become what later pronouns point to."""
+    if subject.tag_ in {"PRP", "EX", "DT", "WP", "WDT"} or len(text.split()) > 8:
+        return
+    if is_person(subject):
+        memory.person = text
+    elif subject.tag_ in {"NNS", "NNPS"} or children(subject, "conj"):
+        memory.things = text
+    else:
+        memory.thing = text
+
+
+def is_person(token: Any) -> bool:
+    """Whether a noun names a person, by the entity recogniser or by a relative clause with who."""
+    who = any(t.lower_ == "who" for child in children(token, "relcl") for t in child.subtree)
+    return token.pos_ == "PROPN" and (token.ent_type_ == "PERSON" or who)
+
+
+def is_full_name(token: Any) -> bool:
+    """Whether a noun and the names before it look like a person's first and last name."""
+    names = [t.text for t in (*children(token, "compound"), token)]
+    return token.pos_ == "PROPN" and 2 <= len(names) <= 3 and not PROPER_TAILS & set(names) and all(n[:1].isupper() for n in names)
+
+
+def uncapitalised(text: str) -> str:
+    """A phrase inside a sentence: its article or possessive small."""
+    return small_first(text) if text.split(" ")[0] in SMALL else text
+
+
+def subject_of(verb: Any) -> tuple[Any | None, Any]:
+    """The subject of a verb and the verb that carries it: its own, or that of the verb it is joined to."""
+    seat = verb
+    while True:
+        subject = first(seat, *SUBJECTS)
+        if subject is not None or seat.dep_ != "conj" or seat.head.pos_ not in {"VERB", "AUX"}:
+            return subject, seat
+        seat = seat.head
+
+
+def subject_text(subject: Any, memory: Memory) -> str:
+    """The subject in words, its pronoun or possessive resolved; "" where that fails."""
+    if subject.tag_ == "PRP" and subject.lower_ not in {"we", "you", "i"}:
+        return antecedent(subject, memory)
+    if subject.tag_ in {"DT", "WDT", "WP"} or (subject.lower_ in {"those", "these", "one", "others", "both", "some", "most"}):
+        return ""
+    text = stands_for(phrase_text(subject.doc, noun_phrase(subject)), memory)
+    owner = first(subject, "poss")
+    if owner is not None and owner.lower_ in {"its", "their", "his", "her"}:
+        name = memory.resolve(owner.text)
+        return f"{name}’s {text[len(owner.text) :].strip()}" if name else ""
+    return text
+
+
+def stands_for(text: str, memory: Memory) -> str:
+    """The phrase with the noun that "one" stands for: after "the old jetty", "the new one" is the new jetty."""
+    if not text.lower().endswith(" one") or not memory.thing:
+        return text
+    return f"{text[:-3]}{memory.thing.split()[-1]}"
+
+
+def antecedent(pronoun: Any, memory: Memory) -> str:
+    """What a subject pronoun stands for: in an adverbial clause the main clause's subject, else what was named last."""
+    verb = pronoun.head
+    if verb.dep_ == "advcl" and pronoun.lower_ not in {"he", "she"}:
+        subject, _ = subject_of(verb.head)
+        if subject is None or is_person(subject) or subject.tag_ in {"PRP", "EX"}:
+            return ""
+        return phrase_text(subject.doc, noun_phrase(subject))
+    people = [t for t in pronoun.doc if t.i < pronoun.i and t.ent_type_ == "PERSON" and t.dep_ != "compound" and t.pos_ == "PROPN"]
+    if pronoun.lower_ in {"he", "she"} and people:
+        return phrase_text(pronoun.doc, [i for i in noun_phrase(people[-1]) if pronoun.doc[i].pos_ == "PROPN"])
+    return memory.resolve(pronoun.text)
+
+
+def own(subject: Any, text: str) -> bool:
+    """Whether a subject's words stand in the sentence as they are."""
+    return phrase_text(subject.doc, noun_phrase(subject)) == text

@@ -1,0 +1,71 @@
+"""Wording: a question with its answer, and the small changes that every wording needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from engrain.knowledge import phrasing
+from engrain.knowledge.extract import GAP
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.grammar import capital
+
+REFUSALS = (
+    "I’m sorry, I don’t know that.",
+    "The documents don’t say.",
+    "I have no information about that.",
+    "That isn’t something I know.",
+)
+QUESTION_WORD = re.compile(
+    r"(?:What|Who|Whom|Whose|When|Where|Why|How|Which|Is|Are|Was|Were|Do|Does|Did|Can|Could|May|Must|Should|Will|Would|Has|Have|At|On|In|By|From|"
+    r"Until|Since|For|With|To|After|Within|Against|Between|During|Of|Over|Whereabouts|Till)$"
+)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A question or request and its answer; `kind` as in Example, `form` the pattern that made it."""
+
+    kind: str
+    form: str
+    prompt: str
+    answer: str
+
+
+def normal(text: str) -> str:
+    """Text for comparison: small letters, words and digits only."""
+    return " ".join(re.findall(r"[\w£$€%]+", text.lower().replace("’", "'")))
+
+
+def full_statement(fact: Fact) -> str:
+    """The fact as one whole sentence."""
+    if fact.form == "statement":
+        return capital(fact.relation.replace(GAP, fact.value))
+    if fact.form == "question":
+        return capital(fact.value) + "."
+    attribute = "" if fact.relation in {*phrasing.KINDS, "details", "measure", "count", "name", "text"} else f", {fact.relation}"
+    return f"{capital(fact.subject)}{attribute}: {fact.value}."
+
+
+def answer(fact: Fact) -> str:
+    """The short canonical answer: the value as it stands in the documents."""
+    value = re.sub(r"\*\*|__|`", "", fact.value)
+    return (value if re.match(r"[a-z]+[A-Z]|\S+@|www\.|https?:", value) else capital(value)).rstrip(".") + "."
+
+
+def mentions(fact: Fact, text: str) -> bool:
+    """Whether a text already says which business it is about."""
+    first_words = " ".join(fact.business.split()[:2])
+    return not fact.business or fact.business in text or first_words in text
+
+
+def small(text: str) -> str:
+    """A question inside a sentence: its first letter small unless it is a name or I."""
+    head = text.split()[0]
+    return text if head in {"I", "I’m", "I’d"} or not re.match(QUESTION_WORD, head) else text[:1].lower() + text[1:]
+
+
+def flipped(text: str) -> str:
+    """A phrase from the speaker's side turned to the asker's."""
+    pairs = {"we": "you", "us": "you", "our": "your", "you": "I", "your": "my"}
+    return re.sub(r"\b(we|us|our|you|your)\b", lambda m: pairs[m.group()], text)

@@ -1,0 +1,45 @@
+"""Words: the closed lists that rules look words up in."""
+
+from __future__ import annotations
+
+
+def listed(text: str) -> frozenset[str]:
+    """The words of a text as a set."""
+    return frozenset(text.split())
+
+
+PLACES = listed(
+    """barn boathouse street building room office village town city hall yard floor lane factory workshop garden kitchen school
+    shop house station island shore corner gate door entrance desk park square road cellar attic court reception lounge
+    laundry basement library church museum store storeroom warehouse cabinet cupboard drawer shelf shed garage lobby studio
+    hotel hospital harbour quay river lake wood hill bridge market mill malthouse stairs centre center site area wall
+    counter lot caravan box rack pool gym theatre cafe café bar pub farm field valley address"""
+)
+PLACE_PREPOSITIONS = listed("in at on behind beside under above opposite near outside inside below by next")
+LOCATIVE = PLACE_PREPOSITIONS - {"by", "next"}
+HUMANS = listed(
+    """people customer client guest visitor member child parent guardian patient pupil student nurse doctor teacher trainer
+    tenant resident driver partner manager director owner founder volunteer colleague employee supplier friend nephew niece
+    brother sister son daughter beginner adult family somebody anyone everyone staff team apprentice assistant technician
+    engineer mechanic librarian warden chef baker"""
+)
+WHEN_NOUNS = listed("day week month year morning evening afternoon night weekend summer winter spring autumn season time moment")
+LIMITS = listed("only about around approximately roughly exactly just some almost nearly")
+BOUNDS = listed("at most least up to only about some than more the all our a over under around")
+ABSTRACT = listed("exception addition case fact rest request time charge example general least most home")
+VAGUE = listed(
+    "it them us you me him her this that these those one anything something everything which what who all we i there they he she"
+)
+UNCOUNTED = listed(
+    "wifi wi-fi parking smoking water heating access storage internet food electricity time limit space delivery postage repair membership "
+    "insurance admission entry breakfast lunch dinner tea coffee equipment"
+)
+DETERMINERS = listed("the a an our your each every all any no first second one two own")
+PROPER_TAILS = listed(
+    """Street Road Lane Lake Hotel Court Library Café School Hospital Ltd GmbH Centre Center House Hall Room Club Inn Park
+    Square Yard Garden Gardens Farm Bakery Workshop Studio Museum Society Trust Mill Works Press Foundry Campsite Cabin
+    Point Bay College Church Bank Insurance Service Services System Systems Market Fair Week Night Day Festival The the and"""
+)
+ROLE_ENDINGS = "er or ist ian ant ent man woman warden chef nurse clerk smith partner head chair nephew niece brother sister".replace(
+    " ", "|"
+)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from engrain.knowledge.blocks import blocks
+
+TABLE = "| Item | Price |\n|---|---|\n| Gift box | £7.50 |\n"
+
+
+def found(text: str, heading: str = "") -> list[tuple[str, str, str]]:
+    return [(b.kind, b.key, b.text) for b in blocks(text, heading)]
+
+
+def test_blocks_keep_their_place() -> None:
+    text = TABLE + "\n- Deposit: £20\n\nOne sentence. Another; with a part.\n"
+    assert all(text[b.start : b.start + len(b.text)] == b.text for b in blocks(text))
+
+
+def test_a_table_gives_cells_named_by_row_and_column() -> None:
+    (cell,) = blocks(TABLE)
+    assert (cell.kind, cell.key, cell.column, cell.text) == ("cell", "Gift box", "Price", "£7.50")
+
+
+def test_a_record_line_gives_cells() -> None:
+    assert ("cell", "Curlew", "2 people") in found("box: Curlew; feeds: 2 people; price: €21")
+
+
+def test_a_pair_is_told_from_a_sentence_with_a_colon() -> None:
+    assert found("- **Deposit**: £20") == [("pair", "Deposit", "£20")]
+    assert found("Please leave your drone at home: ospreys nest here.")[0][0] == "sentence"
+
+
+def test_questions_meet_their_answers() -> None:
+    assert ("answer", "Where can I park?", "In the yard.") in found("Where can I park? In the yard.")
+    assert ("answer", "Is there wifi?", "Yes.") in found("**Is there wifi?**\n\nYes.")
+    assert ("answer", "Is there wifi?", "Yes.") in found("Q: Is there wifi?\nA: Yes.")
+    assert ("answer", "Is there wifi?", "Yes.") in found("Yes.", "Is there wifi?")
+
+
+def test_abbreviations_do_not_end_a_sentence() -> None:
+    assert len(found("It is near St. Brendan's Hospital. We open at 9 a.m. on Sundays.")) == 2

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from engrain.errors import SettingError
+from engrain.examples import Example
+from engrain.knowledge.dataset import KnowledgeSettings, make_examples, patterns
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.wording import REFUSALS, Wording, normal
+
+
+def used(examples: list[Example]) -> set[str]:
+    return {name for e in examples if e.kind == "question" for name in patterns(Wording(e.kind, e.form, "", ""))}
+
+
+def test_the_same_seed_gives_the_same_examples(facts: list[Fact]) -> None:
+    assert make_examples(facts, seed=3) == make_examples(facts, seed=3)
+    assert make_examples(facts, seed=3) != make_examples(facts, seed=4)
+
+
+def test_heldout_wordings_use_a_pattern_that_is_never_trained(facts: list[Fact]) -> None:
+    split = make_examples(facts, seed=1)
+    trained = used(split.train)
+    heldout = [e for e in split.heldout if e.kind == "question"]
+    assert heldout
+    assert all(patterns(Wording(e.kind, e.form, "", "")) - trained for e in heldout)
+
+
+def test_no_heldout_prompt_is_trained(facts: list[Fact]) -> None:
+    split = make_examples(facts, seed=2)
+    trained = {normal(e.messages[0].content) for e in split.train}
+    assert not trained & {normal(e.messages[0].content) for e in split.heldout}
+
+
+def test_most_facts_with_questions_are_trained_and_tested(facts: list[Fact]) -> None:
+    split = make_examples(facts, seed=0)
+    trained = {e.fact for e in split.train if e.kind == "question"}
+    tested = {e.fact for e in split.heldout if e.kind == "question"}
+    assert len(trained & tested) >= 0.8 * len(trained)
+
+
+def test_a_prompt_has_one_answer(facts: list[Fact]) -> None:
+    split = make_examples(facts, seed=0)
+    answers: dict[str, str] = {}
+    for e in split.train + split.heldout:
+        prompt, reply = (m.content for m in e.messages)
+        assert answers.setdefault(normal(prompt), reply) == reply
+
+
+def test_the_share_of_refusals_is_as_set(facts: list[Fact]) -> None:
+    split = make_examples(facts, KnowledgeSettings(unanswerable=0.1), seed=0)
+    refused = [e for e in split.train if e.kind == "unanswerable"]
+    assert 0.05 <= len(refused) / len(split.train) <= 0.11
+    assert {e.messages[1].content for e in refused} <= set(REFUSALS)
+
+
+def test_kinds_can_be_left_out(facts: list[Fact]) -> None:
+    plain = KnowledgeSettings(unanswerable=0.0, reverse=False, statements=False, true_or_false=False, two_facts=False)
+    assert {e.kind for e in make_examples(facts, plain).train} == {"question"}
+
+
+def test_examples_say_where_they_come_from(facts: list[Fact]) -> None:
+    known = {f.id for f in facts}
+    asked = [e for e in make_examples(facts).train if e.kind == "question"]
+    assert all(e.fact in known and e.document in {"guide.md", "rules.md"} and e.form for e in asked)
+    assert all([m.role for m in e.messages] == ["user", "assistant"] for e in asked)
+
+
+def test_bad_settings_are_named() -> None:
+    with pytest.raises(SettingError, match=r"wordings=0[\s\S]*heldout_patterns=2"):
+        KnowledgeSettings(wordings=0, heldout_patterns=2)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engrain.documents.base import Document, Section
+from engrain.errors import DocumentError
+from engrain.knowledge.facts import Fact, business_name, find_facts
+
+PIECES = [
+    "Fernlea Pottery opened on 6 March 2023 in a former dairy.",
+    "- Gift box: £7.50",
+    "| Item | Price |\n|---|---|\n| Bowl | £12 |",
+    "Dogs may not enter, because the kiln is hot.",
+    "Where can I park?",
+    "Behind the shop; it is free.",
+    "- Rowing boat: £14 for two hours, plus a £40 deposit",
+    "She runs the studio.",
+    "Ring 01632 960417, or write to a@b.example.",
+    "**Bold** lead: words (in brackets; too).",
+    "|",
+    "Q: Why?",
+    "“Quoted.” £",
+    "…",
+]
+
+
+def relations(facts: list[Fact]) -> set[tuple[str, str, str]]:
+    return {(fact.relation, fact.value, fact.kind) for fact in facts}
+
+
+def test_every_value_stands_verbatim_in_its_section(documents: list[Document], facts: list[Fact]) -> None:
+    sections = {section.id: section for document in documents for section in document.sections}
+    assert facts
+    assert all(sections[f.section].text[f.start : f.end] == f.value for f in facts)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=5), st.sampled_from(["\n", "\n\n", " "]))
+def test_spans_hold_for_any_mix_of_pieces(pieces: list[str], between: str) -> None:
+    section = Section("a.md", 0, ("Notes",), between.join(pieces), 0)
+    try:
+        facts = find_facts([Document("a.md", "Notes", (section,), "0")], "Fernlea Pottery")
+    except DocumentError:
+        return
+    assert all(section.text[f.start : f.end] == f.value and f.value.strip() for f in facts)
+
+
+def test_prose_gives_statements_with_a_gap(facts: list[Fact]) -> None:
+    found = relations(facts)
+    assert ("Fernlea Pottery opened on ___ in a former dairy in Westmarch.", "6 March 2023", "date") in found
+    assert ("___ runs the studio.", "Harriet Boone", "person") in found
+    assert ("straightening a bent rim costs ___.", "£26", "money") in found
+    assert ("wet clay must not be poured away because ___.", "it blocks the drain", "text") in found
+
+
+def test_cells_and_items_give_attributes(facts: list[Fact]) -> None:
+    found = {(f.subject, f.relation, f.value, f.kind) for f in facts}
+    assert ("Raku weekend", "Price", "£95", "money") in found
+    assert ("Beginners", "Teacher", "Ines Calloway", "person") in found
+    assert ("Wheel session", "money", "£18 an hour", "money") in found
+
+
+def test_rules_and_own_questions_become_facts(facts: list[Fact]) -> None:
+    found = {(f.relation.lower(), f.kind) for f in facts}
+    assert ("dogs may not enter the kiln room.", "yesno") in found
+    assert ("do you take cards?", "yesno") in found
+    assert ("where can i park?", "text") in found
+
+
+def test_identities_are_stable_and_unique(documents: list[Document], facts: list[Fact]) -> None:
+    again = find_facts(documents, "Fernlea Pottery")
+    assert [f.id for f in again] == [f.id for f in facts]
+    assert len({f.id for f in facts}) == len(facts)
+
+
+def test_the_business_is_named_by_its_documents(documents: list[Document]) -> None:
+    assert business_name(documents) == "Fernlea Pottery"
+
+
+def test_a_name_with_a_role_is_a_person_everywhere(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("Odile Marrow is the head baker. The prize went to Odile Marrow.")
+    assert {f.kind for f in facts if f.value == "Odile Marrow"} == {"person"}
+
+
+@pytest.mark.parametrize("text", ["", "…", "- \n- \n"])
+def test_no_facts_is_an_error_with_a_next_step(text: str) -> None:
+    with pytest.raises(DocumentError, match="Add documents") as caught:
+        find_facts([Document("empty.md", "", (Section("empty.md", 0, (), text, 0),), "0")])
+    assert "empty.md: " in caught.value.problems[0]
+
+
+def test_no_documents_is_an_error() -> None:
+    with pytest.raises(DocumentError):
+        find_facts([])

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.forms import wordings
+from engrain.knowledge.wording import normal
+
+
+def prompts(facts: list[Fact], value: str) -> list[str]:
+    return [w.prompt for fact, each in zip(facts, wordings(facts), strict=True) for w in each if fact.value == value]
+
+
+def test_a_price_is_asked_for_in_many_words(facts: list[Fact]) -> None:
+    found = prompts(facts, "£26")
+    for wanted in (
+        "How much does straightening a bent rim cost?",
+        "What is the price of straightening a bent rim?",
+        "What will straightening a bent rim set me back?",
+        "Straightening a bent rim costs how much?",
+        "I’d like to know how much straightening a bent rim costs.",
+    ):
+        assert wanted in found
+    assert len(found) >= 20
+
+
+def test_a_passive_agent_is_asked_for_in_the_active(facts: list[Fact]) -> None:
+    assert "Who teaches glazing?" in prompts(facts, "Colm Aldersey")
+
+
+def test_another_verb_of_the_same_meaning(facts: list[Fact]) -> None:
+    assert "What is the name of the person who runs the studio?" in prompts(facts, "Harriet Boone")
+    assert "Who manages the studio?" in prompts(facts, "Harriet Boone")
+
+
+def test_a_table_cell_is_asked_for_by_row_and_column(facts: list[Fact]) -> None:
+    assert "How much is a raku weekend?" in prompts(facts, "£95")
+    assert any("raku weekend" in p and "teacher" in p for p in prompts(facts, "Tobias Wren"))
+
+
+def test_own_questions_are_asked_as_they_stand_and_inside_a_sentence(facts: list[Fact]) -> None:
+    found = prompts(facts, "Behind the building in Cooper's Yard")
+    assert "Where can I park?" in found
+    assert "Could you tell me where I can park, please?" in found
+
+
+def test_rules_are_answered_yes_or_no_with_the_rule(facts: list[Fact]) -> None:
+    answers = {w.prompt: w.answer for each in wordings(facts) for w in each}
+    assert answers["May dogs enter the kiln room?"] == "No, dogs may not enter the kiln room."
+    assert answers["Is there a lift?"] == "No, there is no lift."
+    assert answers["May wet clay be poured away?"] == "No, wet clay must not be poured away."
+
+
+def test_a_limit_is_kept(facts_in: Callable[..., list[Fact]]) -> None:
+    assert "How many dogs may each pitch bring at most?" in prompts(facts_in("Each pitch may bring up to two dogs."), "two")
+
+
+def test_the_deposit_inside_a_phrase(facts_in: Callable[..., list[Fact]]) -> None:
+    assert "How much is the deposit for crutches?" in prompts(facts_in("Crutches are lent against a deposit of £20."), "£20")
+
+
+def test_no_prompt_holds_its_answer_or_comes_twice(facts: list[Fact]) -> None:
+    for fact, each in zip(facts, wordings(facts), strict=True):
+        keys = [normal(w.prompt) for w in each]
+        assert len(keys) == len(set(keys))
+        questions = [normal(w.prompt) for w in each if w.kind == "question" and fact.kind != "yesno"]
+        assert not any(f" {normal(fact.value)} " in f" {q} " for q in questions)
+
+
+def test_reverse_questions_ask_for_the_subject(facts: list[Fact]) -> None:
+    found = {w.prompt: w.answer for each in wordings(facts) for w in each if w.kind == "reverse"}
+    assert found["What costs £26?"] == "Straightening a bent rim."

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+
+from engrain.knowledge.parse import parse
+from engrain.knowledge.polar import active, polar_question
+from engrain.knowledge.questions import wh_questions, why_question
+
+
+def asked(statement: str, value: str, kind: str) -> list[tuple[str, str, str]]:
+    doc = parse(statement)
+    start = statement.index(value)
+    span = doc.char_span(start, start + len(value), alignment_mode="expand")
+    return [(a.direct, a.indirect, a.insitu) for a in wh_questions(doc, span.start, span.end, kind)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "value", "kind", "question", "indirect"),
+    [
+        (
+            "Straightening a bent nib costs £26.",
+            "£26",
+            "money",
+            "How much does Straightening a bent nib cost?",
+            "how much Straightening a bent nib costs",
+        ),
+        ("further bags cost £7.50.", "£7.50", "money", "How much do further bags cost?", "how much further bags cost"),
+        (
+            "a first assessment lasts 50 minutes.",
+            "50 minutes",
+            "duration",
+            "How long does a first assessment last?",
+            "how long a first assessment lasts",
+        ),
+        ("the museum opened on 6 March 2023.", "6 March 2023", "date", "When did the museum open?", "when the museum opened"),
+        ("reception is in the stone boathouse.", "the stone boathouse", "place", "Where is reception?", "where reception is"),
+        ("cabins must be empty by 10 am.", "10 am", "time", "By what time must cabins be empty?", "by what time cabins must be empty"),
+        ("Tobias Wren keeps the shop.", "Tobias Wren", "person", "Who keeps the shop?", "who keeps the shop"),
+        ("two partners sign contracts.", "two partners", "person", "Who signs contracts?", "who signs contracts"),
+        (
+            "the new jetty is made of recycled plastic.",
+            "recycled plastic",
+            "text",
+            "What is the new jetty made of?",
+            "what the new jetty is made of",
+        ),
+        ("there are 64 pitches.", "64", "count", "How many pitches are there?", "how many pitches there are"),
+        ("we keep notes for eight years.", "eight years", "duration", "How long do you keep notes?", "how long you keep notes"),
+        ("you get three cards.", "three", "count", "How many cards do I get?", "how many cards I get"),
+        ("the bus does not run on Sundays.", "Sundays", "date", "When does the bus not run?", "when the bus does not run"),
+        (
+            "the password changes every Monday.",
+            "every Monday",
+            "date",
+            "How often does the password change?",
+            "how often the password changes",
+        ),
+    ],
+)
+def test_a_gap_becomes_a_question(statement: str, value: str, kind: str, question: str, indirect: str) -> None:
+    found = asked(statement, value, kind)
+    assert (question, indirect) in [(direct, inside) for direct, inside, _ in found]
+
+
+def test_the_question_word_can_stay_in_place() -> None:
+    assert ("Reception is where?") in [
+        insitu for _, _, insitu in asked("reception is in the stone boathouse.", "the stone boathouse", "place")
+    ]
+
+
+def test_a_broken_parse_asks_nothing() -> None:
+    assert asked("Pitches from 28 March.", "28 March", "date") == []
+
+
+def test_why() -> None:
+    (one,) = why_question(parse("distilled water must not be used."))
+    assert (one.direct, one.indirect) == ("Why must distilled water not be used?", "why distilled water must not be used")
+
+
+@pytest.mark.parametrize(
+    ("statement", "question", "indirect", "answer"),
+    [
+        ("dogs may not stay in the cabins.", "May dogs stay in the cabins?", "whether dogs may stay in the cabins", "No"),
+        ("there is no lifeguard.", "Is there a lifeguard?", "whether there is a lifeguard", "No"),
+        ("distilled water must not be used.", "May distilled water be used?", "whether distilled water may be used", "No"),
+        ("the bus does not run on Sundays.", "Does the bus run on Sundays?", "whether the bus runs on Sundays", "No"),
+        ("you may come without a letter.", "May I come without a letter?", "whether I may come without a letter", "Yes"),
+        ("study booths can't be booked.", "Can study booths be booked?", "whether study booths can be booked", "No"),
+    ],
+)
+def test_polar_questions(statement: str, question: str, indirect: str, answer: str) -> None:
+    polar = polar_question(parse(statement))
+    assert polar is not None
+    assert (polar.direct, polar.indirect, polar.answer) == (question, indirect, answer)
+
+
+def test_the_active_counterpart_agrees_in_tense() -> None:
+    assert active(parse("canoeing is taught by Ines Calloway.")) == "Ines Calloway teaches canoeing."
+    assert active(parse("the firm was led by Edmund Tarrant.")) == "Edmund Tarrant led the firm."
