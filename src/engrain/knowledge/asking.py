@@ -63,7 +63,7 @@ def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     for n, one in enumerate(asked):
         yield f"wh-{n}", one.direct
         yield f"insitu-{n}", one.insitu
-    yield from other_words(asked[0])
+    yield from other_words(asked[0], fact)
     yield from by_kind(fact, doc)
     yield from other_verbs(fact, doc)
     yield from wrapped(asked[0].indirect, [name for name in phrasing.WRAPPERS if name != "explain" or is_reason(fact)])
@@ -136,24 +136,38 @@ def gap_questions(fact: Fact, doc: Any) -> list[Asked]:
         phrase = flipped(text[len(fact.value) :].strip(" ."))
         who = "who" if fact.kind == "person" else "what"
         found = [Asked(f"{capital(who)} {phrase}?", f"{who} {phrase}", ""), *found]
-    return [
-        a
-        for a in found
-        if not re.search(r"\b(?:he|she|they|it|this|that)\b(?! (?:is|was|to)\b)", a.direct.split(" if ")[0]) or len(a.direct.split()) > 9
-    ]
+    return [a for a in found if not is_vague(a)]
 
 
-def other_words(asked: Asked) -> Iterator[tuple[str, str]]:
+def is_vague(asked: Asked) -> bool:
+    """Whether a question says too little to be answered: an unresolved pronoun, or nothing but what I should do."""
+    words_in = asked.indirect.split()
+    pronoun = re.search(r"\b(?:he|she|they|it|this|that)\b(?! (?:is|was|to)\b)", asked.direct.split(" if ")[0])
+    return bool((pronoun and len(words_in) <= 9) or (len(words_in) <= 4 and "I" in words_in and words_in[0] in {"what", "where"}))
+
+
+def other_words(asked: Asked, fact: Fact) -> Iterator[tuple[str, str]]:
     """The question with another question phrase of the same meaning."""
     for wh in sorted(phrasing.WH, key=len, reverse=True):
         if asked.indirect.startswith(wh + " "):
-            for n, other in enumerate(phrasing.WH[wh]):
+            for n, other in enumerate(phrasing.WH[wh] or when_words(fact)):
                 if re.match(rf"{wh}\b", asked.direct, re.IGNORECASE):
                     yield (
                         f"other-wh-{n}",
                         capital(other + asked.direct[len(wh) :]) if other != "how come" else f"How come{asked.indirect[len(wh) :]}?",
                     )
             return
+
+
+def when_words(fact: Fact) -> tuple[str, ...]:
+    """What can stand for when: it depends on whether the value is an hour, a day of the week, a date or a month."""
+    if fact.kind == "time":
+        return ("at what time", "at what hour")
+    if re.search(r"\b\d{1,2}(?:st|nd|rd|th)? [A-Z]|[A-Z][a-z]+ \d{1,2}\b(?!\d)", fact.value):
+        return ("on what date", "on which day")
+    if re.search(r"day", fact.value):
+        return ("on which days" if "s" in fact.value[-1:] or " " in fact.value else "on which day",)
+    return ("in which year",) if fact.value.isdigit() else ("at what point",)
 
 
 def other_verbs(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:

@@ -9,10 +9,12 @@ from typing import Any
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import contacts, wrapped
 from engrain.knowledge.facts import Fact
+from engrain.knowledge.grammar import capital
 from engrain.knowledge.wording import mentions, small
 from engrain.knowledge.words import DETERMINERS, UNCOUNTED
 
 CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
+NAMES_MONEY = re.compile(r"price|cost|fee|charge|rate|deposit|amount|sum|total|limit|salary|value|€|£|\$", re.IGNORECASE)
 DAYS = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Week|Daily|Public hol|Bank hol|Holiday)", re.IGNORECASE)
 
 
@@ -35,7 +37,15 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     if re.match(r"what to do|action|remedy|solution", relation, re.IGNORECASE):
         yield from phrasing.asked("remedy", key)
         return
-    if fact.kind == "money" and relation.lower() in {"price", "cost", "fee", "charge"}:
+    amount = re.match(r"how (?:many|much|long|often|far)\b.*", relation, re.IGNORECASE)
+    if amount:
+        yield from amount_questions(key, amount.group().rstrip("?"))
+        return
+    asking = re.match(r"(when|where|who)\b(?: is| are)? ?(.*)$", relation, re.IGNORECASE)
+    if asking:
+        yield from header_questions(key, asking.group(1).lower(), asking.group(2).rstrip("?"))
+        return
+    if fact.kind == "money" and relation.lower() in {"price", "cost", "fee", "charge", "amount"}:
         relation = "money"
     if relation == "details":
         relation = fact.kind if fact.kind in {"person", "place"} else "details"
@@ -43,9 +53,36 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
         yield from phrasing.asked(relation.lower(), key)
         return
     name = relation if relation.isupper() else relation[:1].lower() + relation[1:]
-    if fact.kind == "money" and not re.search(r"price|cost|fee|charge|rate|deposit|€|£|\$", name, re.IGNORECASE):
+    if fact.kind == "money" and not re.search(
+        r"price|cost|fee|charge|rate|deposit|amount|sum|total|limit|salary|value|€|£|\$", name, re.IGNORECASE
+    ):
         name += " price"
     yield from (pair for pair in phrasing.asked("attribute", key, name) if not (pair[0] == "attribute-s" and len(key.split()) > 3))
+
+
+def header_questions(key: str, wh: str, rest: str) -> Iterator[tuple[str, str]]:
+    """Questions for a column whose header asks itself, such as "When due"."""
+    be = "are" if phrasing.is_plural(key) else "is"
+    end = f" {rest}" if rest else ""
+    yield "header-direct", f"{capital(wh)} {be} {key}{end}?"
+    yield "header-tell", f"Tell me {wh} {key} {be}{end}."
+    yield "header-know", f"Do you know {wh} {key} {be}{end}?"
+    yield "header-could", f"Could you tell me {wh} {key} {be}{end}?"
+    yield "header-need", f"I need to know {wh} {key} {be}{end}."
+    yield "header-colon", f"{capital(key)}: {wh}{end}?"
+    yield "header-insitu", f"{capital(key)} {be}{end} {wh}?"
+
+
+def amount_questions(key: str, header: str) -> Iterator[tuple[str, str]]:
+    """Questions for a column whose header asks for a number, such as "How many at once"."""
+    asks = header[:1].lower() + header[1:]
+    yield "header-direct", f"{header} for {key}?"
+    yield "header-colon", f"{capital(key)}: {asks}?"
+    yield "header-insitu", f"For {key}, {asks}?"
+    yield "header-tell", f"Tell me {asks} for {key}."
+    yield "header-know", f"Do you know {asks} for {key}?"
+    yield "header-need", f"I need to know {asks} for {key}."
+    yield "header-could", f"Could you tell me {asks} for {key}?"
 
 
 def tidy_key(key: str) -> str:
@@ -64,7 +101,7 @@ def is_bare(phrase: str) -> bool:
     head = re.split(r" (?:for|of|in|on|at|with|from|under|above|to|within|by|per|over)\b|[,(]", phrase)[0].split()[-1]
     gerund = re.match(r"\w+ing (?:an?|the|your|my|\w+s\b)", phrase)
     several = re.match(r"[a-z]+[^su]s (?!of\b)[a-z]+(?:ed|ing)\b", phrase)
-    own = phrase.split()[0] in DETERMINERS
+    own = phrase.split()[0] in DETERMINERS or phrase.split()[-1] in {"out", "up", "off", "in", "over"}
     return bool(several or gerund) or own or phrasing.is_plural(phrase) or head in UNCOUNTED or head.endswith(("ing", "ed"))
 
 

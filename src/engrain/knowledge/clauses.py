@@ -60,7 +60,7 @@ class Clause:
 def clauses(doc: Any, memory: Memory) -> Iterator[Clause]:
     """The statements of a sentence, common words small at their start; `memory` resolves pronouns and learns names."""
     for clause in capital_clauses(doc, memory):
-        if re.search(r"\b(?:them|him|these|those|she|he)\b", clause.text()):
+        if re.search(r"\b(?:them|him|these|those|she|he|which|whom|whose)\b", clause.text()):
             continue
         head, *tail = clause.pieces
         small = (head.index == 0 and is_common(doc[0], memory)) or (head.index is None and head.text.split()[0] in SMALL)
@@ -99,7 +99,13 @@ def main(verb: Any, memory: Memory) -> Clause | None:
     if relative_word and seat.dep_ in {"relcl"}:
         text = phrase_text(verb.doc, noun_phrase(seat.head))
     remember(memory, subject, text)
-    if not text or not finite(verb, seat) or not agrees(subject, verb, seat) or text.lower().startswith(("whoever", "whatever", "what ")):
+    if (
+        not text
+        or verb.tag_ == "MD"
+        or not finite(verb, seat)
+        or not agrees(subject, verb, seat)
+        or text.lower().startswith(("whoever", "whatever", "what "))
+    ):
         return None
     gone = asides(verb) | set(subtree(subject)) | {t.i for t in children(verb, "mark", "cc", "punct") if t.text != ","}
     indices = tokens_of(verb, gone)
@@ -252,6 +258,8 @@ def reason_of(verb: Any) -> tuple[int, int] | None:
     """The token span of the clause that gives a statement's reason, or None."""
     for clause in children(verb, "advcl"):
         mark = next((t for t in children(clause, "mark") if t.lower_ in REASON), None)
+        if mark is not None and mark.lower_ == "since" and any(t.lemma_ == "have" for t in children(verb, "aux")):
+            continue
         if mark is not None and first(clause, *SUBJECTS) is not None:
             gone = bracketed(verb.doc, subtree(clause))
             indices = [i for i in subtree(clause) if i > mark.i and i not in gone and verb.doc[i].tag_ != "."]

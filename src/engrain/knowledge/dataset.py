@@ -15,7 +15,8 @@ from engrain.knowledge.unknown import unanswerable
 from engrain.knowledge.wording import Wording, normal
 from engrain.settings import check, setting
 
-ANSWERED = {"question", "cloze"}
+PLAINEST = {"wh-0", "polar", "faq", "attribute-what"}
+"""The patterns that are always trained: how a question is asked first."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def heldout_patterns(rows: Sequence[Row], share: float, rng: random.Random) -> s
     for row in rows:
         if row.fact is not None and row.wording.kind == "question":
             by_fact[row.fact.id].append(patterns(row.wording))
-    names = sorted({name for each in by_fact.values() for group in each for name in group})
+    names = sorted({name for each in by_fact.values() for group in each for name in group} - PLAINEST)
     rng.shuffle(names)
     kept: set[str] = set()
     wanted_count = round(share * len(names))

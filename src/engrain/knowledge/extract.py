@@ -13,7 +13,7 @@ from engrain.knowledge.memory import Memory, is_person
 from engrain.knowledge.parse import children, parse_all
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.values import Value, find_values, kind_of
-from engrain.knowledge.words import PLACE_PREPOSITIONS, PLACES, VAGUE
+from engrain.knowledge.words import LIGHT, PLACE_PREPOSITIONS, PLACES, VAGUE
 
 GAP = "___"
 MAX_WORDS = 10
@@ -213,10 +213,12 @@ def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] 
         return None
     if token.dep_.startswith("nsubj") and not (token.pos_ == "PROPN" and (is_person(token) or children(token, "compound"))):
         return None
+    if (token.lower_ in LIGHT and not children(token, "det", "amod")) or (token.pos_ == "NUM" and token.dep_ in {"attr", "pobj"}):
+        return None
     indices = [i for i in noun_phrase(token) if i in kept]
     if not indices or indices != list(range(indices[0], indices[-1] + 1)) or len(indices) > MAX_WORDS:
         return None
-    if token.doc[indices[0]].lower_ in {"no", "who", "which", "what", "whose"}:
+    if token.doc[indices[0]].lower_ in {"no", "who", "which", "what", "whose", "everything", "anything", "nothing", "nobody"}:
         return None
     if token.dep_ in {"attr", "dobj"} and indices[0] > 0 and token.doc[indices[0] - 1].text == ",":
         return None

@@ -86,7 +86,7 @@ def settle_people(facts: list[Fact]) -> list[Fact]:
     parts = {word for name in people for word in name.split()}
 
     def kind(fact: Fact) -> str:
-        if fact.value in people or (fact.kind in {"person", "name"} and fact.value in parts):
+        if all(name in people for name in re.split(r" and |, ", fact.value)) or (fact.kind in {"person", "name"} and fact.value in parts):
             return "person"
         return "name" if fact.kind == "person" and fact.form == "statement" else fact.kind
 
@@ -107,7 +107,7 @@ def does_what_people_do(fact: Fact) -> bool:
 ACT = re.compile(
     rf"^{GAP} (?:teaches|taught|leads|led|runs|ran|keeps|lives|looks after|handles|manages|founded|joined|wrote|works|worked|trained|"
     r"answers|drives|bakes|paints|mends|repairs|used to)\b|"
-    rf"\b(?:taught|led|run|founded|written|painted|managed|headed|designed|owned) by {GAP}"
+    rf"\b[a-z]+(?:ed|en|un|ht|lt|ld|ft|ng|de|nt) by {GAP}"
 )
 PEOPLE_COLUMN = re.compile(
     r"\b(?:teacher|tutor|leader|trainer|coach|driver|manager|contact|person|staff|who|name|host|instructor|owner|maker)s?\b", re.IGNORECASE

@@ -43,7 +43,11 @@ def tidy(text: str) -> str:
     text = re.sub(r"\s+([,.;:?!)’']|n't\b)", r"\1", text)
     text = re.sub(r"^[\s,;:–-]+|[\s,;:–-]+$", "", text)
     text = re.sub(r",(?:\s*,)+", ",", text)
-    text = re.sub(r"(?:[\s,;:]+(?:and|or|but|provided|as long|that|which|if|when|unless|except|than|rather)\b)*[\s,;:.]*$", "", text)
+    text = re.sub(
+        r"(?:[\s,;:]+(?:and|or|but|while|whereas|although|provided|as long|that|which|if|when|unless|except|than|rather)\b)*[\s,;:.]*$",
+        "",
+        text,
+    )
     return text.rstrip(".") + "."
 
 

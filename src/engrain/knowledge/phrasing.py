@@ -76,7 +76,7 @@ def with_other_verb(statement: str, verb: str, lemma: str, tag: str) -> list[str
 def with_other_noun(question: str) -> str:
     """The question with its first common noun that has a substitute replaced, or ""."""
     for word, other in NOUNS.items():
-        if re.search(rf" {word}\b", question) and not re.search(rf"\b{re.escape(other.split()[-1])}\b", question):
+        if re.search(rf"(?<! of) {word}\b", question) and not re.search(rf"\b{re.escape(other.split()[-1])}\b", question):
             other = other.removeprefix("the ") if re.search(rf"\b(?:the|a|an|your|my) {word}\b", question) else other
-            return re.sub(rf" {word}\b", f" {other}", question, count=1)
+            return re.sub(rf"(?<! of) {word}\b", f" {other}", question, count=1)
     return ""

@@ -27,7 +27,11 @@ def polar_question(doc: Any) -> Polar | None:
     if s is None or (s.root.lemma_ == "be" and s.subject.dep_ == "expl" and len(doc) < 4):
         return None
     negations = {t.i for t in doc if t.dep_ == "neg" and t.head == s.root}
-    swapped = {t.i: "any" if uncounted(t.head) else article(t.head) for t in doc if t.dep_ == "det" and t.lower_ == "no" and t.i > s.verb.i}
+    swapped = {
+        t.i: "any" if uncounted(t.head) else article(t.head)
+        for t in doc
+        if t.dep_ == "det" and t.lower_ == "no" and t.head.head == s.root and t.head.dep_ in {"attr", "dobj"}
+    }
     if len(negations) + len(swapped) > 1 or any(t.lower_ == "no" and t.i not in swapped for t in doc):
         return None
     direct = inverted(s, "", negations, swapped)
@@ -53,7 +57,10 @@ def article(noun: Any) -> str:
 
 
 def active(doc: Any) -> str:
-    """The active counterpart of a passive statement with an agent: "Ines Calloway teaches canoeing.", or ""."""
+    """The active counterpart of a passive statement with an agent: "Ines Calloway teaches canoeing.", or "".
+
+    Its verb is singular, as after who or what.
+    """
     s = shape(doc)
     agent = first(s.root, "agent") if s else None
     target = first(agent, "pobj") if agent is not None else None
@@ -66,10 +73,11 @@ def active(doc: Any) -> str:
         or len(children(s.root, "aux", "auxpass")) != 1
     ):
         return ""
+    if any(not children(prep, "pobj", "pcomp") for prep in children(s.root, "prep")):
+        return ""
     tense = {"is": "VBZ", "are": "VBZ", "was": "VBD", "were": "VBD"}.get(s.verb.text.lower(), "")
     phrase = subtree(target)
-    plural_agent = target.tag_ in {"NNS", "NNPS"} or bool(children(target, "conj"))
-    verb = past(s.root.lemma_) if tense == "VBD" else inflect(s.root.lemma_, "VBP" if plural_agent else "VBZ")
+    verb = past(s.root.lemma_) if tense == "VBD" else inflect(s.root.lemma_, "VBZ")
     rest = [i for i in s.rest if i > s.root.i and i != agent.i and i not in phrase]
     subject = source(doc, s.left, s.right)
     tail = " ".join(p for p in (verb, subject, source(doc, rest[0], rest[-1] + 1) if rest else "") if p)

@@ -9,7 +9,7 @@ from typing import Any
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import children, first, subtree
 from engrain.knowledge.shapes import Shape, indirect, insitu, inverted, shape, third, words
-from engrain.knowledge.words import ABSTRACT, BOUNDS, DETERMINERS, HUMANS, LIMITS, LOCATIVE, WHEN_NOUNS
+from engrain.knowledge.words import ABSTRACT, BOUNDS, DETERMINERS, HUMANS, LANGUAGE_VERBS, LIMITS, LOCATIVE, WHEN_NOUNS
 
 QUANTITY = {"money": "how much", "duration": "how long", "percent": "what percentage"}
 
@@ -94,7 +94,7 @@ def subject_questions(s: Shape, span: Any, kind: str) -> list[Asked]:
         wh = "who" if kind == "person" or s.subject.lemma_.lower() in HUMANS else "what"
     before, rest = [i for i in s.rest if i < s.verb.i], [i for i in s.rest if i > s.verb.i]
     lead = words(s.doc, s.front)
-    question = " ".join(p for p in (wh, words(s.doc, before), verb, words(s.doc, rest)) if p)
+    question = " ".join(p for p in (wh, words(s.doc, before), verb, words(s.doc, rest)) if p).replace(" ,", ",")
     direct = capital(f"{lead}, {question}?" if lead else f"{question}?")
     return [Asked(direct, f"{question} {lead}".strip(), "")]
 
@@ -161,7 +161,7 @@ def counted(noun: Any, span: Any, trunk: list[Any]) -> list[tuple[str, set[int],
         return []
     if noun.dep_ in {"dobj", "attr", "npadvmod"} and noun.head in trunk:
         return [(phrase, set(indices), "")]
-    if noun.dep_ == "pobj" and noun.head.head in trunk:
+    if noun.dep_ == "pobj" and noun.head.head in trunk and noun.head.lower_ != "than":
         return [(f"{noun.head.text.lower()} {phrase}", {noun.head.i, *indices}, "")]
     return []
 
@@ -175,6 +175,8 @@ def object_phrase(span: Any, inside: set[int], extra: set[int], kind: str) -> li
     if extra and min(extra) > max(inside) and kind in {"duration", "measure"} and unit.is_alpha:
         tail = words(span.doc, sorted(extra))
         return [(f"how many {plural(unit.text)} {tail}", inside | extra, "")]
+    if span.root.dep_ == "attr" and kind in {"text", "name"} and span.root.head.lemma_ == "be" and not proper_subject(span.root.head):
+        return []
     if extra:
         return [("how much", inside, "")] if kind == "money" and min(extra) > max(inside) else []
     if kind == "duration" and re.search(r"notice|advance|ahead", text):
@@ -192,6 +194,12 @@ def object_phrase(span: Any, inside: set[int], extra: set[int], kind: str) -> li
     return [({"person": "who", "date": "which date", "time": "what time"}.get(kind, "what"), inside, "")]
 
 
+def proper_subject(verb: Any) -> bool:
+    """Whether a verb's subject is a name, or has a determiner: only then it is worth asking what it is."""
+    subject = first(verb, "nsubj")
+    return subject is not None and (subject.pos_ == "PROPN" or bool(children(subject, "det", "poss")))
+
+
 def adverb(kind: str, text: str) -> str:
     """The question adverb for a value that stands without a preposition, or carries its own."""
     if re.search(r"\b(?:ahead|in advance|notice)$", text):
@@ -207,6 +215,10 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
     outer = prep.head if prep.dep_ == "prep" and prep.head.dep_ == "prep" else prep
     governor = outer.head
     if governor not in trunk or outer != prep or (extra - {prep.i} and kind not in {"date", "time"}) or (prep.dep_ == "agent" and extra):
+        return []
+    if word_before(prep) == "not" or (
+        prep.lower_ == "in" and governor.lemma_ in LANGUAGE_VERBS and kind != "date" and not children(head, "det")
+    ):
         return []
     word, gone = prep.text.lower(), inside | {prep.i}
     if extra:
@@ -252,6 +264,11 @@ def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[st
     if word in {"with", "by"} or (kind == "person" and word in {"to", "from", "for"}):
         return [*stranded, (f"{word} {wh}", gone, "")]
     return stranded
+
+
+def word_before(token: Any) -> str:
+    """The word that stands before a token, small, or ""."""
+    return str(token.doc[token.i - 1].lower_) if token.i else ""
 
 
 def timed(word: str, kind: str, text: str, gone: set[int]) -> list[tuple[str, set[int], str]]:

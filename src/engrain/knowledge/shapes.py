@@ -69,6 +69,8 @@ def words(doc: Any, indices: list[int], swapped: dict[int, str] | None = None) -
     out = ""
     for n, i in enumerate(indices):
         word = (swapped or {}).get(i) or source(doc, i, i + 1)
+        if doc[i].text.startswith("Kaaa"):
+            word = re.sub(r"\b(?:your|our)\b", lambda m: FLIP[m.group()], word)
         lowered = word.lower().replace("'", "’")
         if lowered in FLIP and (doc[i].pos_ != "PROPN" or word in {"We", "You", "Our", "Your"}):
             word = "me" if lowered == "you" and doc[i].dep_ in {"dobj", "pobj", "dative"} else FLIP[lowered]
@@ -114,7 +116,7 @@ def inverted(s: Shape, wh: str, gone: set[int], swapped: dict[int, str] | None =
     if lead_adverb(s, rest) and stays:
         cut = lead_adverb(s, rest)
         parts = [wh, helper, subject, words(s.doc, rest[:cut]), *stays, words(s.doc, rest[cut:])]
-    question = " ".join(p for p in parts if p)
+    question = " ".join(p for p in parts if p).replace(" ,", ",")
     return capital(f"{lead}, {question}?" if lead else f"{question}?")
 
 
@@ -130,7 +132,7 @@ def indirect(s: Shape, wh: str, gone: set[int], swapped: dict[int, str] | None =
     lead = words(s.doc, [i for i in s.front if i not in gone])
     subject = words(s.doc, [i for i in range(s.left, s.right) if i not in gone])
     parts = [wh, subject, words(s.doc, before), finite_word(s), words(s.doc, after, swapped), lead]
-    text = " ".join(p for p in parts if p)
+    text = " ".join(p for p in parts if p).replace(" ,", ",")
     return re.sub(r" n['’]t\b", "n’t", text.replace(" can n't", " can’t").replace(" will n't", " won’t"))
 
 

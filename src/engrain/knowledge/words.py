@@ -21,10 +21,14 @@ HUMANS = listed(
     """people customer client guest visitor member child parent guardian patient pupil student nurse doctor teacher trainer
     tenant resident driver partner manager director owner founder volunteer colleague employee supplier friend nephew niece
     brother sister son daughter beginner adult family somebody anyone everyone staff team apprentice assistant technician
-    engineer mechanic librarian warden chef baker"""
+    engineer mechanic librarian warden chef baker
+    newcomer learner merchant applicant buyer seller user participant passenger companion crew junior reader borrower
+    carer senior neighbour caller walker renter cyclist singer"""
 )
 WHEN_NOUNS = listed("day week month year morning evening afternoon night weekend summer winter spring autumn season time moment")
-LIMITS = listed("only about around approximately roughly exactly just some almost nearly")
+LIGHT = listed("place part care account advantage use room notice note")
+LANGUAGE_VERBS = listed("reply speak write answer teach talk read")
+LIMITS = listed("even only about around approximately roughly exactly just some almost nearly")
 BOUNDS = listed("at most least up to only about some than more the all our a over under around")
 ABSTRACT = listed("exception addition case fact rest request time charge example general least most home")
 VAGUE = listed(
