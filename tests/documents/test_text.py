@@ -124,3 +124,11 @@ def test_an_older_encoding_is_read(read: Callable[..., Document]) -> None:
 
 def test_bytes_that_are_no_text_are_refused(unread: Callable[..., Unread]) -> None:
     assert unread("a.txt", bytes(range(256)) * 4).reason.startswith("wrong encoding")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("piece", ["a_ ", "[a", "**a ", "`a ", "<a ", "[a]: ", "~~a ", "<!-- ", "a|b\n--", "- - ", "a : ", ". . ", " "])
+def test_no_line_takes_quadratic_time(piece: str) -> None:
+    hostile = piece * 20_000 + "x"
+    assert "x" in markdown(hostile)
+    assert "x" in plain(hostile, rst=True)

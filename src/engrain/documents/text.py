@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from itertools import islice
 from pathlib import Path
 
 from engrain.documents._plain import asked, blocks, join_lines, plain, together
@@ -11,17 +12,20 @@ from engrain.documents._tables import table
 from engrain.documents.base import Part, Reader, decode
 
 FENCED = re.compile(r"(^ {0,3}(`{3,}|~{3,}).*?^ {0,3}\2[`~]*[ \t]*$)", re.MULTILINE | re.DOTALL)
-COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 TAG = re.compile(
     r"</?(?:a|abbr|b|big|blockquote|body|center|code|details|div|em|figure|figcaption|font|footer|h[1-6]|header|i|img|kbd|li|main|mark|nav|ol|p"
-    r"|picture|s|section|small|source|span|strong|sub|summary|sup|tt|u|ul)(?:\s[^<>]*)?/?>",
+    r"|picture|s|section|small|source|span|strong|sub|summary|sup|tt|u|ul)(?:\s[^<>]{0,2000})?/?>",
     re.IGNORECASE,
 )
-REFERENCE = re.compile(r"^ {0,3}\[([^\]^]+)\]:[ \t]*<?(\S+?)>?(?:[ \t]+[\"'(].*)?$", re.MULTILINE)
+REFERENCE = re.compile(r"^ {0,3}\[([^\]^\n]{1,200})\]:[ \t]*<?(\S{1,2000}?)>?(?:[ \t]+[\"'(].*)?$", re.MULTILINE)
 RULE = re.compile(r"^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$", re.MULTILINE)
 BOLD_LINE = re.compile(r"^ {0,3}(\*\*|__)(?=\S)((?:(?!\*\*|__).){1,99}[^\s.,;])\1:?[ \t]*$")
+STARRED = re.compile(
+    r"(?<![\w\\*])(\*{1,3})(?=\S)([^\n*]{1,500}?)(?<=[^\s\\])\1|(?<!\\)(\*{1,3})(?=\S)([^\n*]{1,500}?)(?<=[^\s\\])\3(?!\w)"
+)
+TITLE_LINE = re.compile(rf" *#|{BOLD_LINE.pattern}")
 CELL_END = re.compile(r"(?<!\\)\|")
-SETEXT = re.compile(r"^(?![ \t]*(?:[-*+>|#]|\d+[.)])[ \t]?)([^\n]*\S[^\n]*)\n {0,3}(=+|-{2,})[ \t]*$", re.MULTILINE)
+SETEXT = re.compile(r"^(?![ \t]*(?:[-*+>|#]|\d+[.)])[ \t]?)(?=[ \t]*\S)([^\n]*)\n {0,3}(=+|-{2,})[ \t]*$", re.MULTILINE)
 
 
 class Text(Reader):
@@ -60,7 +64,7 @@ def split_front_matter(text: str) -> tuple[str, str]:
 
 def simple_markdown(text: str, references: dict[str, str]) -> str:
     """Markdown outside fenced blocks, simplified."""
-    text = REFERENCE.sub("", COMMENT.sub("", text))
+    text = REFERENCE.sub("", without_comments(text))
     text = SETEXT.sub(lambda match: f"\n{'#' if match[2][0] == '=' else '##'} {match[1].strip()}\n", text)
     text = bold_headings(RULE.sub("", text))
     text = re.sub(r"<br\s*/?>", lambda match: " " if "|" in line_at(text, match.start()) else "  \n", text, flags=re.IGNORECASE)
@@ -78,8 +82,11 @@ def bold_headings(text: str) -> str:
         if mark := re.match(r" {0,3}(#{1,6})[ \t]", line):
             level = len(mark[1])
         opens = number == 0 or not lines[number - 1].strip()
-        below = next((other for other in lines[number + 1 :] if other.strip()), "#")
-        if opens and (bold := BOLD_LINE.match(line)) and not BOLD_LINE.match(below) and not below.lstrip().startswith("#"):
+        if (
+            opens
+            and (bold := BOLD_LINE.match(line))
+            and not TITLE_LINE.match(next(filter(str.strip, islice(lines, number + 1, None)), "#"))
+        ):
             lines[number] = f"{'#' * (1 if first else min(6, level + 1))} {bold[2].rstrip(':')}"
         first = first and not line.strip()
     return "\n".join(lines)
@@ -88,7 +95,7 @@ def bold_headings(text: str) -> str:
 def markdown_block(lines: list[str]) -> str:
     """One block: a table with all its marks, a definition list as pairs, a question with its answer, or as it is."""
     if any("|" in line for line in lines[:1]) and len(lines) > 1:
-        rule = re.fullmatch(r"\s*\|?(?:\s*:?-+:?\s*\|?)+\s*", lines[1]) if "-" in lines[1] else None
+        rule = re.fullmatch(r"[\s|:-]*-[\s|:-]*", lines[1])
         if rule or all(line.lstrip().startswith("|") for line in lines):
             rows = [[cell.replace("\\|", "|") for cell in CELL_END.split(re.sub(r"^\s*\||(?<!\\)\|\s*$", "", line))] for line in lines]
             return table([row for number, row in enumerate(rows) if number != 1 or not rule], True if rule else None)
@@ -99,24 +106,36 @@ def markdown_block(lines: list[str]) -> str:
     return f"### {question}\n\n{answer}" if question else answer
 
 
+def without_comments(text: str) -> str:
+    """The text without HTML comments; one that is never closed is none."""
+    first, *rest = text.split("<!--")
+    return first + "".join(part.partition("-->")[2] if "-->" in part else f"<!--{part}" for part in rest)
+
+
 def line_at(text: str, position: int) -> str:
     """The line that the position stands in."""
     return text[text.rfind("\n", 0, position) + 1 : (text.find("\n", position) + 1 or len(text) + 1) - 1]
 
 
 def without_marks(text: str, references: dict[str, str]) -> str:
-    """The text without marks of emphasis, code, images and links; an outside address follows its link's words."""
-    text = re.sub(r"!\[([^\]]*)\](?:\([^()\s]*(?:\s+\"[^\"]*\")?\)|\[[^\]]*\])", r"\1", text)
-    text = re.sub(r"(?<!\\)\[([^\[\]]+)\]\(\s*<?([^()\s]*(?:\([^()]*\)[^()\s]*)?)>?(?:\s+[\"'][^)]*)?\)", lambda m: link(m[1], m[2]), text)
-    text = re.sub(r"(?<!\\)\[([^\[\]^]+)\]\[([^\]]*)\]", lambda m: link(m[1], references.get((m[2] or m[1]).lower(), "")), text)
-    text = re.sub(r"\[\^[^\]]+\]:?[ \t]?", "", text)
+    """The text without marks of emphasis, code, images and links; an outside address follows its link's words.
+
+    Repeats are bounded, so that a line made to be slow takes no quadratic time.
+    """
+    text = re.sub(r"!\[([^\]]{0,300})\](?:\([^()\s]{0,2000}(?:\s+\"[^\"]*\")?\)|\[[^\]]*\])", r"\1", text)
+    text = re.sub(
+        r"(?<!\\)\[([^\[\]]{1,300})\]\(\s{0,9}<?([^()\s]{0,2000}(?:\([^()]{0,200}\)[^()\s]{0,200})?)>?(?:\s{1,9}[\"'][^)]*)?\)",
+        lambda m: link(m[1], m[2]),
+        text,
+    )
+    text = re.sub(r"(?<!\\)\[([^\[\]^]{1,300})\]\[([^\]]{0,200})\]", lambda m: link(m[1], references.get((m[2] or m[1]).lower(), "")), text)
+    text = re.sub(r"\[\^[^\]]{1,100}\]:?[ \t]?", "", text)
     text = re.sub(r"<((?:https?://|mailto:)[^\s<>]+|[^\s<>@]+@[^\s<>@]+)>", lambda m: m[1].removeprefix("mailto:"), text)
-    text = re.sub(r"(`+)(.+?)\1", r"\2", text)
-    text = re.sub(r"~~(?=\S)[^\n]+?(?<=\S)~~ ?", "", text)  # Struck out is taken back: an old price is none.
+    text = re.sub(r"(`{1,3})([^`\n]{1,500})\1", r"\2", text)
+    text = re.sub(r"~~(?=\S)[^\n~]{1,500}(?<=\S)~~ ?", "", text)  # Struck out is taken back: an old price is none.
     for _ in range(2):  # emphasis within emphasis
-        text = re.sub(r"(?<![\w\\*])(\*{1,3})(?=\S)([^\n*]+?)(?<=[^\s\\])\1|(?<!\\)(\*{1,3})(?=\S)([^\n*]+?)(?<=[^\s\\])\3(?!\w)",
-                      lambda m: m[2] or m[4], text)  # fmt: skip
-    text = re.sub(r"(?<![\w\\])(_{1,3})(?=\S)([^\n_]+?)(?<=[^\s\\])\1(?!\w)", r"\2", text)
+        text = STARRED.sub(lambda m: m[2] or m[4], text)
+    text = re.sub(r"(?<![\w\\])(_{1,3})(?=\S)([^\n_]{1,500}?)(?<=[^\s\\])\1(?!\w)", r"\2", text)
     return re.sub(r"\\([\\`*_{}\[\]()+.!<>~$-])", r"\1", text)
 
 
