@@ -38,6 +38,7 @@ def small_model(kind: str = "llama", seed: int = 0, **changes: Any) -> PreTraine
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    torch.set_num_threads(1)  # products this small spend their time waiting for a second thread
     sizes = {
         "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "max_position_embeddings": 128, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
@@ -75,10 +76,9 @@ def train_run(path: Path, name: str, method_values: dict[str, Any], settings: di
     from engrain.tasks.chat import Chat
     from engrain.train import TrainingSettings, train
 
-    torch.set_num_threads(1)
+    model, chosen = small_model(), method(name, **method_values)
     torch.manual_seed(0)
     run = Run.open(path) if path.exists() else Run.create(path, "test")
-    model, chosen = small_model(), method(name, **method_values)
     chosen.apply(model)
     task = Chat(examples(data[0]), examples(data[1], seed=1))
     with run.lock():
