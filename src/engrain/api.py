@@ -1,0 +1,236 @@
+"""What engrain does, from Python: `build`, `tune`, `load`, `evaluate`, `examples`, `runs`. The only wiring there is.
+
+Every stage leaves what it made in the run folder; the next one goes on from there, and so does a second start.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from engrain import pipeline
+from engrain.assistant import Answer, Assistant
+from engrain.assistant import load as load_assistant
+from engrain.config import Settings, settings_from
+from engrain.documents.base import Unread, read_documents
+from engrain.errors import Interrupted, SettingError
+from engrain.evaluate import TUNED, Evaluation, read_questions
+from engrain.examples import Example, read_examples, split
+from engrain.files import delete, write_text
+from engrain.knowledge.coverage import Coverage, coverage
+from engrain.knowledge.dataset import make_examples
+from engrain.knowledge.facts import Fact, find_facts
+from engrain.progress import SILENT, Progress
+from engrain.report import model_card, write_report
+from engrain.run import Run
+from engrain.verdict import Verdict, decide
+
+__all__ = ["Answer", "Assistant", "Preview", "Result", "build", "evaluate", "examples", "load", "runs", "tune"]
+
+Paths = str | Path | Sequence[str | Path]
+STAGES = ("documents", "facts", "examples")
+MADE_AFTER_EXAMPLES = ("before.json", "checkpoints", "metrics.jsonl", "adapter", "model", "evaluation.json", "report.html")
+HELDOUT_SHARE = 0.05
+"""Share of a user's own examples that is held out."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a build or a tuning left: its run, and what its measurement says (None with `evaluate` off)."""
+
+    run: Run
+    verdict: Verdict | None = None
+    evaluation: Evaluation | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a build would learn from: facts, coverage per document, training and held-out examples, files not read."""
+
+    facts: tuple[Fact, ...]
+    coverage: tuple[Coverage, ...]
+    train: tuple[Example, ...]
+    heldout: tuple[Example, ...]
+    unread: tuple[Unread, ...]
+
+
+def build(
+    paths: Paths,
+    *,
+    out: str | Path | None = None,
+    questions: str | Path | None = None,
+    start_from: str = "documents",
+    resume: bool = False,
+    progress: Progress = SILENT,
+    settings: Settings | None = None,
+    **options: Any,
+) -> Result:
+    """The run that comes of documents: read, find facts, write examples, fine-tune, measure, decide.
+
+    `options` are settings by name (`rank=16`, `minutes=10`). With `start_from` facts or examples, the run at `out`
+    goes on from those files, edited by hand perhaps. Raises the errors of the stages; a run that was stopped goes on
+    with `resume`.
+    """
+    chosen = settings or settings_from(options)
+    files = as_paths(paths)
+    if start_from not in STAGES:
+        raise SettingError(f"start_from={start_from!r}: there is no such stage", f"Choose one of: {', '.join(STAGES)}.")
+    if questions is not None:
+        read_questions(Path(questions))  # a broken file is to be known before the work begins
+    run = Run.open(as_path(out)) if resume or start_from != "documents" else Run.create(as_path(out), files[0].resolve().stem)
+
+    def work() -> Result:
+        prepare(run, chosen, files, STAGES.index(start_from), resume, progress)
+        return finish(run, chosen, as_path(questions), progress)
+
+    return carried_out(run, chosen, work, progress)
+
+
+def prepare(run: Run, settings: Settings, files: Sequence[Path], first: int, resume: bool, progress: Progress) -> None:
+    """Make what training needs: documents, facts and examples, from stage number `first` on; what `resume` finds stays."""
+    if resume and has_examples(run):
+        return
+    for name in MADE_AFTER_EXAMPLES:
+        delete(run.path / name)
+    if first == 0:
+        facts = pipeline.find(run, pipeline.read(run, files, progress), progress)
+    else:
+        facts = [Fact(**row) for row in run.read_rows("facts.jsonl")]
+    if first < 2:
+        pipeline.write_examples(run, settings, facts, progress)
+    else:
+        pipeline.write_replay(run, settings, progress)
+
+
+def has_examples(run: Run) -> bool:
+    """Whether the run got as far as its examples; replay is written last."""
+    return (run.path / "examples" / "replay.jsonl").is_file()
+
+
+def tune(
+    examples: str | Path,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress = SILENT,
+    settings: Settings | None = None,
+    **options: Any,
+) -> Result:
+    """The run that comes of a file of one's own examples; one in twenty is held out and measured.
+
+    Raises ExampleError listing every row that cannot be used.
+    """
+    chosen = settings or settings_from(options)
+    file = Path(examples)
+    rows = read_examples(file)
+    run = Run.open(as_path(out)) if resume else Run.create(as_path(out), file.stem)
+
+    def work() -> Result:
+        if not (resume and has_examples(run)):
+            train_rows, heldout = split(rows, HELDOUT_SHARE, chosen.training.seed) if chosen.training.evaluate else (rows, [])
+            pipeline.save_examples(run, train_rows, heldout)
+            pipeline.write_replay(run, chosen, progress)
+        return finish(run, chosen, None, progress)
+
+    return carried_out(run, chosen, work, progress)
+
+
+def finish(run: Run, settings: Settings, questions: Path | None, progress: Progress) -> Result:
+    """Measure the base, fine-tune, measure again, decide, and write report and model card."""
+    measured = settings.training.evaluate
+    test = pipeline.questions_for(run, questions, settings.training.seed) if measured else []
+    if measured and not (run.path / "before.json").is_file():
+        pipeline.measure_base(run, test, progress)
+    pipeline.tune(run, settings, progress)
+    evaluation = pipeline.measure(run, test, progress) if measured else None
+    verdict = decide(evaluation, settings.verdict) if evaluation else None
+    if evaluation and verdict:
+        run.update(verdict=asdict(verdict), heldout_accuracy=evaluation.accuracy(TUNED).value)
+    return Result(run, verdict, evaluation)
+
+
+def carried_out(run: Run, settings: Settings, work: Callable[[], Result], progress: Progress) -> Result:
+    """The result of `work` on a locked run whose status says how it ended; report and model card come last."""
+    started = time.time()
+    with run.lock(), status_of(run):
+        run.update(status="running", settings=settings.to_dict())
+        result = work()
+        run.update(status="complete", seconds=round(time.time() - started, 1))
+        write_report(run)
+        write_text(run.path / "README.md", model_card(run))
+    progress.note(f"Run: {run.path}")
+    return result
+
+
+@contextmanager
+def status_of(run: Run) -> Iterator[None]:
+    """Note in `run.json` how the work ended when it does not end well."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        run.update(status="interrupted")
+        raise
+    except Exception as error:
+        run.update(status="failed", error=str(error))
+        raise
+
+
+def load(
+    run: str | Path | Run | Result | None = None,
+    *,
+    base_only: bool = False,
+    base: str | None = None,
+    mode: str = "closed-book",
+    progress: Progress = SILENT,
+) -> Assistant:
+    """The assistant of a run (default: the newest), or of the untouched base (`base_only`; `base` alone needs no run)."""
+    if base_only and base is not None and run is None:
+        return load_assistant(None, base_only=True, base=base, mode=mode, progress=progress)
+    return load_assistant(as_run(run), base_only=base_only, base=base, mode=mode, progress=progress)
+
+
+def evaluate(run: str | Path | Run | Result | None, questions: str | Path, *, progress: Progress = SILENT) -> Evaluation:
+    """How base, base + retrieval, tuned and tuned + retrieval answer a file of questions.
+
+    Raises ExampleError listing every bad row of the file.
+    """
+    return pipeline.compare(as_run(run), read_questions(Path(questions)), progress)
+
+
+def examples(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None = None, **options: Any) -> Preview:
+    """What a build of these documents would learn from, without training."""
+    chosen = settings or settings_from(options)
+    reading = read_documents(as_paths(paths), progress)
+    with progress.stage("Finding facts"):
+        facts = find_facts(reading.documents)
+    made = make_examples(facts, chosen.knowledge, chosen.training.seed)
+    return Preview(tuple(facts), tuple(coverage(reading.documents, facts)), tuple(made.train), tuple(made.heldout), reading.unread)
+
+
+def runs(root: str | Path = "runs") -> list[Run]:
+    """The runs in a folder, newest first."""
+    return Run.list(Path(root))
+
+
+def as_run(run: str | Path | Run | Result | None) -> Run:
+    """The run that is meant: itself, a result's, the one in a folder, or the newest. Raises RunError when there is none."""
+    if isinstance(run, Result):
+        return run.run
+    return run if isinstance(run, Run) else Run.open(as_path(run))
+
+
+def as_paths(paths: Paths) -> list[Path]:
+    """One path or several as a list of paths; SettingError when there is none."""
+    found = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
+    if not found:
+        raise SettingError("no path was given", "Name a folder or files with documents.")
+    return found
+
+
+def as_path(path: str | Path | None) -> Path | None:
+    """The path, or None."""
+    return None if path is None else Path(path)

@@ -1,0 +1,155 @@
+"""An assistant: a run's model (or its untouched base) that answers questions and says what supports each answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from engrain import registry
+from engrain.documents.base import Section
+from engrain.errors import RunError, SettingError
+from engrain.examples import Message
+from engrain.generate import generate, stream
+from engrain.knowledge.facts import Fact
+from engrain.models import BaseSettings, load_model, load_tokenizer, locate
+from engrain.progress import SILENT, Progress
+from engrain.retrieval import Retriever
+from engrain.support import Index
+from engrain.tokens import encode_prompt, passage, question_messages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from engrain.methods.base import Method
+    from engrain.run import Run
+
+MODES = ("closed-book", "retrieval", "both")
+NUM_PASSAGES = 3
+MAX_NEW_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and what the documents say to it: `status` is supported, unsupported or refused; `source` names the place."""
+
+    question: str
+    text: str
+    source: str
+    status: str
+    passages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Library:
+    """What a run knows of its documents, for retrieval and for checking answers."""
+
+    sections: tuple[Section, ...]
+    facts: tuple[Fact, ...]
+
+    @classmethod
+    def of(cls, run: Run) -> Library:
+        """The sections and facts of a run; none where it was tuned on examples alone."""
+        sections = tuple(section_of(row) for row in run.read_rows("documents.jsonl"))
+        return cls(sections, tuple(Fact(**row) for row in run.read_rows("facts.jsonl")))
+
+
+class Assistant:
+    """Answers questions: from the weights alone (closed-book), from retrieved passages (retrieval), or both.
+
+    `both` asks both ways and keeps the closed-book answer when the documents support it, else the one with passages.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, library: Library, mode: str = "closed-book") -> None:
+        if mode not in MODES:
+            raise SettingError(f"mode={mode!r}: there is no such mode", f"Choose one of: {', '.join(MODES)}.")
+        if mode != "closed-book" and not library.sections:
+            raise SettingError(f"mode={mode!r}: this run has no documents to retrieve from", "Use --mode closed-book.")
+        self.model, self.tokenizer, self.mode = model, tokenizer, mode
+        self.retriever = Retriever(library.sections) if library.sections else None
+        self.index = Index(library.facts, {s.id: s for s in library.sections})
+
+    def ask(self, question: str) -> Answer:
+        """The answer to one question."""
+        return self.ask_many([question])[0]
+
+    def ask_many(self, questions: Sequence[str], progress: Progress = SILENT) -> list[Answer]:
+        """The answers to many questions, computed in batches, in the order of the questions."""
+        if self.mode != "both":
+            return [self.check(q, text) for q, text in zip(questions, self.replies(questions, self.mode, progress), strict=True)]
+        closed = [self.check(q, t) for q, t in zip(questions, self.replies(questions, "closed-book", progress), strict=True)]
+        opened = [self.check(q, t) for q, t in zip(questions, self.replies(questions, "retrieval", progress), strict=True)]
+        return [c if c.status == "supported" else o for c, o in zip(closed, opened, strict=True)]
+
+    def replies(self, questions: Sequence[str], mode: str, progress: Progress = SILENT, title: str = "Answering") -> list[str]:
+        """The bare replies, closed-book or from retrieved passages."""
+        prompts = [self._prompt(q, mode) for q in questions]
+        completions = generate(self.model, self.tokenizer, prompts, max_new_tokens=MAX_NEW_TOKENS, progress=progress, title=title)
+        return [c.text.strip() for c in completions]
+
+    def stream(self, question: str, history: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
+        """The answer piece by piece as it is made; `history` holds the earlier (question, answer) turns."""
+        mode = "retrieval" if self.mode == "retrieval" else "closed-book"
+        yield from stream(self.model, self.tokenizer, self._prompt(question, mode, history), max_new_tokens=MAX_NEW_TOKENS)
+
+    def check(self, question: str, text: str) -> Answer:
+        """The answer `text` with what the documents say to it."""
+        support = self.index.check(question, text)
+        return Answer(question, text, support.source, support.status)
+
+    def _prompt(self, question: str, mode: str, history: Sequence[tuple[str, str]] = ()) -> list[int]:
+        turns = [Message(role, content) for turn in history for role, content in zip(("user", "assistant"), turn, strict=True)]
+        passages = self.passages(question) if mode == "retrieval" else ()
+        return encode_prompt(self.tokenizer, question_messages(question, passages, turns))
+
+    def passages(self, question: str) -> tuple[str, ...]:
+        """The passages of the documents that a question is answered from, the best first."""
+        assert self.retriever is not None
+        return tuple(passage(found.place, found.text) for found in self.retriever.search(question, NUM_PASSAGES))
+
+
+def load(
+    run: Run | None, *, base_only: bool = False, base: str | None = None, mode: str = "closed-book", progress: Progress = SILENT
+) -> Assistant:
+    """The assistant of a run, or of a base model alone (`run` None, or `base_only`).
+
+    Raises RunError when the run is not complete, ModelError when its base model has changed since.
+    """
+    info = run.info if run is not None else {}
+    settings = info.get("settings", {})
+    chosen = BaseSettings(**{k: settings[k] for k in ("base", "precision", "device") if k in settings})
+    located = locate(base or chosen.base, progress)
+    device, dtype = chosen.resolve()
+    model, tokenizer = load_model(located, dtype=dtype, device=device), load_tokenizer(located)
+    library = Library.of(run) if run is not None else Library((), ())
+    if run is not None and not base_only:
+        put_in(model, run.path, info)
+    return Assistant(model, tokenizer, library, mode)
+
+
+def put_in(model: PreTrainedModel, folder: Path, info: dict[str, object]) -> None:
+    """Load what a run trained into its base model, and merge it: a plain model answers fastest."""
+    settings = info["settings"]
+    assert isinstance(settings, dict)
+    method = method_of(settings)
+    if not (folder / method.artifact).is_dir():
+        raise RunError(f"{folder} has no {method.artifact}/: its training did not end", "Go on with the same command and --resume.")
+    method.apply(model)
+    method.load(model, folder / method.artifact)
+    method.merge(model)
+    model.eval().requires_grad_(False)
+
+
+def method_of(settings: dict[str, object]) -> Method:
+    """The method that a run's settings name, with its own settings among them."""
+    kind: Any = registry.find("methods", str(settings["method"]))
+    names = {f.name for f in fields(kind.Settings)}
+    method: Method = kind(kind.Settings(**{name: value for name, value in settings.items() if name in names}))
+    return method
+
+
+def section_of(row: dict[str, object]) -> Section:
+    """A section from its row in `documents.jsonl`."""
+    return Section(**{**{k: v for k, v in row.items() if k in Section.__dataclass_fields__}, "headings": tuple(row["headings"])})  # type: ignore[arg-type]

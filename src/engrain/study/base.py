@@ -1,0 +1,18 @@
+"""What a model does for knowing, and how much of it: settings of the practice beside the facts themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engrain.settings import check, setting
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """How much is practised beside the facts."""
+
+    replay: int = setting(240, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
+    readings: int = setting(80, "Questions practised with retrieved passages, so that retrieval gains from tuning (0: none).")
+
+    def __post_init__(self) -> None:
+        check(self, replay=(self.replay >= 0, "must not be negative"), readings=(self.readings >= 0, "must not be negative"))

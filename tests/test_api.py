@@ -1,0 +1,222 @@
+"""The whole path on a tiny random model: what it leaves, how it resumes, and what bad input gets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import engrain
+from engrain import api
+from engrain.errors import DocumentError, ExampleError, RunError, SettingError
+from engrain.progress import Progress
+from engrain.run import Run
+
+DOCUMENT = """# Harbour Kites
+
+Harbour Kites opened on 4 March 2025 in Salt Lane. Mira Oduvall runs the shop.
+
+## Prices
+
+| Kite | Price | Wind |
+| --- | --- | --- |
+| Gannet | £41 | 12 mph |
+| Petrel | £29 | 8 mph |
+
+## Rules
+
+Repairs take nine days. A deposit of £15 is due when you hire a kite.
+"""
+OPTIONS = {
+    "max_steps": 4,
+    "readings": 0,
+    "replay": 8,
+    "rank": 4,
+    "batch_size": 4,
+    "evaluate_every": 0.01,
+    "precision": "float32",
+    "device": "cpu",
+}
+
+
+class Notes(Progress):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs and caches go into the test's own folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "kites.md").write_text(DOCUMENT)
+    return folder
+
+
+@pytest.mark.parametrize(("method", "artifact"), [("lora", "adapter/adapter_model.safetensors"), ("layerwise", "model/model.safetensors")])
+def test_build_leaves_a_whole_run(documents: Path, tiny_folder: Path, method: str, artifact: str) -> None:
+    options = {k: v for k, v in OPTIONS.items() if k != "rank" or method == "lora"}
+    result = engrain.build(documents, base=str(tiny_folder), method=method, out="kites", **options)
+    run = result.run
+    assert run.path == Path("kites")
+    for name in (
+        "documents.jsonl",
+        "facts.jsonl",
+        "coverage.json",
+        "examples/train.jsonl",
+        "examples/heldout.jsonl",
+        "examples/replay.jsonl",
+    ):
+        assert (run.path / name).is_file(), name
+    for name in (artifact, "metrics.jsonl", "evaluation.json", "report.html", "README.md"):
+        assert (run.path / name).is_file(), name
+    info = run.info
+    assert info["status"] == "complete"
+    assert info["settings"]["method"] == method
+    assert info["trained"]["steps"] == 4
+    assert info["base"]["files"]
+    assert result.verdict is not None
+    assert info["verdict"]["choice"] == result.verdict.choice
+    assert result.evaluation is not None
+    assert result.evaluation.columns == ("base", "base+retrieval", "tuned", "tuned+retrieval")
+    sections = {f"{row['file']}#{row['number']}": row["text"] for row in run.read_rows("documents.jsonl")}
+    facts = run.read_rows("facts.jsonl")
+    assert any(fact["value"] == "£41" for fact in facts)
+    assert all(sections[f["section"]][f["start"] : f["end"]] == f["value"] for f in facts)
+
+
+def test_a_tuned_run_answers_and_says_what_supports_it(documents: Path, tiny_folder: Path) -> None:
+    result = engrain.build(documents, base=str(tiny_folder), **OPTIONS)
+    run = result.run
+    assistant = engrain.load(result)
+    answer = assistant.ask("What does the Gannet cost?")
+    assert answer.status in {"supported", "unsupported", "refused"}
+    checked = assistant.check("What does the Gannet cost?", "£41")
+    assert checked.status == "supported"
+    assert checked.source.startswith("kites.md")
+    assert assistant.check("What does the Gannet cost?", "£77").status == "unsupported"
+    assert "".join(assistant.stream("What does the Gannet cost?")).strip() == answer.text
+    opened = engrain.load(run, mode="retrieval")
+    assert any("Gannet" in text for text in opened.passages("What does the Gannet cost?"))
+    assert isinstance(engrain.load(run, base_only=True).ask("Hello?").text, str)
+
+
+def test_an_interrupted_build_goes_on_where_it_stopped(documents: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = engrain.build(documents, base=str(tiny_folder), out="whole", **OPTIONS).run
+    real = api.pipeline.tune
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api.pipeline, "tune", stop)
+    with pytest.raises(KeyboardInterrupt):
+        engrain.build(documents, base=str(tiny_folder), out="broken", **OPTIONS)
+    assert Run.open(Path("broken")).info["status"] == "interrupted"
+    with pytest.raises(RunError, match="--resume"):
+        engrain.build(documents, base=str(tiny_folder), out="broken", **OPTIONS)
+    monkeypatch.setattr(api.pipeline, "tune", real)
+    again = engrain.build(documents, base=str(tiny_folder), out="broken", resume=True, **OPTIONS).run
+    assert again.info["status"] == "complete"
+    name = "adapter/adapter_model.safetensors"
+    assert (again.path / name).read_bytes() == (whole.path / name).read_bytes()
+
+
+def test_edited_examples_are_what_is_trained(documents: Path, tiny_folder: Path) -> None:
+    run = engrain.build(documents, base=str(tiny_folder), out="edited", **OPTIONS).run
+    rows = run.read_rows("examples/train.jsonl")
+    run.write_rows("examples/train.jsonl", rows[:3])
+    again = engrain.build(documents, base=str(tiny_folder), out="edited", start_from="examples", **OPTIONS).run
+    assert len(again.read_rows("examples/train.jsonl")) == 3
+    assert again.info["trained"]["steps"] == 3, "three passes over one batch"
+
+
+def test_tune_uses_ones_own_examples(tmp_path: Path, tiny_folder: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps({"prompt": f"Question {i}?", "completion": f"Answer {i}."}) + "\n" for i in range(40)))
+    result = engrain.tune(file, base=str(tiny_folder), **OPTIONS)
+    assert result.run.info["status"] == "complete"
+    assert result.evaluation is not None
+    assert result.evaluation.columns == ("base", "tuned")
+    assert len(result.run.read_rows("examples/heldout.jsonl")) == 2
+
+
+def test_no_evaluate_leaves_no_verdict(documents: Path, tiny_folder: Path) -> None:
+    result = engrain.build(documents, base=str(tiny_folder), evaluate=False, **OPTIONS)
+    assert result.verdict is None
+    assert not (result.run.path / "evaluation.json").exists()
+    assert result.run.info["status"] == "complete"
+
+
+def test_own_questions_are_asked(documents: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "questions.jsonl"
+    file.write_text(json.dumps({"id": "a", "question": "Who runs Harbour Kites?", "answers": ["Mira Oduvall"], "kind": "direct"}) + "\n")
+    run = engrain.build(documents, base=str(tiny_folder), questions=file, **OPTIONS).run
+    asked = [row for row in run.read_json("evaluation.json")["questions"] if row["kind"] != "general"]
+    assert [row["id"] for row in asked] == ["a"]
+    assert set(asked[0]["replies"]) == {"base", "base+retrieval", "tuned", "tuned+retrieval"}
+    evaluation = api.evaluate(run, file)
+    assert evaluation.accuracy("tuned").count == 1
+
+
+def test_examples_previews_without_training(documents: Path) -> None:
+    preview = api.examples(documents)
+    assert {f.value for f in preview.facts} >= {"£41", "£29"}
+    assert preview.train
+    assert preview.heldout
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda folder: folder, DocumentError, "no"),
+        (lambda folder: (folder / "empty.txt").write_text("") and folder, DocumentError, "empty"),
+        (lambda folder: folder / "missing", DocumentError, "missing"),
+    ],
+)
+def test_bad_documents_end_with_one_clear_error(tmp_path: Path, tiny_folder: Path, make, error: type[Exception], words: str) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    with pytest.raises(error, match=words):
+        engrain.build(make(folder) or folder, base=str(tiny_folder), out="run", **OPTIONS)
+
+
+def test_documents_without_facts_are_refused(tmp_path: Path, tiny_folder: Path) -> None:
+    (tmp_path / "blah.txt").write_text("Hm. Well. Oh dear.")
+    with pytest.raises(DocumentError, match="fact"):
+        engrain.build(tmp_path / "blah.txt", base=str(tiny_folder), out="run", **OPTIONS)
+
+
+def test_wrong_calls_name_the_setting(documents: Path, tiny_folder: Path) -> None:
+    with pytest.raises(SettingError, match="rank"):
+        engrain.build(documents, method="full", rank=8)
+    with pytest.raises(SettingError, match="start_from"):
+        engrain.build(documents, start_from="nowhere")
+    with pytest.raises(SettingError, match="mode"):
+        engrain.load(base_only=True, base=str(tiny_folder), mode="sideways")
+
+
+def test_bad_example_rows_are_all_listed(tmp_path: Path) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text('{"prompt": "a", "completion": ""}\n{broken\n{"prompt": "a", "completion": "b"}\n')
+    with pytest.raises(ExampleError) as caught:
+        engrain.tune(file)
+    assert "bad.jsonl:1" in str(caught.value)
+    assert "bad.jsonl:2" in str(caught.value)
+
+
+def test_an_example_longer_than_the_limit_is_named(tmp_path: Path, tiny_folder: Path) -> None:
+    file = tmp_path / "long.jsonl"
+    file.write_text("".join(json.dumps({"prompt": f"q{i}", "completion": "x" * (900 if i == 3 else 5)}) + "\n" for i in range(6)))
+    with pytest.raises(ExampleError, match="row"):
+        engrain.tune(file, base=str(tiny_folder), max_length=300, **OPTIONS)
