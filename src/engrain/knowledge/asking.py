@@ -75,7 +75,7 @@ def trusted(fact: Fact, doc: Any) -> bool:
     if s is None:
         return False
     text = normal(doc.user_data["source"][doc[s.left].idx : doc[s.right - 1].idx + len(doc[s.right - 1])])
-    return bool(normal(fact.subject) in text) or fact.relation.startswith(GAP) or s.subject.dep_ == "expl"
+    return bool(fact.subject and normal(fact.subject) in text) or fact.relation.startswith(GAP) or s.subject.dep_ == "expl"
 
 
 def amounts(fact: Fact) -> Iterator[tuple[str, str]]:
@@ -179,6 +179,8 @@ def other_verbs(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     if follower in {"IN", "TO", "RP"} and s.root.lemma_ not in phrasing.INTRANSITIVE:
         return
     texts = phrasing.with_other_verb(BOUND.sub(GAP, fact.relation), s.root.text, s.root.lemma_, s.root.tag_)
+    direct = f"{s.root.text} {GAP}" in fact.relation
+    texts = [text for text in texts if not (direct and re.search(rf"\b(?:in|to|of|with|for|at) {GAP}", text))]
     for n, text in enumerate(texts[:2]):
         start = text.find(GAP)
         (parsed,) = parse_all([text.replace(GAP, fact.value)])

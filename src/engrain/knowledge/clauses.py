@@ -11,16 +11,17 @@ from engrain.knowledge.memory import (
     SMALL,
     SUBJECTS,
     Memory,
+    in_sentence,
     is_common,
     is_full_name,
     is_person,
     own,
+    possessive,
     remember,
     small_first,
     stands_for,
     subject_of,
     subject_text,
-    uncapitalised,
 )
 from engrain.knowledge.parse import children, first, source, subtree
 from engrain.knowledge.phrases import REASON, Piece, asides, bracketed, noun_phrase, phrase_text, tidy, trace
@@ -60,12 +61,20 @@ class Clause:
 def clauses(doc: Any, memory: Memory) -> Iterator[Clause]:
     """The statements of a sentence, common words small at their start; `memory` resolves pronouns and learns names."""
     for clause in capital_clauses(doc, memory):
+        if lacks_conjunction(doc, clause.kept):
+            continue
         if re.search(r"\b(?:them|him|these|those|she|he|which|whom|whose)\b", clause.text()):
             continue
         head, *tail = clause.pieces
         small = (head.index == 0 and is_common(doc[0], memory)) or (head.index is None and head.text.split()[0] in SMALL)
         subject = small_first(clause.subject) if small and clause.subject.startswith(head.text) else clause.subject
         yield replace(clause, pieces=(replace(head, text=small_first(head.text)), *tail), subject=subject) if small else clause
+
+
+def lacks_conjunction(doc: Any, kept: set[int]) -> bool:
+    """Whether nouns that "and" joined stand side by side because the word was left out."""
+    joined = [t for t in doc if t.i in kept and t.dep_ == "conj" and t.pos_ in {"NOUN", "PROPN"} and t.head.i in kept]
+    return any(not any(i in kept and doc[i].tag_ in {"CC", ","} for i in range(t.head.i, t.i)) for t in joined)
 
 
 def capital_clauses(doc: Any, memory: Memory) -> Iterator[Clause]:
@@ -97,7 +106,7 @@ def main(verb: Any, memory: Memory) -> Clause | None:
     text = subject_text(subject, memory)
     relative_word = subject.tag_ in {"WDT", "WP"}
     if relative_word and seat.dep_ in {"relcl"}:
-        text = phrase_text(verb.doc, noun_phrase(seat.head))
+        text = stands_for(in_sentence(verb.doc, noun_phrase(seat.head), memory), memory)
     remember(memory, subject, text)
     if (
         not text
@@ -108,6 +117,8 @@ def main(verb: Any, memory: Memory) -> Clause | None:
     ):
         return None
     gone = asides(verb) | set(subtree(subject)) | {t.i for t in children(verb, "mark", "cc", "punct") if t.text != ","}
+    if verb.doc[0].lower_ in {"yes", "no", "sorry"} and len(verb.doc) > 1 and verb.doc[1].text == ",":
+        gone |= {0, 1}
     indices = tokens_of(verb, gone)
     place = subject.i if seat == verb else min(indices, default=verb.i)
     insert = [Piece(text)] if subject.tag_ == "PRP" or relative_word or not own(subject, text) else traced(subject)
@@ -184,7 +195,7 @@ def relative(verb: Any, memory: Memory) -> Clause | None:
         return None
     if noun.pos_ not in {"NOUN", "PROPN"}:
         return None
-    who = stands_for(uncapitalised(phrase_text(verb.doc, noun_phrase(noun))), memory)
+    who = stands_for(in_sentence(verb.doc, noun_phrase(noun), memory), memory)
     if len(who.split()) > 9:
         return None
     if verb.dep_ == "acl":
@@ -210,7 +221,7 @@ def linked(verb: Any, link: Any, who: str, indices: list[int]) -> list[Piece]:
     if at < 0:
         return []
     if link.tag_ == "WP$":
-        return [*pieces[:at], Piece(f"{who}’s"), *pieces[at + 1 :]]
+        return [*pieces[:at], Piece(possessive(who)), *pieces[at + 1 :]]
     if link.dep_ == "pobj" and link.head.lower_ not in {"in", "at", "on", "from"}:
         return []
     if link.dep_ in {"nsubj", "nsubjpass", "pobj"}:

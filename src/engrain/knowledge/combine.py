@@ -75,7 +75,7 @@ def swapped(fact: Fact, pool: Sequence[str], rng: random.Random) -> str:
     shape = re.sub(r"\d", "0", re.sub(r"[a-z]+", "a", fact.value))
     others = sorted({v for v in pool if normal(v) not in normal(fact.value) and normal(fact.value) not in normal(v)})
     alike = [v for v in others if re.sub(r"\d", "0", re.sub(r"[a-z]+", "a", v)) == shape]
-    alike = alike if alike or fact.kind in {"date", "time"} else others
+    alike = alike if alike or fact.kind in {"date", "time", "duration"} else others
     return rng.choice(alike) if alike else ""
 
 

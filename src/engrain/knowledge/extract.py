@@ -131,7 +131,7 @@ class Maker:
             if not any(value.overlaps(Value(a, b, "")) for a, b in spans):
                 text = self.block.text
                 relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".rstrip(" .") + "."
-                yield self.detail(value.start, value.end, value.kind, memory.thing or self.topic, re.sub(r" ([,.;)])", r"\1", relation))
+                yield self.detail(value.start, value.end, value.kind, "", re.sub(r" ([,.;)])", r"\1", relation))
 
     def statements(self, doc: Any, memory: Memory) -> Iterator[Detail]:
         """The facts of each statement in a parsed block."""
@@ -197,8 +197,10 @@ def spans_of(clause: Clause, doc: Any, typed: Sequence[tuple[int, int, Value]]) 
             yield token.i, token.i + 1, "count", token.idx, token.idx + len(token)
         found = phrase_span(token, kept, taken)
         if found:
-            a, b = doc[found[0]], doc[found[1] - 1]
-            yield found[0], found[1], kind_of_noun(token), a.idx, b.idx + len(b)
+            start = with_preposition(token, found[0], kept)
+            kind = "place" if start < found[0] else kind_of_noun(token)
+            a, b = doc[start], doc[found[1] - 1]
+            yield start, found[1], kind, a.idx, b.idx + len(b)
 
 
 def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] | None:
@@ -225,6 +227,13 @@ def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] 
     if len(taken & set(indices)) > 0.7 * len(indices) or all(token.doc[i].is_stop for i in indices):
         return None
     return indices[0], indices[-1] + 1
+
+
+def with_preposition(token: Any, start: int, kept: set[int]) -> int:
+    """Where the value starts: at "behind" in "behind the bakery", since the place is not the bakery; else at `start`."""
+    prep = token.head
+    telling = token.dep_ == "pobj" and prep.lower_ in PLACE_PREPOSITIONS - {"in", "at", "on", "by", "next"}
+    return prep.i if telling and prep.i == start - 1 and prep.i in kept and token.tag_ != "CD" and not children(token, "nummod") else start
 
 
 def kind_of_noun(token: Any) -> str:

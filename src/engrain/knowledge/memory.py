@@ -79,6 +79,12 @@ def is_full_name(token: Any) -> bool:
     return token.pos_ == "PROPN" and 2 <= len(names) <= 3 and not PROPER_TAILS & set(names) and all(n[:1].isupper() for n in names)
 
 
+def in_sentence(doc: Any, indices: list[int], memory: Memory) -> str:
+    """A phrase as it is written inside a sentence: a common word at the sentence's start small."""
+    text = phrase_text(doc, indices)
+    return small_first(text) if indices and indices[0] == 0 and is_common(doc[0], memory) else uncapitalised(text)
+
+
 def uncapitalised(text: str) -> str:
     """A phrase inside a sentence: its article or possessive small."""
     return small_first(text) if text.split(" ")[0] in SMALL else text
@@ -104,8 +110,13 @@ def subject_text(subject: Any, memory: Memory) -> str:
     owner = first(subject, "poss")
     if owner is not None and owner.lower_ in {"its", "their", "his", "her"}:
         name = memory.resolve(owner.text)
-        return f"{name}’s {text[len(owner.text) :].strip()}" if name else ""
+        return f"{possessive(name)} {text[len(owner.text) :].strip()}" if name else ""
     return text
+
+
+def possessive(name: str) -> str:
+    """A name as an owner: only an apostrophe after the s of a plural."""
+    return f"{name}’" if re.search(r"[^s]s$", name) and not name[:1].isupper() else f"{name}’s"
 
 
 def stands_for(text: str, memory: Memory) -> str:
@@ -122,7 +133,7 @@ def antecedent(pronoun: Any, memory: Memory) -> str:
         subject, _ = subject_of(verb.head)
         if subject is None or is_person(subject) or subject.tag_ in {"PRP", "EX"}:
             return ""
-        return phrase_text(subject.doc, noun_phrase(subject))
+        return in_sentence(subject.doc, noun_phrase(subject), memory)
     people = [t for t in pronoun.doc if t.i < pronoun.i and t.ent_type_ == "PERSON" and t.dep_ != "compound" and t.pos_ == "PROPN"]
     if pronoun.lower_ in {"he", "she"} and people:
         return phrase_text(pronoun.doc, [i for i in noun_phrase(people[-1]) if pronoun.doc[i].pos_ == "PROPN"])

@@ -9,7 +9,7 @@ from typing import Any
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import children, first, subtree
 from engrain.knowledge.shapes import Shape, indirect, insitu, inverted, shape, third, words
-from engrain.knowledge.words import ABSTRACT, BOUNDS, DETERMINERS, HUMANS, LANGUAGE_VERBS, LIMITS, LOCATIVE, WHEN_NOUNS
+from engrain.knowledge.words import ABSTRACT, BOUNDS, CONTACT_VERBS, DETERMINERS, HUMANS, LANGUAGE_VERBS, LIMITS, LOCATIVE, WHEN_NOUNS
 
 QUANTITY = {"money": "how much", "duration": "how long", "percent": "what percentage"}
 
@@ -29,6 +29,8 @@ def wh_questions(doc: Any, start: int, end: int, kind: str) -> list[Asked]:
     if s is None:
         return []
     span = doc[start:end]
+    if kind == "name" and any(t.ent_type_ == "PERSON" for t in span):
+        return []
     if kind in {"text", "name", "count", "person", "measure"} and any(t.dep_ == "neg" and t.head == s.root for t in doc):
         return []
     if start >= s.left and end <= s.right and s.subject in list(span):
@@ -81,6 +83,9 @@ def subject_questions(s: Shape, span: Any, kind: str) -> list[Asked]:
     """Questions for the subject: the question word takes its place and a plural verb becomes singular."""
     whole = set(range(s.left, s.right))
     if kind in {"date", "time", "contact"} or (kind in {"money", "duration", "percent"} and set(range(span.start, span.end)) == whole):
+        return []
+    described = first(s.root, "attr") if s.root.lemma_ == "be" else None
+    if described is not None and kind != "person" and any(t.lower_ in {"a", "an"} for t in children(described, "det")):
         return []
     if s.subject.dep_ == "expl" or s.subject.lower_ in {"we", "you", "i", "it"}:
         return []
@@ -157,11 +162,11 @@ def counted(noun: Any, span: Any, trunk: list[Any]) -> list[tuple[str, set[int],
     """The question phrase for the number before a noun that is an object, or hangs on a preposition."""
     indices = subtree(noun)
     phrase = quantity_phrase(noun, span, "count", set(indices))
-    if not phrase or indices != list(range(indices[0], indices[-1] + 1)):
+    if not phrase or span.text.lower() in {"one", "1"} or indices != list(range(indices[0], indices[-1] + 1)):
         return []
     if noun.dep_ in {"dobj", "attr", "npadvmod"} and noun.head in trunk:
         return [(phrase, set(indices), "")]
-    if noun.dep_ == "pobj" and noun.head.head in trunk and noun.head.lower_ != "than":
+    if noun.dep_ == "pobj" and noun.head.head in trunk and noun.head.lower_ in {"in", "with", "for", "into"}:
         return [(f"{noun.head.text.lower()} {phrase}", {noun.head.i, *indices}, "")]
     return []
 
@@ -189,8 +194,11 @@ def object_phrase(span: Any, inside: set[int], extra: set[int], kind: str) -> li
         return [(adverb(kind, text), inside, "")]
     if kind == "count":
         return [("how many", inside, "")]
+    if kind != "contact" and span.root.head.lemma_ in CONTACT_VERBS and span.root.pos_ == "PROPN":
+        return [("who", inside, "")]
     if span.root.lemma_.lower() in HUMANS:
-        return [("who" if span.root.dep_ != "attr" else "what", inside, "")]
+        held = span.root.dep_ == "attr" or span.root.head.lemma_ in {"have", "include", "hold", "cover", "take", "get"}
+        return [] if held else [("who", inside, "")]
     return [({"person": "who", "date": "which date", "time": "what time"}.get(kind, "what"), inside, "")]
 
 
@@ -212,6 +220,8 @@ def adverb(kind: str, text: str) -> str:
 def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, trunk: list[Any]) -> list[tuple[str, set[int], str]]:
     """The question phrase for a value after a preposition."""
     prep = head.head
+    if prep.lower_ == "of" and word_before(prep) == "because":
+        return [("why", inside | {prep.i - 1, prep.i}, "")] if not extra - {prep.i} else []
     outer = prep.head if prep.dep_ == "prep" and prep.head.dep_ == "prep" else prep
     governor = outer.head
     if governor not in trunk or outer != prep or (extra - {prep.i} and kind not in {"date", "time"}) or (prep.dep_ == "agent" and extra):
@@ -234,6 +244,8 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
         return [(f"{word} how long", gone, "")] if word in {"within", "after", "until"} else [(f"{word} how much time", gone, "")]
     if kind == "place" and word in LOCATIVE:
         return [("where", gone, "")]
+    if kind == "money" and first(governor, "expl") is not None:
+        return []
     if kind == "money":
         return [(f"{word} {'what price' if word == 'at' else 'how much'}", gone, "")]
     return text_after(head, word, gone, kind)
@@ -241,8 +253,10 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
 
 def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[str, set[int], str]]:
     """Question phrases for a plain value after a preposition: where, when, how, or the preposition with what."""
-    if head.lower_ in ABSTRACT:
+    if head.lemma_.lower() in ABSTRACT:
         return []
+    if word == "by" and head.tag_ == "NN" and not list(head.children):
+        return [("how", gone, "")]
     if kind == "measure":
         unit = head.text
         return [(f"{word} how many {plural(unit)}", gone, "")] if unit.isalpha() and len(unit) > 3 else []
@@ -256,6 +270,9 @@ def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[st
         return [("where", gone, "")] if determined and word not in {"by"} else []
     wh = "whom" if kind == "person" or head.lemma_.lower() in HUMANS else "what"
     last = len(head.doc) - 2
+    between = [c for c in children(head.head.head, "prep") if head.head.head.i < c.i < head.head.i]
+    if between and kind != "person":
+        return []
     stranded = (
         [("who" if wh == "whom" else wh, gone, word)]
         if max(gone) >= last and word not in {"until", "during", "before", "since", "as", "per"}

@@ -59,7 +59,7 @@ def shape(doc: Any) -> Shape | None:
     span = subtree(subject)
     if span != list(range(span[0], span[-1] + 1)) or span[-1] >= verb.i or verb.i - span[-1] > 2:
         return None
-    if span[0] > 0 and doc[0].tag_ in {"NNS", "NNPS", "NN", "NNP", "CC", "WDT", "WP"}:
+    if span[0] > 0 and doc[0].tag_ in {"NNS", "NNPS", "NN", "NNP", "CC", "CD", "WDT", "WP"}:
         return None
     return Shape(doc, root, subject, span[0], span[-1] + 1, verb)
 

@@ -27,10 +27,15 @@ HUMANS = listed(
 )
 WHEN_NOUNS = listed("day week month year morning evening afternoon night weekend summer winter spring autumn season time moment")
 LIGHT = listed("place part care account advantage use room notice note")
+CONTACT_VERBS = listed("ask ring call contact email phone tell see text")
 LANGUAGE_VERBS = listed("reply speak write answer teach talk read")
 LIMITS = listed("even only about around approximately roughly exactly just some almost nearly")
 BOUNDS = listed("at most least up to only about some than more the all our a over under around")
-ABSTRACT = listed("exception addition case fact rest request time charge example general least most home")
+ABSTRACT = listed(
+    """exception addition case fact rest request time charge example general least most home instalment visit half part language way manner
+    meeting appointment event session lesson group pair condition term basis price rate cost pay form writing cash person position state use
+    sale leave holiday duty detail advance full turn order age class course race team competition project programme scheme plan"""
+)
 VAGUE = listed(
     "it them us you me him her this that these those one anything something everything which what who all we i there they he she"
 )
