@@ -19,6 +19,11 @@ def test_a_table_gives_cells_named_by_row_and_column() -> None:
     assert (cell.kind, cell.key, cell.column, cell.text) == ("cell", "Gift box", "Price", "£7.50")
 
 
+def test_a_row_with_a_code_is_named_by_what_the_code_stands_for() -> None:
+    found = blocks("| Code | Item | Price |\n|---|---|---|\n| M1 | Membership | £30 |")
+    assert [(b.key, b.column, b.text) for b in found] == [("Membership", "Code", "M1"), ("Membership", "Price", "£30")]
+
+
 def test_a_record_line_gives_cells() -> None:
     assert ("cell", "Curlew", "2 people") in found("box: Curlew; feeds: 2 people; price: €21")
 

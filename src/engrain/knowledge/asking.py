@@ -255,7 +255,7 @@ def reverse_wordings(fact: Fact, doc: Any, people: set[str]) -> Iterator[Wording
 def rule_questions(fact: Fact, doc: Any) -> tuple[str, list[tuple[str, str]]]:
     """The answer to a rule's yes/no question, which states the rule, and the questions; none where a yes would be no news."""
     polar = polar_question(doc)
-    if polar is None or (re.search(r"\bshould\b|\bonly\b", fact.relation) and polar.answer == "Yes"):
+    if polar is None or len(polar.direct.split()) < 4 or (re.search(r"\bshould\b|\bonly\b", fact.relation) and polar.answer == "Yes"):
         return "", []
     return f"{polar.answer}, {fact.relation.rstrip('.')}.", list(polar_forms(polar))
 

@@ -32,6 +32,7 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     if re.match(r"(?:address|location|where|find us)$", fact.subject, re.IGNORECASE):
         yield from phrasing.asked("place", fact.business or "the business")
         return
+    relation = re.sub(r"\s*\([^)]*\)", "", relation).strip() or relation
     asks = {"who": "person", "when": "date", "where": "place", "contact": "person" if fact.kind == "person" else "contact"}
     relation = asks.get(relation.lower(), relation)
     if re.match(r"what to do|action|remedy|solution", relation, re.IGNORECASE):
@@ -57,7 +58,14 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
         r"price|cost|fee|charge|rate|deposit|amount|sum|total|limit|salary|value|€|£|\$", name, re.IGNORECASE
     ):
         name += " price"
-    yield from (pair for pair in phrasing.asked("attribute", key, name) if not (pair[0] == "attribute-s" and len(key.split()) > 3))
+    yield from (pair for pair in phrasing.asked("attribute", key, name) if fits(pair[0], key, name))
+
+
+def fits(form: str, key: str, name: str) -> bool:
+    """Whether a pattern suits the attribute's name: one that ends in a preposition only goes with the terse ones."""
+    if re.search(r"\b(?:in|on|at|by|for|to|from|since|until|with|of)$", name):
+        return form in {"attribute-colon", "attribute-keyword"}
+    return form != "attribute-s" or len(key.split()) <= 3
 
 
 def header_questions(key: str, wh: str, rest: str) -> Iterator[tuple[str, str]]:
@@ -90,7 +98,7 @@ def tidy_key(key: str) -> str:
     key = re.sub(r"\s*\([^)]*\)", "", key).strip(" .:") or key
     head = key.split()[0]
     rest = key[len(head) :]
-    name = DAYS.match(head) or re.search(r"[A-Z]", head[1:]) or re.search(r"^\s[A-Z]", rest) or not head.isalpha() or not rest
+    name = DAYS.match(head) or re.search(r"[A-Z]", head[1:]) or re.search(r"\s[A-Z]", rest) or not head.isalpha() or not rest
     plain = head[:1].lower() + head[1:] + rest if not name else key
     countable = re.match(r"[a-z]", plain) and not is_bare(plain)
     return f"a {plain}" if countable and plain[0] not in "aeiou" else f"an {plain}" if countable else plain

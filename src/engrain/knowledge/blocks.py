@@ -78,14 +78,21 @@ def table_row(line: str, start: int, header: list[str]) -> tuple[list[str], list
     cells = [(start + at + len(cell) - len(cell.lstrip()), cell.strip()) for at, cell in spans]
     if not header:
         return [plain(cell) for _, cell in cells], []
-    name = plain(cells[0][1]) if cells else ""
+    at_name = name_column(header, [cell for _, cell in cells])
+    name = plain(cells[at_name][1]) if cells else ""
     evidence = "; ".join(f"{column}: {plain(cell)}" for column, (_, cell) in zip(header, cells, strict=False))
     found = [
         Block("cell", cell, at, name, column, evidence)
-        for column, (at, cell) in zip(header[1:], cells[1:], strict=False)
-        if name and column and re.search(r"\w", cell)
+        for n, (column, (at, cell)) in enumerate(zip(header, cells, strict=False))
+        if n != at_name and name and column and re.search(r"\w", cell)
     ]
     return header, found
+
+
+def name_column(header: list[str], cells: list[str]) -> int:
+    """Which column names a row: the first, or the second where the first holds codes and the second says what they stand for."""
+    coded = len(cells) > 1 and len(header) > 1 and re.fullmatch(r"[A-Z]{0,3}-?\d+[a-z]?", cells[0])
+    return 1 if coded and re.match(r"(?:item|service|name|product|description|title|article|course)\b", header[1], re.IGNORECASE) else 0
 
 
 def record_cells(line: str, start: int) -> list[Block]:

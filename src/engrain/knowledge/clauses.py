@@ -66,7 +66,9 @@ def clauses(doc: Any, memory: Memory) -> Iterator[Clause]:
         if re.search(r"\b(?:them|him|these|those|she|he|which|whom|whose)\b", clause.text()):
             continue
         head, *tail = clause.pieces
-        small = (head.index == 0 and is_common(doc[0], memory)) or (head.index is None and head.text.split()[0] in SMALL)
+        small = (
+            head.text in SMALL or (head.index == 0 and is_common(doc[0], memory)) or (head.index is None and head.text.split()[0] in SMALL)
+        )
         subject = small_first(clause.subject) if small and clause.subject.startswith(head.text) else clause.subject
         yield replace(clause, pieces=(replace(head, text=small_first(head.text)), *tail), subject=subject) if small else clause
 

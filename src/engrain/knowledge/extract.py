@@ -17,6 +17,7 @@ from engrain.knowledge.words import LIGHT, PLACE_PREPOSITIONS, PLACES, VAGUE
 
 GAP = "___"
 MAX_WORDS = 10
+PRICED = re.compile(r"price|cost|fee|charge|amount|GBP|EUR|USD|[£$€]", re.IGNORECASE)
 RULE_WORDS = re.compile(
     r"\b(?:may|must|cannot|can|can't|not|never|no|free|allowed|forbidden|welcome|required|optional|permitted|prohibited|available|"
     r"accepted|included|compulsory)\b"
@@ -77,7 +78,9 @@ class Maker:
     def cell(self) -> Iterator[Detail]:
         """The fact of a table's cell: the row's subject, the column's attribute."""
         text = self.block.text
-        yield self.detail(0, len(text), kind_of(text) or text_kind(text), self.block.key, self.block.column)
+        priced = PRICED.search(self.block.column) and re.fullmatch(r"\d[\d.,]*", text)
+        kind = "money" if priced else kind_of(text) or text_kind(text)
+        yield self.detail(0, len(text), kind, self.block.key, self.block.column)
 
     def answer(self) -> Iterator[Detail]:
         """The answer that the documents give to their own question."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.attributes import tidy_key
-from engrain.knowledge.facts import Fact
+from engrain.knowledge.facts import Fact, full_name
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.wording import REFUSALS, Wording
 
@@ -49,6 +49,8 @@ def of_known(facts: Sequence[Fact]) -> list[tuple[str, str]]:
             and not re.search(r"day\b|\d|[Ss]tudent|[Cc]hild|[Pp]eople|[Gg]uest|[Mm]ember|[Ss]taff", f.subject)
         }
     )
+    names = {word for person in people for word in person.split()}
+    things = [thing for thing in things if not names & set(thing.split()) and not full_name(thing)]
     text = " ".join(f.evidence for f in facts).lower()
     asked = [(t, t.format(s=p)) for p in people for t in phrasing.UNKNOWN["of_person"] if telling(t) not in text]
     return asked + [
