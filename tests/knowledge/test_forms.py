@@ -70,3 +70,11 @@ def test_no_prompt_holds_its_answer_or_comes_twice(facts: list[Fact]) -> None:
 def test_reverse_questions_ask_for_the_subject(facts: list[Fact]) -> None:
     found = {w.prompt: w.answer for each in wordings(facts) for w in each if w.kind == "reverse"}
     assert found["What costs £26?"] == "Straightening a bent rim."
+
+
+def test_cells_are_asked_for_backwards(facts_in: Callable[..., list[Fact]]) -> None:
+    table = "| Name | Role | Extension |\n|---|---|---|\n| Odile Marrow | Head baker | 14 |\n\n- Gift box: £7.50\n"
+    found = {w.prompt: w.answer for each in wordings(facts_in(table)) for w in each if w.kind == "reverse"}
+    assert found["Who is the head baker?"] == "Odile Marrow."
+    assert found["Whose extension is 14?"] == "Odile Marrow."
+    assert found["What costs £7.50?"] == "Gift box."

@@ -8,7 +8,7 @@ from typing import Any
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import contacts, wrapped
-from engrain.knowledge.facts import Fact
+from engrain.knowledge.facts import Fact, full_name
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.wording import mentions, small
 from engrain.knowledge.words import DETERMINERS, UNCOUNTED
@@ -59,6 +59,25 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     ):
         name += " price"
     yield from (pair for pair in phrasing.asked("attribute", key, name) if fits(pair[0], key, name))
+
+
+def reverse_attributes(fact: Fact) -> Iterator[tuple[str, str]]:
+    """Questions from an item's value back to the item: what costs this much, who has this role, whose number this is."""
+    value, relation = fact.value, fact.relation.lower()
+    if len(value.split()) > 8:
+        return
+    if fact.kind == "money" and (relation == "money" or relation.startswith(("price", "cost", "fee"))):
+        yield "reverse-costs", f"What costs {value}?"
+        yield "reverse-get", f"What can I get for {value}?"
+        yield "reverse-tell", f"Tell me what costs {value}."
+    elif full_name(fact.subject) and re.search(r"role|position|job|title|function", relation):
+        role = value if value.isupper() else value[:1].lower() + value[1:]
+        yield "reverse-who", f"Who is the {role}?"
+        yield "reverse-name", f"What is the name of the {role}?"
+        yield "reverse-tell", f"Tell me who the {role} is."
+    elif full_name(fact.subject) and len(relation.split()) <= 2 and relation not in phrasing.KINDS:
+        yield "reverse-whose", f"Whose {relation} is {value}?"
+        yield "reverse-who", f"Who has {value} as {relation}?"
 
 
 def fits(form: str, key: str, name: str) -> bool:

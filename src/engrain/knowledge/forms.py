@@ -8,7 +8,7 @@ from typing import Any
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import is_reason, plain_statement, reverse_wordings, rule_questions, statement_questions
-from engrain.knowledge.attributes import attribute_questions, faq_questions
+from engrain.knowledge.attributes import attribute_questions, faq_questions, reverse_attributes
 from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital
@@ -62,6 +62,8 @@ def makers(fact: Fact, parsed: Sequence[Any], people: set[str]) -> Iterator[Word
         return
     if fact.form == "attribute":
         asked = list(attribute_questions(fact))
+        for form, text in reverse_attributes(fact):
+            yield Wording("reverse", form, text, capital(fact.subject) + ".")
     elif fact.form == "question":
         asked = list(faq_questions(fact, parsed[0]))
     else:
