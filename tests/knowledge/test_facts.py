@@ -96,3 +96,10 @@ def test_no_facts_is_an_error_with_a_next_step(text: str) -> None:
 def test_no_documents_is_an_error() -> None:
     with pytest.raises(DocumentError):
         find_facts([])
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["12 " * 20000, "x" * 60000, "Key: " + "a, " * 20000, "( " * 20000, "a-" * 20000])
+def test_a_data_dump_takes_no_long_time(text: str) -> None:
+    with pytest.raises(DocumentError):
+        find_facts([Document("dump.md", "", (Section("dump.md", 0, (), text, 0),), "0")])

@@ -17,6 +17,8 @@ from engrain.knowledge.words import LIGHT, PLACE_PREPOSITIONS, PLACES, VAGUE
 
 GAP = "___"
 MAX_WORDS = 10
+MAX_CHARACTERS = 1500
+"""A longer sentence is no sentence but a data dump, and patterns take long on it."""
 PRICED = re.compile(r"price|cost|fee|charge|amount|GBP|EUR|USD|[£$€]", re.IGNORECASE)
 RULE_WORDS = re.compile(
     r"\b(?:may|must|cannot|can|can't|not|never|no|free|allowed|forbidden|welcome|required|optional|permitted|prohibited|available|"
@@ -38,7 +40,7 @@ class Detail:
 
 def details(text: str, topic: str, memory: Memory) -> Iterator[Detail]:
     """The details of a section's text, in reading order; `memory` resolves its pronouns."""
-    parts = blocks(text, topic)
+    parts = [block for block in blocks(text, topic) if len(block.text) <= MAX_CHARACTERS]
     before = ""
     for block, doc in zip(parts, parse_all(block.text for block in parts), strict=True):
         maker = Maker(block, topic)
