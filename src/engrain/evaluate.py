@@ -7,9 +7,6 @@ nothing to draw, and the exact bound of Clopper and Pearson (1934) stands instea
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,6 +19,7 @@ import numpy as np
 from engrain.errors import ExampleError, SettingError
 from engrain.examples import Question
 from engrain.progress import SILENT, Progress
+from engrain.rows import parse_rows
 from engrain.words import canonical, holds, refused
 
 BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL = COLUMNS = ("base", "base+retrieval", "tuned", "tuned+retrieval")
@@ -237,77 +235,37 @@ def mcnemar(won: int, lost: int) -> float:
 def read_questions(path: Path) -> list[Question]:
     """The questions of a JSONL file, or of a CSV file with columns question and answer (id, kind, source as well).
 
-    Several accepted answers in one CSV cell are separated by |. Raises ExampleError that names every bad line.
+    A question without an id gets its number. Several accepted answers in one cell are separated by |. Raises
+    ExampleError that names every bad line.
     """
     if not path.is_file():
         raise SettingError(f"There is no file {path}.", "Give a JSONL or CSV file of questions.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ExampleError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}).", "Save it as UTF-8.") from None
-    rows = _csv_rows(text) if path.suffix.lower() == ".csv" else _jsonl_rows(text)
-    questions, problems, seen = [], [], dict[str, int]()
-    for number, row in rows:
-        problem = row if isinstance(row, str) else _fault(row)
-        if not problem:
-            question = _question(row, number)
-            problem = f"id {question.id!r} stands in line {seen[question.id]} already" if question.id in seen else ""
-            seen.setdefault(question.id, number)
-            questions.append(question)
-        if problem:
-            problems.append(f"{path}:{number}: {problem}")
-    if problems:
-        raise ExampleError(f"{path}: {len(problems)} lines cannot be used:", "Mend them and start again.", problems)
-    if not questions:
-        raise ExampleError(f"{path} holds no questions.", 'Write one a line: {"id": "1", "question": "…", "answers": ["…"]}')
-    return questions
+    seen: set[str] = set()
+
+    def parse(row: dict[str, Any]) -> Question:
+        question = _question(row, str(len(seen) + 1))
+        if question.id in seen:
+            raise ExampleError(f"the id {question.id!r} stands further up already")
+        seen.add(question.id)
+        return question
+
+    return parse_rows(path, parse)
 
 
-Rows = Iterable[tuple[int, Any]]
-
-
-def _jsonl_rows(text: str) -> Rows:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except json.JSONDecodeError as error:
-                yield number, f"not valid JSON: {error.msg} at column {error.colno}"
-
-
-def _csv_rows(text: str) -> Rows:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    if "question" not in (reader.fieldnames or ()):
-        yield 1, f"no column named question (columns: {', '.join(reader.fieldnames or ('none',))})"
-        return
-    try:
-        for row in reader:
-            cells = {
-                name: value.strip() for name, value in row.items() if isinstance(name, str) and isinstance(value, str) and value.strip()
-            }
-            answers = cells.pop("answers", cells.pop("answer", ""))
-            yield reader.line_num, cells | {"answers": [part.strip() for part in answers.split("|") if part.strip()]}
-    except csv.Error as error:
-        yield reader.line_num, f"not valid CSV: {error}"
-
-
-def _fault(row: Any) -> str:
-    """What is wrong with a row, or an empty string."""
-    if not isinstance(row, dict):
-        return f"a row must be an object, not {type(row).__name__}"
-    if not isinstance(row.get("question"), str) or not row["question"].strip():
-        return '"question" must be text'
-    answers = row.get("answers", [])
+def _question(row: Mapping[str, Any], number: str) -> Question:
+    """The question that a row holds; ExampleError says what is wrong with it."""
+    given = {key: value for key, value in row.items() if value not in (None, "")}
+    if not isinstance(given.get("question"), str) or not given["question"].strip():
+        raise ExampleError(f"it has no text under question (its columns are {', '.join(row) or 'none'})")
+    answers = given.get("answers", given.get("answer", []))
+    answers = [part.strip() for part in answers.split("|") if part.strip()] if isinstance(answers, str) else answers
     if not isinstance(answers, list) or not all(isinstance(answer, str) and answer.strip() for answer in answers):
-        return '"answers" must be a list of texts'
-    if not isinstance(row.get("id", ""), str | int):
-        return '"id" must be text'
-    return next((f'"{name}" must be text' for name in ("kind", "source") if not isinstance(row.get(name, ""), str)), "")
-
-
-def _question(row: Mapping[str, Any], number: int) -> Question:
-    kind = row.get("kind") or Question("", "", ()).kind
-    return Question(str(row.get("id", number)), row["question"].strip(), tuple(row.get("answers", ())), kind, row.get("source", ""))
+        raise ExampleError("its answers must be texts, none of them empty")
+    wrong = [name for name, kind in (("id", str | int), ("kind", str), ("source", str)) if not isinstance(given.get(name, ""), kind)]
+    if wrong:
+        raise ExampleError(f"its {wrong[0]} must be text")
+    kind = given.get("kind", Question("", "", ()).kind)
+    return Question(str(given.get("id", number)), given["question"].strip(), tuple(answers), kind, given.get("source", ""))
 
 
 def _outcome(question: Question, reply: str) -> Outcome:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from engrain.errors import ExampleError, SettingError
 from engrain.files import write_text
-from engrain.rows import read_rows
+from engrain.rows import parse_rows
 
 ROLES = {
     "system": "system", "developer": "system",
@@ -73,18 +73,7 @@ def read_examples(path: str | Path) -> list[Example]:
 
     Raises ExampleError that lists every row that cannot be used, with file and line.
     """
-    rows, examples, problems = read_rows(path), [], {}
-    for row in rows:
-        try:
-            examples.append(_fail(row.fault) if row.fault else example_from_row(row.values))
-        except ExampleError as error:
-            problems[row.place] = error.message
-    if problems:
-        reasons = [f"{place}: {reason}" for place, reason in problems.items()]
-        if len(problems) == len(rows) > 1 and len(set(problems.values())) == 1:
-            reasons = [f"every row: {problems[rows[0].place]}"]
-        raise ExampleError(f"{path}: {len(problems)} of {len(rows)} rows cannot be used:", "Mend or remove them and start again.", reasons)
-    return examples
+    return parse_rows(path, example_from_row)
 
 
 def write_examples(path: str | Path, examples: Iterable[Example]) -> None:

@@ -6,12 +6,14 @@ import csv
 import importlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from engrain.errors import ExampleError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,35 @@ def read_rows(path: str | Path) -> list[Row]:
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise ExampleError(f"{path}: files that end in {path.suffix!r} hold no examples", f"Give one of {', '.join(READERS)}.")
+        raise ExampleError(f"{path}: files that end in {path.suffix!r} hold no rows", f"Give one of {', '.join(READERS)}.")
     try:
         rows = list(reader(path))
     except OSError as error:
         raise ExampleError(f"{path} cannot be read: {error.strerror or error}", "Check the path.") from error
     if not rows:
-        raise ExampleError(f"{path} holds no rows", "Add examples to it, or give another file.")
+        raise ExampleError(f"{path} holds no rows", "Add rows to it, or give another file.")
     return rows
+
+
+def parse_rows(path: str | Path, parse: Callable[[dict[str, Any]], T]) -> list[T]:
+    """What `parse` makes of every row of a file; it raises ExampleError for a row that cannot be used.
+
+    Raises ExampleError that lists every row that cannot be used, with file and line.
+    """
+    rows, parsed, problems = read_rows(path), list[T](), dict[str, str]()
+    for row in rows:
+        try:
+            if row.fault:
+                raise ExampleError(row.fault)
+            parsed.append(parse(row.values))
+        except ExampleError as error:
+            problems[row.place] = error.message
+    if problems:
+        reasons = [f"{place}: {reason}" for place, reason in problems.items()]
+        if len(problems) == len(rows) > 1 and len(set(problems.values())) == 1:
+            reasons = [f"every row: {problems[rows[0].place]}"]
+        raise ExampleError(f"{path}: {len(problems)} of {len(rows)} rows cannot be used:", "Mend or remove them and start again.", reasons)
+    return parsed
 
 
 def _read_text(path: Path) -> str:
@@ -51,7 +74,7 @@ def _read_text(path: Path) -> str:
         line = data[: error.start].count(b"\n") + 1
         raise ExampleError(f"{path}:{line}: not valid {name} text", "Save it as UTF-8.") from error
     if not text.strip():
-        raise ExampleError(f"{path} is empty", "Add examples to it, or give another file.")
+        raise ExampleError(f"{path} is empty", "Add rows to it, or give another file.")
     return text
 
 

@@ -13,6 +13,7 @@ from engrain.cli import _options, _render
 from engrain.cli._progress import listener
 from engrain.errors import ExampleError
 from engrain.files import write_text
+from engrain.rows import parse_rows
 
 if TYPE_CHECKING:
     from engrain.api import Answer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @_options.command('engrain ask "When are you open on Saturday?"')
 @click.argument("question", required=False)
-@click.option("--input", "source", type=_options.FILE, help="JSONL file of questions: id, question.")
+@click.option("--input", "source", type=_options.FILE, help="JSONL or CSV file of questions: id, question.")
 @click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="JSONL file for the answers.")
 @_options.mode_option
 @click.option("--base-only", is_flag=True, help="Ask the untouched base model.")
@@ -37,7 +38,7 @@ def command(question: str | None, source: Path | None, target: Path | None, as_j
     from engrain import api
 
     progress = listener()
-    rows: list[dict[str, Any]] = read_questions(source) if source else [{"id": "1", "question": question}]
+    rows: list[dict[str, Any]] = parse_rows(source, _question) if source else [{"id": "1", "question": question}]
     assistant = api.load(progress=progress, **choice)
     answers = assistant.ask_many([row["question"] for row in rows], progress)
     if source is None:
@@ -61,26 +62,12 @@ def _check(question: str | None, source: Path | None, target: Path | None, choic
         raise click.UsageError("--base goes with --base-only; a run brings its own base model")
 
 
-def read_questions(source: Path) -> list[dict[str, Any]]:
-    """The rows of a JSONL file, each with id and question; ExampleError lists every line that is not so."""
-    rows, problems = [], []
-    for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), 1):
-        if line.strip():
-            try:
-                rows.append(_question(json.loads(line)))
-            except ValueError as error:
-                problems.append(f"{source}, line {number}: {error}")
-    if problems or not rows:
-        needed = 'Every line must be a JSON object such as {"id": "1", "question": "When do you open?"}.'
-        raise ExampleError(f"{source} holds no questions that can be asked:", needed, problems or ["it is empty"])
-    return rows
-
-
-def _question(row: Any) -> dict[str, Any]:
-    if not isinstance(row, dict) or "id" not in row:
-        raise ValueError("it has no id")
+def _question(row: dict[str, Any]) -> dict[str, Any]:
+    """The row, once it is one that can be asked and whose answer can be told from others."""
+    if row.get("id") in (None, ""):
+        raise ExampleError("it has no id")
     if not isinstance(row.get("question"), str) or not row["question"].strip():
-        raise ValueError("its question is missing or empty")
+        raise ExampleError("its question is missing or empty")
     return row
 
 
