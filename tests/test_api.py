@@ -108,6 +108,12 @@ def test_a_tuned_run_answers_and_says_what_supports_it(documents: Path, tiny_fol
     assert "".join(assistant.stream("What does the Gannet cost?")).strip() == answer.text
     opened = engrain.load(run, mode="retrieval")
     assert any("Gannet" in text for text in opened.passages("What does the Gannet cost?"))
+    opened.switch("both")
+    assert opened.mode == "both"
+    assert "".join(opened.stream("What does the Gannet cost?")).strip() == opened.ask("What does the Gannet cost?").text
+    with pytest.raises(SettingError, match="sideways"):
+        opened.switch("sideways")
+    assert opened.mode == "both", "a refused switch changes nothing"
     assert isinstance(engrain.load(run, base_only=True).ask("Hello?").text, str)
 
 

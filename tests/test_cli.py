@@ -41,6 +41,12 @@ class Answer:
 class Assistant:
     given: dict[str, Any]
     histories: list[list[tuple[str, str]]] = field(default_factory=list)
+    modes: list[str] = field(default_factory=list)
+
+    def switch(self, mode: str) -> None:
+        if mode == "nonsense":
+            raise SettingError("mode='nonsense': there is no such mode", "Choose another.")
+        self.modes.append(mode)
 
     def ask(self, question: str) -> Answer:
         return self.check(question, f"{question.lower()} yes")
@@ -286,8 +292,8 @@ def test_ask_lists_every_bad_line(assistant: Any, tmp_path: Path, capsys: pytest
     source.write_text('{"id": 1, "question": "Open?"}\n{"id": 2\n{"id": 3, "question": " "}\n{"question": "x"}\n[1]\n', encoding="utf-8")
     assert main(["ask", "--input", str(source), "--output", str(tmp_path / "out.jsonl")]) == 1
     message = capsys.readouterr().err
-    assert all(f"line {number}:" in message for number in (2, 3, 4, 5))
-    assert "line 1:" not in message
+    assert all(f"questions.jsonl:{number}:" in message for number in (2, 3, 4, 5))
+    assert "questions.jsonl:1:" not in message
     assert not (tmp_path / "out.jsonl").exists()
     assert assistant.calls == []
 
@@ -332,7 +338,8 @@ def test_chat_keeps_the_history(assistant: Any, monkeypatch: pytest.MonkeyPatch,
     out = capsys.readouterr().out
     assert out.count("At nine.\n  [source: hours.md › Opening]") == 3
     assert made[0].histories == [[], [("When?", "At nine.")], []]
-    assert [one.given["mode"] for one in made] == ["closed-book", "both"]
+    assert (len(made), made[0].given["mode"], made[0].modes) == (1, "closed-book", ["both"]), "the model is loaded once"
+    assert "mode='nonsense'" in out
 
 
 def test_chat_ends_with_its_input(assistant: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,13 +63,15 @@ class Assistant:
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, library: Library, mode: str = "closed-book") -> None:
-        if mode not in MODES:
-            raise SettingError(f"mode={mode!r}: there is no such mode", f"Choose one of: {', '.join(MODES)}.")
-        if mode != "closed-book" and not library.sections:
-            raise SettingError(f"mode={mode!r}: this run has no documents to retrieve from", "Use --mode closed-book.")
-        self.model, self.tokenizer, self.mode = model, tokenizer, mode
+        self.model, self.tokenizer = model, tokenizer
         self.retriever = Retriever(library.sections) if library.sections else None
         self.index = Index(library.facts, {s.id: s for s in library.sections})
+        self.switch(mode)
+
+    def switch(self, mode: str) -> None:
+        """Answer in another mode from now on. Raises SettingError, and changes nothing, where this run does not have it."""
+        check_mode(mode, has_documents=self.retriever is not None)
+        self.mode = mode
 
     def ask(self, question: str) -> Answer:
         """The answer to one question."""
@@ -90,9 +92,15 @@ class Assistant:
         return [c.text.strip() for c in completions]
 
     def stream(self, question: str, history: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
-        """The answer piece by piece as it is made; `history` holds the earlier (question, answer) turns."""
-        mode = "retrieval" if self.mode == "retrieval" else "closed-book"
-        yield from stream(self.model, self.tokenizer, self._prompt(question, mode, history), max_new_tokens=MAX_NEW_TOKENS)
+        """The answer piece by piece as it is made (`both`: once it is decided); `history` holds the earlier (question, answer) turns."""
+        if self.mode != "both":
+            yield from self._pieces(question, self.mode, history)
+            return
+        closed = "".join(self._pieces(question, "closed-book", history))
+        yield from [closed] if self.check(question, closed).status == "supported" else self._pieces(question, "retrieval", history)
+
+    def _pieces(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> Iterator[str]:
+        return stream(self.model, self.tokenizer, self._prompt(question, mode, history), max_new_tokens=MAX_NEW_TOKENS)
 
     def check(self, question: str, text: str) -> Answer:
         """The answer `text` with what the documents say to it."""
@@ -110,6 +118,14 @@ class Assistant:
         return tuple(passage(found.place, found.text) for found in self.retriever.search(question, NUM_PASSAGES))
 
 
+def check_mode(mode: str, has_documents: bool) -> None:
+    """Raise SettingError for a mode that there is not, or that needs documents where there are none."""
+    if mode not in MODES:
+        raise SettingError(f"mode={mode!r}: there is no such mode", f"Choose one of: {', '.join(MODES)}.")
+    if mode != "closed-book" and not has_documents:
+        raise SettingError(f"mode={mode!r}: there are no documents to retrieve from", "Use --mode closed-book.")
+
+
 def load(
     run: Run | None, *, base_only: bool = False, base: str | None = None, mode: str = "closed-book", progress: Progress = SILENT
 ) -> Assistant:
@@ -118,12 +134,13 @@ def load(
     Raises RunError when the run is not complete, ModelError when its base model has changed since.
     """
     info = run.info if run is not None else {}
+    library = Library.of(run) if run is not None else Library((), ())
+    check_mode(mode, has_documents=bool(library.sections))
     settings = info.get("settings", {})
     chosen = BaseSettings(**{k: settings[k] for k in ("base", "precision", "device") if k in settings})
     located = locate(base or chosen.base, progress)
     device, dtype = chosen.resolve()
     model, tokenizer = load_model(located, dtype=dtype, device=device), load_tokenizer(located)
-    library = Library.of(run) if run is not None else Library((), ())
     if run is not None and not base_only:
         put_in(model, run.path, info)
     return Assistant(model, tokenizer, library, mode)

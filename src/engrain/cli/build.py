@@ -15,10 +15,12 @@ from engrain.config import PARTS, Settings
 @click.argument("paths", nargs=-1, required=True, type=_options.ANY, metavar="PATH...")
 @click.option("--questions", type=_options.FILE, help="JSONL file of your own test questions: id, question, answers.")
 @click.option(
-    "--start-from",
+    "--from",
+    "start_from",
+    type=click.Choice(["documents", "facts", "examples"]),
     default="documents",
-    metavar="[documents|facts|examples]",
-    help="Begin at a later stage, with what the run folder holds.",
+    show_default=True,
+    help="Begin at a later stage, with what the folder given by --out holds (edited by hand, perhaps).",
 )
 @_options.out_option
 @_options.resume_option

@@ -9,12 +9,11 @@ import click
 
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
-from engrain.errors import EngrainError
+from engrain.errors import SettingError
 
 if TYPE_CHECKING:
     from engrain.api import Assistant
 
-MODES = ("closed-book", "retrieval", "both")
 HELP = "Type a question. /mode closed-book|retrieval|both changes where answers come from, /clear forgets the talk, /exit ends it."
 
 
@@ -24,12 +23,13 @@ HELP = "Type a question. /mode closed-book|retrieval|both changes where answers 
 @_options.run_option
 def command(mode: str, base_only: bool, run: Path | None) -> None:
     """Talk with a run; under every answer stands the place in the documents that supports it."""
-    talk(run, mode, base_only)
+    from engrain import api
+
+    talk(api.load(run, base_only=base_only, mode=mode, progress=listener()))
 
 
-def talk(run: Path | None, mode: str, base_only: bool) -> None:
+def talk(assistant: Assistant) -> None:
     """Answer what is typed until the input ends or /exit."""
-    assistant = _load(run, mode, base_only)
     history: list[tuple[str, str]] = []
     click.echo(HELP)
     while (line := _line()) is not None:
@@ -38,27 +38,19 @@ def talk(run: Path | None, mode: str, base_only: bool) -> None:
             return
         if word == "/clear":
             history.clear()
-        elif word == "/mode" and rest in MODES:
-            assistant = _changed(assistant, run, rest, base_only)
+        elif word == "/mode":
+            _switch(assistant, rest)
         elif word.startswith("/"):
             click.echo(HELP)
         elif line:
             history.append((line, _reply(assistant, line, history)))
 
 
-def _load(run: Path | None, mode: str, base_only: bool) -> Assistant:
-    from engrain import api
-
-    return api.load(run, base_only=base_only, mode=mode, progress=listener())
-
-
-def _changed(assistant: Assistant, run: Path | None, mode: str, base_only: bool) -> Assistant:
-    """The assistant in another mode, or the same one where the run does not have that mode."""
+def _switch(assistant: Assistant, mode: str) -> None:
     try:
-        return _load(run, mode, base_only)
-    except EngrainError as error:
+        assistant.switch(mode)
+    except SettingError as error:
         click.echo(str(error))
-        return assistant
 
 
 def _line() -> str | None:
