@@ -536,6 +536,16 @@ def test_plain_progress_is_a_line_at_start_now_and_then_and_at_the_end() -> None
     assert len(lines) == 4
 
 
+def test_a_stage_may_learn_that_its_work_is_another_amount() -> None:
+    clock, lines = Clock(), list[str]()
+    with Plain(lines.append, clock).stage("Training", 900, "steps") as stage:
+        stage.advance(10)
+        stage.expect(100)
+        clock.now += 25
+        stage.advance(10)
+    assert "20/100 steps" in lines[1]
+
+
 def test_figures_and_durations_are_written_for_people() -> None:
     assert shown({"heldout_accuracy": 0.875, "loss": 0.01234, "step": 3}) == ["heldout accuracy 88%", "loss 0.0123"]
     assert [duration(seconds) for seconds in (4.2, 75, 3660)] == ["4 s", "1 min 15 s", "1 h 01 min"]

@@ -16,6 +16,9 @@ class Stage:
     def advance(self, amount: float = 1, **figures: float) -> None:
         """`amount` more of the total is done; `figures` are what to show beside it (loss, tokens_per_second…)."""
 
+    def expect(self, total: float) -> None:
+        """The total has turned out to be another one."""
+
 
 class Progress:
     """A listener that ignores everything; override both methods to show or record it."""

@@ -294,6 +294,7 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
         row = trainer.step()
         if settings.minutes and p.step == PROBE_STEPS:
             _fit_budget(trainer, every, progress)
+            stage.expect(p.total_steps)
         at_end = p.step >= p.total_steps
         better, judged = False, False
         if settings.evaluate and len(trainer.task.heldout) and (p.step % every == 0 or at_end):

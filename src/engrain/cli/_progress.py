@@ -91,6 +91,10 @@ class _LiveStage(Stage):
         self.figures |= figures
         self.bars.update(self.task, completed=self.pace.done, figures=status(self.pace, self.unit, self.figures))
 
+    def expect(self, total: float) -> None:
+        self.pace.total = total
+        self.bars.update(self.task, total=total)
+
 
 class Plain(Progress):
     """A line when a stage begins, every 20 seconds, and when it ends; for logs and pipes."""
@@ -124,6 +128,9 @@ class _PlainStage(Stage):
         if now - self.written >= PLAIN_EVERY_SECONDS:
             self.written = now
             self.plain.write(f"  {self.title}: {status(self.pace, self.unit, self.figures)}")
+
+    def expect(self, total: float) -> None:
+        self.pace.total = total
 
 
 def ended(title: str, pace: Pace, unit: str, figures: dict[str, float]) -> str:
