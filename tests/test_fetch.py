@@ -17,7 +17,7 @@ from engrain import fetch
 from engrain.errors import ModelError
 from engrain.fetch import MANIFEST, Wheel, cache_folder
 from engrain.files import sha256_of
-from engrain.models import load_model, load_tokenizer, locate, sizes
+from engrain.models import load_model, load_tokenizer, locate
 from engrain.tokens import encode_prompt, question_messages
 
 LAYERS, WIDTH, HEADS, INNER = 2, 32, 2, 48
@@ -105,7 +105,7 @@ def test_a_gguf_file_becomes_a_model_that_loads(tiny_gguf, home):
     base = locate(str(tiny_gguf))
     assert base.folder.parent == home / "models"
     model, tokenizer = load_model(base, dtype=torch.float32, device="cpu"), load_tokenizer(base)
-    assert sizes(base).layers == LAYERS
+    assert model.config.num_hidden_layers == LAYERS
     assert (tokenizer.bos_token, tokenizer.eos_token) == ("<|im_start|>", "<|im_end|>")
     assert model.generation_config.eos_token_id == tokenizer.eos_token_id
     ids = encode_prompt(tokenizer, question_messages("Hi"))

@@ -8,9 +8,22 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig
 
 from engrain.errors import ModelError, SettingError
-from engrain.models import BaseSettings, choose_device, choose_dtype, count_parameters, load_model, load_tokenizer, locate, sizes
+from engrain.fetch import EMBEDDED
+from engrain.models import (
+    BaseSettings,
+    choose_device,
+    choose_dtype,
+    context_length,
+    count_parameters,
+    load_model,
+    load_tokenizer,
+    locate,
+    on_disk,
+    outline,
+)
 
 
 @pytest.fixture
@@ -38,10 +51,32 @@ def test_the_model_comes_frozen_and_in_evaluation_mode(tiny_folder):
     assert load_model(locate(str(tiny_folder)), dtype=torch.bfloat16, device="cpu").dtype == torch.bfloat16
 
 
-def test_sizes_are_read_without_loading(tiny_folder, tiny_model):
-    found = sizes(locate(str(tiny_folder)))
-    assert found.parameters == count_parameters(tiny_model)
-    assert (found.layers, found.width, found.vocabulary, found.context_length) == (2, 64, 259, 1024)
+def test_an_outline_is_the_model_without_its_weights(tiny_folder, tiny_model):
+    found = outline(str(tiny_folder))
+    assert count_parameters(found) == count_parameters(tiny_model)
+    assert {p.device.type for p in found.parameters()} == {"meta"}
+    assert count_parameters(found, trainable=True) == 0
+    assert context_length(found) == 1024
+
+
+def test_the_embedded_model_has_an_outline_before_it_is_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path))
+    assert on_disk("smollm2-135m") is None
+    assert count_parameters(outline("smollm2-135m")) == 134_515_008
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.model
+def test_the_outline_before_fetching_is_that_of_the_model():
+    before = AutoConfig.for_model(**EMBEDDED["smollm2-135m"].config).to_dict()
+    config = json.loads((locate("smollm2-135m").folder / "config.json").read_text())
+    assert {name: config[name] for name in EMBEDDED["smollm2-135m"].config} == {n: before[n] for n in EMBEDDED["smollm2-135m"].config}
+
+
+def test_a_hub_model_that_is_not_cached_is_not_on_disk():
+    assert on_disk("nobody/no-such-model") is None
+    with pytest.raises(ModelError, match="could not be fetched"):
+        outline("nobody/no-such-model")
 
 
 def test_the_tokenizer_can_pad_and_end(tiny_tokenizer):
@@ -105,12 +140,6 @@ def test_damaged_files_are_model_errors(folder, name, content):
         use()
 
 
-def test_a_damaged_weight_file_has_no_sizes(folder):
-    (folder / "model.safetensors").write_bytes(b"short")
-    with pytest.raises(ModelError, match=r"model\.safetensors"):
-        sizes(locate(str(folder)))
-
-
 def test_a_name_that_is_nothing_says_what_would_be():
     with pytest.raises(ModelError, match="smollm2-135m"):
         locate("no such thing")
@@ -122,7 +151,6 @@ def test_a_gguf_file_that_is_not_there(tmp_path):
 
 
 def test_a_hub_model_out_of_reach_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelError, match="give its folder"):
         locate("nobody/nothing")
 

@@ -1,4 +1,4 @@
-"""What engrain does, from Python: `build`, `tune`, `load`, `evaluate`, `examples`, `runs`. The only wiring there is.
+"""What engrain does, from Python: `build`, `tune`, `load`, `evaluate`, `examples`, `plan`, `runs`. The only wiring.
 
 Every stage leaves what it made in the run folder; the next one goes on from there, and so does a second start.
 """
@@ -24,12 +24,15 @@ from engrain.files import delete, write_text
 from engrain.knowledge.coverage import Coverage, coverage
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import Fact, find_facts
+from engrain.plan import Plan, Work, make_plan
 from engrain.progress import SILENT, Progress
 from engrain.report import model_card, write_report
+from engrain.retrieval import Retriever
 from engrain.run import Run
+from engrain.study.replay import replay_prompts
 from engrain.verdict import Verdict, decide
 
-__all__ = ["Answer", "Assistant", "Preview", "Result", "build", "evaluate", "examples", "load", "runs", "tune"]
+__all__ = ["Answer", "Assistant", "Plan", "Preview", "Result", "build", "evaluate", "examples", "load", "plan", "runs", "tune"]
 
 Paths = str | Path | Sequence[str | Path]
 STAGES = ("documents", "facts", "examples")
@@ -209,6 +212,33 @@ def examples(paths: Paths, *, progress: Progress = SILENT, settings: Settings | 
         facts = find_facts(reading.documents)
     made = make_examples(facts, chosen.knowledge, chosen.training.seed)
     return Preview(tuple(facts), tuple(coverage(reading.documents, facts)), tuple(made.train), tuple(made.heldout), reading.unread)
+
+
+def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None = None, **options: Any) -> Plan:
+    """What a build of these documents would take, and whether this machine can do it; nothing is trained, fetched or written.
+
+    Raises the errors that a build would raise before training.
+    """
+    chosen, started = settings or settings_from(options), time.perf_counter()
+    documents = read_documents(as_paths(paths), progress).documents
+    with progress.stage("Finding facts"):
+        facts = find_facts(documents)
+    sections = [section for document in documents for section in document.sections]
+    made = pipeline.practice(facts, sections, chosen, progress)
+    passages = Retriever(sections).passages
+    work = Work(
+        documents=len(documents),
+        facts=len(facts),
+        train=made.train,
+        heldout=pipeline.spread(made.heldout, pipeline.HELDOUT_EXAMPLES),
+        replay=len(replay_prompts(chosen.study.replay, chosen.training.seed)),
+        questions=min(len(made.heldout), pipeline.HELDOUT_QUESTIONS),
+        general=len(read_questions(pipeline.EVERYDAY / "questions.jsonl")),
+        passage_characters=sum(len(p.text) for p in passages) / max(1, len(passages)),
+        text_tokens=pipeline.PERPLEXITY_TOKENS,
+        seconds=time.perf_counter() - started,
+    )
+    return make_plan(work, chosen)
 
 
 def runs(root: str | Path = "runs") -> list[Run]:

@@ -76,10 +76,10 @@ def memory() -> Check:
     """Memory that is free now, within the container's limit."""
     import psutil
 
-    limit = container_limit()
-    system = psutil.virtual_memory()
-    free = min(system.available, limit) if limit else system.available
-    found = f"{free / GB:.1f} GB free of {system.total / GB:.1f} GB" + (f", container limit {limit / GB:.1f} GB" if limit else "")
+    limit, free = container_limit(), free_memory()
+    found = f"{free / GB:.1f} GB free of {psutil.virtual_memory().total / GB:.1f} GB" + (
+        f", container limit {limit / GB:.1f} GB" if limit else ""
+    )
     if free < MEMORY_NEEDED:
         return Check(
             "memory", "blocks", found, f"Free memory until {MEMORY_NEEDED / GB:.0f} GB are available, or raise the container's limit."
@@ -87,6 +87,14 @@ def memory() -> Check:
     if free < MEMORY_WANTED:
         return Check("memory", "warning", found, "Enough for the embedded model with LoRA; `engrain plan` says what else fits.")
     return Check("memory", "ok", found)
+
+
+def free_memory() -> int:
+    """Bytes of memory that are free now, within the container's limit."""
+    import psutil
+
+    available, limit = psutil.virtual_memory().available, container_limit()
+    return min(available, limit) if limit else available
 
 
 def container_limit() -> int | None:
@@ -98,8 +106,7 @@ def container_limit() -> int | None:
 
 def folder(name: str, path: Path) -> Check:
     """Whether a folder can be written to, and how much room its disk has."""
-    existing = next(place for place in [path.absolute(), *path.absolute().parents] if place.exists())
-    free = shutil.disk_usage(existing).free
+    existing, free = existing_part(path), free_disk(path)
     found = f"{path}, {free / GB:.1f} GB free"
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         remedy = "set ENGRAIN_HOME to one that can." if name == "cache" else "work in a folder that can, or give --out DIR."
@@ -109,6 +116,16 @@ def folder(name: str, path: Path) -> Check:
     if free < DISK_WANTED:
         return Check(name, "warning", found, "Enough for the embedded model with LoRA; larger models and --method full need more.")
     return Check(name, "ok", found)
+
+
+def free_disk(path: Path) -> int:
+    """Bytes that are free on the disk which holds `path`, or will."""
+    return shutil.disk_usage(existing_part(path)).free
+
+
+def existing_part(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    return next(place for place in [path.absolute(), *path.absolute().parents] if place.exists())
 
 
 def libraries() -> Iterator[Check]:
@@ -157,7 +174,7 @@ def compiler() -> Check:
 def embedded_models() -> Iterator[Check]:
     """Whether each embedded base model is ready for use without a network."""
     for alias, wheel in fetch.EMBEDDED.items():
-        folder = fetch.cache_folder() / "models" / f"{alias}-{wheel.sha256[:12]}"
+        folder = fetch.embedded_folder(alias)
         if (folder / fetch.MANIFEST).is_file():
             yield Check(alias, "ok", f"ready in {folder}")
         else:

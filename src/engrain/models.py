@@ -5,18 +5,30 @@ Only safetensors and JSON are loaded, and no code that a model carries is run.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
-import struct
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engrain.errors import ModelError, SettingError
-from engrain.fetch import EMBEDDED, MANIFEST, convert_gguf, embedded, fetch_hub, manifest, model_errors, quiet, read_json
+from engrain.fetch import (
+    EMBEDDED,
+    MANIFEST,
+    cached_hub,
+    convert_gguf,
+    embedded,
+    embedded_folder,
+    fetch_hub,
+    hub_config,
+    is_whole,
+    manifest,
+    model_errors,
+    quiet,
+    read_json,
+)
 from engrain.files import sha256_of
 from engrain.progress import SILENT, Progress
 from engrain.settings import check_choices, setting
@@ -74,17 +86,6 @@ class Base:
         return {path.name: sha256_of(path) for path in sorted(self.folder.iterdir()) if path.suffix in {".json", ".safetensors", ".jinja"}}
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What a model is made of, read without loading it."""
-
-    parameters: int
-    layers: int
-    width: int
-    vocabulary: int
-    context_length: int
-
-
 def locate(base: str, progress: Progress = SILENT) -> Base:
     """The base model that `base` names, on this disk; fetched and converted first if need be.
 
@@ -98,10 +99,37 @@ def locate(base: str, progress: Progress = SILENT) -> Base:
         return _checked(Base(base, path.resolve(), "", "folder"))
     if path.suffix.lower() == ".gguf":
         return Base(base, *convert_gguf(path, progress), "gguf")
-    if HUB_ID.fullmatch(base) and not base.startswith("."):
+    if _is_hub_id(base):
         return _checked(Base(base, *fetch_hub(base, progress), "hub"))
     known = ", ".join(EMBEDDED)
     raise ModelError(f"base={base!r}: no such model, folder or file", f"Use {known}, a Hub id (org/name), a folder, or a .gguf file.")
+
+
+def on_disk(base: str) -> Base | None:
+    """The base model that `base` names if nothing has to be fetched for it; else None. Raises ModelError as `locate` does."""
+    if base in EMBEDDED:
+        return locate(base) if is_whole(embedded_folder(base)) else None
+    if not _is_hub_id(base):
+        return locate(base)
+    folder = cached_hub(base)
+    return _checked(Base(base, folder, folder.name, "hub")) if folder else None
+
+
+def outline(base: str) -> PreTrainedModel:
+    """The model that `base` names without its weights (on torch's meta device), made of its configuration alone; frozen."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    found = on_disk(base)
+    with quiet(), model_errors(f"the configuration of base={base!r} cannot be used"):
+        if found is None and base in EMBEDDED:
+            config = AutoConfig.for_model(**EMBEDDED[base].config)
+        else:
+            file = found.folder / "config.json" if found else hub_config(base)
+            config = AutoConfig.from_pretrained(file, trust_remote_code=False)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    return model.eval().requires_grad_(False)
 
 
 def load_model(base: Base, *, dtype: torch.dtype | None = None, device: str | None = None) -> PreTrainedModel:
@@ -168,19 +196,16 @@ def count_parameters(model: torch.nn.Module, *, trainable: bool = False) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable)
 
 
-def sizes(base: Base) -> Sizes:
-    """The model's sizes, read from its configuration and the headers of its weight files."""
-    config = read_json(base.folder / "config.json")
-    config = config.get("text_config", config)
-    tied = {"lm_head.weight"} if config.get("tie_word_embeddings") else set()
-    shapes = {name: shape for path in _weights(base.folder) for name, shape in _shapes(path).items() if name not in tied}
-    return Sizes(
-        parameters=sum(math.prod(shape) for shape in shapes.values()),
-        layers=config.get("num_hidden_layers") or config.get("n_layer", 0),
-        width=config.get("hidden_size") or config.get("n_embd", 0),
-        vocabulary=config.get("vocab_size", 0),
-        context_length=config.get("max_position_embeddings") or config.get("n_positions", 0),
-    )
+def context_length(model: PreTrainedModel) -> int:
+    """How many tokens the model can see at once; a very large number where its configuration sets no limit."""
+    config = model.config.get_text_config()
+    return getattr(config, "max_position_embeddings", None) or sys.maxsize
+
+
+def _is_hub_id(base: str) -> bool:
+    path = Path(base).expanduser()
+    taken = path.is_dir() or path.suffix.lower() == ".gguf"
+    return bool(HUB_ID.fullmatch(base)) and not base.startswith(".") and not taken
 
 
 def _checked(base: Base) -> Base:
@@ -213,13 +238,3 @@ def _unsafe(folder: Path) -> list[str]:
     configs = [folder / name for name in ("config.json", "tokenizer_config.json")]
     carriers = [path.name for path in configs if path.is_file() and "auto_map" in read_json(path)]
     return [f"{name} has auto_map: the model needs code that it carries itself, and engrain runs no such code" for name in carriers]
-
-
-def _shapes(path: Path) -> dict[str, list[int]]:
-    """The shape of every tensor in a safetensors file: its header is a length (8 bytes) and that much JSON."""
-    try:
-        with path.open("rb") as file:
-            header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-        return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
-    except (OSError, ValueError, struct.error, KeyError, MemoryError) as error:
-        raise ModelError(f"{path}: not a safetensors file, or a damaged one", "Fetch it again.") from error

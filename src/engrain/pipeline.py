@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -14,14 +15,14 @@ from engrain import registry
 from engrain.assistant import Assistant, Library
 from engrain.assistant import load as load_assistant
 from engrain.config import Settings
-from engrain.documents.base import Document, read_documents
+from engrain.documents.base import Document, Section, read_documents
 from engrain.errors import DocumentError, ExampleError
 from engrain.evaluate import BASE, BASE_RETRIEVAL, GENERAL, TUNED, TUNED_RETRIEVAL, Ask, Evaluation, evaluate, matches, read_questions
 from engrain.examples import Example, Question, example_from_row, example_to_row
 from engrain.fetch import cache_folder
 from engrain.generate import perplexity
 from engrain.knowledge.coverage import coverage
-from engrain.knowledge.dataset import make_examples
+from engrain.knowledge.dataset import Split, make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.wording import REFUSALS
 from engrain.models import Base, load_model, load_tokenizer, locate
@@ -33,6 +34,7 @@ from engrain.tasks.chat import Chat
 from engrain.tokens import Encoded, encode_example
 from engrain.train import Trained, train
 
+T = TypeVar("T")
 EVERYDAY = Path(__file__).parent / "data" / "general"
 HELDOUT_QUESTIONS = 120
 """Questions in held-out wordings that are asked where the user brings none."""
@@ -74,14 +76,24 @@ def find(run: Run, documents: Sequence[Document], progress: Progress) -> list[Fa
 
 def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress: Progress) -> None:
     """Wordings of the facts, reading practice and replay, in `examples/{train,heldout,replay}.jsonl`."""
+    made = practice(facts, Library.of(run).sections, settings, progress)
+    save_examples(run, made.train, made.heldout)
+    write_replay(run, settings, progress)
+
+
+def practice(facts: Sequence[Fact], sections: Sequence[Section], settings: Settings, progress: Progress) -> Split:
+    """Training and held-out examples: wordings of the facts, and of the first some to be read out of passages."""
     seed = settings.training.seed
     with progress.stage("Writing questions"):
         made = make_examples(facts, settings.knowledge, seed)
-    library = Library.of(run)
-    values = {fact.id: fact.value for fact in facts}
-    readings = reading_examples(made.train, {s.id: s for s in library.sections}, values, REFUSALS[0], settings.study.readings, seed)
-    save_examples(run, [*made.train, *readings], made.heldout)
-    write_replay(run, settings, progress)
+        values = {fact.id: fact.value for fact in facts}
+        readings = reading_examples(made.train, {s.id: s for s in sections}, values, REFUSALS[0], settings.study.readings, seed)
+    return Split([*made.train, *readings], made.heldout)
+
+
+def spread(rows: Sequence[T], count: int) -> list[T]:
+    """At most `count` of the rows, from beginning to end at equal distances."""
+    return list(rows[:: -(-len(rows) // count)]) if rows else []
 
 
 def save_examples(run: Run, train_rows: Sequence[Example], heldout: Sequence[Example]) -> None:
@@ -116,7 +128,7 @@ def tune(run: Run, settings: Settings, progress: Progress) -> Trained:
     with progress.stage("Encoding examples"):
         rows = [encode_example(tokenizer, e.messages) for name in ("train", "replay") for e in load_examples(run, name)]
         heldout = [encode_example(tokenizer, e.messages) for e in load_examples(run, "heldout")]
-    task = Chat(within(rows, limit), within(heldout, limit)[:: max(1, len(heldout) // HELDOUT_EXAMPLES)])
+    task = Chat(within(rows, limit), spread(within(heldout, limit), HELDOUT_EXAMPLES))
     method = registry.find("methods", settings.method)(settings.method_settings)
     device, dtype = settings.model.resolve()
     torch.manual_seed(settings.training.seed)
@@ -157,7 +169,7 @@ def questions_for(run: Run, file: Path | None, seed: int) -> list[Question]:
         return [*read_questions(file), *general]
     values = {row["id"]: row["value"] for row in run.read_rows("facts.jsonl")}
     heldout = load_examples(run, "heldout")
-    chosen = heldout[:: max(1, len(heldout) // HELDOUT_QUESTIONS)]
+    chosen = spread(heldout, HELDOUT_QUESTIONS)
     return [*(heldout_question(e, i, values.get(e.fact, "")) for i, e in enumerate(chosen, 1)), *general]
 
 

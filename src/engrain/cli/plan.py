@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from engrain.cli import _options, _render
+from engrain.cli._progress import listener
 from engrain.config import PARTS, Settings
 
 
@@ -21,6 +22,6 @@ def command(paths: tuple[Path, ...], as_json: bool, settings: Settings) -> int:
     """
     from engrain import api
 
-    plan = api.plan(paths, settings=settings)
+    plan = api.plan(paths, settings=settings, progress=listener())
     _options.print_json(plan) if as_json else _render.plan(plan)
     return 0 if plan.fits else 1

@@ -1,0 +1,265 @@
+"""Whether a build fits this machine and how long it takes, before it starts: each figure with its reason.
+
+Times come from FLOPs (`cost.py`) and a short measurement of this machine; memory and disk from what is held and written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from engrain import registry
+from engrain.assistant import MAX_NEW_TOKENS, NUM_PASSAGES
+from engrain.batches import Order
+from engrain.config import Settings
+from engrain.cost import READING, TRAINING, WRITING, Cost, cost_of, matmul_rate
+from engrain.doctor import GB, free_disk, free_memory
+from engrain.examples import Example
+from engrain.fetch import cache_folder
+from engrain.models import context_length, count_parameters, load_tokenizer, on_disk, outline
+from engrain.tokens import encode_example, shared_prefix
+
+if TYPE_CHECKING:
+    from engrain.methods.base import Method
+
+CHARACTERS_A_TOKEN, TEMPLATE_TOKENS = 4, 8
+"""Where there is no tokenizer yet: English text, and what a chat template adds to an example."""
+MARGIN = 1.2
+"""Memory beyond what is counted: copies under way and gaps. Peaks measured with smollm2-135m lay 0.9 to 1.3 times the count."""
+CHECKPOINTS = 4
+"""The two newest, the best, and the one being written."""
+STATE_BYTES, CHECKPOINT_BYTES = 16, 12
+"""What trains is held in fp32 four times (value, gradient, AdamW's two moments) and written three times."""
+TEXT_BYTES = 30_000_000
+"""Documents, facts, examples, evaluation and report of a run."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a build would compute: examples to train on and held out (replay as well), and what is asked before and after.
+
+    `questions` are asked closed-book and with passages of about `passage_characters` each, `general` closed-book only;
+    `text_tokens` are read for perplexity, `replay` prompts are answered once. `seconds` is what reading the documents took.
+    """
+
+    documents: int
+    facts: int
+    train: Sequence[Example]
+    heldout: Sequence[Example]
+    replay: int
+    questions: int
+    general: int
+    passage_characters: float
+    text_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build would take; `fits` says whether this machine can do it, and `reasons` why, one for each figure."""
+
+    fits: bool
+    documents: int
+    facts: int
+    examples: int
+    tokens_per_epoch: int
+    steps: int
+    training_minutes: float
+    total_minutes: float
+    memory_bytes: int
+    memory_free_bytes: int
+    disk_bytes: int
+    disk_free_bytes: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The examples in tokens: `lengths` of those to train on, the `shared` tokens that all begin with, the graded `targets`."""
+
+    lengths: tuple[int, ...]
+    heldout: int
+    shared: int
+    targets: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Need:
+    """What is needed of something, what there is, the words for both, and what to change where it is not enough."""
+
+    needed: int
+    free: int
+    words: str
+    remedy: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is enough."""
+        return self.needed <= self.free
+
+    @property
+    def reason(self) -> str:
+        """The words, and the remedy where there is not enough."""
+        return self.words if self.fits else f"{self.words}. Not enough: {self.remedy}"
+
+
+def make_plan(work: Work, settings: Settings) -> Plan:
+    """The Plan of `work`. Raises ModelError when the base cannot be used, SettingError when the method does not fit it."""
+    device, dtype = settings.model.resolve()
+    method = registry.find("methods", settings.method)(settings.method_settings)
+    model = outline(settings.model.base)
+    method.apply(model)
+    cost, rate = cost_of(model, dtype, method.keeps_float32), matmul_rate(device, dtype)
+    tokens = count_tokens(work, settings)
+    length = example_length(tokens, settings, context_length(model))
+    steps, training, why = training_time(tokens, cost, rate, settings)
+    asking = asking_time(work, tokens, cost, rate, settings)
+    memory = memory_need(tokens, cost, device, settings)
+    disk = disk_need(cost, method, count_parameters(model), dtype.itemsize, settings)
+    return Plan(
+        fits=length.fits and memory.fits and disk.fits,
+        documents=work.documents,
+        facts=work.facts,
+        examples=len(tokens.lengths),
+        tokens_per_epoch=sum(tokens.lengths),
+        steps=steps,
+        training_minutes=training / 60,
+        total_minutes=(work.seconds + training + sum(asking.values())) / 60,
+        memory_bytes=memory.needed,
+        memory_free_bytes=memory.free,
+        disk_bytes=disk.needed,
+        disk_free_bytes=disk.free,
+        reasons=(
+            f"Examples: {len(work.train):,} from the facts and {work.replay:,} everyday ones against forgetting; {tokens.source}",
+            length.reason,
+            f"Steps: {why}",
+            f"Training: {cost.training / 1e9:.2f} GFLOP a token; this machine multiplies {rate / 1e12:.2f} TFLOP/s now "
+            f"({str(dtype).removeprefix('torch.')} on {device}), and training reaches about {TRAINING:.0%} of that",
+            "Total: " + ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in asking.items()) + ", besides training",
+            memory.reason,
+            disk.reason,
+        ),
+    )
+
+
+def count_tokens(work: Work, settings: Settings) -> Tokens:
+    """The examples in tokens: counted where the base's tokenizer is on this disk, else estimated from their characters."""
+    replay = [MAX_NEW_TOKENS] * work.replay
+    found = on_disk(settings.model.base)
+    if found is None:
+        train, heldout = ([TEMPLATE_TOKENS + characters(e) // CHARACTERS_A_TOKEN for e in rows] for rows in (work.train, work.heldout))
+        targets = sum(1 + len(e.messages[-1].content) // CHARACTERS_A_TOKEN for e in work.train)
+        source = f"tokens estimated as characters / {CHARACTERS_A_TOKEN}, because {settings.model.base} is not on this disk yet"
+        return Tokens((*train, *replay), sum(heldout), 0, targets + sum(replay) // 2, source)
+    tokenizer = load_tokenizer(found)
+    encoded = [encode_example(tokenizer, e.messages) for e in work.train]
+    heldout = [len(encode_example(tokenizer, e.messages)) for e in work.heldout]
+    targets = sum(int(e.supervised.sum()) for e in encoded) + sum(replay) // 2
+    source = f"tokens counted with the tokenizer of {settings.model.base}"
+    return Tokens((*map(len, encoded), *replay), sum(heldout), shared_prefix(encoded), targets, source)
+
+
+def characters(example: Example) -> int:
+    """How long the turns of an example are together."""
+    return sum(len(message.content) for message in example.messages)
+
+
+def example_length(tokens: Tokens, settings: Settings, context: int) -> Need:
+    """The longest example beside what may be learned at once."""
+    limit = min(settings.training.max_length, context)
+    long = sum(length > limit for length in tokens.lengths)
+    words = f"Longest example: {max(tokens.lengths):,} tokens of at most {limit:,}"
+    advice = "raise --max-length" if limit < context else "choose a base with a longer context"
+    return Need(max(tokens.lengths), limit, words, f"{long:,} examples are longer; {advice}, or shorten the documents' lines")
+
+
+def training_time(tokens: Tokens, cost: Cost, rate: float, settings: Settings) -> tuple[int, float, str]:
+    """Steps, seconds of training with its evaluations on held-out wordings, and where the number of steps comes from."""
+    chosen, count = settings.training, len(tokens.lengths)
+    an_epoch = Order(count, chosen.batch_size, chosen.seed).steps_per_epoch
+    steps, why = (
+        max(1, round(chosen.epochs * an_epoch)),
+        f"{chosen.epochs:g} epochs of {an_epoch:,} steps with {chosen.batch_size} examples",
+    )
+    if chosen.max_steps and chosen.max_steps < steps:
+        steps, why = chosen.max_steps, f"max_steps={chosen.max_steps:,}, less than {why}"
+    flops = computed(tokens, settings) * cost.training + tokens.targets * cost.head_training
+    seconds = steps / an_epoch * flops / (rate * TRAINING)
+    if chosen.evaluate:
+        evaluations = -(-steps // max(1, round(chosen.evaluate_every * an_epoch)))
+        seconds += evaluations * tokens.heldout * cost.forward / (rate * READING)
+    if chosen.minutes and seconds > 60 * chosen.minutes:
+        steps, seconds = max(1, int(steps * 60 * chosen.minutes / seconds)), 60 * chosen.minutes
+        why = f"as many as fit into minutes={chosen.minutes:g}, of {why}"
+    return steps, seconds, why
+
+
+def computed(tokens: Tokens, settings: Settings) -> int:
+    """Tokens that an epoch computes: what all examples of a micro-batch begin with is computed once."""
+    micro_batches = -(-sum(tokens.lengths) // settings.training.micro_batch_tokens)
+    return sum(tokens.lengths) - tokens.shared * max(0, len(tokens.lengths) - micro_batches)
+
+
+def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: Settings) -> dict[str, float]:
+    """Seconds of each part of a build besides training."""
+    read, write = (speed / (rate * share) for speed, share in ((cost.forward, READING), (cost.forward + cost.head_forward, WRITING)))
+    parts = {"reading documents": work.seconds, "everyday answers": work.replay * MAX_NEW_TOKENS * write}
+    if not settings.training.evaluate:
+        return parts
+    prompt = sum(tokens.lengths) / len(tokens.lengths) - tokens.shared
+    passages = NUM_PASSAGES * work.passage_characters / CHARACTERS_A_TOKEN
+    asked = 2 * work.questions + work.general
+    reading = (asked * prompt + work.questions * passages + 2 * work.text_tokens) * read
+    answers = {"evaluation before": MAX_NEW_TOKENS, "evaluation after": tokens.targets / len(tokens.lengths)}
+    return parts | {name: reading + asked * length * write for name, length in answers.items()}
+
+
+def memory_need(tokens: Tokens, cost: Cost, device: str, settings: Settings) -> Need:
+    """The peak of memory while training, beside what is free on the device (for this process: and what it holds already)."""
+    chosen, longest = settings.training, max(tokens.lengths)
+    batch = min(chosen.micro_batch_tokens, chosen.batch_size * sum(tokens.lengths) // len(tokens.lengths))
+    at_once = max(longest, batch * computed(tokens, settings) // sum(tokens.lengths))
+    program, free = memory_of(device)
+    fixed = program + int(MARGIN * (cost.weights + STATE_BYTES * cost.trained + cost.logits))
+    needed = fixed + int(MARGIN * at_once * cost.activations)
+    words = (
+        f"Memory: weights {shown(cost.weights)}, what trains with gradients and moments {shown(STATE_BYTES * cost.trained)}, "
+        f"activations of {at_once:,} tokens at once {shown(at_once * cost.activations)}, logits {shown(cost.logits)}, "
+        f"the program {shown(program)}, and {MARGIN - 1:.0%} more; {shown(free)} are free"
+    )
+    room = int((free - fixed) / (MARGIN * max(1, cost.activations)))
+    ways = [f"--micro-batch-tokens {room}"] if room >= longest else ["--max-length with shorter examples", "a smaller --base"]
+    ways += ["--method lora"] * (settings.method != "lora")
+    return Need(needed, free, words, f"try {' or '.join(ways)}, or free memory")
+
+
+def memory_of(device: str) -> tuple[int, int]:
+    """Bytes that this program holds before it trains, and bytes that it may hold."""
+    if device.startswith("cuda"):
+        import torch
+
+        return 0, int(torch.cuda.mem_get_info(device)[0])
+    held = int(psutil.Process().memory_info().rss)
+    return held, held + free_memory()
+
+
+def disk_need(cost: Cost, method: Method, parameters: int, itemsize: int, settings: Settings) -> Need:
+    """What a run writes, and the base model where it is not on this disk yet, beside what is free."""
+    checkpoints = CHECKPOINTS * CHECKPOINT_BYTES * cost.trained
+    result = parameters * itemsize if method.artifact == "model" else 4 * cost.trained
+    base = 0 if on_disk(settings.model.base) else 4 * parameters
+    free = min(free_disk(place) for place in (Path("runs"), *([cache_folder()] if base else [])))
+    words = f"Disk: checkpoints {shown(checkpoints)}, the result {shown(result)}, texts {shown(TEXT_BYTES)}"
+    words += f", the base model {shown(base)} (not fetched yet)" if base else ""
+    ways = "free some, work on another disk (--out, ENGRAIN_HOME)" + (" or use --method lora" if settings.method != "lora" else "")
+    return Need(checkpoints + result + TEXT_BYTES + base, free, f"{words}; {shown(free)} are free", ways)
+
+
+def shown(size: float) -> str:
+    """A number of bytes for people."""
+    return f"{size / GB:.1f} GB" if size >= GB / 10 else f"{size / 2**20:.0f} MB"

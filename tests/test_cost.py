@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import training
+from engrain.cost import cost_of, matmul_rate
+from engrain.tasks.chat import Chat
+
+METHODS = [("full", {}), ("layerwise", {"layers": "1"}), ("lora", {"rank": 4})]
+
+
+def applied(name: str, values: dict[str, Any], dtype: torch.dtype = torch.float32) -> Any:
+    model, method = training.small_model(), training.method(name, **values)
+    method.apply(model)
+    return model, cost_of(model, dtype, method.keeps_float32)
+
+
+def counted(model: Any) -> float:
+    """FLOPs of one training step as torch counts them."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    task = Chat(training.examples(1, shared=0, longest=14))
+    task.loss(model, task.train)  # the first call also checks the model
+    with FlopCounterMode(display=False) as counter:
+        task.loss(model, task.train).total.backward()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize(("name", "values"), METHODS)
+def test_flops_are_those_that_torch_counts(name: str, values: dict[str, Any]) -> None:
+    model, cost = applied(name, values)
+    example = training.examples(1, shared=0, longest=14)[0]
+    expected = len(example.ids) * cost.training + int(example.supervised[1:].sum()) * cost.head_training
+    assert expected == pytest.approx(counted(model), rel=0.25), "attention's own products are not counted"
+
+
+def test_less_that_trains_costs_less() -> None:
+    full, top, adapter = (applied(*each)[1] for each in METHODS)
+    assert full.training == 3 * full.forward
+    assert top.training < adapter.training < full.training
+    assert top.activations < adapter.activations
+    assert adapter.trained < top.trained < full.trained
+
+
+@pytest.mark.parametrize(("name", "values"), METHODS)
+def test_activations_are_what_is_kept_for_the_way_back(name: str, values: dict[str, Any]) -> None:
+    model, cost = applied(name, values)
+    task = Chat(training.examples(8, shared=0))
+    task.loss(model, task.train)
+    weights, kept = {p.untyped_storage().data_ptr() for p in model.parameters()}, dict[int, int]()
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss = task.loss(model, task.train)
+    head = training.VOCABULARY * 32 * 4 if name == "full" else 0  # the head's gradient, made on the way there
+    assert loss.total.requires_grad
+    measured = (sum(kept.values()) - head) / sum(len(e.ids) for e in task.train)
+    assert cost.activations == pytest.approx(measured, rel=0.4)
+
+
+def test_narrow_numbers_need_a_copy_unless_the_method_keeps_float32() -> None:
+    assert applied("full", {}, torch.bfloat16)[1].weights == applied("full", {})[1].trained * 2
+    assert applied("full", {})[1].weights == 0, "in fp32 the values that train are the weights"
+
+
+def test_the_rate_is_measured_in_the_time_given() -> None:
+    assert 1e8 < matmul_rate("cpu", torch.float32, seconds=0.02) < 1e15

@@ -1,0 +1,126 @@
+"""What a plan says, against what a build of the same documents then does; and what it advises where it does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import engrain
+from engrain import api, plan
+from engrain.config import settings_from
+from engrain.errors import DocumentError, ModelError, SettingError
+from engrain.examples import Example, Message
+from engrain.plan import Work, make_plan
+from test_api import DOCUMENT
+
+GB = 2**30
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(plan, "matmul_rate", lambda device, dtype: 1e12)
+
+
+def work(count: int = 640, answer: str = "It costs 41 pounds.") -> Work:
+    rows = [Example((Message("user", f"What does kite {i} cost?"), Message("assistant", answer))) for i in range(count)]
+    return Work(4, 60, rows, rows[:20], 100, 120, 40, 300.0, 6000, 12.0)
+
+
+def planned(folder: Path, made: Work | None = None, **options: Any) -> plan.Plan:
+    settings = settings_from({"base": str(folder), "precision": "float32", "device": "cpu", **options})
+    return make_plan(made or work(), settings)
+
+
+def test_a_plan_is_what_the_build_then_does(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "kites.md").write_text(DOCUMENT)
+    options = {"base": str(tiny_folder), "precision": "float32", "device": "cpu", "epochs": 0.2, "batch_size": 8, "rank": 4, "replay": 0}
+    found = api.plan("docs", **options)
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "home").exists()
+    run = engrain.build("docs", **options, out="run", evaluate=False).run
+    assert found.documents == 1
+    assert found.facts == len(run.read_rows("facts.jsonl"))
+    assert found.examples == len(run.read_rows("examples/train.jsonl"))
+    assert found.steps == run.info["trained"]["total_steps"]
+    assert found.tokens_per_epoch == pytest.approx(run.info["trained"]["tokens"] / run.info["trained"]["epochs"], rel=0.2)
+    written = sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
+    assert written < found.disk_bytes
+    assert found.fits
+
+
+def test_the_base_is_not_needed_for_a_plan(tmp_path: Path) -> None:
+    found = planned(Path("smollm2-135m"))
+    assert "estimated" in found.reasons[0]
+    assert "not fetched yet" in found.reasons[-1]
+    assert found.disk_bytes > 134_515_008 * 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_steps_follow_the_settings(tiny_folder: Path) -> None:
+    assert planned(tiny_folder, epochs=2, batch_size=10).steps == 148, "740 examples, replay among them"
+    assert planned(tiny_folder, max_steps=7).steps == 7
+    whole = planned(tiny_folder)
+    half = planned(tiny_folder, minutes=whole.training_minutes / 2)
+    assert half.steps == pytest.approx(whole.steps / 2, abs=1)
+    assert half.training_minutes == pytest.approx(whole.training_minutes / 2)
+
+
+def test_what_computes_more_takes_longer(tiny_folder: Path) -> None:
+    assert planned(tiny_folder, rank=2).training_minutes < planned(tiny_folder, method="full").training_minutes
+    assert planned(tiny_folder, evaluate=False).total_minutes < planned(tiny_folder).total_minutes
+    assert planned(tiny_folder).total_minutes > planned(tiny_folder).training_minutes + 12 / 60
+
+
+def test_what_trains_decides_memory_and_disk(tiny_folder: Path) -> None:
+    adapter, full = planned(tiny_folder, rank=2), planned(tiny_folder, method="full")
+    assert adapter.disk_bytes < full.disk_bytes
+    held = {batch: planned(tiny_folder, micro_batch_tokens=batch).memory_bytes for batch in (256, 1024)}
+    assert held[256] < held[1024]
+
+
+def test_too_little_memory_says_what_to_change(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "memory_of", lambda device: (GB, GB + 20 * 2**20))
+    found = planned(tiny_folder, method="full", batch_size=64)
+    assert not found.fits
+    advice = next(reason for reason in found.reasons if reason.startswith("Memory"))
+    assert "Not enough" in advice
+    assert "--method lora" in advice
+    smaller = int(advice.partition("--micro-batch-tokens ")[2].split()[0])
+    assert planned(tiny_folder, method="full", batch_size=64, micro_batch_tokens=smaller).fits, "the advice helps"
+    monkeypatch.setattr(plan, "memory_of", lambda device: (GB, GB))
+    assert "a smaller --base" in planned(tiny_folder).reasons[-2]
+
+
+def test_the_limit_of_a_container_is_what_there_is(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engrain.doctor.container_limit", lambda: 2**20)
+    assert not planned(tiny_folder).fits
+
+
+def test_too_little_disk_says_what_to_change(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "free_disk", lambda path: 2**20)
+    found = planned(tiny_folder)
+    assert (found.fits, found.disk_free_bytes) == (False, 2**20)
+    assert "--out" in found.reasons[-1]
+
+
+def test_examples_that_are_too_long_do_not_fit(tiny_folder: Path) -> None:
+    found = planned(tiny_folder, work(8, "x" * 900), max_length=500)
+    assert not found.fits
+    assert "8 examples are longer; raise --max-length" in found.reasons[1]
+    assert "longer context" in planned(tiny_folder, work(8, "x" * 1500), max_length=4096).reasons[1], "the base sees 1,024 tokens at once"
+
+
+def test_what_cannot_be_built_cannot_be_planned(tiny_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DocumentError):
+        api.plan(tmp_path)
+    with pytest.raises(ModelError, match="no such model"):
+        planned(Path("no-such-base"))
+    with pytest.raises(SettingError, match="target_modules"):
+        planned(tiny_folder, target_modules="nowhere")
+    assert planned(tiny_folder, replace(work(), replay=0)).examples == 640
