@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engrain.examples import Example, Message
@@ -12,9 +12,16 @@ from engrain.knowledge.combine import profiles, true_or_false, two_facts
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.forms import wordings
 from engrain.knowledge.unknown import unanswerable
-from engrain.knowledge.wording import Wording, normal
+from engrain.knowledge.wording import Wording, answer, normal
 from engrain.settings import check, setting
 
+STUDIED = "studied"
+VAGUE_KINDS = ("text", "yesno")
+MIN_WORDINGS = 3
+MAX_OTHERS = 2
+"""Rows of a fact that are not questions: backwards, gaps, telling, right or wrong."""
+OWN_WORDS = 0.85
+"""Share of the wordings that ask in words of their own; the rest are the same questions with a greeting before them."""
 PLAINEST = {"wh-0", "polar", "faq", "attribute-what"}
 """The patterns that are always trained: how a question is asked first."""
 
@@ -56,11 +63,16 @@ class Row:
     fact: Fact | None
 
 
-def make_examples(facts: Sequence[Fact], settings: KnowledgeSettings | None = None, seed: int = 0) -> Split:
-    """The training and held-out examples of facts; the same for the same facts, settings and seed."""
+def make_examples(
+    facts: Sequence[Fact], settings: KnowledgeSettings | None = None, seed: int = 0, studied: Mapping[str, Sequence[str]] | None = None
+) -> Split:
+    """The training and held-out examples of facts; the same for the same facts, settings and seed.
+
+    `studied` maps a fact's id to questions that a model wrote about it; they are trained first of all.
+    """
     settings = settings or KnowledgeSettings()
     rng = random.Random(seed)
-    rows = unambiguous(all_rows(facts, settings, rng))
+    rows = unambiguous([*studied_rows(facts, studied or {}), *all_rows(facts, settings, rng)])
     kept_out = heldout_patterns(rows, settings.heldout_patterns, rng)
     test = [row for row in rows if patterns(row.wording) & kept_out]
     train = [row for row in rows if not patterns(row.wording) & kept_out]
@@ -86,6 +98,11 @@ def all_rows(facts: Sequence[Fact], settings: KnowledgeSettings, rng: random.Ran
     if settings.two_facts:
         rows += [Row(wording, fact) for fact, wording in two_facts(facts, found, rng)]
     return rows
+
+
+def studied_rows(facts: Sequence[Fact], studied: Mapping[str, Sequence[str]]) -> list[Row]:
+    """A model's questions as wordings; each stands for itself, so none is a pattern that could be held out."""
+    return [Row(Wording("question", STUDIED, question, answer(fact)), fact) for fact in facts for question in studied.get(fact.id, ())]
 
 
 def wanted(kind: str, settings: KnowledgeSettings) -> bool:
@@ -138,20 +155,32 @@ def leaves_enough(facts: Iterable[list[set[str]]], kept: set[str]) -> bool:
 
 
 def chosen(rows: Sequence[Row], wordings_each: int, rng: random.Random) -> list[Row]:
-    """For each fact its wordings to train on: most in words of their own, some dressed, few of each other kind."""
+    """For each fact its wordings to train on: first a model's, most in words of their own, some dressed, few of each other kind.
+
+    What people ask for most (see `weight`) gets most wordings, because exposures are what a budget buys.
+    """
     by_fact: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_fact[row.fact.id if row.fact else ""].append(row)
     found: list[Row] = []
     for group in by_fact.values():
+        share = weight(group[0].fact)
+        count = max(MIN_WORDINGS, round(wordings_each * share))
         questions = [row for row in group if row.wording.kind == "question"]
         plain = [row for row in questions if "+" not in row.wording.form and "wrap-" not in row.wording.form]
         dressed = [row for row in questions if row not in plain]
-        own = plain[: max(1, wordings_each * 2 // 3)]
-        rest = rng.sample(dressed, min(len(dressed), max(0, wordings_each - len(own))))
+        own = plain[: max(1, round(count * OWN_WORDS))]
+        rest = rng.sample(dressed, min(len(dressed), max(0, count - len(own))))
         others = [row for row in group if row.wording.kind != "question"]
-        found += [*own, *rest, *others]
+        found += [*own, *rest, *(rng.sample(others, min(len(others), MAX_OTHERS)) if group[0].fact else others)]
     return found
+
+
+def weight(fact: Fact | None) -> float:
+    """How much a fact is practised: people ask for prices, times, names and what the documents themselves ask; less for the rest."""
+    if fact is None or fact.form == "question" or fact.kind not in VAGUE_KINDS:
+        return 1.0
+    return 0.7 if fact.form == "attribute" else 0.5
 
 
 def at_most(rows: Sequence[Row], count: int, rng: random.Random) -> list[Row]:
