@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 import multiprocessing
 import os
@@ -19,7 +20,7 @@ from engrain.progress import Progress
 from engrain.run import Run
 from engrain.tasks.base import Loss
 from engrain.tasks.chat import Chat
-from engrain.train import METRICS, PROBE_STEPS, Trainer, TrainingSettings, train
+from engrain.train import METRICS, WARM_STEPS, Trainer, TrainingSettings, train
 from training import examples, method, sha256_of_weights, small_model, train_in_child, train_run
 
 FIELDS = ["step", "epoch", "loss", "learning_rate", "gradient_norm", "tokens", "tokens_per_second", "memory_bytes"]
@@ -205,7 +206,15 @@ def test_a_time_budget_shortens_the_run(tmp_path: Path, monkeypatch: pytest.Monk
     assert training().steps == 8
     assert training.notes.told == ["0.133333 minutes are enough for 8 of 30 steps (1.00 s each)."]
     late = Training(tmp_path / "late", epochs=10, minutes=0.001)
-    assert late().steps == PROBE_STEPS
+    assert late().steps == WARM_STEPS + 1
+
+
+def test_slow_first_steps_do_not_shrink_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made ready in the first steps is not paid again."""
+    clock = itertools.chain([0.0, 9.0, 9.0, 18.0], itertools.count(18.0))
+    monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))
+    training = Training(tmp_path / "run", epochs=10, minutes=14 / 60)
+    assert training().steps == 14
 
 
 def test_a_time_budget_counts_evaluations_and_survives_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,9 +222,9 @@ def test_a_time_budget_counts_evaluations_and_survives_a_resume(tmp_path: Path, 
     monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))
     options = {"epochs": 10, "minutes": 20 / 60, "evaluate": True, "evaluate_every": 1 / 3, "patience": 0}
     whole = Training(tmp_path / "whole", **options)
-    assert PROBE_STEPS < whole().steps < 20
+    assert WARM_STEPS < whole().steps < 20
     cut = Training(tmp_path / "cut", **options)
-    step, cut_at = Trainer.step, PROBE_STEPS - 1
+    step, cut_at = Trainer.step, WARM_STEPS
     monkeypatch.setattr(Trainer, "step", lambda self: step(self) if self.position.step < cut_at else 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cut()

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 METRICS = "metrics.jsonl"
-PROBE_STEPS = 3
-"""Steps timed before a time budget is turned into a number of steps."""
+WARM_STEPS, PROBE_SHARE = 2, 0.05
+"""A time budget becomes a number of steps once this share of it was measured, after the first, slower steps."""
 FORWARD_SHARE = 1 / 3
 """A forward pass's share of a training step, for the time that evaluations will take."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
@@ -292,7 +292,7 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
         if settings.patience and p.stale >= settings.patience:
             return "early"
         row = trainer.step()
-        if settings.minutes and p.step == PROBE_STEPS:
+        if settings.minutes and _measured(p, settings.minutes):
             _fit_budget(trainer, every, progress)
             stage.expect(p.total_steps)
         at_end = p.step >= p.total_steps
@@ -315,12 +315,21 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
     return "complete"
 
 
+def _measured(p: Position, minutes: float) -> bool:
+    """Whether enough steps were timed, for the first time, to tell how many the budget allows."""
+    if p.step == WARM_STEPS:
+        p.warm_seconds, p.warm_tokens = p.seconds, p.tokens
+    return not p.fitted and p.step > WARM_STEPS and p.seconds - p.warm_seconds >= PROBE_SHARE * 60 * minutes
+
+
 def _fit_budget(trainer: Trainer, every: int, progress: Progress) -> None:
     """Fix the number of steps so that training, with an evaluation `every` so many steps, ends within `minutes`."""
     p, settings, task = trainer.position, trainer.settings, trainer.task
     heldout = sum(task.length(e) for e in task.heldout) if settings.evaluate else 0
-    seconds = p.seconds / p.step + FORWARD_SHARE * heldout * p.seconds / p.tokens / every
+    measured = p.seconds - p.warm_seconds
+    seconds = measured / (p.step - WARM_STEPS) + FORWARD_SHARE * heldout * measured / (p.tokens - p.warm_tokens) / every
     affordable = max(p.step, int(60 * (settings.minutes or math.inf) / seconds))
+    p.fitted = True
     if affordable < p.total_steps:
         progress.note(f"{settings.minutes:g} minutes are enough for {affordable} of {p.total_steps} steps ({seconds:.2f} s each).")
         p.total_steps = affordable

@@ -21,12 +21,18 @@ FREE = ("checkpoint_minutes", "micro_batch_tokens")
 
 @dataclass
 class Position:
-    """Where training stands. `seconds` were spent on steps; `micro_batch_tokens` shrinks when memory runs out."""
+    """Where training stands. `seconds` were spent on steps; `micro_batch_tokens` shrinks when memory runs out.
+
+    `warm_seconds` and `warm_tokens` are those of the first, slower steps; `fitted` once a time budget became steps.
+    """
 
     step: int = 0
     total_steps: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    warm_seconds: float = 0.0
+    warm_tokens: int = 0
+    fitted: bool = False
     micro_batch_tokens: int = 0
     best_step: int = 0
     best_accuracy: float = -1.0
