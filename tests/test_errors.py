@@ -17,6 +17,11 @@ def test_a_message_alone_stands_alone() -> None:
     assert str(EngrainError("It failed.")) == "It failed."
 
 
+def test_a_long_list_is_cut_and_says_so() -> None:
+    lines = str(EngrainError("Many.", "Mend them.", [f"line {n}" for n in range(1, 251)])).splitlines()
+    assert lines[100:] == ["  - line 100", "  - and 150 more", "Mend them."]
+
+
 def test_exit_codes() -> None:
     assert EngrainError("x").exit_code == 1
     assert SettingError("x").exit_code == 2

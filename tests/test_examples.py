@@ -193,7 +193,9 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(st
 def test_written_examples_are_read_back(tmp_path_factory, examples):
     path = tmp_path_factory.mktemp("examples") / "train.jsonl"
     write_examples(path, examples)
-    assert (read_examples(path) if examples else []) == examples
+    read = read_examples(path) if examples else []
+    assert read == examples
+    assert [example.place for example in read] == [f"{path}:{line}" for line in range(1, len(read) + 1)]
 
 
 def test_a_fact_is_never_on_both_sides():

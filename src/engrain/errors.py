@@ -17,6 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+MOST_SHOWN = 100
+"""Problems that a message lists; the first ones tell what is wrong with the rest of a long file."""
+
 
 class EngrainError(Exception):
     """A failure the user can act on.
@@ -33,7 +36,9 @@ class EngrainError(Exception):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        lines = [self.message, *(f"  - {problem}" for problem in self.problems)]
+        lines = [self.message, *(f"  - {problem}" for problem in self.problems[:MOST_SHOWN])]
+        if len(self.problems) > MOST_SHOWN:
+            lines.append(f"  - and {len(self.problems) - MOST_SHOWN:,} more")
         return "\n".join(lines + ([self.next_step] if self.next_step else []))
 
 

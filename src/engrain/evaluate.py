@@ -19,7 +19,7 @@ import numpy as np
 from engrain.errors import ExampleError, SettingError
 from engrain.examples import Question
 from engrain.progress import SILENT, Progress
-from engrain.rows import parse_rows
+from engrain.rows import Row, parse_rows
 from engrain.words import canonical, holds, refused
 
 BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL = COLUMNS = ("base", "base+retrieval", "tuned", "tuned+retrieval")
@@ -242,8 +242,8 @@ def read_questions(path: Path) -> list[Question]:
         raise SettingError(f"There is no file {path}.", "Give a JSONL or CSV file of questions.")
     seen: set[str] = set()
 
-    def parse(row: dict[str, Any]) -> Question:
-        question = _question(row, str(len(seen) + 1))
+    def parse(row: Row) -> Question:
+        question = _question(row.values, str(len(seen) + 1))
         if question.id in seen:
             raise ExampleError(f"the id {question.id!r} stands further up already")
         seen.add(question.id)

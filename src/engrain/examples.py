@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,7 +26,7 @@ ROLES = {
 }  # fmt: skip
 QUESTION = ("question", "prompt", "query", "instruction", "input", "user", "q")
 ANSWER = ("answer", "completion", "response", "output", "reply", "assistant", "a")
-PROVENANCE = ("kind", "form", "fact", "document")
+PROVENANCE = ("kind", "form", "fact", "document", "place")
 TOOLS = ("tools", "functions", "tool_calls", "function_call")
 
 
@@ -47,7 +47,8 @@ class Example:
     """A conversation to learn from; the loss counts on its assistant turns only.
 
     `kind` says what it practises (question, reverse, statement, unanswerable, replay, own), `form` which wording
-    it uses, `fact` and `document` where it came from; empty where they do not apply.
+    it uses, `fact` and `document` what it is about, `place` the file and line it was read from; empty where they do not
+    apply.
     """
 
     messages: tuple[Message, ...]
@@ -55,6 +56,7 @@ class Example:
     form: str = ""
     fact: str = ""
     document: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def read_examples(path: str | Path) -> list[Example]:
 
     Raises ExampleError that lists every row that cannot be used, with file and line.
     """
-    return parse_rows(path, example_from_row)
+    return parse_rows(path, lambda row: replace(example_from_row(row.values), place=row.place))
 
 
 def write_examples(path: str | Path, examples: Iterable[Example]) -> None:

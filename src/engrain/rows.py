@@ -43,7 +43,7 @@ def read_rows(path: str | Path) -> list[Row]:
     return rows
 
 
-def parse_rows(path: str | Path, parse: Callable[[dict[str, Any]], T]) -> list[T]:
+def parse_rows(path: str | Path, parse: Callable[[Row], T]) -> list[T]:
     """What `parse` makes of every row of a file; it raises ExampleError for a row that cannot be used.
 
     Raises ExampleError that lists every row that cannot be used, with file and line.
@@ -53,7 +53,7 @@ def parse_rows(path: str | Path, parse: Callable[[dict[str, Any]], T]) -> list[T
         try:
             if row.fault:
                 raise ExampleError(row.fault)
-            parsed.append(parse(row.values))
+            parsed.append(parse(row))
         except ExampleError as error:
             problems[row.place] = error.message
     if problems:

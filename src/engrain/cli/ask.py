@@ -13,7 +13,7 @@ from engrain.cli import _options, _render
 from engrain.cli._progress import listener
 from engrain.errors import ExampleError
 from engrain.files import write_text
-from engrain.rows import parse_rows
+from engrain.rows import Row, parse_rows
 
 if TYPE_CHECKING:
     from engrain.api import Answer
@@ -62,13 +62,13 @@ def _check(question: str | None, source: Path | None, target: Path | None, choic
         raise click.UsageError("--base goes with --base-only; a run brings its own base model")
 
 
-def _question(row: dict[str, Any]) -> dict[str, Any]:
-    """The row, once it is one that can be asked and whose answer can be told from others."""
-    if row.get("id") in (None, ""):
+def _question(row: Row) -> dict[str, Any]:
+    """The row's values, once they can be asked and their answer told from others."""
+    if row.values.get("id") in (None, ""):
         raise ExampleError("it has no id")
-    if not isinstance(row.get("question"), str) or not row["question"].strip():
+    if not isinstance(row.values.get("question"), str) or not row.values["question"].strip():
         raise ExampleError("its question is missing or empty")
-    return row
+    return row.values
 
 
 def _row(identifier: Any, answer: Answer) -> dict[str, Any]:
