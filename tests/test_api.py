@@ -146,6 +146,13 @@ def test_edited_examples_are_what_is_trained(documents: Path, tiny_folder: Path)
     assert again.info["trained"]["steps"] == 3, "three passes over one batch"
 
 
+def test_written_examples_that_are_too_long_are_left_out(documents: Path, tiny_folder: Path) -> None:
+    notes = Notes()
+    result = engrain.build(documents, base=str(tiny_folder), max_length=110, progress=notes, **OPTIONS)
+    assert result.run.info["status"] == "complete"
+    assert any("longer than 110 tokens are left out" in text for text in notes.texts)
+
+
 def test_tune_uses_ones_own_examples(tmp_path: Path, tiny_folder: Path) -> None:
     file = tmp_path / "mine.jsonl"
     file.write_text("".join(json.dumps({"prompt": f"Question {i}?", "completion": f"Answer {i}."}) + "\n" for i in range(40)))
@@ -224,5 +231,6 @@ def test_bad_example_rows_are_all_listed(tmp_path: Path) -> None:
 def test_an_example_longer_than_the_limit_is_named(tmp_path: Path, tiny_folder: Path) -> None:
     file = tmp_path / "long.jsonl"
     file.write_text("".join(json.dumps({"prompt": f"q{i}", "completion": "x" * (900 if i == 3 else 5)}) + "\n" for i in range(6)))
-    with pytest.raises(ExampleError, match="row"):
+    with pytest.raises(ExampleError, match=r"long\.jsonl:4: 948 tokens\nShorten them, or raise --max-length"):
         engrain.tune(file, base=str(tiny_folder), max_length=300, **OPTIONS)
+    assert not list(Path("runs").iterdir()), "a run that has nothing to go on from is removed"

@@ -109,11 +109,14 @@ def test_too_little_disk_says_what_to_change(tiny_folder: Path, monkeypatch: pyt
     assert "--out" in found.reasons[-1]
 
 
-def test_examples_that_are_too_long_do_not_fit(tiny_folder: Path) -> None:
-    found = planned(tiny_folder, work(8, "x" * 900), max_length=500)
-    assert not found.fits
-    assert "8 examples are longer; raise --max-length" in found.reasons[1]
-    assert "longer context" in planned(tiny_folder, work(8, "x" * 1500), max_length=4096).reasons[1], "the base sees 1,024 tokens at once"
+def test_examples_that_are_too_long_are_told(tiny_folder: Path) -> None:
+    some = planned(tiny_folder, work(8, "x" * 900), max_length=500)
+    assert some.fits
+    assert "8 longer ones are left out (raise --max-length)" in some.reasons[1]
+    alone = replace(work(8, "x" * 1500), replay=0)
+    none = planned(tiny_folder, alone, max_length=4096)
+    assert not none.fits
+    assert "sees more at once" in none.reasons[1], "the base sees 1,024 tokens at once"
 
 
 def test_what_cannot_be_built_cannot_be_planned(tiny_folder: Path, tmp_path: Path) -> None:

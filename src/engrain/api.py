@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,15 @@ from engrain import pipeline
 from engrain.assistant import Answer, Assistant
 from engrain.assistant import load as load_assistant
 from engrain.config import Settings, settings_from
-from engrain.documents.base import Unread, read_documents
-from engrain.errors import Interrupted, SettingError
+from engrain.documents.base import Unread, check_paths, read_documents
+from engrain.errors import Interrupted, RunError, SettingError
 from engrain.evaluate import TUNED, Evaluation, read_questions
 from engrain.examples import Example, read_examples, split
 from engrain.files import delete, write_text
 from engrain.knowledge.coverage import Coverage, coverage
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import Fact, find_facts
+from engrain.models import on_disk
 from engrain.plan import Plan, Work, make_plan
 from engrain.progress import SILENT, Progress
 from engrain.report import model_card, write_report
@@ -76,21 +77,50 @@ def build(
 
     `options` are settings by name (`rank=16`, `minutes=10`). With `start_from` facts or examples, the run at `out`
     goes on from those files, edited by hand perhaps. Raises the errors of the stages; a run that was stopped goes on
-    with `resume`.
+    with `resume` (default: the newest that is not complete).
     """
     chosen = settings or settings_from(options)
     files = as_paths(paths)
-    if start_from not in STAGES:
-        raise SettingError(f"start_from={start_from!r}: there is no such stage", f"Choose one of: {', '.join(STAGES)}.")
+    check_start(start_from, out)
+    check_paths(files)
+    check_usable(chosen)
     if questions is not None:
-        read_questions(Path(questions))  # a broken file is to be known before the work begins
-    run = Run.open(as_path(out)) if resume or start_from != "documents" else Run.create(as_path(out), files[0].resolve().stem)
+        read_questions(Path(questions))
+    run = stopped(as_path(out)) if resume else Run.open(as_path(out)) if start_from != STAGES[0] else None
+    run, is_new = run or Run.create(as_path(out), files[0].resolve().stem), run is None
 
     def work() -> Result:
         prepare(run, chosen, files, STAGES.index(start_from), resume, progress)
         return finish(run, chosen, as_path(questions), progress)
 
-    return carried_out(run, chosen, work, progress)
+    return carried_out(run, chosen, work, progress, is_new)
+
+
+def check_start(start_from: str, out: str | Path | None) -> None:
+    """Raise SettingError for a stage that there is not, or one that goes on from a run that is not named."""
+    if start_from not in STAGES:
+        raise SettingError(f"start_from={start_from!r}: there is no such stage", f"Choose one of: {', '.join(STAGES)}.")
+    if start_from != STAGES[0] and out is None:
+        raise SettingError(f"start_from={start_from!r} goes on from what a run holds, and none is named", "Name it with --out.")
+
+
+def check_usable(settings: Settings) -> None:
+    """Raise what would stop the work later, before it begins: a base with a file missing, a device that is not there."""
+    settings.model.resolve()
+    on_disk(settings.model.base)
+
+
+def stopped(out: Path | None) -> Run:
+    """The run to resume: at `out`, or the newest that is not complete. Raises SettingError where there is nothing to resume."""
+    if out is None:
+        run = next((run for run in runs() if run.info.get("status") != "complete"), None)
+        if run is None:
+            raise SettingError("There is no run under runs/ that was stopped: nothing to resume", "Leave out --resume to start a new one.")
+        return run
+    run = Run.open(out)
+    if run.info.get("status") == "complete":
+        raise SettingError(f"{out} is complete: nothing to resume", "Query it (engrain ask, engrain chat), or start a new run with --out.")
+    return run
 
 
 def prepare(run: Run, settings: Settings, files: Sequence[Path], first: int, resume: bool, progress: Progress) -> None:
@@ -129,8 +159,9 @@ def tune(
     """
     chosen = settings or settings_from(options)
     file = Path(examples)
+    check_usable(chosen)
     rows = read_examples(file)
-    run = Run.open(as_path(out)) if resume else Run.create(as_path(out), file.stem)
+    run = stopped(as_path(out)) if resume else Run.create(as_path(out), file.stem)
 
     def work() -> Result:
         if not (resume and has_examples(run)):
@@ -139,16 +170,17 @@ def tune(
             pipeline.write_replay(run, chosen, progress)
         return finish(run, chosen, None, progress)
 
-    return carried_out(run, chosen, work, progress)
+    return carried_out(run, chosen, work, progress, is_new=not resume)
 
 
 def finish(run: Run, settings: Settings, questions: Path | None, progress: Progress) -> Result:
     """Measure the base, fine-tune, measure again, decide, and write report and model card."""
+    task = pipeline.encode(run, settings, progress)
     measured = settings.training.evaluate
     test = pipeline.questions_for(run, questions, settings.training.seed) if measured else []
     if measured and not (run.path / "before.json").is_file():
         pipeline.measure_base(run, test, progress)
-    pipeline.tune(run, settings, progress)
+    pipeline.tune(run, settings, task, progress)
     evaluation = pipeline.measure(run, test, progress) if measured else None
     verdict = decide(evaluation, settings.verdict) if evaluation else None
     if evaluation and verdict:
@@ -156,29 +188,39 @@ def finish(run: Run, settings: Settings, questions: Path | None, progress: Progr
     return Result(run, verdict, evaluation)
 
 
-def carried_out(run: Run, settings: Settings, work: Callable[[], Result], progress: Progress) -> Result:
-    """The result of `work` on a locked run whose status says how it ended; report and model card come last."""
+def carried_out(run: Run, settings: Settings, work: Callable[[], Result], progress: Progress, is_new: bool) -> Result:
+    """The result of `work` on a locked run whose status says how it ended; report and model card come last.
+
+    A new run that fails before it has measured or trained anything is removed: there is nothing to go on from.
+    """
     started = time.time()
-    with run.lock(), status_of(run):
-        run.update(status="running", settings=settings.to_dict())
-        result = work()
-        run.update(status="complete", seconds=round(time.time() - started, 1))
-        write_report(run)
-        write_text(run.path / "README.md", model_card(run))
+    try:
+        with run.lock(), status_of(run, progress):
+            run.update(status="running", settings=settings.to_dict())
+            result = work()
+            run.update(status="complete", seconds=round(time.time() - started, 1))
+            write_report(run)
+            write_text(run.path / "README.md", model_card(run))
+    except Exception:
+        if is_new and not any((run.path / name).exists() for name in MADE_AFTER_EXAMPLES):
+            run.discard()
+        raise
     progress.note(f"Run: {run.path}")
     return result
 
 
 @contextmanager
-def status_of(run: Run) -> Iterator[None]:
+def status_of(run: Run, progress: Progress) -> Iterator[None]:
     """Note in `run.json` how the work ended when it does not end well."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt):
         run.update(status="interrupted")
+        progress.note(f"To go on: the same command with --resume --out {run.path}")
         raise
     except Exception as error:
-        run.update(status="failed", error=str(error))
+        with suppress(RunError):  # on a full disk not even this can be noted, and `error` says so
+            run.update(status="failed", error=str(error))
         raise
 
 
@@ -247,10 +289,15 @@ def runs(root: str | Path = "runs") -> list[Run]:
 
 
 def as_run(run: str | Path | Run | Result | None) -> Run:
-    """The run that is meant: itself, a result's, the one in a folder, or the newest. Raises RunError when there is none."""
+    """The run that is meant: itself, a result's, the one in a folder, or the newest complete one.
+
+    Raises RunError when there is none.
+    """
+    if run is None:
+        return next((found for found in runs() if found.info.get("status") == "complete"), None) or Run.open()
     if isinstance(run, Result):
         return run.run
-    return run if isinstance(run, Run) else Run.open(as_path(run))
+    return run if isinstance(run, Run) else Run.open(Path(run))
 
 
 def as_paths(paths: Paths) -> list[Path]:

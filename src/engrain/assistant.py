@@ -12,7 +12,7 @@ from engrain.errors import RunError, SettingError
 from engrain.examples import Message
 from engrain.generate import generate, stream
 from engrain.knowledge.facts import Fact
-from engrain.models import BaseSettings, load_model, load_tokenizer, locate
+from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
 from engrain.retrieval import Retriever
 from engrain.support import Index
@@ -108,9 +108,15 @@ class Assistant:
         return Answer(question, text, support.source, support.status)
 
     def _prompt(self, question: str, mode: str, history: Sequence[tuple[str, str]] = ()) -> list[int]:
+        """The prompt's tokens, with as many passages as the model can see at once beside the answer."""
         turns = [Message(role, content) for turn in history for role, content in zip(("user", "assistant"), turn, strict=True)]
         passages = self.passages(question) if mode == "retrieval" else ()
-        return encode_prompt(self.tokenizer, question_messages(question, passages, turns))
+        room = context_length(self.model) - MAX_NEW_TOKENS
+        ids = encode_prompt(self.tokenizer, question_messages(question, passages, turns))
+        while passages and len(ids) > room:
+            passages = passages[:-1]
+            ids = encode_prompt(self.tokenizer, question_messages(question, passages, turns))
+        return ids
 
     def passages(self, question: str) -> tuple[str, ...]:
         """The passages of the documents that a question is answered from, the best first."""

@@ -25,13 +25,13 @@ from engrain.knowledge.coverage import coverage
 from engrain.knowledge.dataset import Split, make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.wording import REFUSALS
-from engrain.models import Base, load_model, load_tokenizer, locate
+from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.progress import Progress
 from engrain.run import Run
 from engrain.study.reading import reading_examples
 from engrain.study.replay import replay_examples, replay_prompts
 from engrain.tasks.chat import Chat
-from engrain.tokens import Encoded, encode_example
+from engrain.tokens import encode_example
 from engrain.train import Trained, train
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ HELDOUT_QUESTIONS = 120
 HELDOUT_EXAMPLES = 256
 """Held-out examples whose loss is followed while training."""
 PERPLEXITY_TOKENS = 6000
+FILES = ("train", "replay", "heldout")
 KINDS = {"question": "paraphrase"}
 """Held-out wordings of a question are paraphrases to the evaluation; other kinds keep their names."""
 COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: "retrieval", TUNED: "closed-book", TUNED_RETRIEVAL: "retrieval"}
@@ -120,15 +121,27 @@ def load_examples(run: Run, name: str) -> list[Example]:
     return [example_from_row(row) for row in run.read_rows(f"examples/{name}.jsonl")]
 
 
-def tune(run: Run, settings: Settings, progress: Progress) -> Trained:
+def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
+    """The run's examples in tokens. Raises ExampleError for own examples that are too long; written ones are left out with a note."""
+    tokenizer = load_tokenizer(locate(settings.model.base, progress))
+    context = context_length(outline(settings.model.base))
+    limit = min(settings.training.max_length, context)
+    step = "raise --max-length" if limit < context else "choose a base that sees more at once"
+    with progress.stage("Encoding examples"):
+        pairs = {name: [(e, encode_example(tokenizer, e.messages)) for e in load_examples(run, name)] for name in FILES}
+    long = [(e, len(row)) for name in FILES for e, row in pairs[name] if len(row) > limit]
+    own = [f"{e.place}: {length:,} tokens" for e, length in long if e.place]
+    rows = {name: [row for _, row in pairs[name] if len(row) <= limit] for name in FILES}
+    if own or not rows["train"]:
+        raise ExampleError(f"Examples must not be longer than {limit:,} tokens:", f"Shorten them, or {step}.", own or ["all are"])
+    if long:
+        progress.note(f"{len(long):,} examples longer than {limit:,} tokens are left out ({step} to keep them).")
+    return Chat([*rows["train"], *rows["replay"]], spread(rows["heldout"], HELDOUT_EXAMPLES))
+
+
+def tune(run: Run, settings: Settings, task: Chat, progress: Progress) -> Trained:
     """Fine-tune the base on the run's examples; the result goes to `adapter/` or `model/`, in its ecosystem's format."""
     base = locate(settings.model.base, progress)
-    tokenizer = load_tokenizer(base)
-    limit = settings.training.max_length
-    with progress.stage("Encoding examples"):
-        rows = [encode_example(tokenizer, e.messages) for name in ("train", "replay") for e in load_examples(run, name)]
-        heldout = [encode_example(tokenizer, e.messages) for e in load_examples(run, "heldout")]
-    task = Chat(within(rows, limit), spread(within(heldout, limit), HELDOUT_EXAMPLES))
     method = registry.find("methods", settings.method)(settings.method_settings)
     device, dtype = settings.model.resolve()
     torch.manual_seed(settings.training.seed)
@@ -138,17 +151,9 @@ def tune(run: Run, settings: Settings, progress: Progress) -> Trained:
     trained = train(model, method, task, settings.training, run, dtype, progress)
     with run.stage(method.artifact) as folder:
         method.save(model, folder)
-        tokenizer.save_pretrained(folder)
+        load_tokenizer(base).save_pretrained(folder)
     run.update(trained=asdict(trained), base=base_row(base))
     return trained
-
-
-def within(rows: Sequence[Encoded], limit: int) -> list[Encoded]:
-    """The rows of at most `limit` tokens. Raises ExampleError listing the longer ones."""
-    long = [f"row {i}: {len(row)} tokens" for i, row in enumerate(rows, 1) if len(row) > limit]
-    if long:
-        raise ExampleError(f"Examples longer than max_length={limit} tokens:", "Shorten them, or raise --max-length.", long)
-    return list(rows)
 
 
 def described(settings: Settings) -> str:

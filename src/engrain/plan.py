@@ -174,8 +174,10 @@ def example_length(tokens: Tokens, settings: Settings, context: int) -> Need:
     limit = min(settings.training.max_length, context)
     long = sum(length > limit for length in tokens.lengths)
     words = f"Longest example: {max(tokens.lengths):,} tokens of at most {limit:,}"
-    advice = "raise --max-length" if limit < context else "choose a base with a longer context"
-    return Need(max(tokens.lengths), limit, words, f"{long:,} examples are longer; {advice}, or shorten the documents' lines")
+    advice = "raise --max-length" if limit < context else "choose a base that sees more at once"
+    if long < len(tokens.lengths):
+        return Need(min(tokens.lengths), limit, f"{words}; {long:,} longer ones are left out ({advice})" if long else words, "")
+    return Need(min(tokens.lengths), limit, words, advice)
 
 
 def training_time(tokens: Tokens, cost: Cost, rate: float, settings: Settings) -> tuple[int, float, str]:

@@ -10,10 +10,11 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,10 @@ class Run:
 
         Raises RunError when `out` holds something already.
         """
-        path = out if out is not None else _free_path(ROOT / f"{date.today().isoformat()}-{name}")
         if out is not None:
             _refuse_if_taken(out)
-        path.mkdir(parents=True, exist_ok=True)
-        run = cls(path)
+            out.mkdir(parents=True, exist_ok=True)
+        run = cls(out if out is not None else _new_folder(ROOT / f"{date.today().isoformat()}-{name}"))
         run.write_json("run.json", {"name": name, "status": "running", "created": now(), "finished": None, **environment()})
         return run
 
@@ -155,6 +155,13 @@ class Run:
                 clear_partials(folder)
             yield
 
+    def discard(self) -> None:
+        """Remove all that the run holds, and its folder (which stays, empty, where something is mounted there)."""
+        for path in self.path.iterdir():
+            delete(path)
+        with suppress(OSError):
+            self.path.rmdir()
+
     def in_use(self) -> bool:
         """Whether a process holds the run now; a run that says `running` and is not in use was killed."""
         return is_held(self.path / "run.lock")
@@ -235,12 +242,15 @@ def environment() -> Row:
     return {"versions": versions, "machine": machine}
 
 
-def _free_path(path: Path) -> Path:
-    number, candidate = 1, path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
+def _new_folder(path: Path) -> Path:
+    """A new folder at `path`, or with -2, -3 … where that is taken: also by a process that starts at the same moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        folder = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    raise AssertionError("numbers do not end")
 
 
 def _refuse_if_taken(path: Path) -> None:
@@ -249,6 +259,8 @@ def _refuse_if_taken(path: Path) -> None:
     if not (path / "run.json").is_file():
         raise RunError(f"{path} holds something else already, so no run was put there.", "Choose an empty or new folder with --out.")
     status = Run(path).info.get("status")
+    if Run(path).in_use():
+        raise RunError(f"{path} is in use by another process.", "Wait until it is done, or choose another folder with --out.")
     if status == "complete":
         raise RunError(f"{path} holds a complete run already.", "Choose another folder with --out, or remove this one.")
     raise RunError(f"{path} holds an unfinished run (status: {status}).", "Go on with it by --resume, or choose another folder with --out.")
