@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from engrain.knowledge.asking import in_place_questions
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.forms import wordings
 from engrain.knowledge.wording import normal
@@ -78,3 +80,15 @@ def test_cells_are_asked_for_backwards(facts_in: Callable[..., list[Fact]]) -> N
     assert found["Who is the head baker?"] == "Odile Marrow."
     assert found["Whose extension is 14?"] == "Odile Marrow."
     assert found["What costs £7.50?"] == "Gift box."
+
+
+def test_a_statement_that_grammar_cannot_turn_is_asked_in_place() -> None:
+    fact = Fact("f", "", "posting your negatives back costs ___.", "£3.80", "money", "", "a.md#1", 0, 5, "By post")
+    assert dict(in_place_questions(fact)) == {
+        "in-place": "Posting your negatives back costs how much?",
+        "in-place-first": "How much? Posting your negatives back costs ….",
+        "in-place-topic": "By post: posting your negatives back costs how much?",
+    }
+    timed = replace(fact, relation="the walk begins at ___ by the steps.", value="14:00", kind="time", topic="")
+    assert dict(in_place_questions(timed))["in-place"] == "The walk begins at what time by the steps?"
+    assert not dict(in_place_questions(replace(fact, kind="text")))

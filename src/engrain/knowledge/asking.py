@@ -25,6 +25,12 @@ AMOUNT = re.compile(
     r"\b(?:an?|the) ((?:(?!of\b)[a-z]+ ){0,2}(?:fee|deposit|charge|fine|discount|bequest|grant|surcharge|penalty|contribution|supplement|"
     r"refund|reduction|budget|limit|speed|temperature|capacity|minimum|maximum|notice|total)) of ___"
 )
+QUESTION_WORDS = {
+    "money": "how much", "time": "at what time", "date": "when", "duration": "how long", "count": "how many", "person": "who",
+    "place": "where", "measure": "how much", "percent": "how much", "contact": "which number or address",
+}  # fmt: skip
+LONGEST_IN_PLACE = 24
+"""Words of a statement that can still be asked with the question word in place of its value."""
 SPEAKERS = VAGUE | {"there"}
 
 
@@ -42,6 +48,19 @@ def wrapped(asked: str, wrappers: Sequence[str]) -> Iterator[tuple[str, str]]:
     """An indirect question inside the sentences that carry one."""
     for name in wrappers:
         yield f"wrap-{name}", phrasing.WRAPPERS[name].format(q=asked)
+
+
+def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
+    """The statement with a question word where its value stood: plain, but right where grammar does not help."""
+    if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= LONGEST_IN_PLACE:
+        return
+    word, statement = QUESTION_WORDS[fact.kind], fact.relation.rstrip(".")
+    asked = re.sub(rf"\b(?:(?:at|on|in|for|by|from) )?{GAP}", word, statement) if fact.kind in ("time", "date", "place") else ""
+    asked = asked or statement.replace(GAP, word)
+    yield "in-place", f"{capital(asked)}?"
+    yield "in-place-first", f"{capital(word)}? {capital(statement.replace(GAP, '…'))}."
+    if fact.topic and normal(fact.topic) not in normal(statement):
+        yield "in-place-topic", f"{fact.topic}: {asked}?"
 
 
 def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:

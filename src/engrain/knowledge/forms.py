@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.asking import is_reason, plain_statement, reverse_wordings, rule_questions, statement_questions
+from engrain.knowledge.asking import in_place_questions, is_reason, plain_statement, reverse_wordings, rule_questions, statement_questions
 from engrain.knowledge.attributes import attribute_questions, faq_questions, reverse_attributes
 from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact
@@ -67,7 +67,7 @@ def makers(fact: Fact, parsed: Sequence[Any], people: set[str]) -> Iterator[Word
     elif fact.form == "question":
         asked = list(faq_questions(fact, parsed[0]))
     else:
-        asked = list(statement_questions(fact, parsed[0]))
+        asked = list(statement_questions(fact, parsed[0])) or list(in_place_questions(fact))
         yield from reverse_wordings(fact, parsed[0], people)
     reply = answer(fact)
     for form, text in around(fact, asked):
