@@ -142,6 +142,8 @@ def load(
     info = run.info if run is not None else {}
     library = Library.of(run) if run is not None else Library((), ())
     check_mode(mode, has_documents=bool(library.sections))
+    if run is not None and not base_only:
+        check_trained(run.path, info)
     settings = info.get("settings", {})
     chosen = BaseSettings(**{k: settings[k] for k in ("base", "precision", "device") if k in settings})
     located = locate(base or chosen.base, progress)
@@ -152,13 +154,16 @@ def load(
     return Assistant(model, tokenizer, library, mode)
 
 
-def put_in(model: PreTrainedModel, folder: Path, info: dict[str, object]) -> None:
+def check_trained(folder: Path, info: dict[str, Any]) -> None:
+    """Raise RunError for a run whose training did not end."""
+    if "settings" not in info or not (folder / method_of(info["settings"]).artifact).is_dir():
+        step = f"Go on with the same command and --resume --out {folder}, or name another run."
+        raise RunError(f"{folder} has no trained model: its training did not end (status: {info.get('status')})", step)
+
+
+def put_in(model: PreTrainedModel, folder: Path, info: dict[str, Any]) -> None:
     """Load what a run trained into its base model, and merge it: a plain model answers fastest."""
-    settings = info["settings"]
-    assert isinstance(settings, dict)
-    method = method_of(settings)
-    if not (folder / method.artifact).is_dir():
-        raise RunError(f"{folder} has no {method.artifact}/: its training did not end", "Go on with the same command and --resume.")
+    method = method_of(info["settings"])
     method.apply(model)
     method.load(model, folder / method.artifact)
     method.merge(model)

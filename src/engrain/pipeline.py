@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 
 from engrain import registry
-from engrain.assistant import Assistant, Library
+from engrain.assistant import Assistant, Library, check_trained
 from engrain.assistant import load as load_assistant
 from engrain.config import Settings
 from engrain.documents.base import Document, Section, read_documents
@@ -212,6 +212,7 @@ def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Eval
 
 def compare(run: Run, questions: Sequence[Question], progress: Progress) -> Evaluation:
     """Base and tuned model, each with and without passages, on any questions; nothing is written."""
+    check_trained(run.path, run.info)
     columns: dict[str, Ask] = {}
     for base_only, names in ((True, (BASE, BASE_RETRIEVAL)), (False, (TUNED, TUNED_RETRIEVAL))):
         assistant = load_assistant(run, base_only=base_only, progress=progress)
