@@ -163,6 +163,28 @@ def test_tune_uses_ones_own_examples(tmp_path: Path, tiny_folder: Path) -> None:
     assert len(result.run.read_rows("examples/heldout.jsonl")) == 2
 
 
+def test_too_few_examples_to_hold_any_out_leave_no_verdict(tmp_path: Path, tiny_folder: Path) -> None:
+    (tmp_path / "one.jsonl").write_text(json.dumps({"prompt": "When?", "completion": "At nine."}) + "\n")
+    notes = Notes()
+    result = engrain.tune(tmp_path / "one.jsonl", base=str(tiny_folder), progress=notes, **OPTIONS)
+    assert (result.run.info["status"], result.verdict) == ("complete", None)
+    assert any("Nothing was held out" in text for text in notes.texts)
+
+
+def test_prompts_fit_what_the_model_sees_at_once(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "long.md").write_text(
+        "# Kites\n\n" + "\n\n".join(f"The kite {n} costs £{n}. {'It flies well. ' * 30}" for n in range(1, 9))
+    )
+    run = engrain.build(tmp_path / "long.md", base=str(tiny_folder), evaluate=False, **OPTIONS).run
+    assistant = engrain.load(run, mode="retrieval")
+    assert sum(map(len, assistant.passages("What does the kite 3 cost?"))) > 1024, "more than the model can see"
+    assert assistant.ask("What does the kite 3 cost?").status in {"supported", "unsupported", "refused"}
+    talk = [("When?" * 40, "At nine." * 40)] * 3
+    assert isinstance("".join(assistant.stream("And then?", talk)), str)
+    with pytest.raises(SettingError, match=r"'Why Why .*…: 4,\d+ tokens"):
+        assistant.ask_many(["Why?", "Why " * 1000])
+
+
 def test_no_evaluate_leaves_no_verdict(documents: Path, tiny_folder: Path) -> None:
     result = engrain.build(documents, base=str(tiny_folder), evaluate=False, **OPTIONS)
     assert result.verdict is None

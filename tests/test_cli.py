@@ -55,6 +55,8 @@ class Assistant:
         return [self.ask(question) for question in questions]
 
     def stream(self, question: str, history: list[tuple[str, str]]) -> Iterator[str]:
+        if "endless" in question:
+            raise SettingError("The question is too long.", "Shorten it.")
         self.histories.append(list(history))
         yield from ("At ", "nine.")
 
@@ -333,13 +335,14 @@ def typed(monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
 def test_chat_keeps_the_history(assistant: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     made: list[Assistant] = []
     answers_with(assistant, "load", lambda *args, **given: made.append(Assistant(given)) or made[-1])
-    typed(monkeypatch, ["When?", "", "And then?", "/clear", "Again?", "/mode both", "/mode nonsense", "/exit", "never"])
+    typed(monkeypatch, ["When?", "endless", "", "And then?", "/clear", "Again?", "/mode both", "/mode nonsense", "/exit", "never"])
     assert main(["chat"]) == 0
     out = capsys.readouterr().out
     assert out.count("At nine.\n  [source: hours.md › Opening]") == 3
     assert made[0].histories == [[], [("When?", "At nine.")], []]
     assert (len(made), made[0].given["mode"], made[0].modes) == (1, "closed-book", ["both"]), "the model is loaded once"
     assert "mode='nonsense'" in out
+    assert "Shorten it." in out
 
 
 def test_chat_ends_with_its_input(assistant: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from engrain.assistant import load as load_assistant
 from engrain.config import Settings, settings_from
 from engrain.documents.base import Unread, check_paths, read_documents
 from engrain.errors import Interrupted, RunError, SettingError
-from engrain.evaluate import TUNED, Evaluation, read_questions
+from engrain.evaluate import GENERAL, TUNED, Evaluation, read_questions
 from engrain.examples import Example, read_examples, split
 from engrain.files import delete, write_text
 from engrain.knowledge.coverage import Coverage, coverage
@@ -176,8 +176,10 @@ def tune(
 def finish(run: Run, settings: Settings, questions: Path | None, progress: Progress) -> Result:
     """Measure the base, fine-tune, measure again, decide, and write report and model card."""
     task = pipeline.encode(run, settings, progress)
-    measured = settings.training.evaluate
-    test = pipeline.questions_for(run, questions, settings.training.seed) if measured else []
+    test = pipeline.questions_for(run, questions, settings.training.seed) if settings.training.evaluate else []
+    measured = any(question.kind != GENERAL for question in test)
+    if settings.training.evaluate and not measured:
+        progress.note("Nothing was held out, so nothing is measured and there is no verdict: add examples, or questions of your own.")
     if measured and not (run.path / "before.json").is_file():
         pipeline.measure_base(run, test, progress)
     pipeline.tune(run, settings, task, progress)

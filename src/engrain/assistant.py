@@ -88,6 +88,9 @@ class Assistant:
     def replies(self, questions: Sequence[str], mode: str, progress: Progress = SILENT, title: str = "Answering") -> list[str]:
         """The bare replies, closed-book or from retrieved passages."""
         prompts = [self._prompt(q, mode) for q in questions]
+        long = [f"{q[:60]!r}…: {len(p):,} tokens" for q, p in zip(questions, prompts, strict=True) if len(p) > self.room]
+        if long:
+            raise SettingError(f"These questions are longer than the {self.room:,} tokens that the model can take:", "Shorten them.", long)
         completions = generate(self.model, self.tokenizer, prompts, max_new_tokens=MAX_NEW_TOKENS, progress=progress, title=title)
         return [c.text.strip() for c in completions]
 
@@ -108,15 +111,19 @@ class Assistant:
         return Answer(question, text, support.source, support.status)
 
     def _prompt(self, question: str, mode: str, history: Sequence[tuple[str, str]] = ()) -> list[int]:
-        """The prompt's tokens, with as many passages as the model can see at once beside the answer."""
+        """The prompt's tokens; the oldest turns and the last passages give way where the model cannot see all at once."""
         turns = [Message(role, content) for turn in history for role, content in zip(("user", "assistant"), turn, strict=True)]
         passages = self.passages(question) if mode == "retrieval" else ()
-        room = context_length(self.model) - MAX_NEW_TOKENS
         ids = encode_prompt(self.tokenizer, question_messages(question, passages, turns))
-        while passages and len(ids) > room:
-            passages = passages[:-1]
+        while len(ids) > self.room and (turns or passages):
+            turns, passages = (turns[2:], passages) if turns else (turns, passages[:-1])
             ids = encode_prompt(self.tokenizer, question_messages(question, passages, turns))
         return ids
+
+    @property
+    def room(self) -> int:
+        """How many tokens a prompt may have, so that the model can still see it when it ends its answer."""
+        return context_length(self.model) - MAX_NEW_TOKENS
 
     def passages(self, question: str) -> tuple[str, ...]:
         """The passages of the documents that a question is answered from, the best first."""

@@ -43,7 +43,7 @@ def talk(assistant: Assistant) -> None:
         elif word.startswith("/"):
             click.echo(HELP)
         elif line:
-            history.append((line, _reply(assistant, line, history)))
+            _talk_on(assistant, line, history)
 
 
 def _switch(assistant: Assistant, mode: str) -> None:
@@ -59,6 +59,14 @@ def _line() -> str | None:
         return input("> ").strip()
     except EOFError:
         return None
+
+
+def _talk_on(assistant: Assistant, question: str, history: list[tuple[str, str]]) -> None:
+    """Answer, and add both to the history; what cannot be answered is said, and the talk goes on."""
+    try:
+        history.append((question, _reply(assistant, question, history)))
+    except SettingError as error:
+        click.echo(str(error))
 
 
 def _reply(assistant: Assistant, question: str, history: list[tuple[str, str]]) -> str:

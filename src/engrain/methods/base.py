@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engrain.errors import ModelError, SettingError
+from engrain.fetch import quiet
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +77,8 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
 
 def save_model_folder(model: nn.Module, folder: Path) -> None:
     """Write a plain model in Hugging Face layout (config, generation config, safetensors)."""
-    model.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
 
 
 def load_model_folder(model: nn.Module, folder: Path) -> None:
