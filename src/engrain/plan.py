@@ -129,7 +129,7 @@ def make_plan(work: Work, settings: Settings) -> Plan:
         tokens_per_epoch=sum(tokens.lengths),
         steps=steps,
         training_minutes=training / 60,
-        total_minutes=(work.seconds + training + sum(asking.values())) / 60,
+        total_minutes=(training + sum(asking.values())) / 60,
         memory_bytes=memory.needed,
         memory_free_bytes=memory.free,
         disk_bytes=disk.needed,
