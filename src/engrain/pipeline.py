@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -106,14 +107,22 @@ def save_examples(run: Run, train_rows: Sequence[Example], heldout: Sequence[Exa
 def write_replay(run: Run, settings: Settings, progress: Progress) -> None:
     """The base's own answers to everyday prompts, in `examples/replay.jsonl`; kept in the cache for the next build."""
     base = locate(settings.model.base, progress)
-    prompts = replay_prompts(settings.study.replay, settings.training.seed)
     device, dtype = settings.model.resolve()
-    key = hashlib.sha256(json.dumps([base.files, str(dtype)], sort_keys=True).encode()).hexdigest()[:16]
-    rows: list[Example] = []
-    if prompts:
-        model = load_model(base, dtype=dtype, device=device)
-        rows = replay_examples(model, load_tokenizer(base), prompts, cache_folder() / "replay" / f"{key}.jsonl", progress)
+    rows = replay_examples(
+        lambda: (load_model(base, dtype=dtype, device=device), load_tokenizer(base)),
+        replay_prompts(settings.study.replay, settings.training.seed),
+        replay_key(base),
+        cache_folder() / "replay",
+        progress,
+    )
     run.write_rows("examples/replay.jsonl", map(example_to_row, rows))
+
+
+def replay_key(base: Base) -> str:
+    """A file name for this base: its name and version, or what its files hash to."""
+    if base.source == "embedded":
+        return re.sub(r"[^\w.-]+", "-", f"{base.name}-{base.revision}")
+    return hashlib.sha256(json.dumps(base.files, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_examples(run: Run, name: str) -> list[Example]:

