@@ -69,8 +69,7 @@ HANDBOOK_PAGES = [
                 "Sessions at an enlarger are booked on the website, up to 21 days ahead. The "
                 "shortest session is two hours. If you have not appeared after 20 minutes, your "
                 "enlarger goes to whoever is waiting.",
-                "Cancelling is free until 24 hours before the session. After that, the lab "
-                "charges half the fee.",
+                "Cancelling is free until 24 hours before the session. After that, the lab charges half the fee.",
             ],
         ),
     ],
@@ -132,8 +131,7 @@ COURSES = [
     (
         "Booking",
         [
-            "A deposit of £20 holds your place on a course. Members of the darkroom pay 10% less "
-            "for every course.",
+            "A deposit of £20 holds your place on a course. Members of the darkroom pay 10% less for every course.",
         ],
     ),
 ]
@@ -163,12 +161,8 @@ def write_price_list(path: Path) -> None:
 
 
 def write_handbook(path: Path) -> None:
-    title = ParagraphStyle(
-        "title", fontName="Helvetica-Bold", fontSize=18, leading=24, spaceAfter=8
-    )
-    heading = ParagraphStyle(
-        "heading", fontName="Helvetica-Bold", fontSize=14, leading=18, spaceBefore=14, spaceAfter=4
-    )
+    title = ParagraphStyle("title", fontName="Helvetica-Bold", fontSize=18, leading=24, spaceAfter=8)
+    heading = ParagraphStyle("heading", fontName="Helvetica-Bold", fontSize=14, leading=18, spaceBefore=14, spaceAfter=4)
     body = ParagraphStyle("body", fontName="Helvetica", fontSize=12, leading=17.5, spaceAfter=7)
     story = []
     for number, page in enumerate(HANDBOOK_PAGES):
@@ -180,9 +174,7 @@ def write_handbook(path: Path) -> None:
 
     def footer(canvas, template):
         canvas.setFont("Helvetica", 9)
-        canvas.drawCentredString(
-            A4[0] / 2, 12 * mm, f"Members' Handbook, page {template.page} of {len(HANDBOOK_PAGES)}"
-        )
+        canvas.drawCentredString(A4[0] / 2, 12 * mm, f"Members' Handbook, page {template.page} of {len(HANDBOOK_PAGES)}")
 
     SimpleDocTemplate(
         str(path),

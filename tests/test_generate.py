@@ -10,8 +10,9 @@ import torch
 
 from engrain.errors import ExampleError, SettingError
 from engrain.examples import Message
-from engrain.generate import generate, log_likelihood, perplexity, stream
+from engrain.generate import generate, perplexity, stream
 from engrain.models import load_model, load_tokenizer, locate
+from engrain.tasks.chat import log_likelihood
 from engrain.tokens import encode_example, encode_prompt, question_messages
 
 QUESTIONS = ["Hi", "When do you open on Sundays?", "Who?", "Where is the café?", "a" * 40]

@@ -18,7 +18,6 @@ import torch
 
 from engrain.errors import ExampleError, SettingError
 from engrain.progress import SILENT, Progress
-from engrain.tokens import Encoded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -102,12 +101,6 @@ def stream(
             if len(ready) > said:
                 yield ready[said:]
                 said = len(ready)
-
-
-def log_likelihood(model: PreTrainedModel, encoded: Sequence[Encoded]) -> list[float]:
-    """The log-probability of each conversation's supervised tokens, summed."""
-    with _evaluating(model):
-        return [float(_token_log_probabilities(model, e.ids.tolist())[e.supervised[1:]].sum()) for e in encoded]
 
 
 def perplexity(

@@ -29,7 +29,11 @@ def check(settings: Any, **rules: tuple[bool, str]) -> None:
 
 def check_choices(settings: Any) -> None:
     """Raise SettingError for any field whose value is not among its declared choices."""
-    check(settings, **{
-        f.name: (getattr(settings, f.name) in f.metadata["choices"], f"choose one of {', '.join(f.metadata['choices'])}")
-        for f in fields(settings) if f.metadata.get("choices")
-    })
+    check(
+        settings,
+        **{
+            f.name: (getattr(settings, f.name) in f.metadata["choices"], f"choose one of {', '.join(f.metadata['choices'])}")
+            for f in fields(settings)
+            if f.metadata.get("choices")
+        },
+    )

@@ -3,66 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from engrain.documents.base import Section
+from engrain.examples import Message
 from engrain.generate import generate
 from engrain.knowledge.facts import Fact
 from engrain.progress import SILENT, Progress
 from engrain.study.skills import conversation, lines, questions_prompt
-from engrain.tokens import encode_prompt, passage, question_messages
+from engrain.tasks.chat import log_likelihood
+from engrain.tokens import encode_example, encode_prompt, passage, question_messages
 from engrain.words import canonical, holds
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-QUESTION_TOKENS = 220
-ANSWER_TOKENS = 24
-TEMPERATURE = 0.7
-TOP_P = 0.95
+SHIPPED = Path(__file__).parent / "adapters"
+"""Adapters that come with the package, in folders named as `fetch.version_key` names their base."""
+RANK = 16
+QUESTION_TOKENS, BATCH_SIZE = 200, 64
+TEMPERATURE, TOP_P = 0.7, 0.95
+LEAST_LIKELY = -1.0
+"""Mean log-probability (nats a token) of the value, read from its source, below which a question is dropped."""
+KEPT = 8
+"""Questions kept of each fact: those whose reading gives the value most surely."""
 
 
 class StudyingModel:
-    """Writes questions about facts and keeps those that its own reading of the source answers with the fact's value."""
+    """Writes questions about facts, and keeps those that its own reading of the source answers with the fact's value."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, business: str) -> None:
-        self.model, self.tokenizer, self.business = model, tokenizer, business
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.model, self.tokenizer = model, tokenizer
 
     def questions(
-        self, facts: Sequence[Fact], sections: Mapping[str, Section], seed: int, progress: Progress = SILENT
+        self, facts: Sequence[Fact], sections: Mapping[str, Section], seed: int = 0, progress: Progress = SILENT
     ) -> dict[str, list[str]]:
-        """Fact id → the questions about it that passed the check."""
-        prompts = [questions_prompt(self._heading(f, sections), f.evidence, f.value) for f in facts]
-        written = self._say(prompts, QUESTION_TOKENS, progress, "Writing questions", temperature=TEMPERATURE, top_p=TOP_P, seed=seed)
-        asked = [(f, q) for f, reply in zip(facts, written, strict=True) for q in lines(reply) if self._sensible(f, q)]
-        kept: dict[str, list[str]] = {f.id: [] for f in facts}
-        for (fact, question), right in zip(asked, self._answered(asked, sections, progress), strict=True):
-            if right:
-                kept[fact.id].append(question)
+        """Fact id → its best questions, the surest first; a fact about which none passed the check has none."""
+        prompts = [questions_prompt(heading(f, sections), f.evidence, f.value, before(f, sections)) for f in facts]
+        rows = [encode_prompt(self.tokenizer, conversation(prompt, "")[:1]) for prompt in prompts]
+        replies = generate(
+            self.model,
+            self.tokenizer,
+            rows,
+            max_new_tokens=QUESTION_TOKENS,
+            temperature=TEMPERATURE,
+            top_p=TOP_P,
+            seed=seed,
+            batch_size=BATCH_SIZE,
+            progress=progress,
+            title="Studying: writing questions",
+        )
+        with progress.stage("Studying: checking questions", len(facts), "facts") as stage:
+            kept = {}
+            for fact, reply in zip(facts, replies, strict=True):
+                kept[fact.id] = self._surest(fact, [q for q in lines(reply.text) if sensible(fact, q)], sections)
+                stage.advance()
         return kept
 
-    def _heading(self, fact: Fact, sections: Mapping[str, Section]) -> str:
-        return " › ".join([self.business, *sections[fact.section].headings[-1:]])
-
-    def _sensible(self, fact: Fact, question: str) -> bool:
-        """Whether a line can be a question about the fact: of some length, and it does not give the value away."""
-        return 3 <= len(question.split()) <= 30 and not holds(canonical(question), canonical(fact.value))
-
-    def _answered(self, asked: Sequence[tuple[Fact, str]], sections: Mapping[str, Section], progress: Progress) -> list[bool]:
-        """Whether reading the fact's source gives its value back, for every question."""
-        prompts = [encode_prompt(self.tokenizer, question_messages(q, [passage(self._heading(f, sections), f.evidence)])) for f, q in asked]
-        read = generate(
-            self.model, self.tokenizer, prompts, max_new_tokens=ANSWER_TOKENS, progress=progress, title="Checking questions", batch_size=64
-        )
-        return [_same(c.text, f.value) for c, (f, _) in zip(read, asked, strict=True)]
-
-    def _say(self, prompts: Sequence[str], tokens: int, progress: Progress, title: str, **how: float | int) -> list[str]:
-        rows = [encode_prompt(self.tokenizer, conversation(p, "")[:1]) for p in prompts]
-        found = generate(self.model, self.tokenizer, rows, max_new_tokens=tokens, progress=progress, title=title, batch_size=64, **how)  # type: ignore[arg-type]
-        return [c.text for c in found]
+    def _surest(self, fact: Fact, questions: Sequence[str], sections: Mapping[str, Section]) -> list[str]:
+        """The questions from whose reading the value follows, the surest first."""
+        if not questions:
+            return []
+        shown = [passage(heading(fact, sections), fact.evidence)]
+        rows = [encode_example(self.tokenizer, (*question_messages(q, shown), Message("assistant", fact.value))) for q in questions]
+        totals = log_likelihood(self.model, rows)
+        sure = [total / int(row.supervised.sum()) for total, row in zip(totals, rows, strict=True)]
+        return [questions[i] for i in np.argsort(sure)[::-1] if sure[i] > LEAST_LIKELY][:KEPT]
 
 
-def _same(reply: str, value: str) -> bool:
-    """Whether a reply gives the value, no less and not much more."""
-    said, wanted = canonical(reply), canonical(value)
-    return (holds(said, wanted) and len(said) <= 2 * len(wanted) + 12) or (len(said) > 3 and holds(wanted, said))
+def heading(fact: Fact, sections: Mapping[str, Section]) -> str:
+    """Business and section heading, as the lessons name a passage."""
+    return " › ".join(part for part in (fact.business, *sections[fact.section].headings[-1:]) if part)
+
+
+def before(fact: Fact, sections: Mapping[str, Section]) -> str:
+    """The sentence before the fact's own in its paragraph, for what "it" and "they" mean; or nothing."""
+    text = sections[fact.section].text
+    at = text.find(fact.evidence)
+    paragraph = text[:at].rpartition("\n")[2] if at > 0 else ""
+    return paragraph.replace("! ", ". ").replace("? ", ". ").rstrip(". ").rpartition(". ")[2]
+
+
+def sensible(fact: Fact, question: str) -> bool:
+    """Whether a line can be a question about the fact: of some length, and it does not give the value away."""
+    return 3 <= len(question.split()) <= 30 and not holds(canonical(question), canonical(fact.value))

@@ -62,6 +62,22 @@ class Chat(Task):
         return Loss(total, len(targets_K), int(correct))
 
 
+def log_likelihood(model: nn.Module, batch: Sequence[Encoded]) -> list[float]:
+    """The log-probability of each conversation's supervised tokens, summed; what all begin with is computed once."""
+    device = next(model.parameters()).device
+    prefix = common_prefix(batch)
+    ids_N, positions_K, targets_K = (x.to(device) for x in flatten(batch, prefix))
+    with torch.no_grad():
+        hidden_ND = packed_hidden(model, ids_N, pack([len(e.ids) - prefix for e in batch], prefix, device))
+        weight_VD, softcap = head(model)
+        logits = F.linear(hidden_ND.index_select(0, positions_K), weight_VD).float()
+        if softcap is not None:
+            logits = torch.tanh(logits / softcap) * softcap
+        chosen_K = logits.log_softmax(-1).gather(1, targets_K[:, None])[:, 0].double()
+    counts = [int(e.supervised[prefix + 1 :].sum()) for e in batch]
+    return [float(part.sum()) for part in chosen_K.split(counts)]
+
+
 def packed_hidden(model: nn.Module, ids_N: Tensor, packing: Packing) -> Tensor:
     """The last hidden states (N, D) of a packed row."""
     with packed(model):
