@@ -8,7 +8,6 @@ from pathlib import Path
 
 from engrain.cli._progress import listener
 from engrain.models import load_model, load_tokenizer, locate
-from engrain.pipeline import replay_key
 from engrain.study.replay import GENERAL, replay_examples, replay_prompts
 
 ALL = 10_000
@@ -16,13 +15,11 @@ ALL = 10_000
 
 def main() -> None:
     base = locate("smollm2-135m")
-    shipped = GENERAL / f"replay-{replay_key(base)}.jsonl"
+    shipped = GENERAL / f"replay-{base.key}.jsonl"
     shipped.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        replay_examples(
-            lambda: (load_model(base), load_tokenizer(base)), replay_prompts(ALL, 0), replay_key(base), Path(folder), listener()
-        )
-        shutil.copy(Path(folder) / f"{replay_key(base)}.jsonl", shipped)
+        replay_examples(lambda: (load_model(base), load_tokenizer(base)), replay_prompts(ALL, 0), base.key, Path(folder), listener())
+        shutil.copy(Path(folder) / f"{base.key}.jsonl", shipped)
 
 
 if __name__ == "__main__":

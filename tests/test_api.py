@@ -256,3 +256,34 @@ def test_an_example_longer_than_the_limit_is_named(tmp_path: Path, tiny_folder: 
     with pytest.raises(ExampleError, match=r"long\.jsonl:4: 948 tokens\nShorten them, or raise --max-length"):
         engrain.tune(file, base=str(tiny_folder), max_length=300, **OPTIONS)
     assert not list(Path("runs").iterdir()), "a run that has nothing to go on from is removed"
+
+
+def test_a_prepared_base_writes_questions_in_later_builds(
+    documents: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from engrain.models import locate
+    from engrain.study import adapter, lessons, prepare
+
+    trade = lessons.read_corpus()[0]
+    few = lessons.Trade(trade.name, trade.sections, trade.rows[:3])
+    monkeypatch.setattr(prepare, "read_corpus", lambda: [few])
+    base = str(tiny_folder)
+    assert api.pipeline.study_adapter(locate(base)) is None
+    small = {name: OPTIONS[name] for name in ("max_steps", "batch_size", "precision", "device")}
+    run = api.prepare(base, out="study", rank=4, **small).run
+    assert run.info["status"] == "complete"
+    folder = api.pipeline.study_adapter(locate(base))
+    assert folder is not None
+    assert (folder / "adapter_model.safetensors").stat().st_size < (run.path / "adapter" / "adapter_model.safetensors").stat().st_size
+
+    monkeypatch.setattr(adapter, "LEAST_LIKELY", -1e9)
+    monkeypatch.setattr(adapter, "QUESTION_TOKENS", 20)
+    monkeypatch.setattr(adapter, "sensible", lambda fact, question: True)
+    notes = Notes()
+    built = engrain.build(documents, base=base, out="with", progress=notes, **OPTIONS).run
+    rows = [row for row in built.read_rows("examples/train.jsonl") if row["form"] == "studied"]
+    assert rows
+    assert {row["fact"] for row in rows} <= {row["id"] for row in built.read_rows("facts.jsonl")}
+    assert any("studying model" in text for text in notes.texts)
+    without = engrain.build(documents, base=base, out="without", study=False, **OPTIONS).run
+    assert not [row for row in without.read_rows("examples/train.jsonl") if row["form"] == "studied"]

@@ -20,20 +20,22 @@ from engrain.documents.base import Unread, check_paths, read_documents
 from engrain.errors import Interrupted, RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, read_questions
 from engrain.examples import Example, read_examples, split
+from engrain.fetch import cache_folder
 from engrain.files import delete, write_text
 from engrain.knowledge.coverage import Coverage, coverage
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import Fact, find_facts
-from engrain.models import on_disk
+from engrain.models import BaseSettings, locate, on_disk
 from engrain.plan import Plan, Work, make_plan
 from engrain.progress import SILENT, Progress
 from engrain.report import model_card, write_report
 from engrain.retrieval import Retriever
 from engrain.run import Run
+from engrain.study.prepare import SETTINGS, install, study_examples
 from engrain.study.replay import replay_prompts
 from engrain.verdict import Verdict, decide
 
-__all__ = ["Answer", "Assistant", "Plan", "Preview", "Result", "build", "evaluate", "examples", "load", "plan", "runs", "tune"]
+__all__ = ["Answer", "Assistant", "Plan", "Preview", "Result", "build", "evaluate", "examples", "load", "plan", "prepare", "runs", "tune"]
 
 Paths = str | Path | Sequence[str | Path]
 STAGES = ("documents", "facts", "examples")
@@ -90,7 +92,7 @@ def build(
     run, is_new = run or Run.create(as_path(out), files[0].resolve().stem), run is None
 
     def work() -> Result:
-        prepare(run, chosen, files, STAGES.index(start_from), resume, progress)
+        make_ready(run, chosen, files, STAGES.index(start_from), resume, progress)
         return finish(run, chosen, as_path(questions), progress)
 
     return carried_out(run, chosen, work, progress, is_new)
@@ -123,7 +125,7 @@ def stopped(out: Path | None) -> Run:
     return run
 
 
-def prepare(run: Run, settings: Settings, files: Sequence[Path], first: int, resume: bool, progress: Progress) -> None:
+def make_ready(run: Run, settings: Settings, files: Sequence[Path], first: int, resume: bool, progress: Progress) -> None:
     """Make what training needs: documents, facts and examples, from stage number `first` on; what `resume` finds stays."""
     if resume and has_examples(run):
         return
@@ -169,6 +171,27 @@ def tune(
             pipeline.save_examples(run, train_rows, heldout)
             pipeline.write_replay(run, chosen, progress)
         return finish(run, chosen, None, progress)
+
+    return carried_out(run, chosen, work, progress, is_new=not resume)
+
+
+def prepare(
+    base: str = BaseSettings.base, *, out: str | Path | None = None, resume: bool = False, progress: Progress = SILENT, **options: Any
+) -> Result:
+    """The run that teaches a base to study; its adapter is put where every build on this base finds it.
+
+    `options` are settings by name and win over `study.prepare.SETTINGS`.
+    """
+    chosen = settings_from({**SETTINGS, "base": base, **options})
+    run = stopped(as_path(out)) if resume else Run.create(as_path(out), "study")
+
+    def work() -> Result:
+        if not (resume and has_examples(run)):
+            pipeline.save_examples(run, study_examples(chosen.training.seed), [])
+            run.write_rows("examples/replay.jsonl", [])
+        pipeline.tune(run, chosen, pipeline.encode(run, chosen, progress), progress)
+        install(run.path / "adapter", cache_folder() / "study" / locate(base, progress).key)
+        return Result(run)
 
     return carried_out(run, chosen, work, progress, is_new=not resume)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -173,6 +174,16 @@ def put_in(model: PreTrainedModel, folder: Path, info: dict[str, Any]) -> None:
     method = method_of(info["settings"])
     method.apply(model)
     method.load(model, folder / method.artifact)
+    method.merge(model)
+    model.eval().requires_grad_(False)
+
+
+def put_adapter_in(model: PreTrainedModel, folder: Path) -> None:
+    """Merge a LoRA adapter from a folder in the PEFT library's format into its base model."""
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    method = method_of({"method": "lora", "rank": config["r"], "alpha": config["lora_alpha"]})
+    method.apply(model)
+    method.load(model, folder)
     method.merge(model)
     model.eval().requires_grad_(False)
 

@@ -5,6 +5,8 @@ Only safetensors and JSON are loaded, and no code that a model carries is run.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import sys
@@ -77,6 +79,13 @@ class Base:
     folder: Path
     revision: str
     source: str
+
+    @property
+    def key(self) -> str:
+        """A name for files that belong to exactly this base: its name and version, or what its files hash to."""
+        if self.source == "embedded":
+            return re.sub(r"[^\w.-]+", "-", f"{self.name}-{self.revision}")
+        return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()[:16]
 
     @cached_property
     def files(self) -> dict[str, str]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +10,7 @@ from typing import TypeVar
 import torch
 
 from engrain import registry
-from engrain.assistant import Assistant, Library, check_trained
+from engrain.assistant import Assistant, Library, check_trained, put_adapter_in
 from engrain.assistant import load as load_assistant
 from engrain.config import Settings
 from engrain.documents.base import Document, Section, read_documents
@@ -29,6 +26,7 @@ from engrain.knowledge.wording import REFUSALS
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.progress import Progress
 from engrain.run import Run
+from engrain.study.adapter import SHIPPED, StudyingModel
 from engrain.study.reading import reading_examples
 from engrain.study.replay import replay_examples, replay_prompts
 from engrain.tasks.chat import Chat
@@ -78,16 +76,44 @@ def find(run: Run, documents: Sequence[Document], progress: Progress) -> list[Fa
 
 def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress: Progress) -> None:
     """Wordings of the facts, reading practice and replay, in `examples/{train,heldout,replay}.jsonl`."""
-    made = practice(facts, Library.of(run).sections, settings, progress)
+    sections = Library.of(run).sections
+    made = practice(facts, sections, settings, progress, studied(facts, sections, settings, progress))
     save_examples(run, made.train, made.heldout)
     write_replay(run, settings, progress)
 
 
-def practice(facts: Sequence[Fact], sections: Sequence[Section], settings: Settings, progress: Progress) -> Split:
+def studied(facts: Sequence[Fact], sections: Sequence[Section], settings: Settings, progress: Progress) -> dict[str, list[str]]:
+    """Fact id → questions that the base with its study adapter wrote; nothing where that is off, or the base has none."""
+    base = locate(settings.model.base, progress)
+    folder = study_adapter(base)
+    if not settings.study.study or folder is None:
+        return {}
+    device, dtype = settings.model.resolve()
+    model = load_model(base, dtype=dtype, device=device)
+    put_adapter_in(model, folder)
+    writer = StudyingModel(model, load_tokenizer(base))
+    found = writer.questions(facts, {s.id: s for s in sections}, settings.training.seed, progress)
+    with_some = sum(bool(questions) for questions in found.values())
+    progress.note(f"The studying model wrote {sum(map(len, found.values()))} questions that hold, about {with_some} of {len(facts)} facts.")
+    return found
+
+
+def study_adapter(base: Base) -> Path | None:
+    """The folder of the base's study adapter: the one that `engrain prepare` made here, or the one that comes with the package."""
+    return next((f for f in (cache_folder() / "study" / base.key, SHIPPED / base.key) if (f / "adapter_config.json").is_file()), None)
+
+
+def practice(
+    facts: Sequence[Fact],
+    sections: Sequence[Section],
+    settings: Settings,
+    progress: Progress,
+    studied: Mapping[str, Sequence[str]] | None = None,
+) -> Split:
     """Training and held-out examples: wordings of the facts, and of the first some to be read out of passages."""
     seed = settings.training.seed
-    with progress.stage("Writing questions"):
-        made = make_examples(facts, settings.knowledge, seed)
+    with progress.stage("Wording the facts"):
+        made = make_examples(facts, settings.knowledge, seed, studied)
         values = {fact.id: fact.value for fact in facts}
         readings = reading_examples(made.train, {s.id: s for s in sections}, values, REFUSALS[0], settings.study.readings, seed)
     return Split([*made.train, *readings], made.heldout)
@@ -111,18 +137,11 @@ def write_replay(run: Run, settings: Settings, progress: Progress) -> None:
     rows = replay_examples(
         lambda: (load_model(base, dtype=dtype, device=device), load_tokenizer(base)),
         replay_prompts(settings.study.replay, settings.training.seed),
-        replay_key(base),
+        base.key,
         cache_folder() / "replay",
         progress,
     )
     run.write_rows("examples/replay.jsonl", map(example_to_row, rows))
-
-
-def replay_key(base: Base) -> str:
-    """A file name for this base: its name and version, or what its files hash to."""
-    if base.source == "embedded":
-        return re.sub(r"[^\w.-]+", "-", f"{base.name}-{base.revision}")
-    return hashlib.sha256(json.dumps(base.files, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_examples(run: Run, name: str) -> list[Example]:

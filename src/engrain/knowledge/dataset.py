@@ -18,8 +18,8 @@ from engrain.settings import check, setting
 STUDIED = "studied"
 VAGUE_KINDS = ("text", "yesno")
 MIN_WORDINGS = 3
-MAX_OTHERS = 2
-"""Rows of a fact that are not questions: backwards, gaps, telling, right or wrong."""
+MAX_REVERSE, MAX_OTHERS = 4, 1
+"""Rows of a fact that ask backwards, and others that are no questions: gaps, telling, right or wrong."""
 OWN_WORDS = 0.85
 """Share of the wordings that ask in words of their own; the rest are the same questions with a greeting before them."""
 PLAINEST = {"wh-0", "polar", "faq", "attribute-what"}
@@ -171,8 +171,9 @@ def chosen(rows: Sequence[Row], wordings_each: int, rng: random.Random) -> list[
         dressed = [row for row in questions if row not in plain]
         own = plain[: max(1, round(count * OWN_WORDS))]
         rest = rng.sample(dressed, min(len(dressed), max(0, count - len(own))))
-        others = [row for row in group if row.wording.kind != "question"]
-        found += [*own, *rest, *(rng.sample(others, min(len(others), MAX_OTHERS)) if group[0].fact else others)]
+        reverse = [row for row in group if row.wording.kind == "reverse"]
+        others = [row for row in group if row.wording.kind not in ("question", "reverse")]
+        found += [*own, *rest, *reverse[:MAX_REVERSE], *(rng.sample(others, min(len(others), MAX_OTHERS)) if group[0].fact else others)]
     return found
 
 

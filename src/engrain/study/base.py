@@ -11,6 +11,7 @@ from engrain.settings import check, setting
 class StudySettings:
     """How much is practised beside the facts."""
 
+    study: bool = setting(True, "Do not have the studying model write questions beside those of the rules.", flag="--no-study")
     replay: int = setting(400, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
     readings: int = setting(80, "Questions practised with retrieved passages, so that retrieval gains from tuning (0: none).")
 

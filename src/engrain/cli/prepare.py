@@ -1,0 +1,28 @@
+"""Teach a base model to study, so that builds on it write better questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engrain.cli import _options
+from engrain.cli._progress import listener
+
+
+@_options.command("engrain prepare ./my-base --learning-rate 5e-4")
+@click.argument("base", metavar="BASE")
+@click.option("--learning-rate", type=float, help="Peak learning rate.  [default: 0.002, for a model of 135M parameters]")
+@click.option("--epochs", type=float, help="Passes over the lessons.  [default: 1]")
+@_options.out_option
+@_options.resume_option
+def command(base: str, learning_rate: float | None, epochs: float | None, out: Path | None, resume: bool) -> None:
+    """Train the small adapter that makes BASE a studying model, on the corpus that comes with engrain.
+
+    A studying model lists details, writes many questions about one and reads answers out of passages. Builds on this
+    base then use it by themselves; the embedded base comes with its own.
+    """
+    from engrain import api
+
+    options = {name: value for name, value in (("learning_rate", learning_rate), ("epochs", epochs)) if value is not None}
+    api.prepare(base, out=out, resume=resume, progress=listener(), **options)
