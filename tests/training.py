@@ -98,3 +98,8 @@ def train_in_child(path: Path, *arguments: Any) -> None:
         train_run(path, *arguments)
     except EngrainError as error:
         sys.exit(error.exit_code)
+
+
+def trainable(model: Any) -> dict[str, Any]:
+    """Name → parameter for all that trains."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}

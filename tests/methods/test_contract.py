@@ -15,7 +15,7 @@ from engrain.errors import ModelError
 from engrain.methods.base import Method
 from engrain.optimize import Masters
 from engrain.tasks.chat import Chat
-from training import VOCABULARY, examples, method, small_model
+from training import VOCABULARY, examples, method, small_model, trainable
 
 METHODS = registry.names("methods")
 MODELS: dict[str, dict[str, Any]] = {"llama": {"tie_word_embeddings": True}, "qwen2": {}}
@@ -70,10 +70,10 @@ def test_only_what_is_declared_moves_and_the_loss_falls(name: str, kind: str) ->
     untouched = logits(model)
     chosen.apply(model)
     assert torch.equal(logits(model), untouched) or torch.allclose(logits(model), untouched, atol=1e-5), "step 0 is not the base"
-    declared = set(chosen.trainable_state(model))
+    declared = set(trainable(model))
     grouped = {id(p) for group in chosen.parameter_groups(model) for p in group["params"]}
     assert declared
-    assert grouped == {id(p) for p in chosen.trainable_state(model).values()}
+    assert grouped == {id(p) for p in trainable(model).values()}
     before = values(model)
     losses = train_steps(model, chosen, 2)
     moved = {name for name, tensor in values(model).items() if not torch.equal(tensor, before[name])}
@@ -132,8 +132,8 @@ def test_a_wrong_model_is_refused_with_every_tensor_named(made: tuple[Any, Metho
         chosen.load(other, tmp_path / chosen.artifact)
     told = {problem.partition(":")[0] for problem in caught.value.problems}
     if chosen.artifact == "adapter":
-        assert set(chosen.trainable_state(model)) <= told
-        assert {name for name in chosen.trainable_state(other) if "layers.2" in name} <= told
+        assert set(trainable(model)) <= told
+        assert {name for name in trainable(other) if "layers.2" in name} <= told
     else:
         wrong = {name for name, tensor in other.state_dict().items() if tensor.shape != model.state_dict().get(name, torch.empty(0)).shape}
         assert wrong - {"lm_head.weight"} <= told

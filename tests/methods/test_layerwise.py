@@ -9,6 +9,7 @@ from engrain.errors import SettingError
 from engrain.methods.layerwise import layer_numbers
 from engrain.tasks.chat import Chat
 from training import examples, method, small_model
+from training import trainable as trainable_of
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_layers_that_do_not_exist_are_refused(text: str) -> None:
 def trainable(layers: str, **changes: Any) -> set[str]:
     model, chosen = small_model(**changes), method("layerwise", layers=layers)
     chosen.apply(model)
-    return set(chosen.trainable_state(model))
+    return set(trainable_of(model))
 
 
 def test_layers_by_number_and_by_name() -> None:

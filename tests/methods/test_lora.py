@@ -10,7 +10,7 @@ import torch
 from engrain.errors import ModelError, SettingError
 from engrain.methods.lora import adapted
 from engrain.tasks.chat import Chat
-from training import examples, method, small_model
+from training import examples, method, small_model, trainable
 
 EVERY = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 
@@ -67,7 +67,7 @@ def test_biases_stay_and_are_not_trained() -> None:
     chosen.apply(model)
     layers = dict(adapted(model))
     assert layers["model.layers.0.self_attn.q_proj"].bias is not None
-    assert not any("bias" in name for name in chosen.trainable_state(model))
+    assert not any("bias" in name for name in trainable(model))
 
 
 def test_the_embeddings_of_a_tied_model_stay_tied() -> None:

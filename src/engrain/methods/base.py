@@ -54,9 +54,28 @@ class Method(ABC):
     def merge(self, model: nn.Module) -> None:
         """Turn the model into a plain one without adapters, in place, with the same outputs."""
 
-    def trainable_state(self, model: nn.Module) -> dict[str, torch.Tensor]:
-        """Name → tensor for everything that trains (what a checkpoint must hold)."""
-        return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+class WholeModel(Method):
+    """A method whose result is a plain model: saved whole in Hugging Face layout, so that it can be used without the base."""
+
+    artifact: ClassVar[str] = "model"
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write config, generation config and safetensors."""
+        with quiet():
+            model.save_pretrained(folder)
+
+    def load(self, model: nn.Module, folder: Path) -> None:
+        """Read the weights back; ModelError lists every tensor that does not fit."""
+        from safetensors.torch import load_file
+
+        files = sorted(folder.glob("*.safetensors"))
+        if not files:
+            raise ModelError(f"{folder}: no safetensors file", "Choose the folder that the run wrote (model/).")
+        load_tensors(model, {name: t for file in files for name, t in load_file(file).items()}, folder)
+
+    def merge(self, model: nn.Module) -> None:
+        """Nothing to merge: the model is plain already."""
 
 
 CONTRACT = Method
@@ -73,22 +92,6 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
     if not stacks:
         raise SettingError(f"{type(model).__name__} has no stack of layers", "Name modules in --layers, or use --method full or lora.")
     return max(stacks, key=len)
-
-
-def save_model_folder(model: nn.Module, folder: Path) -> None:
-    """Write a plain model in Hugging Face layout (config, generation config, safetensors)."""
-    with quiet():
-        model.save_pretrained(folder)
-
-
-def load_model_folder(model: nn.Module, folder: Path) -> None:
-    """Read the safetensors of a Hugging Face folder into `model`; ModelError lists every tensor that does not fit."""
-    from safetensors.torch import load_file
-
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ModelError(f"{folder}: no safetensors file", "Choose the folder that the run wrote (model/).")
-    load_tensors(model, {name: t for file in files for name, t in load_file(file).items()}, folder)
 
 
 def load_tensors(model: nn.Module, tensors: dict[str, torch.Tensor], source: Path, needed: Collection[str] | None = None) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from engrain.methods.base import Method, load_model_folder, save_model_folder
+from engrain.methods.base import WholeModel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,24 +16,12 @@ class FullSettings:
     """Full fine-tuning has nothing to choose."""
 
 
-class Full(Method):
-    """All parameters train. Saved as a whole model in Hugging Face layout."""
+class Full(WholeModel):
+    """All parameters train."""
 
     Settings: ClassVar[type] = FullSettings
-    artifact: ClassVar[str] = "model"
     learning_rate: ClassVar[float] = 2e-4
 
     def apply(self, model: nn.Module) -> None:
         """Every parameter is marked to train."""
         model.requires_grad_(True)
-
-    def save(self, model: nn.Module, folder: Path) -> None:
-        """Write the whole model in Hugging Face layout."""
-        save_model_folder(model, folder)
-
-    def load(self, model: nn.Module, folder: Path) -> None:
-        """Read the weights back; ModelError lists every tensor that does not fit."""
-        load_model_folder(model, folder)
-
-    def merge(self, model: nn.Module) -> None:
-        """Nothing to merge: the model is plain already."""

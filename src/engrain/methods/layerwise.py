@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from engrain.errors import SettingError
-from engrain.methods.base import Method, decoder_layers, load_model_folder, save_model_folder
+from engrain.methods.base import WholeModel, decoder_layers
 from engrain.settings import setting
 
 if TYPE_CHECKING:
@@ -24,11 +23,10 @@ class LayerwiseSettings:
     layers: str = setting("0.33", "Layers to train: a number of top layers, a range a-b, a list a,b,c, a top fraction, or module names.")
 
 
-class Layerwise(Method):
+class Layerwise(WholeModel):
     """The chosen decoder layers (or named modules) train; everything else keeps its weights."""
 
     Settings: ClassVar[type] = LayerwiseSettings
-    artifact: ClassVar[str] = "model"
     learning_rate: ClassVar[float] = 3e-4
 
     def apply(self, model: nn.Module) -> None:
@@ -36,17 +34,6 @@ class Layerwise(Method):
         model.requires_grad_(False)
         for module in chosen_modules(model, self.settings.layers):
             module.requires_grad_(True)
-
-    def save(self, model: nn.Module, folder: Path) -> None:
-        """Write the whole model in Hugging Face layout, so that it can be used without the base."""
-        save_model_folder(model, folder)
-
-    def load(self, model: nn.Module, folder: Path) -> None:
-        """Read the weights back; ModelError lists every tensor that does not fit."""
-        load_model_folder(model, folder)
-
-    def merge(self, model: nn.Module) -> None:
-        """Nothing to merge: the model is plain already."""
 
 
 def chosen_modules(model: nn.Module, layers: str) -> list[nn.Module]:
