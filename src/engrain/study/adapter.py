@@ -13,7 +13,7 @@ from engrain.examples import Message
 from engrain.generate import generate
 from engrain.knowledge.facts import Fact
 from engrain.progress import SILENT, Progress
-from engrain.study.skills import conversation, lines, questions_prompt
+from engrain.study.skills import conversation, lines, questions_prompt, sentence_before
 from engrain.tasks.chat import log_likelihood
 from engrain.tokens import encode_example, encode_prompt, passage, question_messages
 from engrain.words import canonical, holds
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "adapters"
 """Adapters that come with the package, in folders named as `fetch.version_key` names their base."""
 RANK = 16
-QUESTION_TOKENS, BATCH_SIZE = 200, 64
+QUESTION_TOKENS, BATCH_SIZE = 150, 64
 TEMPERATURE, TOP_P = 0.7, 0.95
-LEAST_LIKELY = -1.0
+LEAST_LIKELY = -0.7
 """Mean log-probability (nats a token) of the value, read from its source, below which a question is dropped."""
-KEPT = 8
+KEPT = 7
 """Questions kept of each fact: those whose reading gives the value most surely."""
 
 
@@ -42,7 +42,11 @@ class StudyingModel:
         self, facts: Sequence[Fact], sections: Mapping[str, Section], seed: int = 0, progress: Progress = SILENT
     ) -> dict[str, list[str]]:
         """Fact id → its best questions, the surest first; a fact about which none passed the check has none."""
-        prompts = [questions_prompt(heading(f, sections), f.evidence, f.value, before(f, sections)) for f in facts]
+        facts = [fact for fact in facts if worth_asking(fact)]
+        prompts = [
+            questions_prompt(heading(f, sections), f.evidence, f.value, sentence_before(sections[f.section].text, f.evidence))
+            for f in facts
+        ]
         rows = [encode_prompt(self.tokenizer, conversation(prompt, "")[:1]) for prompt in prompts]
         replies = generate(
             self.model,
@@ -74,17 +78,21 @@ class StudyingModel:
         return [questions[i] for i in np.argsort(sure)[::-1] if sure[i] > LEAST_LIKELY][:KEPT]
 
 
+def worth_asking(fact: Fact) -> bool:
+    """Whether people would ask for the value: it is typed or a cell or an answer, or says more than a common word or two."""
+    if fact.kind == "yesno":
+        return False
+    return (
+        fact.kind != "text"
+        or fact.form != "statement"
+        or len(fact.value.split()) > 2
+        or any(c.isupper() or c.isdigit() for c in fact.value)
+    )
+
+
 def heading(fact: Fact, sections: Mapping[str, Section]) -> str:
     """Business and section heading, as the lessons name a passage."""
     return " › ".join(part for part in (fact.business, *sections[fact.section].headings[-1:]) if part)
-
-
-def before(fact: Fact, sections: Mapping[str, Section]) -> str:
-    """The sentence before the fact's own in its paragraph, for what "it" and "they" mean; or nothing."""
-    text = sections[fact.section].text
-    at = text.find(fact.evidence)
-    paragraph = text[:at].rpartition("\n")[2] if at > 0 else ""
-    return paragraph.replace("! ", ". ").replace("? ", ". ").rstrip(". ").rpartition(". ")[2]
 
 
 def sensible(fact: Fact, question: str) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engrain.examples import Example
-from engrain.study.skills import REFUSAL, absent_prompt, conversation, details_prompt, questions_prompt, reverse_prompt
+from engrain.study.skills import REFUSAL, absent_prompt, conversation, details_prompt, questions_prompt, reverse_prompt, sentence_before
 from engrain.tokens import passage, question_messages
 from engrain.words import keywords
 
@@ -72,7 +71,12 @@ def lessons(trades: Sequence[Trade], seed: int, copies: int = 1) -> list[Example
 def _trade_lessons(trade: Trade, rng: random.Random, copies: int) -> Iterator[Example]:
     yield from _details(trade)
     for row in trade.facts:
-        place = (f"{row['business']} › {row['heading']}", row["sentence"], row["answer"], _before(trade, row))
+        place = (
+            f"{row['business']} › {row['heading']}",
+            row["sentence"],
+            row["answer"],
+            sentence_before(trade.sections.get(row["heading"], ""), row["sentence"]),
+        )
         for _ in range(copies):
             questions = rng.sample(row["questions"], len(row["questions"]))
             yield _lesson("questions", trade, questions_prompt(*place), "\n".join(questions))
@@ -87,17 +91,14 @@ def _details(trade: Trade) -> Iterator[Example]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for row in trade.facts:
         if not row.get("yesno"):
-            key = (f"{row['business']} › {row['heading']}", row["sentence"], _before(trade, row))
+            key = (
+                f"{row['business']} › {row['heading']}",
+                row["sentence"],
+                sentence_before(trade.sections.get(row["heading"], ""), row["sentence"]),
+            )
             found.setdefault(key, []).append(row["answer"])
     for place, answers in found.items():
         yield _lesson("details", trade, details_prompt(*place), "\n".join(dict.fromkeys(answers)))
-
-
-def _before(trade: Trade, row: dict[str, Any]) -> str:
-    """The sentence before the row's sentence in the same paragraph, or nothing."""
-    line = next((line for line in trade.sections.get(row["heading"], "").splitlines() if row["sentence"] in line), "")
-    earlier = re.split(r"(?<=[.!?]) ", line.partition(row["sentence"])[0].strip())
-    return earlier[-1]
 
 
 def _readings(trade: Trade, rng: random.Random) -> Iterator[Example]:

@@ -7,6 +7,8 @@ question with passages becomes (`tokens.question_messages`).
 
 from __future__ import annotations
 
+import re
+
 from engrain.examples import Message
 
 REFUSAL = "The documents do not say."
@@ -33,6 +35,12 @@ def reverse_prompt(heading: str, text: str, value: str, before: str = "") -> str
 def absent_prompt(heading: str, text: str) -> str:
     """Asks for questions on the passage's subject that it does not answer, one a line."""
     return f"{_passage(heading, text)}\nAsk what this does not say."
+
+
+def sentence_before(text: str, sentence: str) -> str:
+    """The sentence before `sentence` in the same paragraph of `text`, for what "it" and "they" mean; or nothing."""
+    line = next((line for line in text.splitlines() if sentence in line), "")
+    return re.split(r"(?<=[.!?]) ", line.partition(sentence)[0].strip())[-1]
 
 
 def conversation(prompt: str, reply: str) -> tuple[Message, Message]:
