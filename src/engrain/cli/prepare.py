@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from engrain.cli import _options
+from engrain.cli import _options, _render
 from engrain.cli._progress import listener
 
 
@@ -16,7 +16,8 @@ from engrain.cli._progress import listener
 @click.option("--epochs", type=float, help="Passes over the lessons.  [default: 1]")
 @_options.out_option
 @_options.resume_option
-def command(base: str, learning_rate: float | None, epochs: float | None, out: Path | None, resume: bool) -> None:
+@_options.json_option
+def command(base: str, learning_rate: float | None, epochs: float | None, out: Path | None, resume: bool, as_json: bool) -> None:
     """Train the small adapter that makes BASE a studying model, on the corpus that comes with engrain.
 
     A studying model lists details, writes many questions about one and reads answers out of passages. Builds on this
@@ -25,4 +26,4 @@ def command(base: str, learning_rate: float | None, epochs: float | None, out: P
     from engrain import api
 
     options = {name: value for name, value in (("learning_rate", learning_rate), ("epochs", epochs)) if value is not None}
-    api.prepare(base, out=out, resume=resume, progress=listener(), **options)
+    _render.result(api.prepare(base, out=out, resume=resume, progress=listener(), **options), as_json)

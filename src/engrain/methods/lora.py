@@ -27,7 +27,7 @@ CONFIG = "adapter_config.json"
 class LoRASettings:
     """The size and place of the update."""
 
-    rank: int = setting(32, "Rank r of the update B·A.")
+    rank: int = setting(64, "Rank r of the update B·A.")
     alpha: float | None = setting(None, "Scale: the update counts alpha / rank times; default 2 × rank.")
     dropout: float = setting(0.0, "Share of the update's inputs dropped while training.")
     target_modules: str = setting("all-linear", "Linear layers to adapt: all-linear, or names separated by commas (q_proj,v_proj).")
@@ -46,7 +46,7 @@ class LoRA(Method):
 
     Settings: ClassVar[type] = LoRASettings
     artifact: ClassVar[str] = "adapter"
-    learning_rate: ClassVar[float] = 1e-3
+    learning_rate: ClassVar[float] = 2e-3
     keeps_float32: ClassVar[bool] = True
 
     def apply(self, model: nn.Module) -> None:
