@@ -51,7 +51,7 @@ class TrainingSettings:
     max_steps: int | None = setting(None, "Stop after this many steps, whatever the epochs say.")
     minutes: float | None = setting(None, "Time budget for training; the number of steps is fixed from the first measured ones.")
     batch_size: int = setting(16, "Examples a step.")
-    micro_batch_tokens: int = setting(4096, "Tokens computed at once; memory grows with it, the result does not depend on it.")
+    micro_batch_tokens: int = setting(2048, "Tokens computed at once; memory grows with it, the result does not depend on it.")
     learning_rate: float | None = setting(None, "Peak learning rate; default: the method's own.")
     schedule: str = setting("cosine", "How the learning rate falls after the warm-up.", choices=SCHEDULES)
     warmup: float = setting(0.05, "Warm-up: a share of all steps (below 1) or a number of steps.")

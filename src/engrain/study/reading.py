@@ -1,6 +1,6 @@
 """Reading practice: questions answered from retrieved passages, so that tuning makes retrieval better, not worse.
 
-A passage set holds the fact's own section among others, or (one time in four) not, and then the answer is to decline
+A passage set holds the fact's own section among others, or (one time in ten) not, and then the answer is to decline
 (RAFT, arXiv 2403.10131). Closed-book examples never carry a passage: practising recall with the source in view teaches
 none (arXiv 2505.01812).
 """
@@ -16,7 +16,7 @@ from engrain.examples import Example, Message
 from engrain.retrieval import Retriever
 from engrain.tokens import passage, question_messages
 
-WITHOUT_SOURCE = 0.25
+WITHOUT_SOURCE = 0.1
 """Share of readings whose passages lack the answer."""
 
 
