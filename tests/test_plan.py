@@ -78,6 +78,10 @@ def test_what_computes_more_takes_longer(tiny_folder: Path) -> None:
     assert bare.total_minutes == pytest.approx(bare.training_minutes + 12 / 60), "nothing but reading and training"
 
 
+def test_studying_takes_time_of_its_own(tiny_folder: Path) -> None:
+    assert planned(tiny_folder, replace(work(), studied=50)).total_minutes > planned(tiny_folder).total_minutes
+
+
 def test_what_trains_decides_memory_and_disk(tiny_folder: Path) -> None:
     adapter, full = planned(tiny_folder, rank=2), planned(tiny_folder, method="full")
     assert adapter.disk_bytes < full.disk_bytes

@@ -31,6 +31,7 @@ from engrain.progress import SILENT, Progress
 from engrain.report import model_card, write_report
 from engrain.retrieval import Retriever
 from engrain.run import Run
+from engrain.study.adapter import worth_asking
 from engrain.study.prepare import SETTINGS, install, study_examples
 from engrain.study.replay import replay_prompts
 from engrain.verdict import Verdict, decide
@@ -293,6 +294,8 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
     sections = [section for document in documents for section in document.sections]
     made = pipeline.practice(facts, sections, chosen, progress)
     passages = Retriever(sections).passages
+    base = on_disk(chosen.model.base)
+    studies = chosen.study.study and base is not None and pipeline.study_adapter(base) is not None
     work = Work(
         documents=len(documents),
         facts=len(facts),
@@ -304,6 +307,7 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
         passage_characters=sum(len(p.text) for p in passages) / max(1, len(passages)),
         text_tokens=pipeline.PERPLEXITY_TOKENS,
         seconds=time.perf_counter() - started,
+        studied=sum(map(worth_asking, facts)) if studies else 0,
     )
     return make_plan(work, chosen)
 

@@ -21,6 +21,7 @@ from engrain.doctor import GB, free_disk, free_memory
 from engrain.examples import Example
 from engrain.fetch import cache_folder
 from engrain.models import context_length, count_parameters, load_tokenizer, on_disk, outline
+from engrain.study.adapter import QUESTION_TOKENS
 from engrain.tokens import encode_example, shared_prefix
 
 if TYPE_CHECKING:
@@ -37,13 +38,17 @@ STATE_BYTES, CHECKPOINT_BYTES = 16, 12
 TEXT_BYTES = 30_000_000
 """Documents, facts, examples, evaluation and report of a run."""
 
+CHECKED_TOKENS = 270
+"""Tokens read to check the questions about one fact: its passage once, and nine questions with their answer."""
+
 
 @dataclass(frozen=True)
 class Work:
     """What a build would compute: examples to train on and held out (replay as well), and what is asked before and after.
 
     `questions` are asked closed-book and with passages of about `passage_characters` each, `general` closed-book only;
-    `text_tokens` are read for perplexity, `replay` prompts are answered once. `seconds` is what reading the documents took.
+    `text_tokens` are read for perplexity, `replay` prompts are answered once. `seconds` is what reading the documents took;
+    the studying model writes about `studied` facts.
     """
 
     documents: int
@@ -56,6 +61,7 @@ class Work:
     passage_characters: float
     text_tokens: int
     seconds: float
+    studied: int = 0
 
 
 @dataclass(frozen=True)
@@ -211,6 +217,8 @@ def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: S
     """Seconds of each part of a build besides training."""
     read, write = (speed / (rate * share) for speed, share in ((cost.forward, READING), (cost.forward + cost.head_forward, WRITING)))
     parts = {"reading documents": work.seconds, "everyday answers": work.replay * MAX_NEW_TOKENS * write}
+    if work.studied:
+        parts["studying"] = work.studied * (QUESTION_TOKENS * write + CHECKED_TOKENS * read)
     if not settings.training.evaluate:
         return parts
     prompt = sum(tokens.lengths) / len(tokens.lengths) - tokens.shared
