@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engrain.errors import ExampleError, SettingError
-from engrain.examples import Example, Message, deduplicate, example_from_row, example_to_row, read_examples, split, write_examples
+from engrain.examples import Example, Message, example_from_row, example_to_row, read_examples, split, write_examples
 
 PAIR = (Message("user", "When do you open?"), Message("assistant", "At 9:30."))
 ASK, TELL = PAIR[0].content, PAIR[1].content
@@ -220,9 +220,3 @@ def test_examples_without_a_fact_are_split_by_row():
 def test_a_share_that_is_none():
     with pytest.raises(SettingError, match=r"share=1\.5"):
         split([], 1.5, seed=0)
-
-
-def test_duplicates_go_and_the_first_stays():
-    first, same = Example(PAIR, fact="a"), Example((PAIR[0], Message("assistant", " At  9:30.\n")), fact="b")
-    other = Example((PAIR[0], Message("assistant", "At ten.")))
-    assert deduplicate([first, same, other]) == [first, other]

@@ -43,12 +43,6 @@ def test_ties_keep_the_order_of_the_documents() -> None:
     assert [s.number for s in Retriever(twins).search("parking", k=4)] == [0, 1, 2, 3]
 
 
-def test_many_questions_find_what_each_finds() -> None:
-    retriever = Retriever(SECTIONS)
-    questions = ["Who leads the workshop?", "weaving course"]
-    assert retriever.search_all(questions) == [retriever.search(q) for q in questions]
-
-
 def test_a_long_section_is_cut_between_sentences() -> None:
     sentences = [f"Sentence number {n} says something about topic{n} here." for n in range(60)]
     long = section(1, "Long", " ".join(sentences))

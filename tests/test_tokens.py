@@ -13,7 +13,7 @@ import tiny
 from engrain.errors import ModelError
 from engrain.examples import Message
 from engrain.models import PLAIN_TEMPLATE, load_tokenizer, locate
-from engrain.tokens import Encoded, check_lengths, encode_example, encode_prompt, passage, question_messages, shared_prefix
+from engrain.tokens import Encoded, encode_example, encode_prompt, passage, question_messages, shared_prefix
 
 USER, ANSWER = Message("user", "When do you open?"), Message("assistant", "At 9:30.")
 NO_SYSTEM = (
@@ -137,13 +137,6 @@ def test_shared_prefix():
     assert shared_prefix([encoded([1, 2, 3, 4], 3), encoded([1, 2, 9], 2)]) == 2
     assert shared_prefix([encoded([1, 2, 3, 4], 3), encoded([1, 2, 3, 4], 1)]) == 1
     assert shared_prefix([encoded([1, 2], 2), encoded([7, 2], 2)]) == 0
-
-
-def test_too_long_conversations_are_all_listed():
-    assert check_lengths([encoded([1] * 5, 2), encoded([1] * 3, 2), encoded([1] * 9, 2)], 4) == [
-        "row 1: 5 tokens, at most 4 fit",
-        "row 3: 9 tokens, at most 4 fit",
-    ]
 
 
 @pytest.mark.model

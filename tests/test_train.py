@@ -185,6 +185,17 @@ def test_a_damaged_best_checkpoint_is_told(tmp_path: Path, monkeypatch: pytest.M
     ]
 
 
+def test_a_damaged_checkpoint_is_passed_over_and_told(tmp_path: Path) -> None:
+    first = Training(tmp_path / "run", max_steps=2, checkpoint_minutes=EVERY_STEP)
+    first()
+    (tmp_path / "run" / "checkpoints" / "step-2" / "values.safetensors").write_bytes(b"torn")
+    again = Training(tmp_path / "run", max_steps=2, checkpoint_minutes=EVERY_STEP)
+    again()
+    assert again.notes.told[0].startswith("Passed over: ")
+    assert "step-2" in again.notes.told[0]
+    assert again.notes.told[1] == "Resuming after step 1 of 2."
+
+
 def test_evaluation_uses_no_dropout_and_no_gradient(tmp_path: Path) -> None:
     training = Training(tmp_path / "run", "lora", method_values={"dropout": 0.5})
     training()

@@ -113,14 +113,6 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
     return train, [example for example, group in zip(examples, groups, strict=True) if group in heldout]
 
 
-def deduplicate(examples: Iterable[Example]) -> list[Example]:
-    """The examples without later ones that say the same, white space aside."""
-    first: dict[tuple[tuple[str, str, int], ...], Example] = {}
-    for example in examples:
-        first.setdefault(tuple((m.role, " ".join(m.content.split()), m.weight) for m in example.messages), example)
-    return list(first.values())
-
-
 def _conversation(row: dict[str, Any]) -> list[Message]:
     if any(row.get(key) for key in TOOLS):
         _fail("it uses tools, which engrain does not train")

@@ -26,8 +26,6 @@ from engrain.progress import Progress
 
 MANIFEST = "manifest.json"
 HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt"]
-SMALL_BYTES = 10_000_000
-"""Files below this are checked by sha256 each time, larger ones by size only."""
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,6 @@ class Retriever:
         best = np.argsort(-scores, kind="stable")[:k]
         return [self.passages[i] for i in best if scores[i] > 0]
 
-    def search_all(self, questions: Sequence[str], k: int = 3) -> list[list[Section]]:
-        """What `search` finds for each question."""
-        return [self.search(question, k) for question in questions]
-
 
 def cut(section: Section, words: int = PASSAGE_WORDS) -> list[Section]:
     """The section as passages of at most about `words` words, cut between lines or sentences.

@@ -82,11 +82,6 @@ def shared_prefix(encoded: Sequence[Encoded]) -> int:
     return limit
 
 
-def check_lengths(encoded: Sequence[Encoded], max_length: int) -> list[str]:
-    """One line for every conversation longer than `max_length` tokens; rows count from 1."""
-    return [f"row {i}: {len(e)} tokens, at most {max_length} fit" for i, e in enumerate(encoded, 1) if len(e) > max_length]
-
-
 def _walk(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tuple[list[int], list[tuple[int, int]], str]:
     """The tokens up to the end of the last assistant turn, the token span of each that is to be learned, and the text so far."""
     ids: list[int] = []

@@ -265,6 +265,8 @@ def train(
 
 
 def _resume(trainer: Trainer, progress: Progress) -> None:
+    for fault in trainer.run.damaged_checkpoints():
+        progress.note(f"Passed over: {fault}")
     newest = trainer.run.newest_checkpoint()
     if newest is None:
         trainer.run.truncate_rows(METRICS, lambda row: False)

@@ -14,7 +14,6 @@ from engrain.knowledge.wording import mentions, small
 from engrain.knowledge.words import DETERMINERS, UNCOUNTED
 
 CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
-NAMES_MONEY = re.compile(r"price|cost|fee|charge|rate|deposit|amount|sum|total|limit|salary|value|€|£|\$", re.IGNORECASE)
 DAYS = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Week|Daily|Public hol|Bank hol|Holiday)", re.IGNORECASE)
 
 

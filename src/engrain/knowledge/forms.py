@@ -15,8 +15,6 @@ from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import parse_all
 from engrain.knowledge.wording import QUESTION_WORD, Wording, answer, mentions, normal, small
 
-PROSE_KEYS = re.compile(r"^(?:what|how|when|where|why|who|if)\b", re.IGNORECASE)
-
 
 def wordings(facts: Sequence[Fact]) -> list[list[Wording]]:
     """For each fact its wordings, the plainest first, no prompt twice within a fact."""

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "adapters"
 """Adapters that come with the package, in folders named as `fetch.version_key` names their base."""
-RANK = 16
 QUESTION_TOKENS, BATCH_SIZE = 150, 64
 TEMPERATURE, TOP_P = 0.7, 0.95
 LEAST_LIKELY = -0.7
