@@ -1,4 +1,4 @@
-"""Make the embedded base's answers to all bundled everyday prompts, which come with the package (about two minutes on two cores)."""
+"""Make the embedded base's answers to all bundled everyday prompts, which come with the package (about five minutes on two cores)."""
 
 from __future__ import annotations
 

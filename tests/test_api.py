@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import engrain
 from engrain import api
 from engrain.errors import DocumentError, ExampleError, RunError, SettingError
+from engrain.knowledge.dataset import Studied
+from engrain.knowledge.wording import Wording
 from engrain.progress import Progress
 from engrain.run import Run
+from engrain.study.base import Writer
 
 DOCUMENT = """# Harbour Kites
 
@@ -141,7 +145,7 @@ def test_edited_examples_are_what_is_trained(documents: Path, tiny_folder: Path)
     run = engrain.build(documents, base=str(tiny_folder), out="edited", **OPTIONS).run
     rows = run.read_rows("examples/train.jsonl")
     run.write_rows("examples/train.jsonl", rows[:3])
-    again = engrain.build(documents, base=str(tiny_folder), out="edited", start_from="examples", **OPTIONS).run
+    again = engrain.build(documents, base=str(tiny_folder), out="edited", start_from="examples", **OPTIONS | {"replay": 0}).run
     assert len(again.read_rows("examples/train.jsonl")) == 3
     assert again.info["trained"]["steps"] == 3, "three passes over one batch"
 
@@ -276,7 +280,8 @@ def test_a_prepared_base_writes_questions_in_later_builds(
     assert folder is not None
     assert (folder / "adapter_model.safetensors").stat().st_size < (run.path / "adapter" / "adapter_model.safetensors").stat().st_size
 
-    monkeypatch.setattr(adapter, "LEAST_LIKELY", -1e9)
+    monkeypatch.setattr(adapter, "fluent", lambda tokenizer, reply: adapter.lines(reply.text))
+    monkeypatch.setattr(adapter.StudyingModel, "_surest", lambda self, shown, wordings, answers: list(wordings))
     monkeypatch.setattr(adapter, "QUESTION_TOKENS", 20)
     monkeypatch.setattr(adapter, "sensible", lambda fact, question: True)
     notes = Notes()
@@ -287,3 +292,63 @@ def test_a_prepared_base_writes_questions_in_later_builds(
     assert any("studying model" in text for text in notes.texts)
     without = engrain.build(documents, base=base, out="without", study=False, **OPTIONS).run
     assert not [row for row in without.read_rows("examples/train.jsonl") if row["form"] == "studied"]
+
+
+def test_an_update_studies_only_what_changed_and_tells_what_is_answered_otherwise(documents: Path, tiny_folder: Path) -> None:
+    (documents / "hours.md").write_text("# Hours\n\nThe shop opens at 9:00 on Mondays. Parking costs £2 a day.\n")
+    first = engrain.build(documents, base=str(tiny_folder), out="first", **OPTIONS).run
+    assert api.update(first, documents, out="same").result is None
+    assert not Path("same").exists()
+
+    (documents / "hours.md").write_text("# Hours\n\nThe shop opens at 10:30 on Mondays. Parking costs £2 a day.\n")
+    (documents / "team.md").write_text("# Team\n\nMira Oduya founded the shop in 2019.\n")
+    edited = [row | {"weight": 0.25} if row["section"].startswith("kites.md") else row for row in first.read_rows("facts.jsonl")]
+    first.write_rows("facts.jsonl", edited)
+    found = api.update(first, documents, out="second")
+    assert (found.added, found.changed, found.removed) == (("team.md",), ("hours.md",), ())
+    assert found.result is not None
+    second = found.result.run
+    facts = second.read_rows("facts.jsonl")
+    assert {row["value"] for row in facts} >= {"10:30", "2019"}
+    assert "9:00" not in {row["value"] for row in facts}
+    assert {row["weight"] for row in facts if row["section"].startswith("kites.md")} == {0.25}, "what was edited by hand stays"
+    assert second.info["settings"] == first.info["settings"]
+    assert second.info["updates"] == "first"
+    assert second.read_json("changes.json")["answers"] == [vars(answer) for answer in found.answers]
+    (documents / "team.md").unlink()
+    (documents / "hours.md").unlink()
+    assert api.update(second, documents, out="third", evaluate=False).removed == ("hours.md", "team.md")
+
+
+def test_what_a_model_wrote_about_unchanged_sections_is_kept(documents: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[set[str]] = []
+
+    class Scholar(Writer):
+        def notice(self, facts: Any, sections: Any, business: str) -> Any:
+            return list(facts)
+
+        def study(self, facts: Any, sections: Any) -> Studied:
+            asked.append(set(sections))
+            wordings = {f.id: [Wording("question", "studied", f"What about {f.id}?", f.value)] for f in facts}
+            return Studied(wordings, {name: [f"Who painted {name}?"] for name in sections})
+
+    monkeypatch.setattr(api.pipeline, "studying_model", lambda settings, progress: Scholar())
+    first = engrain.build(documents, base=str(tiny_folder), out="first", evaluate=False, **OPTIONS).run
+    (documents / "team.md").write_text("# Team\n\nMira Oduya founded the shop in 2019.\n")
+    found = api.update(first, documents, out="second").result
+    assert found is not None
+    assert {name.partition("#")[0] for name in asked[0]} == {"kites.md"}
+    assert {name.partition("#")[0] for name in asked[1]} == {"team.md"}
+    kept = {row["fact"]: row for row in found.run.read_rows("studied.jsonl")}
+    assert all(kept[row["fact"]] == row for row in first.read_rows("studied.jsonl"))
+    assert set(found.run.read_json("absent.json")) == asked[0] | asked[1]
+
+
+def test_private_data_is_listed_and_masked_where_asked(documents: Path, tiny_folder: Path) -> None:
+    (documents / "desk.md").write_text("# Desk\n\nMira answers mira@kites.example. The desk opens at 9:00.\n")
+    notes = Notes()
+    run = engrain.build(documents, base=str(tiny_folder), out="masked", redact=True, evaluate=False, progress=notes, **OPTIONS).run
+    assert [row["kind"] for row in run.info["private"]] == ["e-mail address"]
+    assert any("Private data: e-mail address × 1 (masked)" in text for text in notes.texts)
+    assert not any("mira@kites.example" in path.read_text(errors="ignore") for path in run.path.rglob("*.json*"))
+    assert [p.place for p in api.examples(documents).private] == ["desk.md › Desk"]

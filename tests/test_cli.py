@@ -22,6 +22,7 @@ from engrain.documents.base import Unread
 from engrain.errors import DocumentError, Interrupted, SettingError
 from engrain.evaluate import Evaluation, score
 from engrain.examples import Example, Message, Question
+from engrain.privacy import Private
 from engrain.run import Run
 from engrain.verdict import Check, Verdict
 
@@ -454,13 +455,14 @@ def test_examples_shows_what_would_be_learned(api: Any, tmp_path: Path, capsys: 
     example = Example((Message("user", "When?"), Message("assistant", "At nine.")), "question")
     coverage = SimpleNamespace(file="hours.md", facts=3, share=0.5)
     unread = Unread("locked.pdf", "it is encrypted", "Save it without a password.")
-    answers_with(
-        api, "examples", SimpleNamespace(facts=(), coverage=(coverage,), train=(example,) * 1200, heldout=(example,), unread=(unread,))
-    )
+    private = Private("e-mail address", "mir…", "hours.md › Desk")
+    found = {"facts": (), "coverage": (coverage,), "train": (example,) * 1200, "heldout": (example,)}
+    answers_with(api, "examples", SimpleNamespace(**found, unread=(unread,), private=(private,)))
     assert main(["examples", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert ["question", "1,200", "1"] in [line.split() for line in out.splitlines()]
     assert "assistant: At nine." in out
+    assert "Private: e-mail address mir… in hours.md › Desk" in out
     assert "Not read: locked.pdf: it is encrypted. Save it without a password." in out
 
 

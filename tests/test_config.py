@@ -20,6 +20,11 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Privacy:
+    redact: bool = setting(False, "Mask private data.")
+
+
+@dataclass(frozen=True)
 class Knowledge:
     forms_per_fact: int = setting(8, "Wordings a fact.")
     kinds: tuple[str, ...] = setting(("question", "statement"), "Kinds of examples.")
@@ -51,8 +56,7 @@ class Verdict:
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    names = {"model": "Model", "knowledge": "Knowledge", "study": "Study", "training": "Training", "verdict": "Verdict"}
-    monkeypatch.setattr(config, "PARTS", {part: f"{__name__}:{name}" for part, name in names.items()})
+    monkeypatch.setattr(config, "PARTS", {part: f"{__name__}:{part.capitalize()}" for part in config.PARTS})
     config._declared.cache_clear()
     yield
     config._declared.cache_clear()

@@ -13,7 +13,7 @@ from engrain.examples import Message
 from engrain.generate import generate, perplexity, stream
 from engrain.models import load_model, load_tokenizer, locate
 from engrain.tasks.chat import log_likelihood
-from engrain.tokens import encode_example, encode_prompt, question_messages
+from engrain.tokens import Encoded, encode_example, encode_prompt, question_messages
 
 QUESTIONS = ["Hi", "When do you open on Sundays?", "Who?", "Where is the café?", "a" * 40]
 
@@ -168,7 +168,17 @@ def test_the_log_likelihood_of_answers(tiny_model, tiny_tokenizer):
     for found, one in zip(log_likelihood(tiny_model, encoded), encoded, strict=True):
         ids = torch.from_numpy(one.ids).long()
         scores = tiny_model(ids[None]).logits[0, :-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
-        assert found == pytest.approx(float(scores[torch.from_numpy(one.supervised[1:])].sum()), rel=1e-4)
+        assert found.total == pytest.approx(float(scores[torch.from_numpy(one.supervised[1:])].sum()), rel=1e-4)
+        assert found.tokens == one.supervised[1:].sum()
+        assert not found.foremost
+
+
+def test_the_model_would_say_what_it_finds_likeliest(tiny_model, tiny_tokenizer):
+    prompt = encode_prompt(tiny_tokenizer, (Message("user", "Why?"),))
+    said = generate(tiny_model, tiny_tokenizer, [prompt], max_new_tokens=6)[0].ids
+    replies = [[*said, 2], [*said[:-1], said[-1] - 1, 2]]
+    rows = [Encoded(np.array([*prompt, *reply], dtype=np.int32), np.array([0] * len(prompt) + [1] * len(reply)) > 0) for reply in replies]
+    assert [each.foremost for each in log_likelihood(tiny_model, rows)] == [True, False]
 
 
 def test_perplexity_in_windows(tiny_model, tiny_tokenizer):

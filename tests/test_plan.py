@@ -28,7 +28,7 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def work(count: int = 640, answer: str = "It costs 41 pounds.") -> Work:
     rows = [Example((Message("user", f"What does kite {i} cost?"), Message("assistant", answer))) for i in range(count)]
-    return Work(4, 60, rows, rows[:20], 100, 120, 40, 300.0, 6000, 12.0)
+    return Work(4, 60, rows, rows[:20], 100, 100, 120, 40, 300.0, 6000, 12.0)
 
 
 def planned(folder: Path, made: Work | None = None, **options: Any) -> plan.Plan:
@@ -74,7 +74,7 @@ def test_steps_follow_the_settings(tiny_folder: Path) -> None:
 def test_what_computes_more_takes_longer(tiny_folder: Path) -> None:
     assert planned(tiny_folder, rank=2).training_minutes < planned(tiny_folder, method="full").training_minutes
     assert planned(tiny_folder, evaluate=False).total_minutes < planned(tiny_folder).total_minutes
-    bare = planned(tiny_folder, replace(work(), replay=0), evaluate=False)
+    bare = planned(tiny_folder, replace(work(), replay=0, unanswered=0), evaluate=False)
     assert bare.total_minutes == pytest.approx(bare.training_minutes + 12 / 60), "nothing but reading and training"
 
 

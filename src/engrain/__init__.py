@@ -7,9 +7,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engrain.api import Answer, Assistant, Result, build, load, tune
+    from engrain.api import Answer, Assistant, Result, build, load, tune, update
 
-__all__ = ["Answer", "Assistant", "Result", "build", "load", "tune"]
+__all__ = ["Answer", "Assistant", "Result", "build", "load", "tune", "update"]
 __version__ = version("engrain")
 
 

@@ -1,4 +1,4 @@
-"""What engrain does, from Python: `build`, `tune`, `load`, `evaluate`, `examples`, `plan`, `runs`. The only wiring.
+"""What engrain does, from Python: `build`, `update`, `tune`, `load`, `evaluate`, `examples`, `plan`, `runs`. The only wiring.
 
 Every stage leaves what it made in the run folder; the next one goes on from there, and so does a second start.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engrain import pipeline
-from engrain.assistant import Answer, Assistant
+from engrain.assistant import Answer, Assistant, check_trained
 from engrain.assistant import load as load_assistant
 from engrain.config import Settings, settings_from
 from engrain.documents.base import Unread, check_paths, read_documents
@@ -26,17 +26,22 @@ from engrain.knowledge.coverage import Coverage, coverage
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.models import BaseSettings, locate, on_disk
+from engrain.pipeline import Changed
 from engrain.plan import Plan, Work, make_plan
+from engrain.privacy import Private, find_private, redacted
 from engrain.progress import SILENT, Progress
 from engrain.report import model_card, write_report
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.study.adapter import worth_asking
 from engrain.study.prepare import SETTINGS, install, study_examples
-from engrain.study.replay import replay_prompts
+from engrain.study.replay import known_answers, replay_prompts
 from engrain.verdict import Verdict, decide
 
-__all__ = ["Answer", "Assistant", "Plan", "Preview", "Result", "build", "evaluate", "examples", "load", "plan", "prepare", "runs", "tune"]
+__all__ = [
+    "Answer", "Assistant", "Changed", "Plan", "Preview", "Result", "Update",
+    "build", "evaluate", "examples", "load", "plan", "prepare", "runs", "tune", "update",
+]  # fmt: skip
 
 Paths = str | Path | Sequence[str | Path]
 STAGES = ("documents", "facts", "examples")
@@ -56,13 +61,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a build would learn from: facts, coverage per document, training and held-out examples, files not read."""
+    """What a build would learn from: facts, coverage per document, training and held-out examples, files not read, private data."""
 
     facts: tuple[Fact, ...]
     coverage: tuple[Coverage, ...]
     train: tuple[Example, ...]
     heldout: tuple[Example, ...]
     unread: tuple[Unread, ...]
+    private: tuple[Private, ...]
 
 
 def build(
@@ -99,6 +105,58 @@ def build(
     return carried_out(run, chosen, work, progress, is_new)
 
 
+@dataclass(frozen=True)
+class Update:
+    """What an update left: the new result (None where no document had changed), the files added, changed and removed since.
+
+    `answers` are the test questions that the new model answers otherwise than the one before it.
+    """
+
+    result: Result | None
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    answers: tuple[Changed, ...] = ()
+
+
+def update(
+    run: str | Path | Run | Result | None,
+    paths: Paths,
+    *,
+    out: str | Path | None = None,
+    progress: Progress = SILENT,
+    **options: Any,
+) -> Update:
+    """A new run from the documents as they are now, made with the settings of `run` (which stays as it is).
+
+    Only sections that are new or changed are studied again; the model is trained anew from its original base on
+    everything, because knowledge written on top of knowledge is lost (arXiv 2607.11020). `options` win over the
+    settings of `run`.
+    """
+    earlier, files = as_run(run), as_paths(paths)
+    check_paths(files)
+    check_trained(earlier.path, earlier.info)
+    chosen = settings_from({**earlier.info["settings"], **options})
+    check_usable(chosen)
+    before, now = earlier.info["documents"], {d.file: d.sha256 for d in read_documents(files, progress).documents}
+    added, removed = (tuple(sorted(a.keys() - b.keys())) for a, b in ((now, before), (before, now)))
+    changed = tuple(sorted(name for name in now.keys() & before.keys() if now[name] != before[name]))
+    if not (added or changed or removed):
+        progress.note("No document has changed; nothing to do.")
+        return Update(None, added, changed, removed)
+    new = Run.create(as_path(out), files[0].resolve().stem)
+
+    def work() -> Result:
+        new.update(updates=str(earlier.path))
+        make_ready(new, chosen, files, 0, False, progress, earlier)
+        return finish(new, chosen, None, progress)
+
+    result = carried_out(new, chosen, work, progress, is_new=True)
+    answers = pipeline.changed_answers(earlier, new, progress)
+    new.write_json("changes.json", {"added": added, "changed": changed, "removed": removed, "answers": [asdict(a) for a in answers]})
+    return Update(result, added, changed, removed, tuple(answers))
+
+
 def check_start(start_from: str, out: str | Path | None) -> None:
     """Raise SettingError for a stage that there is not, or one that goes on from a run that is not named."""
     if start_from not in STAGES:
@@ -126,18 +184,23 @@ def stopped(out: Path | None) -> Run:
     return run
 
 
-def make_ready(run: Run, settings: Settings, files: Sequence[Path], first: int, resume: bool, progress: Progress) -> None:
-    """Make what training needs: documents, facts and examples, from stage number `first` on; what `resume` finds stays."""
+def make_ready(
+    run: Run, settings: Settings, files: Sequence[Path], first: int, resume: bool, progress: Progress, earlier: Run | None = None
+) -> None:
+    """Make what training needs: documents, facts and examples, from stage number `first` on; what `resume` finds stays.
+
+    What an `earlier` run holds of unchanged sections is taken over.
+    """
     if resume and has_examples(run):
         return
     for name in MADE_AFTER_EXAMPLES:
         delete(run.path / name)
     if first == 0:
-        facts = pipeline.find(run, pipeline.read(run, files, progress), progress)
+        facts = pipeline.find(run, settings, pipeline.read(run, settings, files, progress), progress, earlier)
     else:
-        facts = [Fact(**row) for row in run.read_rows("facts.jsonl")]
+        facts = pipeline.facts_of(run)
     if first < 2:
-        pipeline.write_examples(run, settings, facts, progress)
+        pipeline.write_examples(run, settings, facts, progress, earlier)
     else:
         pipeline.write_replay(run, settings, progress)
 
@@ -276,10 +339,12 @@ def examples(paths: Paths, *, progress: Progress = SILENT, settings: Settings | 
     """What a build of these documents would learn from, without training."""
     chosen = settings or settings_from(options)
     reading = read_documents(as_paths(paths), progress)
+    private = find_private([s for d in reading.documents for s in d.sections])
+    documents = tuple(map(redacted, reading.documents)) if chosen.privacy.redact else reading.documents
     with progress.stage("Finding facts"):
-        facts = find_facts(reading.documents)
+        facts = find_facts(documents)
     made = make_examples(facts, chosen.knowledge, chosen.training.seed)
-    return Preview(tuple(facts), tuple(coverage(reading.documents, facts)), tuple(made.train), tuple(made.heldout), reading.unread)
+    return Preview(tuple(facts), tuple(coverage(documents, facts)), tuple(made.train), tuple(made.heldout), reading.unread, tuple(private))
 
 
 def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None = None, **options: Any) -> Plan:
@@ -295,13 +360,16 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
     made = pipeline.practice(facts, sections, chosen, progress)
     passages = Retriever(sections).passages
     base = on_disk(chosen.model.base)
+    known = known_answers(base.key, cache_folder() / "replay") if base else {}
+    replayed = replay_prompts(chosen.study.replay, chosen.training.seed)
     studies = chosen.study.study and base is not None and pipeline.study_adapter(base) is not None
     work = Work(
         documents=len(documents),
         facts=len(facts),
         train=made.train,
         heldout=pipeline.spread(made.heldout, pipeline.HELDOUT_EXAMPLES),
-        replay=len(replay_prompts(chosen.study.replay, chosen.training.seed)),
+        replay=len(replayed),
+        unanswered=sum(prompt not in known for prompt in replayed),
         questions=min(len(made.heldout), pipeline.HELDOUT_QUESTIONS),
         general=len(read_questions(pipeline.EVERYDAY / "questions.jsonl")),
         passage_characters=sum(len(p.text) for p in passages) / max(1, len(passages)),

@@ -23,12 +23,14 @@ from engrain.errors import SettingError
 if TYPE_CHECKING:
     from engrain.knowledge.dataset import KnowledgeSettings
     from engrain.models import BaseSettings
+    from engrain.privacy import PrivacySettings
     from engrain.study.base import StudySettings
     from engrain.train import TrainingSettings
     from engrain.verdict import VerdictSettings
 
 PARTS = {
     "model": "engrain.models:BaseSettings",
+    "privacy": "engrain.privacy:PrivacySettings",
     "knowledge": "engrain.knowledge.dataset:KnowledgeSettings",
     "study": "engrain.study.base:StudySettings",
     "training": "engrain.train:TrainingSettings",
@@ -46,6 +48,7 @@ class Settings:
     """Everything that decides how a run turns out; made by `settings_from`."""
 
     model: BaseSettings
+    privacy: PrivacySettings
     knowledge: KnowledgeSettings
     study: StudySettings
     training: TrainingSettings

@@ -1,6 +1,6 @@
 """What a model writes, and how likely it finds what others wrote: batched, with a key-value cache.
 
-Shapes: B rows that are still growing, T tokens, V words of the vocabulary.
+Shapes: B rows that are still growing, T tokens, V words of the vocabulary, C likeliest of them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from engrain.progress import SILENT, Progress
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+CANDIDATES = 1024
+"""The likeliest words that are looked at first for one to draw."""
 CHUNK = 128
 """How many tokens' logits are held at once when a text is scored."""
 
@@ -30,14 +32,24 @@ CHUNK = 128
 class Completion:
     """What the model wrote after a prompt.
 
-    `tokens` counts all it wrote, the end-of-turn token included; `log_probability` is their mean, under the model's own
-    distribution whatever the temperature; `finished` says that it ended by itself or at a stop text, not for want of tokens.
+    `ids` are all the tokens it wrote, the end-of-turn token included; `scores` their log-probabilities under the model's own
+    distribution, whatever the temperature; `finished` says that it ended by itself or at a stop text, not for want of tokens.
     """
 
     text: str
-    tokens: int
-    log_probability: float
+    ids: tuple[int, ...]
+    scores: tuple[float, ...]
     finished: bool
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens it wrote."""
+        return len(self.ids)
+
+    @property
+    def log_probability(self) -> float:
+        """The mean log-probability of its tokens."""
+        return sum(self.scores) / len(self.scores)
 
 
 def generate(
@@ -155,12 +167,12 @@ class _Row:
         self.number, self.how = number, how
         self.draws = how.draws(number)
         self.ids: list[int] = []
-        self.log_probability = 0.0
+        self.scores: list[float] = []
         self.finished = self.over = False
 
     def append(self, token: int, score: float) -> None:
         self.ids.append(token)
-        self.log_probability += score
+        self.scores.append(score)
         self.finished = token in self.how.end or (bool(self.how.stop) and _cut(self._decoded(), self.how.stop) is not None)
         self.over = self.finished or len(self.ids) >= self.how.max_new_tokens
 
@@ -172,7 +184,7 @@ class _Row:
         return text[: _cut(text, self.how.stop)]
 
     def completion(self) -> Completion:
-        return Completion(self.text(), len(self.ids), self.log_probability / len(self.ids), self.finished)
+        return Completion(self.text(), tuple(self.ids), tuple(self.scores), self.finished)
 
     def _decoded(self) -> str:
         return str(self.how.tokenizer.decode(self.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
@@ -202,7 +214,8 @@ class _Batch:
             position_ids=self.positions_BT,
             cache=self.cache,
             use_cache=True,
-            logits_to_keep=1,
+            # An index, not a number: a slice of the hidden states would make the head's weight be copied once a row.
+            logits_to_keep=torch.tensor([self.ids_BT.shape[1] - 1], device=self.ids_BT.device),
         )
         self.cache = output.cache
         return output.logits[:, -1].float()
@@ -247,13 +260,16 @@ def _choose(logits_BV: torch.Tensor, how: _How, draws: list[float]) -> torch.Ten
     """The next token of each row: the likeliest, or drawn from the likeliest ones that hold `top_p` of the probability."""
     if not how.temperature:
         return logits_BV.argmax(1)
-    sorted_BV, order_BV = (logits_BV / how.temperature).softmax(1).sort(1, descending=True)
-    sums_BV = sorted_BV.cumsum(1)
-    kept_B = (sums_BV - sorted_BV < how.top_p).sum(1)
-    total_B = sums_BV.gather(1, kept_B[:, None] - 1)[:, 0]
+    shares_BV = (logits_BV / how.temperature).softmax(1)
+    best_BC, order_BC = shares_BV.topk(min(CANDIDATES, shares_BV.shape[1]))
+    if float(best_BC.sum(1).min()) < how.top_p:  # hardly ever: then all must be sorted, which takes longer than the model itself
+        best_BC, order_BC = shares_BV.sort(1, descending=True)
+    sums_BC = best_BC.cumsum(1)
+    kept_B = (sums_BC - best_BC < how.top_p).sum(1)
+    total_B = sums_BC.gather(1, kept_B[:, None] - 1)[:, 0]
     target_B = torch.tensor(draws, dtype=total_B.dtype, device=total_B.device) * total_B
-    rank_B = torch.minimum((sums_BV <= target_B[:, None]).sum(1), kept_B - 1)
-    return order_BV.gather(1, rank_B[:, None])[:, 0]
+    rank_B = torch.minimum((sums_BC <= target_B[:, None]).sum(1), kept_B - 1)
+    return order_BC.gather(1, rank_B[:, None])[:, 0]
 
 
 def _token_log_probabilities(model: PreTrainedModel, ids: Sequence[int]) -> np.ndarray:

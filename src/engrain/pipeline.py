@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,18 +21,22 @@ from engrain.examples import Example, Question, example_from_row, example_to_row
 from engrain.fetch import cache_folder
 from engrain.generate import perplexity
 from engrain.knowledge.coverage import coverage
-from engrain.knowledge.dataset import Split, make_examples
+from engrain.knowledge.dataset import Split, Studied, make_examples
 from engrain.knowledge.facts import Fact, find_facts
-from engrain.knowledge.wording import REFUSALS
+from engrain.knowledge.wording import REFUSALS, Wording
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
+from engrain.privacy import Private, find_private, redacted
 from engrain.progress import Progress
 from engrain.run import Run
-from engrain.study.adapter import SHIPPED, StudyingModel
+from engrain.study.adapter import SHIPPED, StudyingModel, worth_asking
+from engrain.study.base import Writer
 from engrain.study.reading import reading_examples
 from engrain.study.replay import replay_examples, replay_prompts
+from engrain.study.teacher import teacher_from
 from engrain.tasks.chat import Chat
 from engrain.tokens import encode_example
 from engrain.train import Trained, train
+from engrain.words import canonical
 
 T = TypeVar("T")
 EVERYDAY = Path(__file__).parent / "data" / "general"
@@ -46,18 +51,38 @@ KINDS = {"question": "paraphrase"}
 COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: "retrieval", TUNED: "closed-book", TUNED_RETRIEVAL: "retrieval"}
 
 
-def read(run: Run, paths: Sequence[Path], progress: Progress) -> tuple[Document, ...]:
-    """The documents under `paths`; sections go to `documents.jsonl`, files that could not be read to `run.json`."""
+def read(run: Run, settings: Settings, paths: Sequence[Path], progress: Progress) -> tuple[Document, ...]:
+    """The documents under `paths`, private data masked where the settings say so.
+
+    Sections go to `documents.jsonl`; files that could not be read, and private data by place, to `run.json`.
+    """
     reading = read_documents(paths, progress)
-    run.write_rows("documents.jsonl", [asdict(s) | {"sha256": s.sha256} for d in reading.documents for s in d.sections])
-    run.update(documents={d.file: d.sha256 for d in reading.documents}, unread=[asdict(u) for u in reading.unread])
+    private = find_private([s for d in reading.documents for s in d.sections])
+    documents = tuple(map(redacted, reading.documents)) if settings.privacy.redact else reading.documents
+    run.write_rows("documents.jsonl", [asdict(s) | {"sha256": s.sha256} for d in documents for s in d.sections])
+    run.update(
+        documents={d.file: d.sha256 for d in documents},
+        unread=[asdict(u) for u in reading.unread],
+        private=[asdict(p) for p in private],
+    )
+    if private:
+        done = "masked" if settings.privacy.redact else "learned like the rest; --redact masks it, engrain examples lists it"
+        progress.note(f"Private data: {counted(private)} ({done}).")
     for unread in reading.unread:
         progress.note(f"Not read: {unread.file}: {unread.reason}. {unread.remedy}")
-    return reading.documents
+    return documents
 
 
-def find(run: Run, documents: Sequence[Document], progress: Progress) -> list[Fact]:
+def counted(private: Sequence[Private]) -> str:
+    """How much private data of each kind there is, in words."""
+    return ", ".join(f"{kind} × {count}" for kind, count in Counter(p.kind for p in private).items())
+
+
+def find(run: Run, settings: Settings, documents: Sequence[Document], progress: Progress, earlier: Run | None = None) -> list[Fact]:
     """The facts of the documents, in `facts.jsonl`; how much of each document they cover, in `coverage.json`.
+
+    Rules find them; a studying model weighs them and adds details that the rules do not see. Sections that an `earlier`
+    run holds unchanged keep its facts, with what was edited by hand.
 
     Raises DocumentError when there is none.
     """
@@ -68,34 +93,83 @@ def find(run: Run, documents: Sequence[Document], progress: Progress) -> list[Fa
             "No fact was found in the documents",
             "Add documents with prices, names, dates, rules or other details in sentences, lists or tables.",
         )
+    writer = studying_model(settings, progress)
+    same = unchanged(run, earlier)
+    if writer is not None:
+        sections = [s for document in documents for s in document.sections if s.id not in same]
+        facts = writer.notice([f for f in facts if f.section not in same], sections, facts[0].business)
+    facts = [*(fact for fact in facts_of(earlier) if fact.section in same), *(fact for fact in facts if fact.section not in same)]
     run.write_rows("facts.jsonl", facts)
     run.write_json("coverage.json", [asdict(c) for c in coverage(documents, facts)])
     progress.note(f"{len(facts)} facts in {len(documents)} documents.")
     return facts
 
 
-def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress: Progress) -> None:
-    """Wordings of the facts, reading practice and replay, in `examples/{train,heldout,replay}.jsonl`."""
+def facts_of(run: Run | None) -> list[Fact]:
+    """The facts of a run as its file has them; none without a run."""
+    return [Fact(**row) for row in run.read_rows("facts.jsonl")] if run else []
+
+
+def unchanged(run: Run, earlier: Run | None) -> set[str]:
+    """The ids of the sections that both runs hold with the same text."""
+    before, now = ({f"{r['file']}#{r['number']}": r["sha256"] for r in each.read_rows("documents.jsonl")} for each in (earlier or run, run))
+    return {name for name, hashed in now.items() if before.get(name) == hashed} if earlier else set()
+
+
+def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress: Progress, earlier: Run | None = None) -> None:
+    """Wordings of the facts, reading practice and replay, in `examples/{train,heldout,replay}.jsonl`.
+
+    What a model wrote stays in `studied.jsonl`; of unchanged sections it is taken from an `earlier` run.
+    """
     sections = Library.of(run).sections
-    made = practice(facts, sections, settings, progress, studied(facts, sections, settings, progress))
+    wrote = studied(facts, sections, settings, progress, wrote_before(earlier, unchanged(run, earlier)))
+    run.write_rows("studied.jsonl", [{"fact": fact, "wordings": wordings} for fact, wordings in wrote.wordings.items()])
+    run.write_json("absent.json", wrote.absent)
+    made = practice(facts, sections, settings, progress, wrote)
     save_examples(run, made.train, made.heldout)
     write_replay(run, settings, progress)
 
 
-def studied(facts: Sequence[Fact], sections: Sequence[Section], settings: Settings, progress: Progress) -> dict[str, list[str]]:
-    """Fact id → questions that the base with its study adapter wrote; nothing where that is off, or the base has none."""
+def wrote_before(earlier: Run | None, same: set[str]) -> Studied:
+    """What a model wrote in an earlier run of these sections."""
+    if earlier is None or not (earlier.path / "absent.json").is_file():
+        return Studied()
+    kept = {fact.id for fact in facts_of(earlier) if fact.section in same}
+    rows = [row for row in earlier.read_rows("studied.jsonl") if row["fact"] in kept]
+    absent = {section: questions for section, questions in earlier.read_json("absent.json").items() if section in same}
+    return Studied({row["fact"]: [Wording(**w) for w in row["wordings"]] for row in rows}, absent)
+
+
+def studied(
+    facts: Sequence[Fact], sections: Sequence[Section], settings: Settings, progress: Progress, known: Studied | None = None
+) -> Studied:
+    """What a model wrote: what is `known` from before, and the rest anew; nothing where there is no model that could."""
+    known = known or Studied()
+    writer = studying_model(settings, progress)
+    if writer is None:
+        return known
+    todo = [f for f in facts if worth_asking(f) and f.id not in known.wordings]
+    needed = {s.id for s in sections} - set(known.absent) | {f.section for f in todo}
+    found = writer.study(todo, {s.id: s for s in sections if s.id in needed})
+    found = Studied({**known.wordings, **found.wordings}, {**known.absent, **found.absent})
+    count, some = sum(map(len, found.wordings.values())), sum(bool(wordings) for wordings in found.wordings.values())
+    progress.note(f"The studying model wrote {count} questions that hold, about {some} of {len(facts)} facts.")
+    progress.note(f"It wrote {sum(map(len, found.absent.values()))} questions that the documents do not answer.")
+    return found
+
+
+def studying_model(settings: Settings, progress: Progress) -> Writer | None:
+    """The teacher that the user has, or the base with its study adapter; None where that is off, or the base has none."""
+    if settings.study.teacher:
+        return teacher_from(settings.study.teacher, cache_folder() / "teacher", progress)
     base = locate(settings.model.base, progress)
     folder = study_adapter(base)
     if not settings.study.study or folder is None:
-        return {}
+        return None
     device, dtype = settings.model.resolve()
     model = load_model(base, dtype=dtype, device=device)
     put_adapter_in(model, folder)
-    writer = StudyingModel(model, load_tokenizer(base))
-    found = writer.questions(facts, {s.id: s for s in sections}, settings.training.seed, progress)
-    with_some = sum(bool(questions) for questions in found.values())
-    progress.note(f"The studying model wrote {sum(map(len, found.values()))} questions that hold, about {with_some} of {len(facts)} facts.")
-    return found
+    return StudyingModel(model, load_tokenizer(base), settings.training.seed, progress)
 
 
 def study_adapter(base: Base) -> Path | None:
@@ -108,7 +182,7 @@ def practice(
     sections: Sequence[Section],
     settings: Settings,
     progress: Progress,
-    studied: Mapping[str, Sequence[str]] | None = None,
+    studied: Studied | None = None,
 ) -> Split:
     """Training and held-out examples: wordings of the facts, and of the first some to be read out of passages."""
     seed = settings.training.seed
@@ -164,7 +238,7 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
         raise ExampleError(f"Examples must not be longer than {limit:,} tokens:", f"Shorten them, or {step}.", own or ["all are"])
     if long:
         progress.note(f"{len(long):,} examples longer than {limit:,} tokens are left out ({step} to keep them).")
-    return Chat([*rows["train"], *rows["replay"]], spread(rows["heldout"], HELDOUT_EXAMPLES))
+    return Chat(rows["train"], spread(rows["heldout"], HELDOUT_EXAMPLES), rows["replay"])
 
 
 def tune(run: Run, settings: Settings, task: Chat, progress: Progress) -> Trained:
@@ -174,6 +248,7 @@ def tune(run: Run, settings: Settings, task: Chat, progress: Progress) -> Traine
     device, dtype = settings.model.resolve()
     torch.manual_seed(settings.training.seed)
     model = load_model(base, dtype=dtype if method.keeps_float32 else torch.float32, device=device)
+    task.prepare(model)
     method.apply(model)
     progress.note(f"{len(task.train)} examples with {sum(map(len, task.train)):,} tokens; {described(settings)}.")
     trained = train(model, method, task, settings.training, run, dtype, progress)
@@ -236,6 +311,26 @@ def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Eval
     evaluation = evaluate(columns, [q for q in questions if q.id not in missed], progress, figures)
     run.write_json("evaluation.json", evaluation.to_dict())
     return evaluation
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A question that a new model answers otherwise than the one before it."""
+
+    question: str
+    before: str
+    after: str
+
+
+def changed_answers(earlier: Run, run: Run, progress: Progress) -> list[Changed]:
+    """The test questions of a run, about its documents, to which the model of an earlier run replies otherwise."""
+    if not (run.path / "evaluation.json").is_file():
+        return []
+    rows = [row for row in run.read_json("evaluation.json")["questions"] if row["kind"] != GENERAL]
+    before = load_assistant(earlier, progress=progress)
+    replies = before.replies([row["question"] for row in rows], "closed-book", progress, "Asking the model before")
+    pairs = [(row["question"], old, row["replies"][TUNED]["reply"]) for row, old in zip(rows, replies, strict=True)]
+    return [Changed(*pair) for pair in pairs if canonical(pair[1]) != canonical(pair[2])]
 
 
 def compare(run: Run, questions: Sequence[Question], progress: Progress) -> Evaluation:

@@ -21,7 +21,7 @@ from engrain.doctor import GB, free_disk, free_memory
 from engrain.examples import Example
 from engrain.fetch import cache_folder
 from engrain.models import context_length, count_parameters, load_tokenizer, on_disk, outline
-from engrain.study.adapter import QUESTION_TOKENS
+from engrain.study.adapter import QUESTION_TOKENS, REVERSE_TOKENS
 from engrain.tokens import encode_example, shared_prefix
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Work:
     """What a build would compute: examples to train on and held out (replay as well), and what is asked before and after.
 
     `questions` are asked closed-book and with passages of about `passage_characters` each, `general` closed-book only;
-    `text_tokens` are read for perplexity, `replay` prompts are answered once. `seconds` is what reading the documents took;
+    `text_tokens` are read for perplexity, of the `replay` prompts `unanswered` are asked first. `seconds` is what reading took;
     the studying model writes about `studied` facts.
     """
 
@@ -56,6 +56,7 @@ class Work:
     train: Sequence[Example]
     heldout: Sequence[Example]
     replay: int
+    unanswered: int
     questions: int
     general: int
     passage_characters: float
@@ -216,9 +217,9 @@ def computed(tokens: Tokens, settings: Settings) -> int:
 def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: Settings) -> dict[str, float]:
     """Seconds of each part of a build besides training."""
     read, write = (speed / (rate * share) for speed, share in ((cost.forward, READING), (cost.forward + cost.head_forward, WRITING)))
-    parts = {"reading documents": work.seconds, "everyday answers": work.replay * MAX_NEW_TOKENS * write}
+    parts = {"reading documents": work.seconds, "everyday answers": work.unanswered * MAX_NEW_TOKENS * write}
     if work.studied:
-        parts["studying"] = work.studied * (QUESTION_TOKENS * write + CHECKED_TOKENS * read)
+        parts["studying"] = work.studied * ((QUESTION_TOKENS + REVERSE_TOKENS / 2) * write + CHECKED_TOKENS * read)
     if not settings.training.evaluate:
         return parts
     prompt = sum(tokens.lengths) / len(tokens.lengths) - tokens.shared

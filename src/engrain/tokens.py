@@ -1,6 +1,6 @@
 """Conversations become token ids here, for training and for serving alike.
 
-Shapes: T tokens of one conversation.
+Shapes: T tokens of one conversation, C candidates for one of them.
 
 The text of a prompt ends where the model starts to write. The tokens of the text before that point never depend on
 what comes after it, so a training example and the prompt at query time are equal token by token.
@@ -28,11 +28,23 @@ GUARD = "\uffff"
 
 
 @dataclass(frozen=True, eq=False)
+class Likely:
+    """What a model expects at each token, given those before it: the likeliest `tokens` (T, C) and their `shares` (T, C)."""
+
+    tokens: np.ndarray
+    shares: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Encoded:
-    """A conversation as tokens: `ids` (T,) int32; `supervised` (T,) bool, true on what the assistant says and its end."""
+    """A conversation as tokens: `ids` (T,) int32; `supervised` (T,) bool, true on what the assistant says and its end.
+
+    Where `likely` is there, it is what the loss is measured against, instead of the tokens themselves.
+    """
 
     ids: np.ndarray
     supervised: np.ndarray
+    likely: Likely | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -50,7 +50,7 @@ class TrainingSettings:
     epochs: float = setting(3.0, "Passes over the examples.")
     max_steps: int | None = setting(None, "Stop after this many steps, whatever the epochs say.")
     minutes: float | None = setting(None, "Time budget for training; the number of steps is fixed from the first measured ones.")
-    batch_size: int = setting(16, "Examples a step.")
+    batch_size: int = setting(32, "Examples a step.")
     micro_batch_tokens: int = setting(2048, "Tokens computed at once; memory grows with it, the result does not depend on it.")
     learning_rate: float | None = setting(None, "Peak learning rate; default: the method's own.")
     schedule: str = setting("cosine", "How the learning rate falls after the warm-up.", choices=SCHEDULES)

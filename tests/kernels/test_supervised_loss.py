@@ -37,6 +37,23 @@ def test_equals_the_reference(positions: int, softcap: float | None, seed: int) 
         torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-5)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([1, CHUNK, CHUNK + 1, 23]), st.sampled_from([None, 3.0]), st.integers(0, 1000))
+def test_distributions_equal_the_reference_and_one_candidate_is_a_token(positions: int, softcap: float | None, seed: int) -> None:
+    results = []
+    for function in (supervised_loss, reference_loss):
+        hidden, weight, targets = tensors(positions, seed)
+        candidates = torch.stack([torch.randperm(31)[:4] for _ in range(positions)])
+        shares = torch.rand(positions, 4).sort(descending=True).values
+        total, correct = function(hidden, weight, candidates, softcap, shares / shares.sum(1, keepdim=True))
+        total.backward()
+        alone, _ = function(hidden, weight, targets[:, None], softcap, torch.ones(positions, 1))
+        torch.testing.assert_close(alone, function(hidden, weight, targets, softcap)[0])
+        results.append((total.detach(), correct, hidden.grad, weight.grad))
+    for fast, plain in zip(*results, strict=True):
+        torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("softcap", [None, 3.0])
 def test_bfloat16_is_near_the_reference(softcap: float | None) -> None:
     hidden, weight, targets = tensors(23, 1, torch.bfloat16)

@@ -3,8 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engrain.documents.base import Section
+from engrain.knowledge.blocks import blocks
 from engrain.knowledge.facts import Fact
-from engrain.study.adapter import SHIPPED, heading, sensible, worth_asking
+from engrain.study.adapter import SHIPPED, UNNOTICED, headed, merged, reversible, sensible, spans_in, worth_asking
 from engrain.study.skills import sentence_before
 
 TEXT = "The shop is small. It opens at nine. Mira runs it!\n\nA deposit is due."
@@ -13,12 +14,15 @@ FACT = Fact("f", "the shop", "it opens at ___.", "nine", "time", "It opens at ni
 
 
 def test_a_fact_is_shown_with_its_heading_and_the_sentence_before_it() -> None:
-    assert heading(FACT, SECTIONS) == "Harbour Kites › Hours"
+    assert headed(FACT.business, SECTIONS["a.md#1"]) == "Harbour Kites › Hours"
     assert sentence_before(TEXT, FACT.evidence) == "The shop is small."
     assert sentence_before(TEXT, "Mira runs it!") == "It opens at nine."
     assert sentence_before(TEXT, "The shop is small.") == ""
     assert sentence_before(TEXT, "A deposit is due.") == ""
     assert sentence_before(TEXT, "Not there.") == ""
+    table = "| Kite | Price |\n| --- | --- |\n| Delta | £9 |"
+    assert sentence_before(table, "| Delta | £9 |") == "| Kite | Price |"
+    assert sentence_before(table, "| Kite | Price |") == ""
 
 
 def test_a_question_must_not_give_its_answer_away() -> None:
@@ -29,10 +33,34 @@ def test_a_question_must_not_give_its_answer_away() -> None:
 
 def test_common_words_are_not_worth_a_question() -> None:
     assert worth_asking(FACT)
-    assert not worth_asking(replace(FACT, kind="text", value="the door"))
-    assert worth_asking(replace(FACT, kind="text", value="the blue box outside"))
-    assert worth_asking(replace(FACT, kind="text", value="the Drying Line"))
+    assert not worth_asking(replace(FACT, weight=0.3))
     assert not worth_asking(replace(FACT, kind="yesno", value="opens at nine"))
+
+
+def test_a_question_is_turned_round_to_something_that_the_source_says() -> None:
+    fact = replace(FACT, evidence="Mira opens the shop at nine.")
+    assert reversible(fact, "Who opens at 9?", "Mira")
+    assert not reversible(fact, "Who opens the shop?", "Mira"), "the value is not named"
+    assert not reversible(fact, "Who opens at nine?", "Jonas"), "the source does not say so"
+    assert not reversible(fact, "When does Mira open, at nine?", "Mira"), "the answer is given away"
+
+
+SECTION = Section("a.md", 2, ("Harbour Kites", "Team"), "Mira mends sails and keeps a grey parrot.", 0)
+
+
+def test_what_is_listed_weighs_more_and_what_no_fact_holds_is_new() -> None:
+    block = blocks(SECTION.text)[0]
+    known = replace(FACT, section=SECTION.id, kind="text", value="sails", start=11, end=16, weight=0.5)
+    spans = spans_in(SECTION.text, ["sails", "a grey parrot", "a parrot", SECTION.text])
+    assert spans == [(11, 16), (27, 40)]
+    found = merged([known], [(SECTION, block, span) for span in spans], "Harbour Kites")
+    assert [(f.value, f.weight) for f in found] == [("sails", 1.0), ("a grey parrot", 1.0)]
+    new = found[1]
+    assert SECTION.text[new.start : new.end] == new.value
+    assert (new.relation, new.evidence, new.topic) == ("Mira mends sails and keeps ___.", SECTION.text, "Team")
+    assert [(f.value, f.weight) for f in merged([known], [], "")] == [("sails", UNNOTICED)]
+    typed = replace(known, kind="time", weight=1.0)
+    assert merged([typed], [], "") == [typed], "people ask for times whatever the model lists"
 
 
 def test_the_shipped_adapter_is_small_enough_to_ship() -> None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from engrain.study.lessons import lessons, read_corpus
+from engrain.study.lessons import CORPUS, lessons, read_corpus
 from engrain.study.skills import REFUSAL, conversation, lines, pairs, questions_prompt
 
 
 def test_every_trade_teaches_every_skill() -> None:
     trades = read_corpus()
-    assert len(trades) == 16
+    assert len(trades) >= 40
+    assert sum(len(row["questions"]) for trade in trades for row in trade.facts) >= 30_000
     for trade in trades:
         kinds = Counter(e.kind for e in lessons([trade], 0))
         assert set(kinds) == {"details", "questions", "reverse", "read", "absent"}, trade.name
@@ -22,6 +23,32 @@ def test_replies_give_back_what_was_taught() -> None:
     turned = next(r for r in trade.facts if r.get("reverse"))
     taught = [e for e in lessons([trade], 0) if e.kind == "reverse"]
     assert any(pairs(e.messages[1].content) == [(t["q"], t["a"]) for t in turned["reverse"]] for e in taught)
+
+
+def test_rows_keep_what_the_corpus_promises() -> None:
+    """A row's sentence stands in the documents, its answer in the sentence, no question holds its answer or comes twice."""
+    for trade in read_corpus():
+        text = (CORPUS / f"{trade.name}.txt").read_text(encoding="utf-8")
+        seen: set[str] = set()
+        for row in trade.facts:
+            answer = row["answer"].split(", ", 1)[-1] if row.get("yesno") else row["answer"]
+            assert row["sentence"] in text, (trade.name, row["sentence"])
+            assert answer in row["sentence"] or answer in ("Yes", "No"), (trade.name, row["sentence"])
+            for question in row["questions"]:
+                assert row["answer"].lower() not in question.lower(), (trade.name, question)
+                assert question.lower() not in seen, (trade.name, question)
+                seen.add(question.lower())
+
+
+def test_a_reading_that_declines_shows_another_sentence() -> None:
+    trade = read_corpus()[0]
+    answers = {q: row["answer"] for row in trade.facts for q in row["questions"]}
+    for example in lessons([trade], 0):
+        question = example.messages[0].content.rpartition("Question: ")[2]
+        if example.kind == "read" and question in answers:
+            shown = example.messages[0].content.partition("]\n")[2].rpartition("\n\nQuestion")[0]
+            declines = example.messages[-1].content == REFUSAL
+            assert (answers[question] in shown) != declines or answers[question].startswith(("Yes", "No")), question
 
 
 def test_some_readings_decline() -> None:

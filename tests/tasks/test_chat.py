@@ -107,6 +107,33 @@ def test_correct_counts_the_likeliest_tokens() -> None:
     assert Chat(batch).loss(model, batch).correct > right
 
 
+def test_replayed_rows_hold_the_model_where_it_was() -> None:
+    """On its own expectations the untouched model has no gradient, and what it learned elsewhere is pulled back."""
+    model = small_model(vocab_size=60).requires_grad_(True)
+    rows = examples(4)
+    for row in rows:
+        row.ids[:] %= 60
+    task = Chat([], [], rows)
+    task.prepare(model)
+    assert [e.likely.tokens.shape for e in task.train if e.likely] == [(len(e), 60) for e in rows]
+    assert [e.supervised.tolist() for e in task.train] == [[False] * 11 + [True] * (len(e) - 11) for e in rows]
+    held = gradients(model, task.loss(model, task.train).total)
+    free = gradients(model, Chat(rows).loss(model, rows).total)
+    for name, gradient in free.items():
+        assert float(held[name].norm()) <= 1e-3 * float(gradient.norm()) + 1e-4, name
+
+
+def test_replayed_rows_and_others_share_a_batch() -> None:
+    model, rows = small_model(), examples(6)
+    task = Chat(rows[:3], [], rows[3:])
+    task.prepare(model)
+    assert [e.likely is None for e in task.train] == [True] * 3 + [False] * 3
+    together = task.loss(model, task.train)
+    apart = [task.loss(model, part) for part in (task.train[:3], task.train[3:])]
+    torch.testing.assert_close(together.total, apart[0].total + apart[1].total)
+    assert together.count == apart[0].count + apart[1].count == sum(map(task.targets, task.train))
+
+
 def encoded(ids: list[int], supervised: list[int]) -> Encoded:
     return Encoded(np.array(ids, dtype=np.int32), np.array(supervised, dtype=bool))
 

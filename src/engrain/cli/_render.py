@@ -19,11 +19,12 @@ from engrain.cli._options import print_json
 from engrain.cli._progress import figure
 
 if TYPE_CHECKING:
-    from engrain.api import Answer, Plan, Preview, Result
+    from engrain.api import Answer, Plan, Preview, Result, Update
     from engrain.doctor import Check
     from engrain.documents.base import Unread
     from engrain.evaluate import Evaluation, Share
     from engrain.examples import Example, Question
+    from engrain.privacy import Private
     from engrain.run import Run
     from engrain.verdict import Verdict
 
@@ -110,6 +111,7 @@ def preview(found: Preview) -> None:
         click.echo(f"{example.kind}:")
         for message in example.messages:
             click.echo(f"  {message.role}: {message.content}")
+    private(found.private)
     unread(found.unread)
 
 
@@ -133,6 +135,28 @@ def unread(found: Sequence[Unread]) -> None:
     """Print the files that could not be read: why, and what to do."""
     for file in found:
         click.echo(f"Not read: {file.file}: {file.reason}. {file.remedy}")
+
+
+def update(found: Update) -> None:
+    """Print what changed in the documents and in the answers, and the result of the new run."""
+    for word, files in (("Added", found.added), ("Changed", found.changed), ("Removed", found.removed)):
+        if files:
+            click.echo(f"{word}: {', '.join(files)}")
+    if found.result is None:
+        click.echo("Nothing was made anew.")
+        return
+    if found.answers:
+        drawn = table("question", "before", "now", title="Answered otherwise than before")
+        for each in found.answers:
+            drawn.add_row(*map(Text, (each.question, each.before, each.after)))
+        console().print(drawn)
+    result(found.result, as_json=False)
+
+
+def private(found: Sequence[Private]) -> None:
+    """Print where private data stands."""
+    for each in found:
+        click.echo(f"Private: {each.kind} {each.hint} in {each.place}")
 
 
 def evaluation(found: Evaluation) -> None:

@@ -20,6 +20,8 @@ from torch.nn import functional as F
 from transformers import AttentionInterface
 
 NAME = "engrain_packed"
+SHORT = 128
+"""Keys up to which scores are made whole on a CPU: there the fused attention goes back several times slower over few tokens."""
 WASTE = 1.3
 """Segments share a padded bucket while its area stays below this multiple of their real length."""
 
@@ -141,19 +143,28 @@ class _Options:
 def _attend(q: Tensor, k: Tensor, v: Tensor, offset: int, options: _Options) -> Tensor:
     """Causal attention of q (S, M, H, D) at positions from `offset` on k, v (S, offset + M, Hkv, D)."""
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    mask = _mask(q.shape[2], offset, options.sliding_window, q.device)
+    if options.softcap is not None or (q.device.type == "cpu" and k.shape[2] <= SHORT):
+        return _with_scores(q, k, v, mask, options).transpose(1, 2)
     if options.groups > 1:
         k, v = (x.repeat_interleave(options.groups, 1) for x in (k, v))
-    mask = _mask(q.shape[2], offset, options.sliding_window, q.device)
-    if options.softcap is None:
-        causal = mask is None
-        out = F.scaled_dot_product_attention(q, k, v, mask, options.dropout, is_causal=causal, scale=options.scaling)
-        return out.transpose(1, 2)
+    causal = mask is None
+    out = F.scaled_dot_product_attention(q, k, v, mask, options.dropout, is_causal=causal, scale=options.scaling)
+    return out.transpose(1, 2)
+
+
+def _with_scores(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: _Options) -> Tensor:
+    """Attention of q (S, H, M, D) on k, v (S, Hkv, T, D) by way of all scores; the heads of a group are rows of one product."""
+    length = q.shape[2]
     scale = q.shape[-1] ** -0.5 if options.scaling is None else options.scaling
-    scores = torch.tanh(q @ k.transpose(-1, -2) * scale / options.softcap) * options.softcap
+    grouped = q.reshape(len(q), k.shape[1], options.groups * length, q.shape[-1])
+    scores = (grouped @ k.transpose(-1, -2)).float() * scale
+    if options.softcap is not None:
+        scores = torch.tanh(scores / options.softcap) * options.softcap
     if mask is None:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
-    weights = scores.float().masked_fill(~mask, float("-inf")).softmax(-1).to(v.dtype)
-    return (F.dropout(weights, options.dropout) @ v).transpose(1, 2)
+        mask = torch.ones(length, k.shape[2], dtype=torch.bool, device=q.device).tril()
+    weights = scores.masked_fill(~mask.repeat(options.groups, 1), float("-inf")).softmax(-1).to(v.dtype)
+    return (F.dropout(weights, options.dropout) @ v).reshape(q.shape)
 
 
 def _mask(length: int, offset: int, window: int | None, device: torch.device) -> Tensor | None:

@@ -1,6 +1,9 @@
 """Cross-entropy at the supervised positions only, in chunks: the logits of a whole row never exist.
 
-Shapes: K supervised positions, D model width, V vocabulary. Reference: `reference_loss`.
+A target is one token, or a distribution over a few (what another model gives to the likeliest ones): then the loss is,
+but for a constant, the Kullback-Leibler divergence from that distribution.
+
+Shapes: K supervised positions, C candidates of a target, D model width, V vocabulary. Reference: `reference_loss`.
 """
 
 from __future__ import annotations
@@ -19,26 +22,29 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
     """Sum of cross-entropies; the gradients of hidden states and head are made in the forward pass, chunk by chunk."""
 
     @staticmethod
-    def forward(ctx: Any, hidden_KD: Tensor, weight_VD: Tensor, targets_K: Tensor, softcap: float | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, hidden_KD: Tensor, weight_VD: Tensor, targets_KC: Tensor, shares_KC: Tensor, softcap: float | None
+    ) -> tuple[Tensor, Tensor]:
         needs_hidden, needs_weight = ctx.needs_input_grad[:2]
         total = hidden_KD.new_zeros((), dtype=torch.float32)
         correct = torch.zeros((), dtype=torch.long, device=hidden_KD.device)
         d_hidden = torch.empty_like(hidden_KD) if needs_hidden else None
         d_weight = torch.zeros_like(weight_VD, dtype=torch.float32) if needs_weight else None
-        for at in range(0, len(targets_K), CHUNK):
+        for at in range(0, len(targets_KC), CHUNK):
             rows = slice(at, at + CHUNK)
             logits = F.linear(hidden_KD[rows], weight_VD).float()
             if softcap is not None:
                 logits = torch.tanh(logits / softcap) * softcap
-            targets = targets_K[rows, None]
-            correct += (logits.argmax(-1, keepdim=True) == targets).sum()
+            targets, shares = targets_KC[rows], shares_KC[rows]
+            weights = shares.sum(-1, keepdim=True)
+            correct += (logits.argmax(-1) == targets[:, 0]).sum()
             normalizer = logits.logsumexp(-1, keepdim=True)
-            total += (normalizer - logits.gather(-1, targets)).sum()
+            total += ((normalizer - logits.gather(-1, targets)) * shares).sum()
             if not (needs_hidden or needs_weight):
                 continue
             slope = 1 - (logits / softcap) ** 2 if softcap is not None else None
-            grad = logits.sub_(normalizer).exp_()
-            grad.scatter_add_(-1, targets, torch.full_like(targets, -1, dtype=grad.dtype))
+            grad = logits.sub_(normalizer).exp_().mul_(weights)
+            grad.scatter_add_(-1, targets, -shares)
             if slope is not None:
                 grad *= slope
             grad = grad.to(weight_VD.dtype)
@@ -52,22 +58,39 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
         return total, correct
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         scale = grads[0]
         d_hidden, d_weight = ctx.saved_tensors
         hidden = d_hidden * scale.to(d_hidden.dtype) if d_hidden is not None else None
         weight = (d_weight * scale).to(ctx.weight_dtype) if d_weight is not None else None
-        return hidden, weight, None, None
+        return hidden, weight, None, None, None
 
 
-def supervised_loss(hidden_KD: Tensor, weight_VD: Tensor, targets_K: Tensor, softcap: float | None = None) -> tuple[Tensor, Tensor]:
-    """The summed cross-entropy (fp32, with gradient) and how many positions the largest logit gets right."""
-    return _SupervisedLoss.apply(hidden_KD, weight_VD, targets_K, softcap)  # type: ignore[no-any-return]
+def supervised_loss(
+    hidden_KD: Tensor, weight_VD: Tensor, targets: Tensor, softcap: float | None = None, shares_KC: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The summed cross-entropy (fp32, with gradient) and how many positions the largest logit gets right.
+
+    `targets` are tokens (K), or with `shares_KC` the candidates (K, C) of distributions, the likeliest first.
+    """
+    targets_KC, shares_KC = _distributions(targets, shares_KC)
+    return _SupervisedLoss.apply(hidden_KD, weight_VD, targets_KC, shares_KC, softcap)  # type: ignore[no-any-return]
 
 
-def reference_loss(hidden_KD: Tensor, weight_VD: Tensor, targets_K: Tensor, softcap: float | None = None) -> tuple[Tensor, Tensor]:
+def reference_loss(
+    hidden_KD: Tensor, weight_VD: Tensor, targets: Tensor, softcap: float | None = None, shares_KC: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The same the plain way, with all logits at once."""
+    targets_KC, shares_KC = _distributions(targets, shares_KC)
     logits = F.linear(hidden_KD, weight_VD).float()
     if softcap is not None:
         logits = torch.tanh(logits / softcap) * softcap
-    return F.cross_entropy(logits, targets_K, reduction="sum"), (logits.argmax(-1) == targets_K).sum()
+    wanted_KV = torch.zeros_like(logits).scatter_add(-1, targets_KC, shares_KC)
+    return -(wanted_KV * logits.log_softmax(-1)).sum(), (logits.argmax(-1) == targets_KC[:, 0]).sum()
+
+
+def _distributions(targets: Tensor, shares_KC: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Candidates and their shares (K, C); a token alone has all of its distribution."""
+    if shares_KC is None:
+        return targets[:, None], torch.ones(len(targets), 1, device=targets.device)
+    return targets, shares_KC

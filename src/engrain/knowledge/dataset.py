@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engrain.examples import Example, Message
 from engrain.knowledge.combine import profiles, true_or_false, two_facts
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.forms import wordings
 from engrain.knowledge.unknown import unanswerable
-from engrain.knowledge.wording import Wording, answer, normal
+from engrain.knowledge.wording import STUDIED, Wording, normal
 from engrain.settings import check, setting
 
-STUDIED = "studied"
-VAGUE_KINDS = ("text", "yesno")
 MIN_WORDINGS = 3
+NUM_PLAINEST = 2
+"""Wordings by rules that come before those of a model."""
 MAX_REVERSE, MAX_OTHERS = 4, 1
 """Rows of a fact that ask backwards, and others that are no questions: gaps, telling, right or wrong."""
 OWN_WORDS = 0.85
 """Share of the wordings that ask in words of their own; the rest are the same questions with a greeting before them."""
 PLAINEST = {"wh-0", "polar", "faq", "attribute-what"}
 """The patterns that are always trained: how a question is asked first."""
+STUDIED_HELDOUT = 0.06
+"""Share of a model's wordings that are kept for testing."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,14 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Studied:
+    """What a model wrote: wordings by fact id, and by section id questions that the documents do not answer."""
+
+    wordings: Mapping[str, Sequence[Wording]] = field(default_factory=dict)
+    absent: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Row:
     """A wording with the fact it practises."""
 
@@ -63,23 +74,25 @@ class Row:
     fact: Fact | None
 
 
-def make_examples(
-    facts: Sequence[Fact], settings: KnowledgeSettings | None = None, seed: int = 0, studied: Mapping[str, Sequence[str]] | None = None
-) -> Split:
+def make_examples(facts: Sequence[Fact], settings: KnowledgeSettings | None = None, seed: int = 0, studied: Studied | None = None) -> Split:
     """The training and held-out examples of facts; the same for the same facts, settings and seed.
 
-    `studied` maps a fact's id to questions that a model wrote about it; they are trained first of all.
+    What a model has `studied` is trained first of all.
     """
-    settings = settings or KnowledgeSettings()
+    settings, studied = settings or KnowledgeSettings(), studied or Studied()
     rng = random.Random(seed)
-    rows = unambiguous([*studied_rows(facts, studied or {}), *all_rows(facts, settings, rng)])
+    written = [Row(wording, fact) for fact in facts for wording in studied.wordings.get(fact.id, ())]
+    rows = unambiguous([*written, *all_rows(facts, settings, rng)])
     kept_out = heldout_patterns(rows, settings.heldout_patterns, rng)
-    test = [row for row in rows if patterns(row.wording) & kept_out]
-    train = [row for row in rows if not patterns(row.wording) & kept_out]
+    written_out = set(rng.sample(range(len(written)), round(STUDIED_HELDOUT * len(written)))) if settings.heldout_patterns else set()
+    prompts_out = {written[i].wording.prompt for i in written_out}
+    test = [row for row in rows if patterns(row.wording) & kept_out or row.wording.prompt in prompts_out]
+    train = [row for row in rows if not (patterns(row.wording) & kept_out or row.wording.prompt in prompts_out)]
     train = chosen(train, settings.wordings, rng)
     tested = {normal(row.wording.prompt) for row in test}
     train = [row for row in train if normal(row.wording.prompt) not in tested]
-    known, unknown = unanswerable(facts, settings.unanswerable, len(train), kept_out, rng)
+    not_said = list(dict.fromkeys(question for questions in studied.absent.values() for question in questions))
+    known, unknown = unanswerable(facts, settings.unanswerable, len(train), kept_out, rng, not_said)
     train_examples = [example(row) for row in train] + [example(Row(w, None)) for w in known]
     test_examples = [example(row) for row in at_most(test, 3, rng)] + [example(Row(w, None)) for w in unknown]
     rng.shuffle(train_examples)
@@ -98,11 +111,6 @@ def all_rows(facts: Sequence[Fact], settings: KnowledgeSettings, rng: random.Ran
     if settings.two_facts:
         rows += [Row(wording, fact) for fact, wording in two_facts(facts, found, rng)]
     return rows
-
-
-def studied_rows(facts: Sequence[Fact], studied: Mapping[str, Sequence[str]]) -> list[Row]:
-    """A model's questions as wordings; each stands for itself, so none is a pattern that could be held out."""
-    return [Row(Wording("question", STUDIED, question, answer(fact)), fact) for fact in facts for question in studied.get(fact.id, ())]
 
 
 def wanted(kind: str, settings: KnowledgeSettings) -> bool:
@@ -135,7 +143,7 @@ def heldout_patterns(rows: Sequence[Row], share: float, rng: random.Random) -> s
     for row in rows:
         if row.fact is not None and row.wording.kind == "question":
             by_fact[row.fact.id].append(patterns(row.wording))
-    names = sorted({name for each in by_fact.values() for group in each for name in group} - PLAINEST)
+    names = sorted({name for each in by_fact.values() for group in each for name in group} - PLAINEST - {STUDIED})
     rng.shuffle(names)
     kept: set[str] = set()
     wanted_count = round(share * len(names))
@@ -155,33 +163,33 @@ def leaves_enough(facts: Iterable[list[set[str]]], kept: set[str]) -> bool:
 
 
 def chosen(rows: Sequence[Row], wordings_each: int, rng: random.Random) -> list[Row]:
-    """For each fact its wordings to train on: first a model's, most in words of their own, some dressed, few of each other kind.
+    """For each fact its wordings to train on: the plainest, then a model's, then by rules, some dressed; few of each other kind.
 
-    What people ask for most (see `weight`) gets most wordings, because exposures are what a budget buys.
+    What people ask for most (see `Fact.weight`) gets most wordings, because exposures are what a budget buys.
     """
     by_fact: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_fact[row.fact.id if row.fact else ""].append(row)
     found: list[Row] = []
     for group in by_fact.values():
-        share = weight(group[0].fact)
+        share = group[0].fact.weight if group[0].fact else 1.0
         count = max(MIN_WORDINGS, round(wordings_each * share))
         questions = [row for row in group if row.wording.kind == "question"]
         plain = [row for row in questions if "+" not in row.wording.form and "wrap-" not in row.wording.form]
         dressed = [row for row in questions if row not in plain]
+        ruled = [row for row in plain if row.wording.form != STUDIED]
+        plain = [*ruled[:NUM_PLAINEST], *(row for row in plain if row.wording.form == STUDIED), *ruled[NUM_PLAINEST:]]
         own = plain[: max(1, round(count * OWN_WORDS))]
         rest = rng.sample(dressed, min(len(dressed), max(0, count - len(own))))
         reverse = [row for row in group if row.wording.kind == "reverse"]
         others = [row for row in group if row.wording.kind not in ("question", "reverse")]
-        found += [*own, *rest, *reverse[:MAX_REVERSE], *(rng.sample(others, min(len(others), MAX_OTHERS)) if group[0].fact else others)]
+        found += [
+            *own,
+            *rest,
+            *reverse[: math.ceil(MAX_REVERSE * share)],
+            *(rng.sample(others, min(len(others), MAX_OTHERS)) if group[0].fact else others),
+        ]
     return found
-
-
-def weight(fact: Fact | None) -> float:
-    """How much a fact is practised: people ask for prices, times, names and what the documents themselves ask; less for the rest."""
-    if fact is None or fact.form == "question" or fact.kind not in VAGUE_KINDS:
-        return 1.0
-    return 0.7 if fact.form == "attribute" else 0.5
 
 
 def at_most(rows: Sequence[Row], count: int, rng: random.Random) -> list[Row]:

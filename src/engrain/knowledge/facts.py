@@ -28,7 +28,8 @@ class Fact:
     `relation` is one of three things: a statement that holds `___` where the value belongs ("Reception is in
     ___."; a yes/no fact's statement has no gap), a question that the documents answer themselves ("Where can I
     park?"), or the name of an attribute ("price"). `topic` is the heading it stands under, `business` whose
-    document it is.
+    document it is. `weight` is how much it is practised: people ask for prices, times, names and what the documents
+    themselves ask; less for the rest.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Fact:
     end: int
     topic: str = ""
     business: str = ""
+    weight: float = 1.0
 
     @property
     def form(self) -> str:
@@ -49,6 +51,11 @@ class Fact:
         if self.relation.endswith("?"):
             return "question"
         return "statement" if GAP in self.relation or self.relation.endswith(".") else "attribute"
+
+
+VAGUE_KINDS = ("text", "yesno")
+WEIGHTS = {"question": 1.0, "attribute": 0.7, "statement": 0.5}
+"""Weights of facts whose value has no type, by the form of their relation."""
 
 
 def find_facts(documents: Sequence[Document], business: str = "") -> list[Fact]:
@@ -164,6 +171,7 @@ def fact_of(found: Detail, section: Section, topic: str, business: str) -> Fact:
     """A detail of a section as a fact, with an identity that lasts as long as its place and wording."""
     identity = hashlib.sha256(f"{section.id}|{found.start}|{found.end}|{found.relation}".encode()).hexdigest()[:12]
     value = section.text[found.start : found.end]
-    return Fact(
+    fact = Fact(
         identity, found.subject, found.relation, value, found.kind, found.evidence, section.id, found.start, found.end, topic, business
     )
+    return replace(fact, weight=WEIGHTS[fact.form]) if fact.kind in VAGUE_KINDS else fact

@@ -14,15 +14,17 @@ from engrain.knowledge.wording import REFUSALS, Wording
 
 
 def unanswerable(
-    facts: Sequence[Fact], share: float, answered: int, kept_out: set[str], rng: random.Random
+    facts: Sequence[Fact], share: float, answered: int, kept_out: set[str], rng: random.Random, written: Sequence[str] = ()
 ) -> tuple[list[Wording], list[Wording]]:
     """Unanswerable questions for training (`share` of all examples) and for testing: those use other sentences.
 
-    They ask known subjects for what the documents lack, for invented look-alikes, and for what no document of a
-    business would hold. The answerable counterparts are the facts' own questions.
+    Those that a model has `written` come first, each a form of its own. The others ask known subjects for what the
+    documents lack, for invented look-alikes, and for what no document of a business would hold. The answerable
+    counterparts are the facts' own questions.
     """
     pool = [*of_known(facts), *of_invented(facts), *of_business(facts)]
     rng.shuffle(pool)
+    pool = [*((question, question) for question in written), *pool]
     templates = sorted({template for template, _ in pool})
     rng.shuffle(templates)
     tested = set(templates[: round(0.2 * len(templates))]) if kept_out else set()

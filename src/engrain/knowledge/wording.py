@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import month_name
 from dataclasses import dataclass
 
 from engrain.knowledge import phrasing
@@ -16,6 +17,9 @@ REFUSALS = (
     "I have no information about that.",
     "That isn’t something I know.",
 )
+SIGNS = {"GBP": "£", "EUR": "€", "USD": "$"}
+STUDIED = "studied"
+"""The form of a wording that a model wrote: each stands for itself, so it is no pattern."""
 QUESTION_WORD = re.compile(
     r"(?:What|Who|Whom|Whose|When|Where|Why|How|Which|Is|Are|Was|Were|Do|Does|Did|Can|Could|May|Must|Should|Will|Would|Has|Have|At|On|In|By|From|"
     r"Until|Since|For|With|To|After|Within|Against|Between|During|Of|Over|Whereabouts|Till)$"
@@ -48,9 +52,20 @@ def full_statement(fact: Fact) -> str:
 
 
 def answer(fact: Fact) -> str:
-    """The short canonical answer: the value as it stands in the documents."""
-    value = re.sub(r"\*\*|__|`", "", fact.value)
+    """The short canonical answer: the value as it stands in the documents, or as people say what stands there for machines."""
+    value = said(re.sub(r"\*\*|__|`", "", fact.value), fact.relation)
     return (value if re.match(r"[a-z]+[A-Z]|\S+@|www\.|https?:", value) else capital(value)).rstrip(".") + "."
+
+
+def said(value: str, relation: str) -> str:
+    """A bare amount with the currency of its column, and a date of numbers in words; any other value as it is."""
+    currency = re.search(r"GBP|EUR|USD|[£€$]", relation)
+    if currency and re.fullmatch(r"\d[\d.,]*", value):
+        return f"{SIGNS.get(currency.group(), currency.group())}{value}"
+    date = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", value)
+    if date and 1 <= int(date.group(2)) <= 12:
+        return f"{int(date.group(3))} {month_name[int(date.group(2))]} {date.group(1)}"
+    return value
 
 
 def mentions(fact: Fact, text: str) -> bool:

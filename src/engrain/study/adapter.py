@@ -1,8 +1,14 @@
-"""The studying model: a base with the small adapter that taught it to write questions and to read (see `lessons.py`)."""
+"""The studying model: a base with the small adapter that taught it to study (see `lessons.py`).
+
+It lists the details of a sentence, writes questions about them, turns them round, and keeps of all this what its own
+reading of the source confirms.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +16,27 @@ import numpy as np
 
 from engrain.documents.base import Section
 from engrain.examples import Message
-from engrain.generate import generate
-from engrain.knowledge.facts import Fact
+from engrain.generate import Completion, generate
+from engrain.knowledge.blocks import Block, blocks, plain
+from engrain.knowledge.dataset import Studied
+from engrain.knowledge.extract import GAP, Detail, text_kind
+from engrain.knowledge.facts import Fact, fact_of
+from engrain.knowledge.forms import wordings
+from engrain.knowledge.values import kind_of
+from engrain.knowledge.wording import STUDIED, Wording, answer
 from engrain.progress import SILENT, Progress
-from engrain.study.skills import conversation, lines, questions_prompt, sentence_before
+from engrain.study.base import Writer
+from engrain.study.skills import (
+    REFUSAL,
+    absent_prompt,
+    conversation,
+    details_prompt,
+    lines,
+    pairs,
+    questions_prompt,
+    reverse_prompt,
+    sentence_before,
+)
 from engrain.tasks.chat import log_likelihood
 from engrain.tokens import encode_example, encode_prompt, passage, question_messages
 from engrain.words import canonical, holds
@@ -23,77 +46,211 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "adapters"
 """Adapters that come with the package, in folders named as `fetch.version_key` names their base."""
-QUESTION_TOKENS, BATCH_SIZE = 150, 64
+QUESTION_TOKENS, REVERSE_TOKENS, DETAIL_TOKENS, BATCH_SIZE = 150, 60, 80, 64
 TEMPERATURE, TOP_P = 0.7, 0.95
-LEAST_LIKELY = -0.7
-"""Mean log-probability (nats a token) of the value, read from its source, below which a question is dropped."""
-KEPT = 7
+LEAST_LIKELY = -1.0
+"""Mean log-probability (nats a token) of the answer, read from its source, below which a question is dropped."""
+LEAST_FLUENT = -1.05
+"""Mean log-probability of a written question's tokens, as they were written, below which it is dropped."""
+KEPT, KEPT_REVERSE = 12, 3
 """Questions kept of each fact: those whose reading gives the value most surely."""
+UNNOTICED = 0.3
+"""Weight of a fact in words that the studying model does not list among its sentence's details."""
+NUM_LISTS = 2
+"""Lists of questions that are drawn about each fact."""
+NUM_ANCHORS = 2
+"""Questions by rules that a reply begins with."""
+SHORTEST_SENTENCE, LONGEST_SHOWN = 4, 3000
+"""Words of a sentence that can hold details, and characters of a section that are shown at once."""
 
 
-class StudyingModel:
-    """Writes questions about facts, and keeps those that its own reading of the source answers with the fact's value."""
+class StudyingModel(Writer):
+    """Studies a business's sections; every list it returns holds only what its own reading of the source confirms."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.model, self.tokenizer = model, tokenizer
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int = 0, progress: Progress = SILENT) -> None:
+        self.model, self.tokenizer, self.seed, self.progress = model, tokenizer, seed, progress
 
-    def questions(
-        self, facts: Sequence[Fact], sections: Mapping[str, Section], seed: int = 0, progress: Progress = SILENT
-    ) -> dict[str, list[str]]:
-        """Fact id → its best questions, the surest first; a fact about which none passed the check has none."""
-        facts = [fact for fact in facts if worth_asking(fact)]
+    def notice(self, facts: Sequence[Fact], sections: Sequence[Section], business: str) -> list[Fact]:
+        """The facts, weighed by whether it lists them, and those it lists beyond them, in reading order."""
+        places = [(section, block) for section in sections for block in blocks(section.text, *section.headings[-1:]) if is_sentence(block)]
         prompts = [
-            questions_prompt(heading(f, sections), f.evidence, f.value, sentence_before(sections[f.section].text, f.evidence))
-            for f in facts
+            details_prompt(headed(business, section), plain(block.text), sentence_before(section.text, block.text))
+            for section, block in places
         ]
-        rows = [encode_prompt(self.tokenizer, conversation(prompt, "")[:1]) for prompt in prompts]
-        replies = generate(
-            self.model,
-            self.tokenizer,
-            rows,
-            max_new_tokens=QUESTION_TOKENS,
-            temperature=TEMPERATURE,
-            top_p=TOP_P,
-            seed=seed,
-            batch_size=BATCH_SIZE,
-            progress=progress,
-            title="Studying: writing questions",
-        )
-        with progress.stage("Studying: checking questions", len(facts), "facts") as stage:
+        replies = self._write(prompts, DETAIL_TOKENS, 0.0, "Studying: listing details")
+        listed = [
+            (section, block, span)
+            for (section, block), reply in zip(places, replies, strict=True)
+            for span in spans_in(block.text, lines(reply.text))
+        ]
+        return in_order(merged(facts, listed, business), sections)
+
+    def study(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> Studied:
+        """Wordings of the facts that are worth asking for, the surest first, and questions that no section answers."""
+        wordings = self._wordings([fact for fact in facts if worth_asking(fact)], sections)
+        return Studied(wordings, self._absent(list(sections.values()), facts[0].business if facts else ""))
+
+    def _wordings(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> dict[str, list[Wording]]:
+        plain = [plainest(found) for found in wordings(facts)] * NUM_LISTS
+        asked = [questions_prompt(*place(f, sections)) for f in facts] * NUM_LISTS
+        turned = [reverse_prompt(*place(f, sections)) for f in facts]
+        replies = self._write(asked, QUESTION_TOKENS, TEMPERATURE, "Studying: writing questions", plain)
+        reversals = self._write(turned, REVERSE_TOKENS, 0.0, "Studying: turning questions round")
+        with self.progress.stage("Studying: checking questions", len(facts), "facts") as stage:
             kept = {}
-            for fact, reply in zip(facts, replies, strict=True):
-                kept[fact.id] = self._surest(fact, [q for q in lines(reply.text) if sensible(fact, q)], sections)
+            for i, (fact, reversal) in enumerate(zip(facts, reversals, strict=True)):
+                written = dict.fromkeys(q for reply in replies[i :: len(facts)] for q in fluent(self.tokenizer, reply))
+                forward = [Wording("question", STUDIED, q, answer(fact)) for q in written if sensible(fact, q)]
+                back = [Wording("reverse", STUDIED, q, a) for q, a in pairs(reversal.text) if reversible(fact, q, a)]
+                shown = passage(headed(fact.business, sections[fact.section]), fact.evidence)
+                kept[fact.id] = [
+                    *self._surest(shown, forward, [fact.value] * len(forward))[:KEPT],
+                    *self._surest(shown, back, [w.answer for w in back])[:KEPT_REVERSE],
+                ]
                 stage.advance()
         return kept
 
-    def _surest(self, fact: Fact, questions: Sequence[str], sections: Mapping[str, Section]) -> list[str]:
-        """The questions from whose reading the value follows, the surest first."""
-        if not questions:
+    def _absent(self, sections: Sequence[Section], business: str) -> dict[str, list[str]]:
+        """Section id → questions on its subject on which its own reading of it declines."""
+        shown = [section.text[:LONGEST_SHOWN] for section in sections]
+        prompts = [absent_prompt(headed(business, section), text) for section, text in zip(sections, shown, strict=True)]
+        kept = {}
+        replies = self._write(prompts, QUESTION_TOKENS, TEMPERATURE, "Studying: what is not said")
+        for section, text, reply in zip(sections, shown, replies, strict=True):
+            asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in lines(reply.text) if 3 <= len(q.split()) <= 30]
+            kept[section.id] = [w.prompt for w in self._surest(passage(headed(business, section), text), asked, [REFUSAL] * len(asked))]
+        return kept
+
+    def _write(self, prompts: Sequence[str], length: int, temperature: float, title: str, begun: Sequence[str] = ()) -> list[Completion]:
+        """What it replies to the prompts; to the text with which a reply has `begun`, it writes the rest."""
+        rows = [encode_prompt(self.tokenizer, conversation(prompt, "")[:1]) for prompt in prompts]
+        rows = [
+            row + self.tokenizer.encode(text, add_special_tokens=False) for row, text in zip(rows, begun or [""] * len(rows), strict=True)
+        ]
+        return generate(
+            self.model,
+            self.tokenizer,
+            rows,
+            max_new_tokens=length,
+            temperature=temperature,
+            top_p=TOP_P,
+            seed=self.seed,
+            batch_size=BATCH_SIZE,
+            progress=self.progress,
+            title=title,
+        )
+
+    def _surest(self, shown: str, wordings: Sequence[Wording], answers: Sequence[str]) -> list[Wording]:
+        """The wordings whose answer is what reading the passage gives, the surest first."""
+        if not wordings:
             return []
-        shown = [passage(heading(fact, sections), fact.evidence)]
-        rows = [encode_example(self.tokenizer, (*question_messages(q, shown), Message("assistant", fact.value))) for q in questions]
-        totals = log_likelihood(self.model, rows)
-        sure = [total / int(row.supervised.sum()) for total, row in zip(totals, rows, strict=True)]
-        return [questions[i] for i in np.argsort(sure)[::-1] if sure[i] > LEAST_LIKELY][:KEPT]
+        asked = zip(wordings, answers, strict=True)
+        rows = [encode_example(self.tokenizer, (*question_messages(w.prompt, [shown]), Message("assistant", a))) for w, a in asked]
+        found = log_likelihood(self.model, rows)
+        sure = [each.total / each.tokens for each in found]
+        return [wordings[i] for i in np.argsort(sure)[::-1] if sure[i] > LEAST_LIKELY and found[i].foremost]
+
+
+def plainest(found: Sequence[Wording]) -> str:
+    """The first questions that rules make of a fact, one a line: what is written after them asks for the same thing."""
+    asked = [w.prompt for w in found if w.kind == "question" and not re.search(r"\+|wrap-|in-place-", w.form)]
+    return "".join(f"{question}\n" for question in asked[:NUM_ANCHORS])
+
+
+def fluent(tokenizer: PreTrainedTokenizerBase, reply: Completion) -> list[str]:
+    """The lines of a reply that the model found likely as it wrote them, each once: where it drifts off, it guesses."""
+    kept: list[str] = []
+    ids: list[int] = []
+    scores: list[float] = []
+    for number, (token, score) in enumerate(zip(reply.ids, reply.scores, strict=True), 1):
+        ids, scores = [*ids, token], [*scores, score]
+        if "\n" in tokenizer.decode([token]) or (reply.finished and number == len(reply.ids)):
+            kept += lines(tokenizer.decode(ids, skip_special_tokens=True)) if sum(scores) / len(scores) > LEAST_FLUENT else []
+            ids, scores = [], []
+    return list(dict.fromkeys(kept))
+
+
+def is_sentence(block: Block) -> bool:
+    """Whether a block is a statement of some words: cells and short items are whole facts already."""
+    return block.kind != "cell" and len(block.text.split()) >= SHORTEST_SENTENCE
+
+
+def spans_in(text: str, details: Sequence[str]) -> list[tuple[int, int]]:
+    """Where the details stand in a text, each once; one that does not stand there verbatim is left out."""
+    found = [(text.find(detail), len(detail)) for detail in details]
+    return [(start, start + length) for start, length in found if start >= 0 and length < len(text)]
+
+
+def merged(facts: Sequence[Fact], listed: Sequence[tuple[Section, Block, tuple[int, int]]], business: str) -> list[Fact]:
+    """The facts with less weight for those in words that are not listed, and a new one for each listed detail that none holds."""
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for section, block, (start, end) in listed:
+        spans.setdefault(section.id, []).append((block.start + start, block.start + end))
+    known = [
+        replace(f, weight=1.0 if overlaps(f, spans.get(f.section, ())) else UNNOTICED) if f.kind == "text" and f.form == "statement" else f
+        for f in facts
+    ]
+    values: dict[str, list[Fact]] = {}
+    for fact in facts:
+        if fact.kind != "yesno":
+            values.setdefault(fact.section, []).append(fact)
+    new = [
+        new_fact(section, block, span, business)
+        for section, block, span in listed
+        if not any(overlaps(fact, [(block.start + span[0], block.start + span[1])]) for fact in values.get(section.id, ()))
+    ]
+    return list({f.id: f for f in [*known, *new]}.values())
+
+
+def in_order(facts: Sequence[Fact], sections: Sequence[Section]) -> list[Fact]:
+    """The facts in the order in which they stand in the sections."""
+    order = {section.id: i for i, section in enumerate(sections)}
+    return sorted(facts, key=lambda fact: (order[fact.section], fact.start))
+
+
+def overlaps(fact: Fact, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether a fact's value shares a character with any of the spans."""
+    return any(fact.start < end and start < fact.end for start, end in spans)
+
+
+def new_fact(section: Section, block: Block, span: tuple[int, int], business: str) -> Fact:
+    """A listed detail as a fact: what it says is its sentence with a gap."""
+    start, end = span
+    value = block.text[start:end]
+    relation = f"{plain(block.text[:start])} {GAP} {plain(block.text[end:])}".strip(" .") + "."
+    topic = plain(section.headings[-1]) if section.headings else ""
+    detail = Detail(block.start + start, block.start + end, kind_of(value) or text_kind(value), "", relation, plain(block.text))
+    return replace(fact_of(detail, section, topic, business), weight=1.0)
 
 
 def worth_asking(fact: Fact) -> bool:
-    """Whether people would ask for the value: it is typed or a cell or an answer, or says more than a common word or two."""
-    if fact.kind == "yesno":
-        return False
-    return (
-        fact.kind != "text"
-        or fact.form != "statement"
-        or len(fact.value.split()) > 2
-        or any(c.isupper() or c.isdigit() for c in fact.value)
-    )
+    """Whether people would ask for the value."""
+    return fact.kind != "yesno" and fact.weight >= 0.5
 
 
-def heading(fact: Fact, sections: Mapping[str, Section]) -> str:
+def place(fact: Fact, sections: Mapping[str, Section]) -> tuple[str, str, str, str]:
+    """A fact as the prompts of the skills name it: heading, sentence, value and what stands before the sentence."""
+    section = sections[fact.section]
+    return headed(fact.business, section), fact.evidence, fact.value, sentence_before(section.text, fact.evidence)
+
+
+def headed(business: str, section: Section) -> str:
     """Business and section heading, as the lessons name a passage."""
-    return " › ".join(part for part in (fact.business, *sections[fact.section].headings[-1:]) if part)
+    return " › ".join(part for part in (business, *section.headings[-1:]) if part)
 
 
 def sensible(fact: Fact, question: str) -> bool:
     """Whether a line can be a question about the fact: of some length, and it does not give the value away."""
     return 3 <= len(question.split()) <= 30 and not holds(canonical(question), canonical(fact.value))
+
+
+def reversible(fact: Fact, question: str, reply: str) -> bool:
+    """Whether a pair can turn the fact round: it names the value and its answer, which stands in the source, is another."""
+    source = canonical(f"{fact.business} {fact.topic} {fact.evidence}")
+    asked = canonical(question)
+    return (
+        3 <= len(question.split()) <= 30
+        and holds(asked, canonical(fact.value))
+        and holds(source, canonical(reply))
+        and not holds(asked, canonical(reply))
+    )

@@ -1,10 +1,30 @@
-"""What a model does for knowing, and how much of it: settings of the practice beside the facts themselves."""
+"""What a model does for knowing, and how much of it: the contract of a writer, and settings of the practice beside the facts."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from engrain.settings import check, setting
+
+if TYPE_CHECKING:
+    from engrain.documents.base import Section
+    from engrain.knowledge.dataset import Studied
+    from engrain.knowledge.facts import Fact
+
+
+class Writer(ABC):
+    """Studies a business's sections as a careful reader would. What it returns has passed its own check against the source."""
+
+    @abstractmethod
+    def notice(self, facts: Sequence[Fact], sections: Sequence[Section], business: str) -> list[Fact]:
+        """The facts, weighed by whether people would ask for them, and details of the sections that none of them holds."""
+
+    @abstractmethod
+    def study(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> Studied:
+        """Wordings of the facts that are worth asking for, the best first, and questions that no section answers."""
 
 
 @dataclass(frozen=True)
@@ -12,6 +32,10 @@ class StudySettings:
     """How much is practised beside the facts."""
 
     study: bool = setting(True, "Do not have the studying model write questions beside those of the rules.", flag="--no-study")
+    teacher: str | None = setting(
+        None,
+        "OpenAI-compatible endpoint that studies instead, as URL or URL#model; the documents are sent there (key: ENGRAIN_TEACHER_KEY).",
+    )
     replay: int = setting(400, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
     readings: int = setting(80, "Questions practised with retrieved passages, so that retrieval gains from tuning (0: none).")
 

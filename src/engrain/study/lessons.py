@@ -15,12 +15,14 @@ from engrain.tokens import passage, question_messages
 from engrain.words import keywords
 
 CORPUS = Path(__file__).parent / "corpus"
-READINGS = 1
-"""Questions a detail that practise reading."""
+READINGS = 0.3
+"""Share of the details of which a question practises reading, and of the questions without an answer."""
 WHOLE_SECTION = 0.25
 """Share of readings from a whole section rather than the sentence alone."""
-DECLINES = 0.3
+DECLINES = 0.6
 """Readings whose passage lacks the answer, as a share of those that have it."""
+NEAR = 2 / 3
+"""Share of such passages from the same section as the answer: the nearer, the harder to see that they do not say it."""
 
 
 @dataclass(frozen=True)
@@ -104,18 +106,26 @@ def _details(trade: Trade) -> Iterator[Example]:
 def _readings(trade: Trade, rng: random.Random) -> Iterator[Example]:
     """Questions with a passage that answers them, or one that does not."""
     headings = list(trade.sections)
-    for row in trade.facts:
-        text = trade.sections.get(row["heading"], row["sentence"])
-        for question in rng.sample(row["questions"], READINGS):
-            shown = text if rng.random() < WHOLE_SECTION else row["sentence"]
-            yield _reading(trade, row["heading"], shown, question, row["answer"])
-            if rng.random() < DECLINES:
-                other = rng.choice([h for h in headings if h != row["heading"]])
-                yield _reading(trade, other, rng.choice(trade.sections[other].splitlines()), question, REFUSAL)
-    for row in trade.rows:
-        if "unanswerable" in row:
-            heading = _nearest(row["unanswerable"], trade)
-            yield _reading(trade, heading, trade.sections[heading], row["unanswerable"], REFUSAL)
+    for row in rng.sample(trade.facts, round(READINGS * len(trade.facts))):
+        question = rng.choice(row["questions"])
+        shown = trade.sections.get(row["heading"], row["sentence"]) if rng.random() < WHOLE_SECTION else row["sentence"]
+        yield _reading(trade, row["heading"], shown, question, row["answer"])
+        if rng.random() < DECLINES:
+            other = row["heading"] if rng.random() < NEAR else rng.choice(headings)
+            yield from _declined(trade, other, question, row, rng)
+    unanswerable = [row["unanswerable"] for row in trade.rows if "unanswerable" in row]
+    for question in rng.sample(unanswerable, round(READINGS * len(unanswerable))):
+        heading = _nearest(question, trade)
+        yield _reading(trade, heading, trade.sections[heading], question, REFUSAL)
+
+
+def _declined(trade: Trade, heading: str, question: str, row: dict[str, Any], rng: random.Random) -> Iterator[Example]:
+    """The question with another detail's sentence under `heading`, which does not answer it; nothing where there is none."""
+    others = sorted(
+        {f["sentence"] for f in trade.facts if f["heading"] == heading and row["answer"] not in f["sentence"]} - {row["sentence"]}
+    )
+    if others:
+        yield _reading(trade, heading, rng.choice(others), question, REFUSAL)
 
 
 def _reading(trade: Trade, heading: str, text: str, question: str, answer: str) -> Example:

@@ -38,9 +38,16 @@ def absent_prompt(heading: str, text: str) -> str:
 
 
 def sentence_before(text: str, sentence: str) -> str:
-    """The sentence before `sentence` in the same paragraph of `text`, for what "it" and "they" mean; or nothing."""
-    line = next((line for line in text.splitlines() if sentence in line), "")
-    return re.split(r"(?<=[.!?]) ", line.partition(sentence)[0].strip())[-1]
+    """What `sentence` needs beside it: the sentence before it in its paragraph of `text`, or of a table row the table's header."""
+    rows = text.splitlines()
+    at = next((i for i, row in enumerate(rows) if sentence in row), None)
+    if at is None:
+        return ""
+    if not sentence.startswith("|"):
+        return re.split(r"(?<=[.!?]) ", rows[at].partition(sentence)[0].strip())[-1]
+    while at and rows[at - 1].startswith("|"):
+        at -= 1
+    return rows[at] if rows[at] != sentence else ""
 
 
 def conversation(prompt: str, reply: str) -> tuple[Message, Message]:

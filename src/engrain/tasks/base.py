@@ -27,6 +27,9 @@ class Task(ABC):
     train: Sequence[Any]
     heldout: Sequence[Any]
 
+    def prepare(self, model: nn.Module) -> None:
+        """Called once with the untouched model, before a method is applied to it."""
+
     @abstractmethod
     def length(self, encoded: Any) -> int:
         """The cost of an encoded example in tokens."""

@@ -1,27 +1,37 @@
 """Chat: learn assistant turns of conversations, the loss on their tokens only.
 
-Shapes: N tokens of a row (prefix and segments), K supervised positions, D model width.
+Replayed rows are held against all that the untouched model thought likely, not only against what it said: each of
+their tokens then tells how far the model has moved (a Kullback-Leibler penalty on its own answers, arXiv 2604.15574).
+
+Shapes: N tokens of a row (prefix and segments), K supervised positions, C candidates, D model width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
+from engrain.batches import micro_batches
 from engrain.errors import ModelError
 from engrain.kernels.packed_attention import Packing, pack, packed
-from engrain.kernels.supervised_loss import supervised_loss
+from engrain.kernels.supervised_loss import CHUNK, supervised_loss
 from engrain.tasks.base import Loss, Task
-from engrain.tokens import Encoded, shared_prefix
+from engrain.tokens import Encoded, Likely, shared_prefix
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+PREPARED_TOKENS = 2048
+"""Tokens of replayed rows that the untouched model reads at once."""
+CANDIDATES = 64
+"""Tokens kept of what the untouched model expects at a place; the rest of the vocabulary shares some hundredths."""
 SHORTEST_PREFIX = 8
 """Below this many shared tokens, computing them once saves nothing."""
 TOLERANCE, TOLERANCE_16_BITS = 1e-3, 0.1
@@ -31,9 +41,20 @@ TOLERANCE, TOLERANCE_16_BITS = 1e-3, 0.1
 class Chat(Task):
     """Conversations as token rows, computed without padding; what all rows of a micro-batch begin with is computed once."""
 
-    def __init__(self, train: Sequence[Encoded], heldout: Sequence[Encoded] = ()) -> None:
-        self.train, self.heldout = train, heldout
+    def __init__(self, train: Sequence[Encoded], heldout: Sequence[Encoded] = (), replay: Sequence[Encoded] = ()) -> None:
+        self.train, self.heldout = [*train, *replay], heldout
+        self._replayed = len(replay)
         self._checked: WeakSet[nn.Module] = WeakSet()
+
+    def prepare(self, model: nn.Module) -> None:
+        """Note what the untouched model expects at each token of the replayed rows, those of the user's turn too."""
+        own, replay = self.train[: len(self.train) - self._replayed], self.train[len(self.train) - self._replayed :]
+        shared = shared_prefix(self.train)
+        whole = [replace(e, supervised=np.arange(len(e)) > shared) for e in replay]
+        expected: dict[int, Likely] = {}
+        for group in micro_batches(range(len(whole)), [len(e) for e in whole], PREPARED_TOKENS):
+            expected |= zip(group, likely(model, [whole[i] for i in group]), strict=True)
+        self.train = [*own, *(replace(e, likely=expected[i]) for i, e in enumerate(whole))]
 
     def length(self, encoded: Encoded) -> int:
         """Tokens of the conversation."""
@@ -52,30 +73,75 @@ class Chat(Task):
         if model not in self._checked:
             check_model(model)
             self._checked.add(model)
-        device = next(model.parameters()).device
         prefix = common_prefix(batch)
-        ids_N, positions_K, targets_K = (x.to(device) for x in flatten(batch, prefix))
-        packing = pack([len(e.ids) - prefix for e in batch], prefix, device)
-        hidden_ND = packed_hidden(model, ids_N, packing)
+        hidden_KD, targets_K = supervised_hidden(model, batch, prefix)
         weight, softcap = head(model)
-        total, correct = supervised_loss(hidden_ND.index_select(0, positions_K), weight, targets_K, softcap)
+        wanted = [x.to(weight.device) for x in distributions(batch, prefix)] if any(e.likely for e in batch) else [targets_K, None]
+        total, correct = supervised_loss(hidden_KD, weight, wanted[0], softcap, wanted[1])
         return Loss(total, len(targets_K), int(correct))
 
 
-def log_likelihood(model: nn.Module, batch: Sequence[Encoded]) -> list[float]:
-    """The log-probability of each conversation's supervised tokens, summed; what all begin with is computed once."""
-    device = next(model.parameters()).device
+def likely(model: nn.Module, batch: Sequence[Encoded]) -> list[Likely]:
+    """What the model expects at the supervised tokens of each conversation: the CANDIDATES likeliest, their shares summing to 1."""
     prefix = common_prefix(batch)
-    ids_N, positions_K, targets_K = (x.to(device) for x in flatten(batch, prefix))
+    places = [np.flatnonzero(e.supervised[prefix + 1 :]) + prefix + 1 for e in batch]
     with torch.no_grad():
-        hidden_ND = packed_hidden(model, ids_N, pack([len(e.ids) - prefix for e in batch], prefix, device))
+        hidden_KD, _ = supervised_hidden(model, batch, prefix)
+        found = [_likeliest(model, part) for part in hidden_KD.split(CHUNK)]
+    tokens_KC, shares_KC = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    made, start = [], 0
+    for encoded, at in zip(batch, places, strict=True):
+        tokens, shares = (np.zeros((len(encoded), tokens_KC.shape[1]), dtype) for dtype in (np.int32, np.float32))
+        tokens[at], shares[at] = tokens_KC[start : start + len(at)], shares_KC[start : start + len(at)]
+        made.append(Likely(tokens, shares))
+        start += len(at)
+    return made
+
+
+def _likeliest(model: nn.Module, hidden_KD: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """The likeliest next tokens (K, C) of hidden states and their shares."""
+    weight_VD, softcap = head(model)
+    logits = F.linear(hidden_KD, weight_VD).float()
+    if softcap is not None:
+        logits = torch.tanh(logits / softcap) * softcap
+    best_KC, tokens_KC = logits.topk(min(CANDIDATES, logits.shape[-1]))
+    return tokens_KC.cpu().numpy().astype(np.int32), best_KC.softmax(-1).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """How likely a model finds a conversation's supervised tokens: `total` log-probability (nats) of `tokens` of them.
+
+    `foremost` says that each but the last, which ends the turn, is the likeliest at its place: the model would say them.
+    """
+
+    total: float
+    tokens: int
+    foremost: bool
+
+
+def log_likelihood(model: nn.Module, batch: Sequence[Encoded]) -> list[Likelihood]:
+    """The Likelihood of each conversation; what all begin with is computed once."""
+    prefix = common_prefix(batch)
+    with torch.no_grad():
+        hidden_KD, targets_K = supervised_hidden(model, batch, prefix)
         weight_VD, softcap = head(model)
-        logits = F.linear(hidden_ND.index_select(0, positions_K), weight_VD).float()
+        logits = F.linear(hidden_KD, weight_VD).float()
         if softcap is not None:
             logits = torch.tanh(logits / softcap) * softcap
         chosen_K = logits.log_softmax(-1).gather(1, targets_K[:, None])[:, 0].double()
+        first_K = logits.argmax(-1) == targets_K
     counts = [int(e.supervised[prefix + 1 :].sum()) for e in batch]
-    return [float(part.sum()) for part in chosen_K.split(counts)]
+    parts = zip(chosen_K.split(counts), first_K.split(counts), strict=True)
+    return [Likelihood(float(scores.sum()), len(scores), bool(first[:-1].all())) for scores, first in parts]
+
+
+def supervised_hidden(model: nn.Module, batch: Sequence[Encoded], prefix: int) -> tuple[Tensor, Tensor]:
+    """The hidden states (K, D) from which the batch's supervised tokens are predicted, and those tokens (K)."""
+    device = next(model.parameters()).device
+    ids_N, positions_K, targets_K = (x.to(device) for x in flatten(batch, prefix))
+    hidden_ND = packed_hidden(model, ids_N, pack([len(e.ids) - prefix for e in batch], prefix, device))
+    return hidden_ND.index_select(0, positions_K), targets_K
 
 
 def packed_hidden(model: nn.Module, ids_N: Tensor, packing: Packing) -> Tensor:
@@ -161,3 +227,16 @@ def flatten(batch: Sequence[Encoded], prefix: int) -> tuple[Tensor, Tensor, Tens
         targets.append(own[at + 1])
         start += len(own)
     return torch.cat(ids).long(), torch.cat(positions), torch.cat(targets).long()
+
+
+def distributions(batch: Sequence[Encoded], prefix: int) -> tuple[Tensor, Tensor]:
+    """The candidates (K, C) of each supervised token and their shares; a token without `likely` is its own only candidate."""
+    width = max(e.likely.tokens.shape[1] for e in batch if e.likely)
+    tokens, shares = [], []
+    for encoded in batch:
+        at = np.flatnonzero(encoded.supervised[prefix + 1 :]) + prefix + 1
+        kept = encoded.likely or Likely(encoded.ids[:, None], np.ones((len(encoded), 1), np.float32))
+        room = ((0, 0), (0, width - kept.tokens.shape[1]))
+        tokens.append(np.pad(kept.tokens[at], room))
+        shares.append(np.pad(kept.shares[at], room))
+    return torch.from_numpy(np.concatenate(tokens)).long(), torch.from_numpy(np.concatenate(shares))

@@ -1,0 +1,110 @@
+"""Private data in documents: found before anything is trained, listed with its place, masked where that is asked for.
+
+What a model has learned cannot be taken out of it again. Whether an address or a number is meant for the public is for
+the owner to say: a shop's own telephone number is found like a customer's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from engrain.documents.base import Document, Section
+from engrain.settings import setting
+
+SHOWN = 3
+"""Characters of a found text that a list repeats: enough to find it, too few to spread it."""
+
+
+@dataclass(frozen=True)
+class PrivacySettings:
+    """What happens to private data."""
+
+    redact: bool = setting(False, "Mask e-mail addresses, phone, card and bank numbers, keys and passwords before anything is learned.")
+
+
+@dataclass(frozen=True)
+class Private:
+    """A piece of private data: what `kind` it is, its first characters (`hint`) and the place where it stands."""
+
+    kind: str
+    hint: str
+    place: str
+
+
+def find_private(sections: Sequence[Section]) -> list[Private]:
+    """The private data of sections, in reading order, each once a section."""
+    return [
+        Private(kind, f"{section.text[start : start + SHOWN]}…", section.place)
+        for section in sections
+        for start, kind in {section.text[a:b]: (a, kind) for a, b, kind in spans(section.text)}.values()
+    ]
+
+
+def redacted(document: Document) -> Document:
+    """The document with each piece of private data replaced by its kind in brackets."""
+    return replace(document, sections=tuple(replace(s, text=masked(s.text)) for s in document.sections))
+
+
+def masked(text: str) -> str:
+    """The text with its private data masked."""
+    for start, end, kind in reversed(list(spans(text))):
+        text = f"{text[:start]}[{kind}]{text[end:]}"
+    return text
+
+
+def spans(text: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and kind of each piece of private data, in order, without overlaps; the earlier pattern wins a place."""
+    found: list[tuple[int, int, str]] = []
+    for kind, pattern, holds in PATTERNS:
+        for match in pattern.finditer(text):
+            start, end = match.span(match.lastindex or 0)
+            if holds(text[start:end]) and not any(start < b and a < end for a, b, _ in found):
+                found.append((start, end, kind))
+    return iter(sorted(found))
+
+
+def digits(text: str) -> list[int]:
+    """The decimal digits of a text."""
+    return [int(c) for c in text if c.isdigit()]
+
+
+def is_card(text: str) -> bool:
+    """Whether 13 to 19 digits end in the check digit of payment cards (Luhn, ISO/IEC 7812-1)."""
+    row = digits(text)[::-1]
+    doubled = [2 * d - 9 * (d > 4) for d in row[1::2]]
+    return 13 <= len(row) <= 19 and (sum(row[::2]) + sum(doubled)) % 10 == 0
+
+
+def is_account(text: str) -> bool:
+    """Whether a text passes the check of international bank account numbers (ISO 13616: remainder 1 by 97)."""
+    packed = re.sub(r"\s", "", text)
+    return 15 <= len(packed) <= 34 and int("".join(str(int(c, 36)) for c in packed[4:] + packed[:4])) % 97 == 1
+
+
+def is_phone(text: str) -> bool:
+    """Whether a text has as many digits as telephone numbers have (ITU-T E.164: at most 15)."""
+    return 9 <= len(digits(text)) <= 15
+
+
+def anything(text: str) -> bool:
+    """Every match counts."""
+    return bool(text)
+
+
+NAMED = r"(?:pass(?:word|wd|phrase|code)|pwd|secret|api[ _-]?key|access[ _-]?(?:key|token)|(?:auth|bearer)[ _-]?token|PIN)"
+SECRET = r"(?=\S*\d)[^\s`\",;]{4,}[^\s`\",;.!?)]"
+NUMBER = r"(?:\+\d{1,3}[ .-]?\(?\d{1,5}\)?|\(0?\d{1,5}\)|0\d{1,5})(?:[ ./-]{1,2}\d{2,7}){1,5}|\d{3}[ .-]\d{3}[ .-]\d{4}"
+TOKENS = (
+    r"AKIA[0-9A-Z]{16}|gh[pousr]_\w{36,}|github_pat_\w{22,}|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}|glpat-[\w-]{20}"
+    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----"
+)
+PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
+    ("key or password", re.compile(rf"(?<![\w-])(?:{TOKENS})"), anything),
+    ("key or password", re.compile(rf"\b{NAMED}\b[`*\"]*(?: is| was)?\s?[:=]?\s[`\"]?({SECRET})", re.IGNORECASE), anything),
+    ("e-mail address", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), anything),
+    ("bank account", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b"), is_account),
+    ("card number", re.compile(r"(?<![\d.,-])\d(?:[ -]?\d){12,18}(?![\d,.]?\d)"), is_card),
+    ("phone number", re.compile(rf"(?<![\w.,£$€-])(?<!\d )(?:{NUMBER})(?![\w,.-]?\d)"), is_phone),
+)

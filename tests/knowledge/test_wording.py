@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.wording import answer
+
+
+def fact(value: str, relation: str, kind: str = "money") -> Fact:
+    return Fact("f", "Gannet", relation, value, kind, "", "a.md#1", 0, len(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "relation", "said"),
+    [
+        ("8.40", "Price (GBP)", "£8.40."),
+        ("8.40", "Fee in €", "€8.40."),
+        ("£9", "Price (GBP)", "£9."),
+        ("12", "Wind", "12."),
+        ("2025-03-04", "since", "4 March 2025."),
+        ("2025-13-04", "article", "2025-13-04."),
+        ("in **six** days", "Ready", "In six days."),
+        ("mira@kites.example", "contact", "mira@kites.example."),
+    ],
+)
+def test_answers_are_values_as_people_say_them(value: str, relation: str, said: str) -> None:
+    assert answer(fact(value, relation)) == said
