@@ -220,6 +220,16 @@ def test_a_time_budget_shortens_the_run(tmp_path: Path, monkeypatch: pytest.Monk
     assert late().steps == WARM_STEPS + 1
 
 
+def test_steps_that_become_faster_lengthen_the_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.accumulate(itertools.chain([0.0], itertools.repeat(2.0, 14), itertools.repeat(1.0)))
+    monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))
+    training = Training(tmp_path / "run", epochs=10, minutes=20 / 60)
+    first = 10
+    assert first < training().steps < 30
+    assert len(training.notes.told) == 2
+    assert f"enough for {first} of 30 steps" in training.notes.told[0]
+
+
 def test_slow_first_steps_do_not_shrink_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is made ready in the first steps is not paid again."""
     clock = itertools.chain([0.0, 9.0, 9.0, 18.0], itertools.count(18.0))

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 METRICS = "metrics.jsonl"
-WARM_STEPS, PROBE_SHARE = 2, 0.05
-"""A time budget becomes a number of steps once this share of it was measured, after the first, slower steps."""
+WARM_STEPS, PROBE_SHARES = 2, (0.05, 0.5)
+"""A time budget becomes a number of steps once these shares of it were measured, after the first, slower steps."""
 FORWARD_SHARE = 1 / 3
 """A forward pass's share of a training step, for the time that evaluations will take."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
@@ -49,7 +49,9 @@ class TrainingSettings:
     seed: int = setting(0, "Seed of everything random: order of examples, first adapter values, dropout, made-up names.")
     epochs: float = setting(3.0, "Passes over the examples.")
     max_steps: int | None = setting(None, "Stop after this many steps, whatever the epochs say.")
-    minutes: float | None = setting(None, "Time budget for training; the number of steps is fixed from the first measured ones.")
+    minutes: float | None = setting(
+        None, "Time budget for training; the number of steps follows from the measured ones, at the start and again half-way."
+    )
     batch_size: int = setting(32, "Examples a step.")
     micro_batch_tokens: int = setting(2048, "Tokens computed at once; memory grows with it, the result does not depend on it.")
     learning_rate: float | None = setting(None, "Peak learning rate; default: the method's own.")
@@ -101,11 +103,12 @@ class Trainer:
         self.lengths = [task.length(e) for e in task.train]
         self.peak = settings.learning_rate or method.learning_rate
         self.optimizer = self._optimizer()
-        self.position = Position(total_steps=self._planned_steps(), micro_batch_tokens=settings.micro_batch_tokens)
+        self.position = Position(total_steps=self.planned_steps(), micro_batch_tokens=settings.micro_batch_tokens)
         self.device = next(model.parameters()).device
         self.fingerprint = fingerprint(settings, method, task, dtype, self.device)
 
-    def _planned_steps(self) -> int:
+    def planned_steps(self) -> int:
+        """Steps that the settings ask for, whatever time they take."""
         steps = max(1, round(self.settings.epochs * self.order.steps_per_epoch))
         return min(steps, self.settings.max_steps or steps)
 
@@ -318,10 +321,11 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
 
 
 def _measured(p: Position, minutes: float) -> bool:
-    """Whether enough steps were timed, for the first time, to tell how many the budget allows."""
+    """Whether enough steps were timed to tell, for the first time or better than before, how many the budget allows."""
     if p.step == WARM_STEPS:
         p.warm_seconds, p.warm_tokens = p.seconds, p.tokens
-    return not p.fitted and p.step > WARM_STEPS and p.seconds - p.warm_seconds >= PROBE_SHARE * 60 * minutes
+    share = PROBE_SHARES[p.fits] if p.fits < len(PROBE_SHARES) else math.inf
+    return p.step > WARM_STEPS and p.seconds - p.warm_seconds >= share * 60 * minutes
 
 
 def _fit_budget(trainer: Trainer, every: int, progress: Progress) -> None:
@@ -330,11 +334,11 @@ def _fit_budget(trainer: Trainer, every: int, progress: Progress) -> None:
     heldout = sum(task.length(e) for e in task.heldout) if settings.evaluate else 0
     measured = p.seconds - p.warm_seconds
     seconds = measured / (p.step - WARM_STEPS) + FORWARD_SHARE * heldout * measured / (p.tokens - p.warm_tokens) / every
-    affordable = max(p.step, int(60 * (settings.minutes or math.inf) / seconds))
-    p.fitted = True
-    if affordable < p.total_steps:
-        progress.note(f"{settings.minutes:g} minutes are enough for {affordable} of {p.total_steps} steps ({seconds:.2f} s each).")
-        p.total_steps = affordable
+    planned = trainer.planned_steps()
+    total = min(planned, max(p.step, int(60 * (settings.minutes or math.inf) / seconds)))
+    if total != p.total_steps:
+        progress.note(f"{settings.minutes:g} minutes are enough for {total} of {planned} steps ({seconds:.2f} s each).")
+    p.fits, p.total_steps = p.fits + 1, total
 
 
 @contextmanager

@@ -23,7 +23,7 @@ FREE = ("checkpoint_minutes", "micro_batch_tokens")
 class Position:
     """Where training stands. `seconds` were spent on steps; `micro_batch_tokens` shrinks when memory runs out.
 
-    `warm_seconds` and `warm_tokens` are those of the first, slower steps; `fitted` once a time budget became steps.
+    `warm_seconds` and `warm_tokens` are those of the first, slower steps; `fits` counts how often a time budget became steps.
     """
 
     step: int = 0
@@ -32,7 +32,7 @@ class Position:
     seconds: float = 0.0
     warm_seconds: float = 0.0
     warm_tokens: int = 0
-    fitted: bool = False
+    fits: int = 0
     micro_batch_tokens: int = 0
     best_step: int = 0
     best_accuracy: float = -1.0
