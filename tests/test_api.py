@@ -317,6 +317,11 @@ def test_an_update_studies_only_what_changed_and_tells_what_is_answered_otherwis
     assert second.read_json("changes.json")["answers"] == [vars(answer) for answer in found.answers]
     (documents / "team.md").unlink()
     (documents / "hours.md").unlink()
+    (documents / "own.jsonl").write_text('{"question": "Who?", "answer": "Mira."}\n')
+    tuned = engrain.tune(documents / "own.jsonl", base=str(tiny_folder), out="own", evaluate=False, **OPTIONS).run
+    (documents / "own.jsonl").unlink()
+    with pytest.raises(SettingError, match="own was not made from documents"):
+        api.update(tuned, documents, out="fourth")
     assert api.update(second, documents, out="third", evaluate=False).removed == ("hours.md", "team.md")
 
 

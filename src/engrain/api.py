@@ -28,7 +28,7 @@ from engrain.knowledge.facts import Fact, find_facts
 from engrain.models import BaseSettings, locate, on_disk
 from engrain.pipeline import Changed
 from engrain.plan import Plan, Work, make_plan
-from engrain.privacy import Private, find_private, redacted
+from engrain.privacy import Private, screened
 from engrain.progress import SILENT, Progress
 from engrain.report import model_card, write_report
 from engrain.retrieval import Retriever
@@ -136,6 +136,10 @@ def update(
     earlier, files = as_run(run), as_paths(paths)
     check_paths(files)
     check_trained(earlier.path, earlier.info)
+    if "documents" not in earlier.info:
+        raise SettingError(
+            f"{earlier.path} was not made from documents: there is nothing to update", "Name a run that `engrain build` made."
+        )
     chosen = settings_from({**earlier.info["settings"], **options})
     check_usable(chosen)
     before, now = earlier.info["documents"], {d.file: d.sha256 for d in read_documents(files, progress).documents}
@@ -339,8 +343,7 @@ def examples(paths: Paths, *, progress: Progress = SILENT, settings: Settings | 
     """What a build of these documents would learn from, without training."""
     chosen = settings or settings_from(options)
     reading = read_documents(as_paths(paths), progress)
-    private = find_private([s for d in reading.documents for s in d.sections])
-    documents = tuple(map(redacted, reading.documents)) if chosen.privacy.redact else reading.documents
+    documents, private = screened(reading.documents, chosen.privacy)
     with progress.stage("Finding facts"):
         facts = find_facts(documents)
     made = make_examples(facts, chosen.knowledge, chosen.training.seed)
@@ -353,7 +356,7 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
     Raises the errors that a build would raise before training.
     """
     chosen, started = settings or settings_from(options), time.perf_counter()
-    documents = read_documents(as_paths(paths), progress).documents
+    documents, _ = screened(read_documents(as_paths(paths), progress).documents, chosen.privacy)
     with progress.stage("Finding facts"):
         facts = find_facts(documents)
     sections = [section for document in documents for section in document.sections]

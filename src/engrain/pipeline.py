@@ -25,7 +25,7 @@ from engrain.knowledge.dataset import Split, Studied, make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.wording import REFUSALS, Wording
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
-from engrain.privacy import Private, find_private, redacted
+from engrain.privacy import Private, screened
 from engrain.progress import Progress
 from engrain.run import Run
 from engrain.study.adapter import SHIPPED, StudyingModel, worth_asking
@@ -57,8 +57,7 @@ def read(run: Run, settings: Settings, paths: Sequence[Path], progress: Progress
     Sections go to `documents.jsonl`; files that could not be read, and private data by place, to `run.json`.
     """
     reading = read_documents(paths, progress)
-    private = find_private([s for d in reading.documents for s in d.sections])
-    documents = tuple(map(redacted, reading.documents)) if settings.privacy.redact else reading.documents
+    documents, private = screened(reading.documents, settings.privacy)
     run.write_rows("documents.jsonl", [asdict(s) | {"sha256": s.sha256} for d in documents for s in d.sections])
     run.update(
         documents={d.file: d.sha256 for d in documents},

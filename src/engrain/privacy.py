@@ -42,6 +42,12 @@ def find_private(sections: Sequence[Section]) -> list[Private]:
     ]
 
 
+def screened(documents: Sequence[Document], settings: PrivacySettings) -> tuple[tuple[Document, ...], list[Private]]:
+    """The documents, masked where the settings say so, and the private data that stands in them as they are."""
+    private = find_private([section for document in documents for section in document.sections])
+    return tuple(map(redacted, documents)) if settings.redact else tuple(documents), private
+
+
 def redacted(document: Document) -> Document:
     """The document with each piece of private data replaced by its kind in brackets."""
     return replace(document, sections=tuple(replace(s, text=masked(s.text)) for s in document.sections))

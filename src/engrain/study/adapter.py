@@ -117,7 +117,7 @@ class StudyingModel(Writer):
         kept = {}
         replies = self._write(prompts, QUESTION_TOKENS, TEMPERATURE, "Studying: what is not said")
         for section, text, reply in zip(sections, shown, replies, strict=True):
-            asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in lines(reply.text) if 3 <= len(q.split()) <= 30]
+            asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in lines(reply.text) if of_length(q)]
             kept[section.id] = [w.prompt for w in self._surest(passage(headed(business, section), text), asked, [REFUSAL] * len(asked))]
         return kept
 
@@ -239,9 +239,14 @@ def headed(business: str, section: Section) -> str:
     return " › ".join(part for part in (business, *section.headings[-1:]) if part)
 
 
+def of_length(question: str) -> bool:
+    """Whether a question has as many words as questions have."""
+    return 3 <= len(question.split()) <= 30
+
+
 def sensible(fact: Fact, question: str) -> bool:
     """Whether a line can be a question about the fact: of some length, and it does not give the value away."""
-    return 3 <= len(question.split()) <= 30 and not holds(canonical(question), canonical(fact.value))
+    return of_length(question) and not holds(canonical(question), canonical(fact.value))
 
 
 def reversible(fact: Fact, question: str, reply: str) -> bool:
@@ -249,7 +254,7 @@ def reversible(fact: Fact, question: str, reply: str) -> bool:
     source = canonical(f"{fact.business} {fact.topic} {fact.evidence}")
     asked = canonical(question)
     return (
-        3 <= len(question.split()) <= 30
+        of_length(question)
         and holds(asked, canonical(fact.value))
         and holds(source, canonical(reply))
         and not holds(asked, canonical(reply))

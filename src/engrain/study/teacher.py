@@ -33,7 +33,7 @@ from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import STUDIED, Wording, answer
 from engrain.knowledge.words import VAGUE
 from engrain.progress import SILENT, Progress
-from engrain.study.adapter import headed, is_sentence, merged, place, reversible, sensible, spans_in, worth_asking
+from engrain.study.adapter import headed, in_order, is_sentence, merged, of_length, place, reversible, sensible, spans_in, worth_asking
 from engrain.study.base import Writer
 from engrain.words import canonical, holds
 
@@ -99,9 +99,7 @@ class Teacher(Writer):
         self._note_dropped()
         missed = {section.id for section, _, prompt in asked if prompt not in replies}
         unweighed = {fact.id: fact for fact in facts if fact.section in missed}
-        order = {section.id: i for i, section in enumerate(sections)}
-        found = [unweighed.get(fact.id, fact) for fact in merged(facts, listed, business)]
-        return sorted(found, key=lambda fact: (order.get(fact.section, -1), fact.start))
+        return in_order([unweighed.get(fact.id, fact) for fact in merged(facts, listed, business)], sections)
 
     def study(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> Studied:
         """Wordings of the facts that are worth asking for, and by section questions that it does not answer."""
@@ -158,7 +156,7 @@ class Teacher(Writer):
 
     def _absent(self, reply: Mapping[str, Any]) -> list[str]:
         asked = strings(reply.get("questions"))[:NUM_ABSENT]
-        return [q for q in asked if self._keep(3 <= len(q.split()) <= 30, "unanswerable questions that are too short or too long")]
+        return [q for q in asked if self._keep(of_length(q), "unanswerable questions that are too short or too long")]
 
     def _spans(self, block: Block, details: Sequence[str]) -> list[tuple[int, int]]:
         """Where the details stand in a block; one that a line break cuts in two stands there too."""
