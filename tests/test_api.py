@@ -99,6 +99,36 @@ def test_build_leaves_a_whole_run(documents: Path, tiny_folder: Path, method: st
     assert all(sections[f["section"]][f["start"] : f["end"]] == f["value"] for f in facts)
 
 
+def test_a_build_can_stop_at_its_examples_and_go_on_from_edited_ones(documents: Path, tiny_folder: Path) -> None:
+    options: dict[str, Any] = {**OPTIONS, "base": str(tiny_folder), "out": "kites"}
+    ready = engrain.build(documents, until="examples", **options).run
+    assert ready.info["status"] == "ready"
+    assert not (ready.path / "adapter").exists()
+    train = ready.read_rows("examples/train.jsonl")
+    ready.write_rows("examples/train.jsonl", train[1:])
+    ready.write_rows("examples/own.jsonl", [{"question": "May I bring a dog?", "answer": "Yes, on a lead."}])
+    notes = Notes()
+    result = engrain.build(documents, start_from="examples", progress=notes, **options)
+    assert result.run.info["status"] == "complete"
+    assert len(result.run.read_rows("examples/train.jsonl")) == len(train) - 1
+    learned = len(train) + OPTIONS["replay"]  # one was removed, one added
+    assert any(note.startswith(f"{learned} examples with") for note in notes.texts)
+    with pytest.raises(SettingError, match="sideways"):
+        engrain.build(documents, until="sideways")
+
+
+def test_a_build_keeps_edited_facts_of_an_earlier_run(documents: Path, tiny_folder: Path) -> None:
+    options: dict[str, Any] = {**OPTIONS, "base": str(tiny_folder), "until": "examples"}
+    first = engrain.build(documents, out="first", **options).run
+    kept = [fact for fact in first.read_rows("facts.jsonl") if fact["value"] != "£29"]
+    first.write_rows("facts.jsonl", kept)
+    (documents / "news.md").write_text("# News\n\nThe Fulmar costs £88 from May 2026.\n")
+    second = engrain.build(documents, out="second", earlier="first", **options).run
+    values = {fact["value"] for fact in second.read_rows("facts.jsonl")}
+    assert "£29" not in values
+    assert {"£41", "£88"} <= values
+
+
 def test_a_tuned_run_answers_and_says_what_supports_it(documents: Path, tiny_folder: Path) -> None:
     result = engrain.build(documents, base=str(tiny_folder), **OPTIONS)
     run = result.run

@@ -45,6 +45,9 @@ __all__ = [
 
 Paths = str | Path | Sequence[str | Path]
 STAGES = ("documents", "facts", "examples")
+ENDS = ("examples", "verdict")
+COMPLETE, READY = "complete", "ready"
+"""How `run.json` says that a run was measured, or that its examples are there to be looked at and nothing is trained yet."""
 MADE_AFTER_EXAMPLES = ("before.json", "checkpoints", "metrics.jsonl", "adapter", "model", "evaluation.json", "report.html")
 HELDOUT_SHARE = 0.05
 """Share of a user's own examples that is held out."""
@@ -77,6 +80,8 @@ def build(
     out: str | Path | None = None,
     questions: str | Path | None = None,
     start_from: str = "documents",
+    until: str = "verdict",
+    earlier: str | Path | Run | None = None,
     resume: bool = False,
     progress: Progress = SILENT,
     settings: Settings | None = None,
@@ -85,24 +90,27 @@ def build(
     """The run that comes of documents: read, find facts, write examples, fine-tune, measure, decide.
 
     `options` are settings by name (`rank=16`, `minutes=10`). With `start_from` facts or examples, the run at `out`
-    goes on from those files, edited by hand perhaps. Raises the errors of the stages; a run that was stopped goes on
-    with `resume` (default: the newest that is not complete).
+    goes on from those files, edited by hand perhaps; with `until` examples it ends there, ready to be edited. What an
+    `earlier` run holds of unchanged sections is taken over. Raises the errors of the stages; a run that was stopped
+    goes on with `resume` (default: the newest that is not complete).
     """
     chosen = settings or settings_from(options)
     files = as_paths(paths)
     check_start(start_from, out)
+    check_until(until)
     check_paths(files)
     check_usable(chosen)
     if questions is not None:
         read_questions(Path(questions))
     run = stopped(as_path(out)) if resume else Run.open(as_path(out)) if start_from != STAGES[0] else None
+    before = as_run(earlier) if earlier is not None else None
     run, is_new = run or Run.create(as_path(out), files[0].resolve().stem), run is None
 
     def work() -> Result:
-        make_ready(run, chosen, files, STAGES.index(start_from), resume, progress)
-        return finish(run, chosen, as_path(questions), progress)
+        make_ready(run, chosen, files, STAGES.index(start_from), resume, progress, before)
+        return Result(run) if until == STAGES[-1] else finish(run, chosen, as_path(questions), progress)
 
-    return carried_out(run, chosen, work, progress, is_new)
+    return carried_out(run, chosen, work, progress, is_new, READY if until == STAGES[-1] else COMPLETE)
 
 
 @dataclass(frozen=True)
@@ -167,6 +175,12 @@ def check_start(start_from: str, out: str | Path | None) -> None:
         raise SettingError(f"start_from={start_from!r}: there is no such stage", f"Choose one of: {', '.join(STAGES)}.")
     if start_from != STAGES[0] and out is None:
         raise SettingError(f"start_from={start_from!r} goes on from what a run holds, and none is named", "Name it with --out.")
+
+
+def check_until(until: str) -> None:
+    """Raise SettingError for an end that a build does not have."""
+    if until not in ENDS:
+        raise SettingError(f"until={until!r}: a build does not end there", f"Choose one of: {', '.join(ENDS)}.")
 
 
 def check_usable(settings: Settings) -> None:
@@ -281,8 +295,10 @@ def finish(run: Run, settings: Settings, questions: Path | None, progress: Progr
     return Result(run, verdict, evaluation)
 
 
-def carried_out(run: Run, settings: Settings, work: Callable[[], Result], progress: Progress, is_new: bool) -> Result:
-    """The result of `work` on a locked run whose status says how it ended; report and model card come last.
+def carried_out(
+    run: Run, settings: Settings, work: Callable[[], Result], progress: Progress, is_new: bool, status: str = COMPLETE
+) -> Result:
+    """The result of `work` on a locked run whose status says how it ended; report and model card of a complete one come last.
 
     A new run that fails before it has measured or trained anything is removed: there is nothing to go on from.
     """
@@ -291,9 +307,10 @@ def carried_out(run: Run, settings: Settings, work: Callable[[], Result], progre
         with run.lock(), status_of(run, progress):
             run.update(status="running", settings=settings.to_dict())
             result = work()
-            run.update(status="complete", seconds=round(time.time() - started, 1))
-            write_report(run)
-            write_text(run.path / "README.md", model_card(run))
+            run.update(status=status, seconds=round(time.time() - started, 1))
+            if status == COMPLETE:
+                write_report(run)
+                write_text(run.path / "README.md", model_card(run))
     except Exception:
         if is_new and not any((run.path / name).exists() for name in MADE_AFTER_EXAMPLES):
             run.discard()

@@ -45,7 +45,8 @@ HELDOUT_QUESTIONS = 120
 HELDOUT_EXAMPLES = 256
 """Held-out examples whose loss is followed while training."""
 PERPLEXITY_TOKENS = 6000
-FILES = ("train", "replay", "heldout")
+FILES = ("train", "own", "replay", "heldout")
+"""Files of `examples/`; `own` holds what people wrote beside the documents (corrections), and no stage writes it."""
 KINDS = {"question": "paraphrase"}
 """Held-out wordings of a question are paraphrases to the evaluation; other kinds keep their names."""
 COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: "retrieval", TUNED: "closed-book", TUNED_RETRIEVAL: "retrieval"}
@@ -237,7 +238,7 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
         raise ExampleError(f"Examples must not be longer than {limit:,} tokens:", f"Shorten them, or {step}.", own or ["all are"])
     if long:
         progress.note(f"{len(long):,} examples longer than {limit:,} tokens are left out ({step} to keep them).")
-    return Chat(rows["train"], spread(rows["heldout"], HELDOUT_EXAMPLES), rows["replay"])
+    return Chat([*rows["train"], *rows["own"]], spread(rows["heldout"], HELDOUT_EXAMPLES), rows["replay"])
 
 
 def tune(run: Run, settings: Settings, task: Chat, progress: Progress) -> Trained:

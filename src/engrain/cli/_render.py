@@ -83,6 +83,9 @@ def result(found: Result, as_json: bool) -> None:
         verdict(found.verdict)
     run = found.run.path
     click.echo(f"\nRun:    {run}")
+    if found.run.info.get("status") == "ready":
+        click.echo(f"Next:   look at facts.jsonl and examples/, edit them, then the same command with --from examples --out {run}")
+        return
     if (run / "report.html").is_file():
         click.echo(f"Report: {run / 'report.html'}")
     click.echo(f'Next:   engrain ask --run {run} "…"   or   engrain chat --run {run}')

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
-from engrain.config import PARTS, Settings
+from engrain.config import PARTS
 
 
 @_options.command("engrain build ./docs --minutes 20 --out runs/handbook")
@@ -22,13 +23,19 @@ from engrain.config import PARTS, Settings
     show_default=True,
     help="Begin at a later stage, with what the folder given by --out holds (edited by hand, perhaps).",
 )
+@click.option(
+    "--until",
+    type=click.Choice(["examples", "verdict"]),
+    default="verdict",
+    show_default=True,
+    help="Stop before training, to look at facts and examples and edit them; then go on with --from.",
+)
+@click.option("--earlier", type=_options.FOLDER, help="A run whose facts and wordings are kept for sections that have not changed.")
 @_options.out_option
 @_options.resume_option
 @_options.json_option
 @_options.settings_options(*PARTS)
-def command(
-    paths: tuple[Path, ...], questions: Path | None, start_from: str, out: Path | None, resume: bool, as_json: bool, settings: Settings
-) -> None:
+def command(paths: tuple[Path, ...], as_json: bool, **choices: Any) -> None:
     """Make a model from documents and say what it learned and forgot.
 
     Reads the files and folders given, finds the facts in them, writes examples about these, fine-tunes the base
@@ -36,6 +43,4 @@ def command(
     """
     from engrain import api
 
-    progress = listener()
-    result = api.build(paths, settings=settings, out=out, questions=questions, start_from=start_from, resume=resume, progress=progress)
-    _render.result(result, as_json)
+    _render.result(api.build(paths, progress=listener(), **choices), as_json)
