@@ -11,7 +11,8 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -65,13 +66,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A file that was read: its sections in order, the sha256 of its bytes, its date as ISO text (or "")."""
+    """A file that was read: its sections in order, the sha256 of its bytes, its date as ISO text (or "").
+
+    `modified` is the day on which the file was changed last.
+    """
 
     file: str
     title: str
     sections: tuple[Section, ...]
     sha256: str
     date: str = ""
+    modified: str = ""
 
 
 @dataclass(frozen=True)
@@ -205,7 +210,8 @@ def read_file(path: Path, name: str, hashes: dict[str, str]) -> Document:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         if sha256 in hashes:
             raise Unreadable(f"duplicate of {hashes[sha256]}", "nothing to do: it was read once")
-        document = as_document(name, reader().read(path), sha256)
+        changed = datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
+        document = replace(as_document(name, reader().read(path), sha256), modified=changed)
     except Unreadable:
         raise
     except RecursionError as error:
