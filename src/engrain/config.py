@@ -137,7 +137,11 @@ def owner_class(owner: str) -> type:
 @cache
 def _declared(owner: str) -> dict[str, Setting]:
     """Name → Setting for the fields of one owner."""
-    declared = owner_class(owner)
+    return declared_by(owner_class(owner), owner)
+
+
+def declared_by(declared: type, owner: str) -> dict[str, Setting]:
+    """Name → Setting for the fields of a dataclass of settings."""
     hints = typing.get_type_hints(declared)
     return {f.name: _setting(f, hints[f.name], owner) for f in fields(declared)}
 
@@ -163,10 +167,10 @@ def _value(name: str, value: Any, method: str, parts: Sequence[str]) -> Any:
         raise ValueError(f"it cannot take effect: {why if of_methods else 'it is not used here'}")
     if value is None and setting.optional:
         return None
-    return _convert(value, setting.kind)
+    return convert(value, setting.kind)
 
 
-def _convert(value: Any, kind: Any) -> Any:
+def convert(value: Any, kind: Any) -> Any:
     """The value as `kind`: from a configuration file all come as text, from Python in their own type."""
     if kind is bool:
         found = BOOLEANS.get(str(value).lower())
@@ -175,7 +179,7 @@ def _convert(value: Any, kind: Any) -> Any:
         return found
     if typing.get_origin(kind) is tuple:
         items = value.split(",") if isinstance(value, str) else value
-        return tuple(_convert(item.strip() if isinstance(item, str) else item, typing.get_args(kind)[0]) for item in items)
+        return tuple(convert(item.strip() if isinstance(item, str) else item, typing.get_args(kind)[0]) for item in items)
     if kind in (int, float):
         return _number(value, kind)
     if isinstance(value, bool | list | dict | None):

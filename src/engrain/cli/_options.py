@@ -94,6 +94,28 @@ def settings_options(*parts: str) -> Decorator:
     return decorate
 
 
+def dataclass_options(declared: type) -> Decorator:
+    """A decorator giving a command an option for every field of a dataclass of settings that stands apart from a run's.
+
+    The function gets those that were given, by name.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        chosen = list(config.declared_by(declared, "server").values())
+
+        @functools.wraps(function)
+        def call(**options: Any) -> Any:
+            given = {setting.name: _given(setting, options.pop(setting.name)) for setting in chosen}
+            return function(**options, **{s.name: config.convert(given[s.name], s.kind) for s in chosen if given[s.name] is not None})
+
+        made: Callable[..., Any] = call
+        for setting in reversed(chosen):
+            made = _option(setting)(made)
+        return made
+
+    return decorate
+
+
 def _offered(setting: config.Setting, parts: Sequence[str]) -> bool:
     """Whether a command that uses `parts` has this setting; methods belong to training."""
     return setting.name in parts or any(owner in parts or (owner not in config.PARTS and "training" in parts) for owner in setting.owners)
@@ -110,7 +132,7 @@ def _option(setting: config.Setting) -> Decorator:
     """The click option of a setting."""
     kind: Any = click.Choice(setting.choices) if setting.choices else setting.kind if setting.kind in (int, float) else str
     shape = {"is_flag": True} if setting.kind is bool else {"type": kind}
-    hidden = setting.default is None or setting.kind is bool
+    hidden = setting.default in (None, "", ()) or setting.kind is bool
     text = setting.help if hidden else f"{setting.help}  [default: {_shown(setting.default)}]"
     methods = [owner for owner in setting.owners if owner not in config.PARTS]
     title = f"Settings of the methods {', '.join(methods)}" if len(methods) > 1 else f"Settings of {setting.owners[0]}"

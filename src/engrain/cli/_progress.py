@@ -1,7 +1,12 @@
-"""How the command line shows progress: a live line on a terminal, a plain line now and then anywhere else."""
+"""How the command line shows progress: a live line on a terminal, a plain line now and then anywhere else.
+
+With ENGRAIN_PROGRESS=json it writes JSON lines instead, for programs that watch.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
 from collections import deque
@@ -16,6 +21,8 @@ from engrain.progress import Progress, Stage
 
 WINDOW_SECONDS = 60.0
 PLAIN_EVERY_SECONDS = 20.0
+JSON_EVERY_SECONDS = 1.0
+FORMAT = "ENGRAIN_PROGRESS"
 LEFT_OUT = {"step", "epoch", "tokens", "learning_rate", "gradient_norm"}
 """Figures that metrics.jsonl has and a line has no room for."""
 Clock = Callable[[], float]
@@ -133,6 +140,48 @@ class _PlainStage(Stage):
         self.pace.total = total
 
 
+class JsonLines(Progress):
+    """A JSON object on each line: `event` is stage, progress, done or note; numbers as they are, `remaining` in seconds."""
+
+    def __init__(self, write: Callable[[str], object], clock: Clock = time.monotonic) -> None:
+        self.send: Callable[[dict[str, object]], object] = lambda event: write(json.dumps(event, ensure_ascii=False))
+        self.clock = clock
+
+    @contextmanager
+    def stage(self, title: str, total: float | None = None, unit: str = "") -> Iterator[Stage]:
+        """A piece of work reported when it begins, at most once a second, and when it ends."""
+        stage = _JsonStage(self, title, total, unit)
+        stage.tell("stage")
+        yield stage
+        stage.tell("done")
+
+    def note(self, text: str) -> None:
+        """Write the line."""
+        self.send({"event": "note", "text": text})
+
+
+class _JsonStage(Stage):
+    def __init__(self, lines: JsonLines, title: str, total: float | None, unit: str) -> None:
+        self.lines, self.title, self.unit = lines, title, unit
+        self.pace, self.figures = Pace(total, lines.clock), dict[str, float]()
+        self.told = lines.clock()
+
+    def tell(self, event: str) -> None:
+        state = {"title": self.title, "done": self.pace.done, "total": self.pace.total, "unit": self.unit}
+        self.lines.send({"event": event, **state, "remaining": self.pace.remaining, "figures": self.figures})
+
+    def advance(self, amount: float = 1, **figures: float) -> None:
+        self.pace.advance(amount)
+        self.figures |= figures
+        now = self.lines.clock()
+        if now - self.told >= JSON_EVERY_SECONDS:
+            self.told = now
+            self.tell("progress")
+
+    def expect(self, total: float) -> None:
+        self.pace.total = total
+
+
 def ended(title: str, pace: Pace, unit: str, figures: dict[str, float]) -> str:
     """The line a finished stage leaves."""
     amount = [f"{pace.done:,.0f} {unit}".strip()] if pace.done else []
@@ -173,5 +222,7 @@ def duration(seconds: float) -> str:
 
 def listener() -> Progress:
     """The right display for standard error, where all progress goes."""
+    if os.environ.get(FORMAT) == "json":
+        return JsonLines(lambda line: print(line, file=sys.stderr, flush=True))
     console = Console(stderr=True)
     return Live(console) if console.is_terminal else Plain(lambda line: print(line, file=sys.stderr, flush=True))

@@ -1,0 +1,106 @@
+"""Which models there are: the base, and every run that is complete; jobs that made a run gave it an `ft:` name too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engrain.assistant import MODES, method_of
+from engrain.errors import EngrainError
+from engrain.run import Run
+from engrain.serve.engine import Weights
+from engrain.serve.failures import ApiError
+from engrain.serve.job_store import Job, JobStore
+from engrain.serve.settings import ServeSettings
+
+OPENAI = re.compile(r"(ft:)?(gpt-|chatgpt-|davinci-|babbage-|o\d)[\w.-]*")
+"""Names of OpenAI's own models; the server's base stands in for them, so that scripts run unchanged."""
+FINE_TUNE = "fine-tune"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model under the name that clients use; `run` is None for a base. `created` is in Unix seconds."""
+
+    name: str
+    weights: Weights
+    run: Run | None
+    created: int
+
+    @property
+    def root(self) -> str:
+        """Where its weights are: the run's result, or the base itself."""
+        return str(self.weights.adapter or self.weights.model or self.weights.base)
+
+
+class Catalogue:
+    """Looks at the folder of runs each time it is asked, so that a run is served as soon as it is complete."""
+
+    def __init__(self, settings: ServeSettings, jobs: JobStore) -> None:
+        self.settings, self.jobs = settings, jobs
+
+    def all(self) -> list[Served]:
+        """Every model: the base first, then runs and jobs, the newest first."""
+        return [self.base, *self._runs()]
+
+    @property
+    def base(self) -> Served:
+        """The server's base model."""
+        return Served(self.settings.base, Weights(self.settings.base), None, 0)
+
+    def find(self, name: str) -> tuple[Served, str]:
+        """The model of that name, and the mode that a suffix such as `+retrieval` asks for (or ""). Raises ApiError 404."""
+        plain, _, mode = name.rpartition("+")
+        if mode not in MODES or not plain:
+            plain, mode = name, ""
+        found = next((model for model in self.all() if model.name == plain), None)
+        if found is None and OPENAI.fullmatch(plain) and not plain.startswith("ft:"):
+            found = self.base
+        if found is None:
+            raise ApiError(404, f"There is no model {name!r}; GET /v1/models lists all.", "model_not_found", "model")
+        return found, mode
+
+    def _runs(self) -> Iterator[Served]:
+        runs = [run for run in Run.list(self.settings.runs) if run.info.get("status") == "complete"]
+        named = {job.out.resolve(): job for job in self.jobs.list(FINE_TUNE) if job.status == "succeeded"}
+        for run in runs:
+            job = named.get(run.path.resolve())
+            yield from _served(run, [run.path.name, *([tuned_name(job)] if job else [])])
+
+
+def _served(run: Run, names: list[str]) -> Iterator[Served]:
+    """The run under each of its names; nothing for one that holds no result."""
+    info = run.info
+    try:
+        weights = weights_of(run.path, info)
+    except (EngrainError, KeyError):
+        return
+    for name in names:
+        yield Served(name, weights, run, _seconds(info))
+
+
+def weights_of(folder: Path, info: dict[str, Any]) -> Weights:
+    """What a run's answers are computed with. Raises EngrainError or KeyError for a run that was made otherwise."""
+    settings = info["settings"]
+    artifact = method_of(settings).artifact
+    if not (folder / artifact).is_dir():
+        raise KeyError(artifact)
+    base = str(settings["base"])
+    return Weights(base, adapter=folder / artifact) if artifact == "adapter" else Weights(base, model=folder / artifact)
+
+
+def tuned_name(job: Job) -> str:
+    """The name of the model that a fine-tuning job makes, as OpenAI forms it: ft:BASE:ORGANISATION:SUFFIX:ID."""
+    base = re.sub(r"[^\w.-]+", "-", str(job.meta["model"])).strip("-")
+    return f"ft:{base}:engrain:{job.meta.get('suffix') or ''}:{job.id.removeprefix('ftjob-')[:8]}"
+
+
+def _seconds(info: dict[str, Any]) -> int:
+    try:
+        return int(datetime.fromisoformat(str(info["created"])).timestamp())
+    except (KeyError, ValueError):
+        return 0

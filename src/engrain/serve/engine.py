@@ -1,0 +1,86 @@
+"""The contract of an engine: token ids in, pieces of text out, for the base and for every run on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What computes an answer: a base alone, a base with a LoRA `adapter` folder, or a run's whole `model` folder."""
+
+    base: str
+    adapter: Path | None = None
+    model: Path | None = None
+
+    @property
+    def plain(self) -> Weights:
+        """The same without its adapter."""
+        return Weights(self.base, None, self.model)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to choose tokens; `temperature` 0 takes the likeliest. `top_logprobs` None leaves log-probabilities out.
+
+    `number` tells the answers to one request apart; `grammar` is one that llguidance knows (`serve/grammar.py`).
+    """
+
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    number: int = 0
+    stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
+    grammar: str = ""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token that was written, with its log-probability and those of the likeliest ones in its place."""
+
+    id: int
+    text: str
+    logprob: float
+    likeliest: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """More of an answer. The last piece has a `finish` (stop or length) and says how many prompt tokens were `cached`."""
+
+    text: str
+    tokens: tuple[Token, ...] = ()
+    finish: str = ""
+    cached: int = 0
+
+
+class Engine(ABC):
+    """Writes answers. `start` before use, `close` at the end; both may take long."""
+
+    async def start(self) -> None:
+        """Make ready."""
+
+    async def close(self) -> None:
+        """Stop everything that was started."""
+
+    @abstractmethod
+    def tokenizer(self, base: str) -> PreTrainedTokenizerBase:
+        """The base's tokenizer; may read files. Raises ModelError when there is no such base."""
+
+    @abstractmethod
+    def context(self, base: str) -> int:
+        """How many tokens a prompt and its answer may have together."""
+
+    @abstractmethod
+    def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Piece]:
+        """The answer piece by piece. Leaving the iterator (`aclose`) frees what it holds at once.
+
+        Raises ApiError 429 or 503 when it cannot be taken on now.
+        """
