@@ -106,15 +106,42 @@ def test_a_build_can_stop_at_its_examples_and_go_on_from_edited_ones(documents: 
     assert not (ready.path / "adapter").exists()
     train = ready.read_rows("examples/train.jsonl")
     ready.write_rows("examples/train.jsonl", train[1:])
-    ready.write_rows("examples/own.jsonl", [{"question": "May I bring a dog?", "answer": "Yes, on a lead."}])
+    again = {"question": train[1]["messages"][0]["content"], "answer": "What people wrote wins."}
+    ready.write_rows("examples/own.jsonl", [{"question": "May I bring a dog?", "answer": "Yes, on a lead."}, again])
     notes = Notes()
     result = engrain.build(documents, start_from="examples", progress=notes, **options)
     assert result.run.info["status"] == "complete"
     assert len(result.run.read_rows("examples/train.jsonl")) == len(train) - 1
-    learned = len(train) + OPTIONS["replay"]  # one was removed, one added
+    learned = len(train) + OPTIONS["replay"]  # one was removed, one added, one replaced
     assert any(note.startswith(f"{learned} examples with") for note in notes.texts)
     with pytest.raises(SettingError, match="sideways"):
         engrain.build(documents, until="sideways")
+
+
+def test_examples_written_anew_from_edited_facts_keep_what_was_studied(
+    documents: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Curious(Writer):
+        def notice(self, facts: Any, sections: Any, business: str) -> list[Any]:
+            return list(facts)
+
+        def study(self, facts: Any, sections: Any) -> Studied:
+            asked.extend(fact.value for fact in facts)
+            return Studied({f.id: [Wording("question", "studied", f"How is {f.id} called?", f"{f.value}.")] for f in facts})
+
+    monkeypatch.setattr("engrain.pipeline.studying_model", lambda *_: Curious())
+    options: dict[str, Any] = {**OPTIONS, "base": str(tiny_folder), "until": "examples", "out": "kites"}
+    run = engrain.build(documents, **options).run
+    assert "£41" in asked
+    facts = run.read_rows("facts.jsonl")
+    changed = next(fact for fact in facts if fact["value"] == "£41")
+    changed |= {"value": "41", "start": changed["start"] + 1}
+    run.write_rows("facts.jsonl", facts)
+    asked.clear()
+    engrain.build(documents, start_from="facts", **options)
+    assert asked == ["41"]
 
 
 def test_a_build_keeps_edited_facts_of_an_earlier_run(documents: Path, tiny_folder: Path) -> None:

@@ -218,7 +218,7 @@ def make_ready(
     else:
         facts = pipeline.facts_of(run)
     if first < 2:
-        pipeline.write_examples(run, settings, facts, progress, earlier)
+        pipeline.write_examples(run, settings, facts, progress, earlier or (run if first else None))
     else:
         pipeline.write_replay(run, settings, progress)
 

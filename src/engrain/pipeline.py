@@ -123,7 +123,8 @@ def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress
     """
     sections = Library.of(run).sections
     wrote = studied(facts, sections, settings, progress, wrote_before(earlier, unchanged(run, earlier)))
-    run.write_rows("studied.jsonl", [{"fact": fact, "wordings": wordings} for fact, wordings in wrote.wordings.items()])
+    values = {fact.id: fact.value for fact in facts}
+    run.write_rows("studied.jsonl", [{"fact": f, "value": values.get(f), "wordings": each} for f, each in wrote.wordings.items()])
     run.write_json("absent.json", wrote.absent)
     made = practice(facts, sections, settings, progress, wrote)
     save_examples(run, made.train, made.heldout)
@@ -131,11 +132,11 @@ def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress
 
 
 def wrote_before(earlier: Run | None, same: set[str]) -> Studied:
-    """What a model wrote in an earlier run of these sections."""
+    """What a model wrote in an earlier run of these sections, about facts that have the same value since."""
     if earlier is None or not (earlier.path / "absent.json").is_file():
         return Studied()
-    kept = {fact.id for fact in facts_of(earlier) if fact.section in same}
-    rows = [row for row in earlier.read_rows("studied.jsonl") if row["fact"] in kept]
+    kept = {fact.id: fact.value for fact in facts_of(earlier) if fact.section in same}
+    rows = [row for row in earlier.read_rows("studied.jsonl") if row["fact"] in kept and row.get("value") in (None, kept[row["fact"]])]
     absent = {section: questions for section, questions in earlier.read_json("absent.json").items() if section in same}
     return Studied({row["fact"]: [Wording(**w) for w in row["wordings"]] for row in rows}, absent)
 
@@ -232,6 +233,8 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     with progress.stage("Encoding examples"):
         pairs = {name: [(e, encode_example(tokenizer, e.messages)) for e in load_examples(run, name)] for name in FILES}
     long = [(e, len(row)) for name in FILES for e, row in pairs[name] if len(row) > limit]
+    asked = {canonical(e.messages[0].content) for e, _ in pairs["own"]}  # the word of people is the last one
+    pairs["train"] = [(e, row) for e, row in pairs["train"] if canonical(e.messages[0].content) not in asked]
     own = [f"{e.place}: {length:,} tokens" for e, length in long if e.place]
     rows = {name: [row for _, row in pairs[name] if len(row) <= limit] for name in FILES}
     if own or not rows["train"]:
