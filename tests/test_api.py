@@ -107,9 +107,10 @@ def test_a_build_can_stop_at_its_examples_and_go_on_from_edited_ones(documents: 
     train = ready.read_rows("examples/train.jsonl")
     ready.write_rows("examples/train.jsonl", train[1:])
     again = {"question": train[1]["messages"][0]["content"], "answer": "What people wrote wins."}
-    ready.write_rows("examples/own.jsonl", [{"question": "May I bring a dog?", "answer": "Yes, on a lead."}, again])
+    own = documents.parent / "own.jsonl"
+    own.write_text("\n".join(map(json.dumps, [{"question": "May I bring a dog?", "answer": "Yes, on a lead."}, again])))
     notes = Notes()
-    result = engrain.build(documents, start_from="examples", progress=notes, **options)
+    result = engrain.build(documents, start_from="examples", own=own, progress=notes, **options)
     assert result.run.info["status"] == "complete"
     assert len(result.run.read_rows("examples/train.jsonl")) == len(train) - 1
     learned = len(train) + OPTIONS["replay"]  # one was removed, one added, one replaced

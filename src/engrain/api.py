@@ -19,7 +19,7 @@ from engrain.config import Settings, settings_from
 from engrain.documents.base import Unread, check_paths, read_documents
 from engrain.errors import Interrupted, RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, read_questions
-from engrain.examples import Example, read_examples, split
+from engrain.examples import Example, example_to_row, read_examples, split
 from engrain.fetch import cache_folder
 from engrain.files import delete, write_text
 from engrain.knowledge.coverage import Coverage, coverage
@@ -79,6 +79,7 @@ def build(
     *,
     out: str | Path | None = None,
     questions: str | Path | None = None,
+    own: str | Path | None = None,
     start_from: str = "documents",
     until: str = "verdict",
     earlier: str | Path | Run | None = None,
@@ -91,8 +92,8 @@ def build(
 
     `options` are settings by name (`rank=16`, `minutes=10`). With `start_from` facts or examples, the run at `out`
     goes on from those files, edited by hand perhaps; with `until` examples it ends there, ready to be edited. What an
-    `earlier` run holds of unchanged sections is taken over. Raises the errors of the stages; a run that was stopped
-    goes on with `resume` (default: the newest that is not complete).
+    `earlier` run holds of unchanged sections is taken over; a file of your `own` examples is learned as well. Raises
+    the errors of the stages; a run that was stopped goes on with `resume` (default: the newest that is not complete).
     """
     chosen = settings or settings_from(options)
     files = as_paths(paths)
@@ -103,10 +104,13 @@ def build(
     if questions is not None:
         read_questions(Path(questions))
     run = stopped(as_path(out)) if resume else Run.open(as_path(out)) if start_from != STAGES[0] else None
+    mine = read_examples(own) if own is not None else None
     before = as_run(earlier) if earlier is not None else None
     run, is_new = run or Run.create(as_path(out), files[0].resolve().stem), run is None
 
     def work() -> Result:
+        if mine is not None:
+            run.write_rows("examples/own.jsonl", map(example_to_row, mine))
         make_ready(run, chosen, files, STAGES.index(start_from), resume, progress, before)
         return Result(run) if until == STAGES[-1] else finish(run, chosen, as_path(questions), progress)
 

@@ -15,6 +15,7 @@ from engrain.config import PARTS
 @_options.command("engrain build ./docs --minutes 20 --out runs/handbook")
 @click.argument("paths", nargs=-1, required=True, type=_options.ANY, metavar="PATH...")
 @click.option("--questions", type=_options.FILE, help="JSONL file of your own test questions: id, question, answers.")
+@click.option("--own", type=_options.FILE, help="File of examples of your own, learned beside those of the documents.")
 @click.option(
     "--from",
     "start_from",
