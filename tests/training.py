@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from engrain.train import Trained
 
 VOCABULARY = 97
+SIZES = {"rank": 8}
+"""Settings that fit these models where a test names no others."""
 
 
 def examples(count: int, *, shared: int = 10, seed: int = 0, longest: int = 14) -> list[Any]:
@@ -58,7 +63,8 @@ def method(name: str, **values: Any) -> Any:
     from engrain import registry
 
     found: Any = registry.find("methods", name)
-    return found(found.Settings(**values))
+    declared = {f.name for f in fields(found.Settings)}
+    return found(found.Settings(**{name: value for name, value in SIZES.items() if name in declared} | values))
 
 
 def sha256_of_weights(model: Any) -> str:
@@ -103,3 +109,33 @@ def train_in_child(path: Path, *arguments: Any) -> None:
 def trainable(model: Any) -> dict[str, Any]:
     """Name → parameter for all that trains."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def logits(model: Any) -> Tensor:
+    """What the model makes of one fixed row of tokens."""
+    import torch
+
+    with torch.no_grad():
+        return model.eval()(input_ids=torch.arange(3, 23)[None] % VOCABULARY, use_cache=False).logits
+
+
+def train_steps(model: Any, chosen: Any, steps: int, dtype: torch.dtype | None = None) -> list[float]:
+    """The losses of some steps on one repeated batch."""
+    import torch
+
+    from engrain.optimize import Masters
+    from engrain.tasks.chat import Chat
+
+    masters, batch = Masters(model, dtype or torch.float32, chosen.keeps_float32, chosen.narrow(model)), examples(6)
+    optimizer = torch.optim.AdamW(masters.values.values(), lr=3e-3, weight_decay=0.0)
+    losses, task = [], Chat(batch)
+    for step in range(steps):
+        chosen.before_step(model, step)
+        loss = task.loss(model.train(), batch)
+        (loss.total / loss.count).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        masters.publish()
+        losses.append(loss.total.item() / loss.count)
+    masters.release()
+    return losses

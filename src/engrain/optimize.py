@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +38,20 @@ def learning_rate_at(step: int, total_steps: int, peak: float, schedule: str, wa
 class Masters:
     """The fp32 values of what trains, and the narrower copies that the model computes with.
 
-    Gradients of a narrow copy are added up in fp32 as soon as they exist, and freed.
+    Gradients of a narrow copy are added up in fp32 as soon as they exist, and freed. Where the method `keeps_float32`,
+    only the parameters named in `narrow` have such copies.
     """
 
-    def __init__(self, model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> None:
+    def __init__(self, model: nn.Module, dtype: torch.dtype, keeps_float32: bool, narrow: Collection[str] = ()) -> None:
         self.values: dict[str, Tensor] = {}
         self.narrow: dict[str, nn.Parameter] = {}
         self._hooks: list[Any] = []
         for name, parameter in model.named_parameters():
             trains = parameter.requires_grad
-            if trains and dtype != torch.float32 and not keeps_float32:
+            wide = trains and keeps_float32 and name not in narrow
+            if trains and dtype != torch.float32 and not wide:
                 self._add(name, parameter)
-            parameter.data = parameter.data.to(torch.float32 if trains and keeps_float32 else dtype)
+            parameter.data = parameter.data.to(torch.float32 if wide else dtype)
             if trains:
                 self.values.setdefault(name, parameter)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from engrain import registry
 from engrain.assistant import Assistant, Library, check_trained, put_adapter_in
 from engrain.assistant import load as load_assistant
+from engrain.batches import micro_batches
 from engrain.config import Settings
 from engrain.documents.base import Document, Section, read_documents
 from engrain.errors import DocumentError, ExampleError
@@ -33,10 +35,14 @@ from engrain.study.base import Writer
 from engrain.study.reading import reading_examples
 from engrain.study.replay import replay_examples, replay_prompts
 from engrain.study.teacher import teacher_from
+from engrain.tasks.base import Task
 from engrain.tasks.chat import Chat
 from engrain.tokens import encode_example
 from engrain.train import Trained, train
 from engrain.words import canonical
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 T = TypeVar("T")
 EVERYDAY = Path(__file__).parent / "data" / "general"
@@ -45,6 +51,8 @@ HELDOUT_QUESTIONS = 120
 HELDOUT_EXAMPLES = 256
 """Held-out examples whose loss is followed while training."""
 PERPLEXITY_TOKENS = 6000
+PASS_TOKENS = 1024
+"""Tokens that a method which looks at the examples first sees at once."""
 FILES = ("train", "own", "replay", "heldout")
 """Files of `examples/`; `own` holds what people wrote beside the documents (corrections), and no stage writes it."""
 KINDS = {"question": "paraphrase"}
@@ -253,6 +261,7 @@ def tune(run: Run, settings: Settings, task: Chat, progress: Progress) -> Traine
     model = load_model(base, dtype=dtype if method.keeps_float32 else torch.float32, device=device)
     task.prepare(model)
     method.apply(model)
+    method.prepare(model, passes(model, task))
     progress.note(f"{len(task.train)} examples with {sum(map(len, task.train)):,} tokens; {described(settings)}.")
     trained = train(model, method, task, settings.training, run, dtype, progress)
     with run.stage(method.artifact) as folder:
@@ -260,6 +269,12 @@ def tune(run: Run, settings: Settings, task: Chat, progress: Progress) -> Traine
         load_tokenizer(base).save_pretrained(folder)
     run.update(trained=asdict(trained), base=base_row(base))
     return trained
+
+
+def passes(model: PreTrainedModel, task: Task) -> Iterator[Callable[[], object]]:
+    """Each computes the model on some of the training examples, in their order."""
+    for group in micro_batches(range(len(task.train)), [task.length(e) for e in task.train], PASS_TOKENS):
+        yield partial(task.loss, model, [task.train[i] for i in group])
 
 
 def described(settings: Settings) -> str:

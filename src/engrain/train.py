@@ -98,7 +98,7 @@ class Trainer:
         if not len(task.train):
             raise TrainingError("There is no example to train on", "Add documents or examples.")
         self.model, self.method, self.task, self.settings, self.run = model, method, task, settings, run
-        self.masters = Masters(model, dtype, method.keeps_float32)
+        self.masters = Masters(model, dtype, method.keeps_float32, method.narrow(model))
         self.order = Order(len(task.train), settings.batch_size, settings.seed, settings.shuffle)
         self.lengths = [task.length(e) for e in task.train]
         self.peak = settings.learning_rate or method.learning_rate

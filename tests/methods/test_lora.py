@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from engrain.errors import ModelError, SettingError
-from engrain.methods.lora import adapted
+from engrain.methods._low_rank import adapted
+from engrain.optimize import Masters
 from engrain.tasks.chat import Chat
-from training import examples, method, small_model, trainable
+from training import examples, logits, method, small_model, train_steps, trainable
 
 EVERY = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 
@@ -120,3 +121,83 @@ def test_dropout_only_while_training() -> None:
     busy = [task.loss(model.train(), batch).total.item() for _ in range(2)]
     assert still[0] == still[1] not in busy
     assert busy[0] != busy[1]
+
+
+@pytest.mark.parametrize(("alpha", "scale"), [(None, 2.0), (6.0, 3.0)])
+def test_rank_stabilized_scales_by_the_root(alpha: float | None, scale: float) -> None:
+    model, chosen = small_model(), method("lora", rank=4, alpha=alpha, rank_stabilized=True, rank_pattern="up_proj=16")
+    chosen.apply(model)
+    for name, layer in adapted(model):
+        large = name.endswith("up_proj")
+        assert layer.rank == (16 if large else 4)
+        assert layer.scale == pytest.approx(scale / 2 if large else scale)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("llama", {"rank_stabilized": True, "rank_pattern": "up_proj=2, model.layers.0.self_attn.q_proj=8"}),
+        ("llama", {"modules_to_save": "lm_head,model.norm"}),
+        ("qwen2", {"bias": "all"}),
+        ("qwen2", {"bias": "lora_only", "target_modules": "q_proj,up_proj", "modules_to_save": "model.layers.1.input_layernorm"}),
+    ],
+)
+@pytest.mark.parametrize("name", ["lora", "dora", "pissa"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_else_trains_is_saved_and_peft_loads_it(
+    name: str, kind: str, values: dict[str, Any], dtype: torch.dtype, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+
+    model, chosen = small_model(kind), method(name, rank=4, **values)
+    chosen.apply(model)
+    moved = {n: p.clone() for n, p in trainable(model).items()}
+    train_steps(model, chosen, 3, dtype)
+    assert all(not torch.equal(p, moved[n].to(p.dtype)) for n, p in trainable(model).items())
+    chosen.save(model, tmp_path)
+    again = small_model(kind)
+    chosen.apply(again)
+    Masters(again, dtype, chosen.keeps_float32, chosen.narrow(again)).release()
+    chosen.load(again, tmp_path)
+    assert torch.equal(logits(again), logits(model))
+    other = PeftModel.from_pretrained(small_model(kind).to(dtype), tmp_path)
+    close = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 0.05, "atol": 0.1}
+    torch.testing.assert_close(logits(other).float(), logits(model).float(), **close)
+    before = logits(model)
+    chosen.merge(model)
+    torch.testing.assert_close(logits(model), before, **close)
+
+
+def test_b_learns_faster_where_asked() -> None:
+    model, chosen = small_model(), method("lora", learning_rate_ratio=16.0)
+    chosen.apply(model)
+    slow, fast = chosen.parameter_groups(model)
+    names = {id(p): name for name, p in trainable(model).items()}
+    assert {names[id(p)].rpartition(".")[2] for p in slow["params"]} == {"lora_A"}
+    assert {names[id(p)].rpartition(".")[2] for p in fast["params"]} == {"lora_B"}
+    assert fast["scale"] == 16
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"rank": 33}, "rank=33 is larger than every matrix it would adapt"),
+        ({"rank_pattern": "up_proj=40"}, "rank=40 is larger"),
+        ({"rank_pattern": "nope=4"}, "rank_pattern: nope is not adapted"),
+        ({"rank_pattern": "up_proj"}, "rank_pattern='up_proj': must be name=rank"),
+        ({"rank_pattern": "up_proj=0"}, "must be name=rank"),
+        ({"modules_to_save": "nope,q_proj"}, "modules_to_save: there is no nope, q_proj"),
+        ({"bias": "all"}, "this model has no such bias"),
+        ({"bias": "some"}, "choose one of none, lora_only, all"),
+        ({"learning_rate_ratio": 0.0}, "must be above 0"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        method("lora", **values).apply(small_model())
+
+
+def test_a_shared_weight_does_not_train_apart() -> None:
+    with pytest.raises(SettingError, match=r"the weight of lm_head is shared"):
+        method("lora", modules_to_save="lm_head").apply(small_model(tie_word_embeddings=True))

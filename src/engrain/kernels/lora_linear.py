@@ -10,7 +10,7 @@ Shapes: N tokens, I input width, O output width, R rank. Reference: `reference_l
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -53,12 +53,15 @@ class _LoRAProduct(torch.autograd.Function):  # type: ignore[misc]
 class LoRALinear(nn.Module):  # type: ignore[misc]
     """Stands in for a linear layer; `lora_A` (R, I) and `lora_B` (O, R) train in fp32 and B starts at zero."""
 
+    room: ClassVar[int] = 1
+    """How many ranks' columns stand beside W."""
+
     def __init__(self, linear: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
         super().__init__()
         out_features, in_features = linear.weight.shape
         self.in_features, self.out_features, self.rank = in_features, out_features, rank
         self.scale, self.dropout = alpha / rank, dropout
-        joined = linear.weight.new_zeros((out_features, in_features + rank))
+        joined = linear.weight.new_zeros((out_features, in_features + self.room * rank))
         joined[:, :in_features] = linear.weight.detach()
         self.joined = nn.Parameter(joined, requires_grad=False)
         self.bias = linear.bias
@@ -74,14 +77,29 @@ class LoRALinear(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """x (…, I) → (…, O)."""
+        trained_bias = self.bias is not None and self.bias.requires_grad
+        y = self.product(x, None if trained_bias else self.bias)
+        return y + self.bias.to(y.dtype) if trained_bias else y
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """A (R, I) and B (O, R) of the update, as the product takes them."""
+        return self.lora_A, self.lora_B
+
+    def product(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """W·x + s·B·A·x and the frozen bias: x (…, I) → (…, O)."""
         flat = x.reshape(-1, self.in_features)
         dropped = F.dropout(flat, self.dropout) if self.training and self.dropout else flat
-        y = _LoRAProduct.apply(flat, dropped, self.joined, self.bias, self.lora_A, self.lora_B, self.scale)
+        y = _LoRAProduct.apply(flat, dropped, self.joined, bias, *self.factors(), self.scale)
         return y.reshape(*x.shape[:-1], self.out_features)
 
+    def merged_weight(self) -> Tensor:
+        """W + s·B·A (O, I) in fp32."""
+        a_RI, b_OR = self.factors()
+        return self.weight.float() + self.scale * (b_OR @ a_RI)
+
     def merged(self) -> nn.Linear:
-        """A plain linear layer with W + s·B·A, added in fp32 and rounded once."""
-        weight = self.weight.float() + self.scale * (self.lora_B @ self.lora_A)
+        """A plain linear layer with the merged weight, rounded once."""
+        weight = self.merged_weight()
         linear = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
         linear.weight = nn.Parameter(weight.detach().to(self.joined.dtype), requires_grad=False)
         if self.bias is not None:

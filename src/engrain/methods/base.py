@@ -6,7 +6,7 @@ Nothing else in engrain knows how a method works; `train.py` sees only this.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,12 +28,27 @@ class Method(ABC):
     keeps_float32: ClassVar[bool] = False
     """True where what trains is computed with in fp32 already, so that it needs no master copy."""
 
+    merges: bool = True
+    """Whether the result can become a plain model; where it cannot, the adapted model answers as it is."""
+    paper: ClassVar[str] = ""
+    """Where the method is described."""
+
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
     @abstractmethod
     def apply(self, model: nn.Module) -> None:
         """Mark what trains (`requires_grad`) and put adapters in. Raises SettingError when nothing would train."""
+
+    def prepare(self, model: nn.Module, passes: Iterable[Callable[[], object]]) -> None:
+        """Called once after `apply` and before training, not when a result is loaded: what the method takes from the examples.
+
+        Each of `passes` computes the model on some of them.
+        """
+
+    def narrow(self, model: nn.Module) -> Collection[str]:
+        """Names of what trains that is computed with in the model's own format although the method `keeps_float32`."""
+        return ()
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """The optimizer's parameter groups; all trainable parameters in one unless the method says otherwise."""
@@ -52,7 +67,10 @@ class Method(ABC):
 
     @abstractmethod
     def merge(self, model: nn.Module) -> None:
-        """Turn the model into a plain one without adapters, in place, with the same outputs."""
+        """Turn the model into a plain one without adapters, in place, with the same outputs.
+
+        Raises SettingError with the reason where the method does not `merges`.
+        """
 
 
 class WholeModel(Method):

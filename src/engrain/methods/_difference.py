@@ -1,0 +1,35 @@
+"""Methods whose update starts from a part of W itself and counts by how far it has moved from there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from engrain.methods._low_rank import LowRank
+
+if TYPE_CHECKING:
+    import torch
+
+    from engrain.kernels.lora_linear import LoRALinear
+
+
+class Difference(LowRank):
+    """h = W x + s · (B A − B₀ A₀) x. Saved as a plain LoRA of twice the rank: s · [B, −B₀] · [A; A₀]."""
+
+    learning_rate: ClassVar[float] = 2e-4
+    copies: ClassVar[int] = 2
+
+    def layer(self) -> type[LoRALinear]:
+        """A layer that remembers where its update began."""
+        from engrain.methods._layers import DifferenceLinear
+
+        return DifferenceLinear
+
+    def saved(self, layer: LoRALinear) -> dict[str, torch.Tensor]:
+        """The layer as a LoRA of twice the rank."""
+        a, b = layer.factors()
+        return {"lora_A.weight": a, "lora_B.weight": b}
+
+    def restored(self, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The layer's own tensors out of a LoRA of twice the rank."""
+        (a, first_a), (b, first_b) = tensors["lora_A.weight"].chunk(2), tensors["lora_B.weight"].chunk(2, 1)
+        return {"lora_A": a, "first_A": first_a, "lora_B": b, "first_B": -first_b}

@@ -1,0 +1,103 @@
+"""Layers of LoRA's relatives, on the same fast product. Shapes: I input width, O output width, R rank."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from engrain.kernels.lora_linear import LoRALinear
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class DifferenceLinear(LoRALinear):
+    """W·x + s·(B·A − B₀·A₀)·x: `first_A` (R, I) and `first_B` (O, R) are where `lora_A` and `lora_B` began.
+
+    The papers take s·B₀·A₀ out of W. Here W stays as it is and the constant stands beside the update: in exact numbers
+    the same, W is not rounded a second time, and what is saved is a plain LoRA of twice the rank for the unchanged base.
+    """
+
+    room: ClassVar[int] = 2
+
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
+        super().__init__(linear, rank, alpha, dropout)
+        self.first_A: Tensor
+        self.first_B: Tensor
+        self.register_buffer("first_A", self.lora_A.detach().clone())
+        self.register_buffer("first_B", self.lora_B.detach().clone())
+
+    def begin(self, a_RI: Tensor, b_OR: Tensor) -> None:
+        """Begin with s·B·A = `b_OR`·`a_RI`."""
+        with torch.no_grad():
+            for values, places in ((a_RI, (self.lora_A, self.first_A)), (b_OR, (self.lora_B, self.first_B))):
+                for place in places:
+                    place[: values.shape[0], : values.shape[1]] = values * self.scale**-0.5
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """A over A₀ (2R, I), and B beside −B₀ (O, 2R)."""
+        return torch.cat([self.lora_A, self.first_A]), torch.cat([self.lora_B, -self.first_B], 1)
+
+
+class DoRALinear(LoRALinear):
+    """m · (W + s·B·A) / ‖W + s·B·A‖ with the norm of each row; m (O) trains too and starts as the norms of W.
+
+    As in the paper (section 4.3), no gradient goes through the norm.
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
+        super().__init__(linear, rank, alpha, dropout)
+        self.lora_magnitude_vector = nn.Parameter(linear.weight.detach().float().norm(dim=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (…, I) → (…, O)."""
+        y = self.product(x, None)
+        y = y * (self.lora_magnitude_vector / self.norms()).to(y.dtype)
+        return y if self.bias is None else y + self.bias.to(y.dtype)
+
+    def norms(self) -> Tensor:
+        """‖W + s·B·A‖ of each row (O), without making the sum: ‖w‖² + 2s·w·Δ + s²·‖Δ‖²."""
+        with torch.no_grad():
+            weight = self.weight
+            crossed_OR = (weight @ self.lora_A.to(weight.dtype).t()).float()
+            delta = ((self.lora_B @ (self.lora_A @ self.lora_A.t())) * self.lora_B).sum(1)
+            own = torch.linalg.vector_norm(weight, dim=1, dtype=torch.float32).square()
+            return (own + 2 * self.scale * (crossed_OR * self.lora_B).sum(1) + self.scale**2 * delta).clamp(min=1e-12).sqrt()
+
+    def merged_weight(self) -> Tensor:
+        """m · (W + s·B·A) / ‖W + s·B·A‖ (O, I) in fp32."""
+        weight = super().merged_weight()
+        return weight * (self.lora_magnitude_vector / weight.norm(dim=1))[:, None]
+
+
+class Directions:
+    """The main directions of what comes into some layers, gathered pass by pass (incremental SVD).
+
+    Layers that the same input reaches one after the other (query, key and value) share the work.
+    """
+
+    def __init__(self, layers: dict[str, LoRALinear]) -> None:
+        self.found: dict[str, Tensor] = {}
+        self._last: tuple[Tensor, Tensor | None, Tensor] | None = None
+        self._hooks = [layer.register_forward_pre_hook(self._looking(name, layer.rank)) for name, layer in layers.items()]
+
+    def _looking(self, name: str, rank: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            x, known = inputs[0], self.found.get(name)
+            if self._last is not None and self._last[0] is x and len(self._last[2]) >= rank:
+                self.found[name] = self._last[2][:rank]
+                return
+            rows = x.detach().reshape(-1, x.shape[-1]).float()
+            _, s, v = torch.linalg.svd(rows if known is None else torch.cat([known, rows]), full_matrices=False)
+            self.found[name] = s[:rank, None] * v[:rank]
+            self._last = (x, known, self.found[name])
+
+        return look
+
+    def release(self) -> None:
+        """Look no longer."""
+        for hook in self._hooks:
+            hook.remove()
+        self._last = None
