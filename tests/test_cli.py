@@ -457,7 +457,7 @@ def test_examples_shows_what_would_be_learned(api: Any, tmp_path: Path, capsys: 
     unread = Unread("locked.pdf", "it is encrypted", "Save it without a password.")
     private = Private("e-mail address", "mir…", "hours.md › Desk")
     found = {"facts": (), "coverage": (coverage,), "train": (example,) * 1200, "heldout": (example,)}
-    answers_with(api, "examples", SimpleNamespace(**found, unread=(unread,), private=(private,)))
+    answers_with(api, "examples", SimpleNamespace(**found, unread=(unread,), private=(private,), superseded=()))
     assert main(["examples", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert ["question", "1,200", "1"] in [line.split() for line in out.splitlines()]

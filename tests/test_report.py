@@ -72,6 +72,10 @@ def full(tmp_path: Path) -> Run:
         timings={"documents": 2.4, "training": 341.0, "evaluation": 96.2},
         unread=[{"file": "scan.pdf", "reason": "it holds pictures only", "remedy": "Run text recognition on it."}],
         documents={"prices.csv": "ab", "handbook.pdf": "cd"},
+        superseded=[
+            {"about": "Kite: Price", "old": "£40", "old_place": "prices.csv", "old_date": "2024"}
+            | {"new": "£55", "new_place": "handbook.pdf, page 3", "new_date": ""}
+        ],
         status="complete",
     )
     run.write_rows("facts.jsonl", [{"id": 1}] * 63)
@@ -114,6 +118,7 @@ def test_the_whole_report(full: Run) -> None:
         "5 min 41 s",
         "handbook.pdf",
         "Prices hold until May.",
+        "<td>£40<small>prices.csv, 2024</small></td><td>£55<small>handbook.pdf, page 3</small></td>",
     ):
         assert words in page
     assert page.count('class="card question"') == 88

@@ -25,6 +25,7 @@ from engrain.files import delete, write_text
 from engrain.knowledge.coverage import Coverage, coverage
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import Fact, find_facts
+from engrain.knowledge.superseded import Superseded, supersede
 from engrain.models import BaseSettings, locate, on_disk
 from engrain.pipeline import Changed
 from engrain.plan import Plan, Work, make_plan
@@ -64,7 +65,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a build would learn from: facts, coverage per document, training and held-out examples, files not read, private data."""
+    """What a build would learn from: facts, coverage per document, training and held-out examples, files not read, private data.
+
+    `superseded` are the facts that newer documents state otherwise.
+    """
 
     facts: tuple[Fact, ...]
     coverage: tuple[Coverage, ...]
@@ -72,6 +76,7 @@ class Preview:
     heldout: tuple[Example, ...]
     unread: tuple[Unread, ...]
     private: tuple[Private, ...]
+    superseded: tuple[Superseded, ...] = ()
 
 
 def build(
@@ -366,9 +371,11 @@ def examples(paths: Paths, *, progress: Progress = SILENT, settings: Settings | 
     reading = read_documents(as_paths(paths), progress)
     documents, private = screened(reading.documents, chosen.privacy)
     with progress.stage("Finding facts"):
-        facts = find_facts(documents)
+        found = find_facts(documents)
+        facts, old = supersede(found, documents)
     made = make_examples(facts, chosen.knowledge, chosen.training.seed)
-    return Preview(tuple(facts), tuple(coverage(documents, facts)), tuple(made.train), tuple(made.heldout), reading.unread, tuple(private))
+    covered = coverage(documents, found)
+    return Preview(tuple(facts), tuple(covered), tuple(made.train), tuple(made.heldout), reading.unread, tuple(private), tuple(old))
 
 
 def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None = None, **options: Any) -> Plan:
@@ -379,7 +386,7 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
     chosen, started = settings or settings_from(options), time.perf_counter()
     documents, _ = screened(read_documents(as_paths(paths), progress).documents, chosen.privacy)
     with progress.stage("Finding facts"):
-        facts = find_facts(documents)
+        facts, _ = supersede(find_facts(documents), documents)
     sections = [section for document in documents for section in document.sections]
     made = pipeline.practice(facts, sections, chosen, progress)
     passages = Retriever(sections).passages

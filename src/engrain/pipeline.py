@@ -25,12 +25,13 @@ from engrain.generate import perplexity
 from engrain.knowledge.coverage import coverage
 from engrain.knowledge.dataset import Split, Studied, make_examples
 from engrain.knowledge.facts import Fact, find_facts
+from engrain.knowledge.superseded import Superseded, supersede
 from engrain.knowledge.wording import REFUSALS, Wording
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.privacy import Private, screened
 from engrain.progress import Progress
 from engrain.run import Run
-from engrain.study.adapter import SHIPPED, StudyingModel, worth_asking
+from engrain.study.adapter import SHIPPED, StudyingModel, in_order, worth_asking
 from engrain.study.base import Writer
 from engrain.study.reading import reading_examples
 from engrain.study.replay import replay_examples, replay_prompts
@@ -90,7 +91,8 @@ def find(run: Run, settings: Settings, documents: Sequence[Document], progress: 
     """The facts of the documents, in `facts.jsonl`; how much of each document they cover, in `coverage.json`.
 
     Rules find them; a studying model weighs them and adds details that the rules do not see. Sections that an `earlier`
-    run holds unchanged keep its facts, with what was edited by hand.
+    run holds unchanged keep its facts, with what was edited by hand. What newer documents supersede is not learned: it
+    goes to `superseded.jsonl`, and in few words to `run.json`.
 
     Raises DocumentError when there is none.
     """
@@ -106,16 +108,33 @@ def find(run: Run, settings: Settings, documents: Sequence[Document], progress: 
     if writer is not None:
         sections = [s for document in documents for s in document.sections if s.id not in same]
         facts = writer.notice([f for f in facts if f.section not in same], sections, facts[0].business)
-    facts = [*(fact for fact in facts_of(earlier) if fact.section in same), *(fact for fact in facts if fact.section not in same)]
-    run.write_rows("facts.jsonl", facts)
+    if same:
+        kept = [fact for fact in (*facts_of(earlier), *superseded_of(earlier)) if fact.section in same]
+        facts = in_order([*kept, *(f for f in facts if f.section not in same)], [s for d in documents for s in d.sections])
     run.write_json("coverage.json", [asdict(c) for c in coverage(documents, facts)])
+    facts, old = supersede(facts, documents)
+    run.write_rows("facts.jsonl", facts)
+    note_superseded(run, old, progress)
     progress.note(f"{len(facts)} facts in {len(documents)} documents.")
     return facts
+
+
+def note_superseded(run: Run, pairs: Sequence[Superseded], progress: Progress) -> None:
+    """Keep the facts that no longer hold in `superseded.jsonl`, and say in `run.json` what took their place."""
+    run.write_rows("superseded.jsonl", [fact for pair in pairs for fact in (pair.old, *pair.gone)])
+    run.update(superseded=[pair.to_row() for pair in pairs])
+    for pair in pairs:
+        progress.note(f"Superseded: {pair.old.value} ({pair.old_place}) by {pair.new.value} ({pair.new_place}).")
 
 
 def facts_of(run: Run | None) -> list[Fact]:
     """The facts of a run as its file has them; none without a run."""
     return [Fact(**row) for row in run.read_rows("facts.jsonl")] if run else []
+
+
+def superseded_of(run: Run | None) -> list[Fact]:
+    """The facts that newer ones had superseded in a run; they hold again where the newer document is gone."""
+    return [Fact(**row) for row in run.read_rows("superseded.jsonl")] if run else []
 
 
 def unchanged(run: Run, earlier: Run | None) -> set[str]:

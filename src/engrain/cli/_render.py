@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engrain.documents.base import Unread
     from engrain.evaluate import Evaluation, Share
     from engrain.examples import Example, Question
+    from engrain.knowledge.superseded import Superseded
     from engrain.privacy import Private
     from engrain.run import Run
     from engrain.verdict import Verdict
@@ -114,6 +115,7 @@ def preview(found: Preview) -> None:
         click.echo(f"{example.kind}:")
         for message in example.messages:
             click.echo(f"  {message.role}: {message.content}")
+    superseded(found.superseded)
     private(found.private)
     unread(found.unread)
 
@@ -154,6 +156,14 @@ def update(found: Update) -> None:
             drawn.add_row(*map(Text, (each.question, each.before, each.after)))
         console().print(drawn)
     result(found.result, as_json=False)
+
+
+def superseded(found: Sequence[Superseded]) -> None:
+    """Print what newer documents say otherwise."""
+    for pair in found:
+        row = pair.to_row()
+        old, new = (f"{row[name]} ({row[f'{name}_place']}{', ' + day if (day := row[f'{name}_date']) else ''})" for name in ("old", "new"))
+        click.echo(f"Superseded: {row['about']} {old} by {new}")
 
 
 def private(found: Sequence[Private]) -> None:

@@ -1,0 +1,69 @@
+"""Stages of a build by themselves, from run folder to run folder, without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engrain import pipeline
+from engrain.config import settings_from
+from engrain.progress import Progress
+from engrain.run import Run
+
+PRICES = "# Prices 2025\n\nA gift card costs £20. The shop has 4 looms.\n"
+NOTICE = "# Notice of 3 March 2026\n\nA gift card costs £25.\n"
+
+
+class Notes(Progress):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+@pytest.fixture
+def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(pipeline, "studying_model", lambda settings, progress: None)
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "prices.md").write_text(PRICES)
+    return folder
+
+
+def found(run: Path, docs: Path, earlier: Run | None = None, notes: Progress | None = None) -> Run:
+    """A run that got as far as its facts."""
+    made, settings = Run.create(run, "test"), settings_from({})
+    documents = pipeline.read(made, settings, [docs], notes or Notes())
+    pipeline.find(made, settings, documents, notes or Notes(), earlier)
+    return made
+
+
+def values(run: Run) -> list[str]:
+    return [row["value"] for row in run.read_rows("facts.jsonl")]
+
+
+def test_what_a_newer_document_supersedes_is_listed_and_not_learned(docs: Path, tmp_path: Path) -> None:
+    (docs / "notice.md").write_text(NOTICE)
+    notes = Notes()
+    run = found(tmp_path / "run", docs, notes=notes)
+    assert "£25" in values(run)
+    assert "£20" not in values(run)
+    (row,) = run.info["superseded"]
+    assert (row["old"], row["old_place"], row["old_date"]) == ("£20", "prices.md › Prices 2025", "2025")
+    assert (row["new"], row["new_place"], row["new_date"]) == ("£25", "notice.md › Notice of 3 March 2026", "2026-03-03")
+    assert [row["value"] for row in run.read_rows("superseded.jsonl")] == ["£20"]
+    assert any(text.startswith("Superseded: £20 (prices.md") for text in notes.texts)
+    assert {row["file"]: row["facts"] for row in run.read_json("coverage.json")} == {"notice.md": 1, "prices.md": 3}
+
+
+def test_what_was_superseded_holds_again_without_the_newer_document(docs: Path, tmp_path: Path) -> None:
+    before = found(tmp_path / "before", docs)
+    (docs / "notice.md").write_text(NOTICE)
+    first = found(tmp_path / "first", docs, before)
+    assert "£20" not in values(first)
+    (docs / "notice.md").unlink()
+    second = found(tmp_path / "second", docs, first)
+    assert values(second) == values(before)
+    assert second.info["superseded"] == []
