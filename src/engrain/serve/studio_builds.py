@@ -1,0 +1,234 @@
+"""Builds over HTTP: what one would take, starting it, watching it, and stopping it for a while or for good."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+from anyio import to_thread
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from engrain import api
+from engrain.config import catalogue, json_schema, settings_from
+from engrain.files import delete, write_text
+from engrain.plan import Plan
+from engrain.run import Run
+from engrain.serve.failures import ApiError
+from engrain.serve.job_store import Job
+from engrain.serve.jobs import Jobs
+from engrain.serve.parts import Served
+from engrain.serve.studio_documents import Fingerprint
+from engrain.serve.studio_examples import snapshot
+from engrain.serve.studio_workspace import Working, Workspace
+
+router = APIRouter(prefix="/engrain", tags=["builds"])
+KIND = "studio"
+PRESETS: dict[str, dict[str, Any]] = {"quick": {"minutes": 5.0}, "thorough": {}}
+"""Settings behind the plain choice; thorough is every setting's default."""
+BEFORE_TRAINING = ("model", "privacy", "knowledge", "study")
+"""Parts whose settings decide which examples are written."""
+_one_at_a_time = Lock()
+
+Preset = Literal["quick", "thorough"]
+
+
+class Choices(BaseModel):
+    """All settings as JSON schema, and those that the plain choices set."""
+
+    schema_: dict[str, Any] = Field(serialization_alias="schema")
+    presets: dict[str, dict[str, Any]]
+    base: str
+
+
+class Wanted(BaseModel):
+    """A plain choice, and settings that win over it."""
+
+    preset: Preset = "quick"
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class NewBuild(Wanted):
+    """A build until its examples can be looked at, or until the verdict.
+
+    `run` is one that is ready, to go on with; else a new one is made, called `name`. What an `earlier` one holds of
+    unchanged sections is taken over.
+    """
+
+    goal: Literal["examples", "verdict"] = "verdict"
+    run: str | None = None
+    name: str = Field("", max_length=80)
+    earlier: str | None = None
+
+
+class Build(BaseModel):
+    """A build; `progress` is what it said last (title, done, total, unit, remaining in seconds, figures)."""
+
+    id: str
+    run: str
+    goal: str
+    preset: str
+    status: str
+    created: int
+    started: int | None
+    finished: int | None
+    error: str
+    progress: dict[str, Any]
+
+
+class BuildList(BaseModel):
+    """All builds that were started on the page, the newest first."""
+
+    builds: list[Build]
+
+
+@router.get("/settings", response_model_by_alias=True)
+def settings(served: Served) -> Choices:
+    """What can be chosen."""
+    return Choices(schema_=json_schema(), presets=PRESETS, base=served.settings.base)
+
+
+@router.post("/estimate")
+def estimate(served: Served, space: Working, wanted: Wanted) -> Plan:
+    """What a build of all documents would take on this machine; may take some seconds."""
+    _check_documents(space)
+    chosen = json.dumps(_settings(served.settings.base, wanted), sort_keys=True)
+    with _one_at_a_time:
+        return _plan(space.documents, space.fingerprint(), chosen)
+
+
+@router.post("/builds", status_code=201)
+def create(served: Served, space: Working, new: NewBuild) -> Build:
+    """Start a build; it waits for those before it."""
+    _check_documents(space)
+    _check_free(served.jobs, space, new.run)
+    ready = space.editable(new.run) if new.run else None
+    chosen = _settings(served.settings.base, new, ready)
+    out = ready.path if ready else space.new_folder(new.name)
+    argv = ["build", str(space.documents), "--out", str(out), "--until", new.goal, "--config", str(_write(space, out.name, chosen))]
+    argv += ["--from", "facts"] if ready else []
+    argv += ["--earlier", str(space.run(new.earlier).path)] if new.earlier else []
+    own = snapshot(space, out.name)
+    argv += ["--own", str(own)] if own else []
+    if ready and own is None:
+        delete(out / "examples" / "own.jsonl")
+    return _build(served.jobs.submit(KIND, argv, out, {"goal": new.goal, "preset": new.preset}))
+
+
+@router.get("/builds")
+def builds(served: Served) -> BuildList:
+    """All builds."""
+    return BuildList(builds=[_build(job) for job in served.jobs.list(KIND)])
+
+
+@router.get("/builds/{build}")
+def build(served: Served, build: str) -> Build:
+    """One build."""
+    return _build(served.jobs.get(build))
+
+
+@router.get("/builds/{build}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+def events(served: Served, build: str, after: int = 0, step: int = 0) -> StreamingResponse:
+    """What happens in a build, as server-sent events until it has ended.
+
+    `job` events carry number, type (status, stage, progress, done, note, line), message and data; `metrics` events carry
+    rows of `metrics.jsonl` from after `step`; a last `build` event carries the build.
+    """
+    job = served.jobs.get(build)
+    return StreamingResponse(_stream(served.jobs, job, after, step), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@router.post("/builds/{build}/pause")
+def pause(served: Served, build: str) -> Build:
+    """Stop a build after the step under way; nothing is lost."""
+    return _build(served.jobs.pause(build))
+
+
+@router.post("/builds/{build}/resume")
+def resume(served: Served, build: str) -> Build:
+    """Let a paused build go on."""
+    return _build(served.jobs.resume(build))
+
+
+@router.post("/builds/{build}/cancel")
+def cancel(served: Served, build: str) -> Build:
+    """End a build for good."""
+    return _build(served.jobs.cancel(build))
+
+
+def event(name: str, data: Any) -> str:
+    """A server-sent event."""
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+async def _stream(jobs: Jobs, job: Job, after: int, step: int) -> AsyncIterator[str]:
+    yield ": the build's events follow\n\n"
+    async for found in jobs.watch(job.id, after):
+        yield event("job", {"number": found.number, "type": found.type, "message": found.message, "data": found.data})
+        rows = await to_thread.run_sync(_metrics, job.out, step)
+        if rows:
+            step = int(rows[-1]["step"])
+            yield event("metrics", {"rows": rows})
+    yield event("build", _build(jobs.get(job.id)).model_dump())
+
+
+def _metrics(out: Path, step: int) -> list[dict[str, Any]]:
+    return [row for row in Run(out).read_rows("metrics.jsonl") if row["step"] > step]
+
+
+def _settings(base: str, wanted: Wanted, ready: Run | None = None) -> dict[str, Any]:
+    """The settings that were chosen, by name; those that examples depend on are a ready run's own unless chosen otherwise.
+
+    Raises SettingError for those that cannot be used. Where they mean other examples, the run's are written anew.
+    """
+    given = ready.info["settings"] if ready else {}
+    before = {name: given[name] for name, found in catalogue().items() if name in given and set(found.owners) & set(BEFORE_TRAINING)}
+    chosen = {"base": base, **before, **PRESETS[wanted.preset], **wanted.settings}
+    complete = settings_from(chosen).to_dict()
+    if ready and any(complete[name] != value for name, value in before.items()):
+        delete(ready.path / "examples" / "replay.jsonl")
+    return chosen
+
+
+def _check_documents(space: Workspace) -> None:
+    if not space.files():
+        raise ApiError(409, "There are no documents yet; add some first.", "no_documents")
+
+
+def _check_free(jobs: Jobs, space: Workspace, run: str | None) -> None:
+    """Raise ApiError 409 where a build of this run waits or works already."""
+    busy = [job for job in jobs.list(KIND) if not job.ended and run and job.out == space.runs / run]
+    if busy:
+        raise ApiError(409, f"A build of {run!r} is {busy[0].status} already.", "busy", "run")
+
+
+def _write(space: Workspace, name: str, chosen: dict[str, Any]) -> Path:
+    """The settings as the file that the command takes."""
+    file = space.folder / "builds" / f"{name}.json"
+    write_text(file, json.dumps(chosen, indent=2) + "\n")
+    return file
+
+
+@lru_cache(maxsize=16)
+def _plan(documents: Path, fingerprint: Fingerprint, chosen: str) -> Plan:
+    return api.plan(documents, settings=settings_from(json.loads(chosen)))
+
+
+def _build(job: Job) -> Build:
+    return Build(
+        id=job.id,
+        run=job.out.name,
+        goal=job.meta["goal"],
+        preset=job.meta["preset"],
+        status=job.status,
+        created=job.created,
+        started=job.started,
+        finished=job.finished,
+        error=str(job.error["message"]) if job.error else "",
+        progress=job.progress,
+    )
