@@ -12,6 +12,7 @@ from typing import Any
 from engrain.assistant import MODES, method_of
 from engrain.errors import EngrainError
 from engrain.run import Run
+from engrain.serve.adapters import CONFIG, is_plain
 from engrain.serve.engine import Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.job_store import Job, JobStore
@@ -34,7 +35,7 @@ class Served:
     @property
     def root(self) -> str:
         """Where its weights are: the run's result, or the base itself."""
-        return str(self.weights.adapter or self.weights.model or self.weights.base)
+        return str(self.weights.adapter or self.weights.run or self.weights.base)
 
 
 class Catalogue:
@@ -89,8 +90,8 @@ def weights_of(folder: Path, info: dict[str, Any]) -> Weights:
     artifact = method_of(settings).artifact
     if not (folder / artifact).is_dir():
         raise KeyError(artifact)
-    base = str(settings["base"])
-    return Weights(base, adapter=folder / artifact) if artifact == "adapter" else Weights(base, model=folder / artifact)
+    base, adapter = str(settings["base"]), folder / artifact
+    return Weights(base, adapter=adapter) if (adapter / CONFIG).is_file() and is_plain(adapter) else Weights(base, run=folder)
 
 
 def tuned_name(job: Job) -> str:

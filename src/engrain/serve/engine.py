@@ -12,16 +12,11 @@ from transformers import PreTrainedTokenizerBase
 
 @dataclass(frozen=True)
 class Weights:
-    """What computes an answer: a base alone, a base with a LoRA `adapter` folder, or a run's whole `model` folder."""
+    """What computes an answer: a base alone, with the LoRA adapter in a folder, or with what the run in a folder trained."""
 
     base: str
     adapter: Path | None = None
-    model: Path | None = None
-
-    @property
-    def plain(self) -> Weights:
-        """The same without its adapter."""
-        return Weights(self.base, None, self.model)
+    run: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -53,12 +48,16 @@ class Token:
 
 @dataclass(frozen=True)
 class Piece:
-    """More of an answer. The last piece has a `finish` (stop or length) and says how many prompt tokens were `cached`."""
+    """More of an answer.
+
+    The last piece has a `finish` (stop or length), and says how many prompt tokens were `cached` and tokens `written`.
+    """
 
     text: str
     tokens: tuple[Token, ...] = ()
     finish: str = ""
     cached: int = 0
+    written: int = 0
 
 
 class Engine(ABC):

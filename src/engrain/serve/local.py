@@ -1,0 +1,152 @@
+"""The local engine: models in this process, each loaded once and shared by all its adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from engrain.assistant import put_in
+from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
+from engrain.run import Run
+from engrain.serve.engine import Engine, Piece, Sampling, Weights
+from engrain.serve.failures import ApiError
+from engrain.serve.grammar import words
+from engrain.serve.lane import Lane
+from engrain.serve.metrics import Metrics
+from engrain.serve.settings import ServeSettings
+from engrain.serve.writing import Reader, Writing
+
+RETRY_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A base's tokenizer, its limits, and what reads its tokens."""
+
+    tokenizer: PreTrainedTokenizerBase
+    context: int
+    reader: Reader
+
+
+class LocalEngine(Engine):
+    """Lanes by what is in them: a base (with any number of adapters), or a run whose result is a model of its own."""
+
+    def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
+        self.settings, self.metrics = settings, metrics
+        self.lanes: dict[tuple[str, Path | None], Lane] = {}
+        self._locks: dict[tuple[str, Path | None], asyncio.Lock] = {}
+        self._bases: dict[str, Loaded] = {}
+        self._lock = threading.Lock()
+        self._loader = ThreadPoolExecutor(1, "models")
+        self.open = 0
+        metrics.waiting.set_function(lambda: sum(lane.waiting for lane in self.lanes.values()))
+        metrics.writing.set_function(lambda: sum(lane.writing for lane in self.lanes.values()))
+        metrics.adapters.set_function(lambda: sum(len(lane.adapters.loaded) for lane in self.lanes.values()))
+
+    async def close(self) -> None:
+        """End every lane."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._loader.shutdown(cancel_futures=True)
+        for lane in self.lanes.values():
+            lane.close()
+
+    def tokenizer(self, base: str) -> PreTrainedTokenizerBase:
+        """The base's tokenizer."""
+        return self._base(base).tokenizer
+
+    def context(self, base: str) -> int:
+        """How many tokens a prompt and its answer may have together."""
+        return self._base(base).context
+
+    def _base(self, base: str) -> Loaded:
+        with self._lock:
+            if base not in self._bases:
+                self._bases[base] = read_base(base, self.settings.context)
+            return self._bases[base]
+
+    async def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Piece]:
+        """The answer piece by piece."""
+        if self.open >= self.settings.max_queue + self.settings.slots:
+            raise ApiError(429, "Too many requests wait for an answer.", "overloaded", retry_seconds=RETRY_SECONDS)
+        self.open += 1
+        lane: Lane | None = None
+        writing: Writing | None = None
+        try:
+            base = await asyncio.to_thread(self._base, weights.base)
+            lane = await self._lane(weights)
+            loop, said = asyncio.get_running_loop(), asyncio.Queue[Piece | Exception]()
+
+            def send(piece: Piece | Exception) -> None:
+                loop.call_soon_threadsafe(said.put_nowait, piece)
+
+            writing = await asyncio.to_thread(Writing, weights, prompt, sampling, base.reader, send, self.settings.max_seconds)
+            lane.add(writing)
+            while not isinstance(piece := await said.get(), Exception):
+                yield piece
+                if piece.finish:
+                    return
+            raise piece
+        finally:
+            self.open -= 1
+            if lane is not None:
+                lane.holders -= 1
+                if writing is not None:
+                    writing.leave()
+                lane.wake()
+
+    async def _lane(self, weights: Weights) -> Lane:
+        """The lane for these weights, loaded first if need be, with one more holder; other lanes go on meanwhile."""
+        name = (weights.base, weights.run)
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            if name not in self.lanes:
+                await self._make_room()
+                context = self.context(weights.base)
+                loop = asyncio.get_running_loop()
+                self.lanes[name] = await loop.run_in_executor(self._loader, load_lane, weights, self.settings, context)
+            self.lanes[name].holders += 1
+            return self.lanes[name]
+
+    async def _make_room(self) -> None:
+        """Close the lane that was idle longest, where there are as many as there may be."""
+        if len(self.lanes) < self.settings.max_models:
+            return
+        idle = {name: lane for name, lane in self.lanes.items() if not lane.holders}
+        if not idle:
+            raise ApiError(503, "All models in memory are in use; ask again in a moment.", "overloaded", retry_seconds=RETRY_SECONDS)
+        oldest = min(idle, key=lambda name: idle[name].used)
+        await asyncio.to_thread(self.lanes.pop(oldest).close)
+
+
+def read_base(base: str, most: int) -> Loaded:
+    """What is needed of a base to make prompts for it, without its weights."""
+    from transformers import AutoConfig, GenerationConfig
+
+    located = locate(base)
+    tokenizer = load_tokenizer(located)
+    config = AutoConfig.from_pretrained(located.folder, trust_remote_code=False, local_files_only=True)
+    limit = min(most, getattr(config.get_text_config(), "max_position_embeddings", None) or most)
+    declared = config.get_text_config().eos_token_id
+    if (located.folder / "generation_config.json").is_file():
+        declared = GenerationConfig.from_pretrained(located.folder, local_files_only=True).eos_token_id
+    listed = declared if isinstance(declared, list) else [declared]
+    end = frozenset(int(token) for token in [*listed, tokenizer.eos_token_id] if token is not None)
+    return Loaded(tokenizer, limit, Reader(tokenizer, end, cache(partial(words, tokenizer))))
+
+
+def load_lane(weights: Weights, settings: ServeSettings, context: int) -> Lane:
+    """A model in memory, ready to write."""
+    located = locate(weights.base)
+    device, dtype = BaseSettings(weights.base, settings.precision, settings.device).resolve()
+    model = load_model(located, dtype=dtype, device=device)
+    if weights.run:
+        put_in(model, weights.run, Run.open(weights.run).info)
+    return Lane(model, settings, min(context, context_length(model)))

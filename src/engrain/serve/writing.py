@@ -1,0 +1,124 @@
+"""One answer under way: which token comes next, what text that makes, and when it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from llguidance import LLTokenizer
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from engrain.serve.engine import Piece, Sampling, Token, Weights
+from engrain.serve.grammar import Form
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What turns token ids into text: the tokenizer, the tokens that end an answer, and the grammar's view of the words."""
+
+    tokenizer: PreTrainedTokenizerBase
+    end: frozenset[int]
+    words: Callable[[], LLTokenizer]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of tokens, without control words."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def token(self, number: int) -> str:
+        """The text of one token, control words included."""
+        return str(self.tokenizer.decode([number], clean_up_tokenization_spaces=False))
+
+
+class Writing:
+    """An answer. `read` counts the prompt tokens computed so far, `cached` those that were not computed; `slot` is where it lies."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        reader: Reader,
+        send: Callable[[Piece | Exception], None],
+        seconds: float,
+    ) -> None:
+        self.weights, self.prompt, self.sampling, self.reader, self.send = weights, tuple(prompt), sampling, reader, send
+        self.deadline = time.monotonic() + seconds
+        self.slot: int | None = None
+        self.read = self.cached = self.said = 0
+        self.ids: list[int] = []
+        self.over = self.left = False
+        self._form = Form(reader.words(), sampling.grammar) if sampling.grammar else None
+        draws = sampling.max_tokens if sampling.temperature else 0
+        self._draws = np.random.Generator(np.random.Philox(key=[sampling.seed, sampling.number])).random(draws)
+
+    @property
+    def reading(self) -> bool:
+        """Whether some of its prompt is still to be computed."""
+        return self.read < len(self.prompt)
+
+    def leave(self) -> None:
+        """Nobody waits for it any more."""
+        self.left = True
+
+    def fail(self, error: Exception) -> None:
+        """Give up, and say why."""
+        self.over = True
+        self.send(error)
+
+    def next(self, logits_V: Tensor) -> None:
+        """Choose a token by its logits, and send on what has become certain."""
+        logits_V = logits_V.float()
+        token = self._choose(self._formed(logits_V))
+        self.ids.append(token)
+        formed = self._form is not None and self._form.take(token)
+        shown = [] if token in self.reader.end else [self._token(token, logits_V)]
+        self._send(ended=token in self.reader.end or formed, shown=shown if self.sampling.top_logprobs is not None else [])
+
+    def _formed(self, logits_V: Tensor) -> Tensor:
+        """The logits with minus infinity where the grammar forbids the token."""
+        if self._form is None:
+            return logits_V
+        allowed = torch.from_numpy(self._form.allowed(len(logits_V))).to(logits_V.device)
+        return logits_V.masked_fill(~allowed, float("-inf")) if allowed.any() else logits_V
+
+    def _choose(self, logits_V: Tensor) -> int:
+        """The likeliest token, or one drawn from the likeliest that hold `top_p` of the probability."""
+        if not self.sampling.temperature:
+            return int(logits_V.argmax())
+        shares, order = (logits_V / self.sampling.temperature).softmax(0).sort(descending=True, stable=True)
+        sums = shares.cumsum(0)
+        kept = int((sums - shares < self.sampling.top_p).sum())
+        target = float(self._draws[len(self.ids)]) * float(sums[kept - 1])
+        return int(order[min(int((sums <= target).sum()), kept - 1)])
+
+    def _token(self, token: int, logits_V: Tensor) -> Token:
+        """The token with the log-probabilities that the model itself gave, whatever temperature and grammar did."""
+        count = self.sampling.top_logprobs
+        if count is None:
+            return Token(token, "", 0.0)
+        logs = logits_V.log_softmax(0)
+        best, ids = logs.topk(count) if count else (logs[:0], logs[:0].long())
+        likeliest = tuple((self.reader.token(int(i)), float(p)) for i, p in zip(ids, best, strict=True))
+        return Token(token, self.reader.token(token), float(logs[token]), likeliest)
+
+    def _send(self, ended: bool, shown: Sequence[Token]) -> None:
+        text = self.reader.text(self.ids)
+        stops = [place for word in self.sampling.stop if (place := text.find(word)) >= 0]
+        text = text[: min(stops)] if stops else text
+        late = time.monotonic() > self.deadline or len(self.ids) >= self.sampling.max_tokens
+        finish = "stop" if ended or stops else "length" if late else ""
+        ready = len(text) if finish else len(text) - _uncertain(text, self.sampling.stop)
+        new = text[self.said : ready]
+        self.said, self.over = max(self.said, ready), bool(finish)
+        if new or shown or finish:
+            self.send(Piece(new, tuple(shown), finish, self.cached, len(self.ids) if finish else 0))
+
+
+def _uncertain(text: str, stop: Sequence[str]) -> int:
+    """How many last characters may still change: part of a character, or the beginning of a stop text."""
+    broken = len(text) - len(text.rstrip("\ufffd"))
+    return max([broken, *(n for word in stop for n in range(1, len(word)) if text.endswith(word[:n]))])
