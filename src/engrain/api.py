@@ -240,26 +240,28 @@ def has_examples(run: Run) -> bool:
 def tune(
     examples: str | Path,
     *,
+    heldout: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     progress: Progress = SILENT,
     settings: Settings | None = None,
     **options: Any,
 ) -> Result:
-    """The run that comes of a file of one's own examples; one in twenty is held out and measured.
+    """The run that comes of a file of one's own examples; those in `heldout` are measured, or else one in twenty.
 
     Raises ExampleError listing every row that cannot be used.
     """
     chosen = settings or settings_from(options)
     file = Path(examples)
     check_usable(chosen)
-    rows = read_examples(file)
+    rows, own = read_examples(file), read_examples(heldout) if heldout else None
     run = stopped(as_path(out)) if resume else Run.create(as_path(out), file.stem)
 
     def work() -> Result:
         if not (resume and has_examples(run)):
-            train_rows, heldout = split(rows, HELDOUT_SHARE, chosen.training.seed) if chosen.training.evaluate else (rows, [])
-            pipeline.save_examples(run, train_rows, heldout)
+            share = HELDOUT_SHARE if chosen.training.evaluate and own is None else 0
+            train_rows, others = split(rows, share, chosen.training.seed)
+            pipeline.save_examples(run, train_rows, own or others)
             pipeline.write_replay(run, chosen, progress)
         return finish(run, chosen, None, progress)
 
