@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class Weights:
 class Sampling:
     """How to choose tokens; `temperature` 0 takes the likeliest. `top_logprobs` None leaves log-probabilities out.
 
-    `number` tells the answers to one request apart; `grammar` is one that llguidance knows (`serve/grammar.py`).
+    `number` tells the answers to one request apart; `schema` is the JSON schema (as JSON text) that the answer must follow.
     """
 
     max_tokens: int
@@ -33,7 +33,7 @@ class Sampling:
     number: int = 0
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
-    grammar: str = ""
+    schema: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Engine(ABC):
         """How many tokens a prompt and its answer may have together."""
 
     @abstractmethod
-    def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Piece]:
+    def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """The answer piece by piece. Leaving the iterator (`aclose`) frees what it holds at once.
 
         Raises ApiError 429 or 503 when it cannot be taken on now.

@@ -15,16 +15,16 @@ from engrain.serve.failures import ApiError
 ANY_OBJECT = {"type": "object"}
 
 
-def grammar_of(schema: dict[str, Any]) -> str:
-    """The grammar of JSON texts that a schema allows. Raises ApiError 400 for one that cannot be enforced."""
+def checked(schema: dict[str, Any]) -> str:
+    """A JSON schema as text. Raises ApiError 400 for one that cannot be enforced."""
     try:
-        grammar = str(LLMatcher.grammar_from_json_schema(json.dumps(schema)))
-        fault = LLMatcher.validate_grammar(grammar)
+        text = json.dumps(schema)
+        fault = LLMatcher.validate_grammar(LLMatcher.grammar_from_json_schema(text))
     except (ValueError, RecursionError) as error:
         fault = str(error)
     if fault:
         raise ApiError(400, f"This JSON schema cannot be enforced: {fault}", "invalid_schema", "response_format")
-    return grammar
+    return text
 
 
 def words(tokenizer: PreTrainedTokenizerBase) -> LLTokenizer:
@@ -33,10 +33,10 @@ def words(tokenizer: PreTrainedTokenizerBase) -> LLTokenizer:
 
 
 class Form:
-    """How far an answer has followed its grammar."""
+    """How far an answer has followed its schema."""
 
-    def __init__(self, tokenizer: LLTokenizer, grammar: str) -> None:
-        self.matcher = LLMatcher(tokenizer, grammar)
+    def __init__(self, tokenizer: LLTokenizer, schema: str) -> None:
+        self.matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_json_schema(schema))
 
     def allowed(self, size: int) -> np.ndarray:
         """Which of `size` tokens may come next."""

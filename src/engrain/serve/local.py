@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -73,7 +73,7 @@ class LocalEngine(Engine):
                 self._bases[base] = read_base(base, self.settings.context)
             return self._bases[base]
 
-    async def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Piece]:
+    async def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """The answer piece by piece."""
         if self.open >= self.settings.max_queue + self.settings.slots:
             raise ApiError(429, "Too many requests wait for an answer.", "overloaded", retry_seconds=RETRY_SECONDS)

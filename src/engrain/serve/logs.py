@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,3 +39,8 @@ def log_to_stderr() -> None:
 def log_request(method: str, path: str, status: int, seconds: float) -> None:
     """Note one request; the path only, because a query may hold words of the user."""
     LOG.info("request", extra={"method": method, "path": path, "status": status, "seconds": round(seconds, 4)})
+
+
+def log_words(prompts: Sequence[str], answers: Sequence[str]) -> None:
+    """Note what was said: only where the server was told to."""
+    LOG.info("answered", extra={"prompts": list(prompts), "answers": list(answers)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,6 +11,7 @@ from engrain.serve.catalogue import Catalogue
 from engrain.serve.database import Database
 from engrain.serve.engine import Engine
 from engrain.serve.jobs import Jobs
+from engrain.serve.knowledge import Shelf
 from engrain.serve.metrics import Metrics
 from engrain.serve.security import Keys
 from engrain.serve.settings import ServeSettings
@@ -27,6 +28,7 @@ class Parts:
     catalogue: Catalogue
     engine: Engine
     metrics: Metrics
+    shelf: Shelf = field(default_factory=Shelf)
 
 
 def parts(request: Request) -> Parts:

@@ -51,7 +51,7 @@ class Writing:
         self.read = self.cached = self.said = 0
         self.ids: list[int] = []
         self.over = self.left = False
-        self._form = Form(reader.words(), sampling.grammar) if sampling.grammar else None
+        self._form = Form(reader.words(), sampling.schema) if sampling.schema else None
         draws = sampling.max_tokens if sampling.temperature else 0
         self._draws = np.random.Generator(np.random.Philox(key=[sampling.seed, sampling.number])).random(draws)
 

@@ -1,0 +1,62 @@
+"""What a run knows of its documents, for prompts with passages and for what supports an answer; kept for the next question."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from engrain.assistant import NUM_PASSAGES, Library
+from engrain.retrieval import Retriever
+from engrain.run import Run
+from engrain.support import Index
+from engrain.tokens import passage
+
+MOST = 32
+"""Runs whose documents are held in memory."""
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """The index of a run's passages (None where it has no documents) and of what supports an answer."""
+
+    retriever: Retriever | None
+    index: Index
+
+    def passages(self, question: str) -> tuple[str, ...]:
+        """The passages that a question is answered from, the best first."""
+        found = self.retriever.search(question, NUM_PASSAGES) if self.retriever else []
+        return tuple(passage(section.place, section.text) for section in found)
+
+    def verdict(self, question: str, text: str) -> tuple[str, str]:
+        """Source and status of an answer; `unchecked` where there are no documents."""
+        if self.retriever is None:
+            return "", "unchecked"
+        support = self.index.check(question, text)
+        return support.source, support.status
+
+
+NOTHING = Knowledge(None, Index((), {}))
+
+
+class Shelf:
+    """The knowledge of the runs that were asked last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Path, Knowledge] = OrderedDict()
+
+    def get(self, run: Run | None) -> Knowledge:
+        """What a run knows; read from its folder the first time."""
+        if run is None:
+            return NOTHING
+        with self._lock:
+            if run.path not in self._known:
+                library = Library.of(run)
+                retriever = Retriever(library.sections) if library.sections else None
+                self._known[run.path] = Knowledge(retriever, Index(library.facts, {s.id: s for s in library.sections}))
+            self._known.move_to_end(run.path)
+            while len(self._known) > MOST:
+                self._known.popitem(last=False)
+            return self._known[run.path]
