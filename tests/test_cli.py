@@ -22,6 +22,7 @@ from engrain.documents.base import Unread
 from engrain.errors import DocumentError, Interrupted, SettingError
 from engrain.evaluate import Evaluation, score
 from engrain.examples import Example, Message, Question
+from engrain.knowledge.coverage import Coverage
 from engrain.privacy import Private
 from engrain.run import Run
 from engrain.verdict import Check, Verdict
@@ -453,7 +454,7 @@ def test_tune_json_holds_run_verdict_and_evaluation(api: Any, tmp_path: Path, ca
 
 def test_examples_shows_what_would_be_learned(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example = Example((Message("user", "When?"), Message("assistant", "At nine.")), "question")
-    coverage = SimpleNamespace(file="hours.md", facts=3, share=0.5)
+    coverage = Coverage("hours.md", 3, 4, 3, 80, 40, ("Well, well.",), {"sentence": (4, 3)}, {"time": (2, 2)})
     unread = Unread("locked.pdf", "it is encrypted", "Save it without a password.")
     private = Private("e-mail address", "mir…", "hours.md › Desk")
     found = {"facts": (), "coverage": (coverage,), "train": (example,) * 1200, "heldout": (example,)}

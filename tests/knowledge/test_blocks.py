@@ -42,3 +42,12 @@ def test_questions_meet_their_answers() -> None:
 
 def test_abbreviations_do_not_end_a_sentence() -> None:
     assert len(found("It is near St. Brendan's Hospital. We open at 9 a.m. on Sundays.")) == 2
+
+
+def test_an_item_with_a_dash_says_what_something_is() -> None:
+    text = (
+        "- Painter – the rope at the bow\n- **Skiff** — £28 a day\n- 9:00 – 17:00\n- We close early – ring first.\n\nThe bow – oh – is wet."
+    )
+    pairs = [(b.key, b.text) for b in blocks(text) if b.kind == "pair"]
+    assert pairs == [("Painter", "the rope at the bow"), ("Skiff", "£28 a day")]
+    assert all(text[b.start : b.start + len(b.text)] == b.text for b in blocks(text))

@@ -103,3 +103,11 @@ def test_no_documents_is_an_error() -> None:
 def test_a_data_dump_takes_no_long_time(text: str) -> None:
     with pytest.raises(DocumentError):
         find_facts([Document("dump.md", "", (Section("dump.md", 0, (), text, 0),), "0")])
+
+
+def test_the_lines_of_an_address_are_the_business_s(facts_in: Callable[..., list[Fact]]) -> None:
+    found = {
+        f.relation: (f.subject, f.value, f.kind) for f in facts_in("Fernlea Pottery\n14 Corn Stairs\nWestmarch ZX7 4QL\n\n12 Angry Men")
+    }
+    assert found["address"] == ("Fernlea Pottery", "14 Corn Stairs", "place")
+    assert found["town and postcode"] == ("Fernlea Pottery", "Westmarch ZX7 4QL", "place")

@@ -15,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from engrain.cli import _coverage
 from engrain.cli._options import print_json
 from engrain.cli._progress import figure
 
@@ -102,15 +103,13 @@ def verdict(found: Verdict) -> None:
 
 def preview(found: Preview) -> None:
     """Print which facts and examples documents give, and which files could not be read."""
-    covered = table("document", "facts", "covered", title="What became facts")
-    for row in found.coverage:
-        covered.add_row(row.file, str(row.facts), f"{row.share:.0%}")
+    _coverage.show(found.coverage)
     made = table("examples of", "to train on", "held out", title="What would be practised")
     train, heldout = (Counter(example.kind for example in examples) for examples in (found.train, found.heldout))
     for kind in sorted(train | heldout):
         made.add_row(kind, f"{train[kind]:,}", f"{heldout[kind]:,}")
     made.add_row("all", f"{train.total():,}", f"{heldout.total():,}", style="bold")
-    console().print(covered, made)
+    console().print(made)
     for example in _samples(found.train):
         click.echo(f"{example.kind}:")
         for message in example.messages:

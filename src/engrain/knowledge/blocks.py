@@ -11,6 +11,14 @@ ROW = re.compile(r"^\s*\|.*\|\s*$")
 RULE = re.compile(r"^[\s|:-]+$")
 MARK = re.compile(r"^\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+|>\s+)?")
 PAIR = re.compile(r"^(?:\*\*|__)?([^:|?]{2,60}?)(?:\*\*|__)?:(?:\*\*|__)?\s+(?=\S)")
+DASHED = re.compile(r"^(?:\*\*|__)?([^\d:|?.–—]{2,40}?)(?:\*\*|__)?\s+[–—]\s+(?=\S)")
+"""A list item that says of something what it is: "Painter – the rope at the bow"."""
+TOLD = re.compile(
+    r"(?:we|you|i|they|it|he|she|there|if|when|please|never|always|only|just|also|ring|call|phone|email|ask|bring|book|pay|wear|keep|use|"
+    r"turn|switch|press|check|return|leave|sign|collect|take|wash|open|close)\b",
+    re.IGNORECASE,
+)
+"""How words before a dash begin that tell something instead of naming it."""
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]?\s+(?=[\"“‘(]?[A-ZÄÖÜ0-9£€$])")
 ABBREVIATION = re.compile(r"(?:\b(?:St|Mr|Mrs|Ms|Dr|Prof|No|approx|e\.g|i\.e|a\.m|p\.m|etc|Ltd|Inc|Co|vs|ca)|^\d{1,2}|\b[A-Z])\.$")
 QUESTION_LABEL = re.compile(r"^(?:Q|Question)\s*[:.]\s*", re.IGNORECASE)
@@ -44,8 +52,10 @@ def blocks(text: str, heading: str = "") -> list[Block]:
             found += rows
             continue
         header = []
-        start, line = start + MARK.match(line).end(), line[MARK.match(line).end() :].rstrip()  # type: ignore[union-attr]
-        record = record_cells(line, start)
+        mark = MARK.match(line)
+        assert mark is not None
+        start, line = start + mark.end(), line[mark.end() :].rstrip()
+        record = record_cells(line, start) or (dashed_pair(line, start) if mark.group().strip() else [])
         if record:
             found += record
         elif line:
@@ -108,6 +118,14 @@ def record_cells(line: str, start: int) -> list[Block]:
         cells.append((match.group(1), match.group(2), start + at + match.start(2)))
     name = cells[0][1]
     return [Block("cell", text, begin, plain(name), column, plain(line)) for column, text, begin in cells[1:]]
+
+
+def dashed_pair(line: str, start: int) -> list[Block]:
+    """The pair that a list item with a dash is; [] where the words before the dash are no name of something."""
+    pair = DASHED.match(line)
+    if not pair or not is_key(pair.group(1)) or len(pair.group(1).split()) > 5 or TOLD.match(pair.group(1)):
+        return []
+    return [Block("pair", line[pair.end() :], start + pair.end(), plain(pair.group(1)), "", line)]
 
 
 def line_blocks(line: str, start: int, question: str) -> tuple[str, list[Block]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ MAX_WORDS = 10
 MAX_CHARACTERS = 1500
 """A longer sentence is no sentence but a data dump, and patterns take long on it."""
 PRICED = re.compile(r"price|cost|fee|charge|amount|GBP|EUR|USD|[£$€]", re.IGNORECASE)
+STREET = re.compile(r"\d+[a-z]?(?:[-–]\d+)? (?:[A-Z][\w’'-]+ ?){1,4}")
+TOWN = re.compile(r"(?:[A-Z][\w’'-]+ ){1,3}[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}")
+"""Lines of an address: house number and street; town and postcode."""
 RULE_WORDS = re.compile(
     r"\b(?:may|must|cannot|can|can't|not|never|no|free|allowed|forbidden|welcome|required|optional|permitted|prohibited|available|"
     r"accepted|included|compulsory)\b"
@@ -41,13 +45,15 @@ class Detail:
 def details(text: str, topic: str, memory: Memory) -> Iterator[Detail]:
     """The details of a section's text, in reading order; `memory` resolves its pronouns."""
     parts = [block for block in blocks(text, topic) if len(block.text) <= MAX_CHARACTERS]
-    before = ""
+    before, addresses = "", address_lines(parts) if memory.topic else {}
     for block, doc in zip(parts, parse_all(block.text for block in parts), strict=True):
         maker = Maker(block, topic)
         if before:
             yield from maker.explains(before)
         before = leading_statement(block, doc, memory)
-        if block.kind == "cell":
+        if block.start in addresses:
+            yield maker.detail(0, len(block.text.rstrip(" ,.")), "place", memory.topic, addresses[block.start])
+        elif block.kind == "cell":
             yield from maker.cell()
         elif block.kind == "pair":
             yield from maker.pair(doc, memory)
@@ -55,6 +61,18 @@ def details(text: str, topic: str, memory: Memory) -> Iterator[Detail]:
             yield from maker.answer()
         else:
             yield from maker.sentence(doc, memory)
+
+
+def address_lines(parts: Sequence[Block]) -> dict[int, str]:
+    """Start → what it is, for the lines of an address: a town with its postcode, and the street right before it."""
+    found = {}
+    for block, following in itertools.pairwise([*parts, Block("", "", -1)]):
+        text, after = block.text.rstrip(" ,."), following.text.rstrip(" ,.")
+        if TOWN.fullmatch(text):
+            found[block.start] = "town and postcode"
+        elif STREET.fullmatch(text) and TOWN.fullmatch(after):
+            found[block.start] = "address"
+    return found
 
 
 def leading_statement(block: Block, doc: Any, memory: Memory) -> str:
