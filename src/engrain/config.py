@@ -21,23 +21,37 @@ from engrain import registry
 from engrain.errors import SettingError
 
 if TYPE_CHECKING:
+    from engrain.images import ImageSettings
     from engrain.knowledge.dataset import KnowledgeSettings
     from engrain.models import BaseSettings
     from engrain.privacy import PrivacySettings
+    from engrain.repository import CodeSettings
     from engrain.study.base import StudySettings
+    from engrain.tasks.base import TaskSettings
     from engrain.train import TrainingSettings
     from engrain.verdict import VerdictSettings
 
 PARTS = {
+    "task": "engrain.tasks.base:TaskSettings",
     "model": "engrain.models:BaseSettings",
     "privacy": "engrain.privacy:PrivacySettings",
     "knowledge": "engrain.knowledge.dataset:KnowledgeSettings",
     "study": "engrain.study.base:StudySettings",
     "training": "engrain.train:TrainingSettings",
     "verdict": "engrain.verdict:VerdictSettings",
+    "code": "engrain.repository:CodeSettings",
+    "images": "engrain.images:ImageSettings",
 }
 """Part → where its settings are declared; imported on use, because some parts import torch."""
 
+TASK, DEFAULT_TASK = "task", "chat"
+USED = {
+    DEFAULT_TASK: ("task", "model", "privacy", "knowledge", "study", "training", "verdict"),
+    "code": ("task", "model", "training", "code"),
+    "image-classification": ("task", "device", "training", "images"),
+}
+"""Task → the parts, or single settings, that can take effect in it."""
+DOCUMENT_PARTS = tuple(part for part in USED[DEFAULT_TASK] if part != TASK)
 METHOD = "method"
 DEFAULT_METHOD = "lora"
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -47,19 +61,23 @@ BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, 
 class Settings:
     """Everything that decides how a run turns out; made by `settings_from`."""
 
+    task: TaskSettings
     model: BaseSettings
     privacy: PrivacySettings
     knowledge: KnowledgeSettings
     study: StudySettings
     training: TrainingSettings
     verdict: VerdictSettings
+    code: CodeSettings
+    images: ImageSettings
     method: str
     method_settings: Any
 
     def to_dict(self) -> dict[str, Any]:
-        """Every effective setting under its own name, as JSON knows it; `settings_from` makes the same Settings of it."""
-        owners = [*(getattr(self, part) for part in PARTS), self.method_settings]
-        values = {f.name: getattr(owner, f.name) for owner in owners for f in fields(owner)}
+        """Every setting that takes effect, under its own name, as JSON knows it; `settings_from` makes the same Settings of it."""
+        owners = {part: getattr(self, part) for part in PARTS} | {self.method: self.method_settings}
+        used = (*USED[self.task.task], self.method)
+        values = {f.name: getattr(o, f.name) for part, o in owners.items() for f in fields(o) if part in used or f.name in used}
         return {METHOD: self.method} | {name: _plain(value) for name, value in values.items()}
 
 
@@ -91,11 +109,12 @@ def settings_from(values: Mapping[str, Any], file: Path | None = None, parts: Se
     given |= {name: (value, "") for name, value in values.items()}
     method = str(given.get(METHOD, (DEFAULT_METHOD, ""))[0])
     registry.find("methods", method)
+    task = str(given.get(TASK, (DEFAULT_TASK, ""))[0])
     problems: list[str] = []
     checked: dict[str, Any] = {}
     for name, (value, place) in given.items():
         try:
-            checked[name] = _value(name, value, method, parts)
+            checked[name] = _value(name, value, method, parts, task)
         except ValueError as error:
             problems.append(f"{place}{name}={value!r}: {error}")
     made = {owner: _make(owner, checked, problems) for owner in [*PARTS, method]}
@@ -107,7 +126,7 @@ def settings_from(values: Mapping[str, Any], file: Path | None = None, parts: Se
 def catalogue() -> dict[str, Setting]:
     """Name → Setting for all there are: `method`, then the parts' settings, then those of every method."""
     methods = registry.names("methods")
-    found = {METHOD: Setting(METHOD, str, False, DEFAULT_METHOD, "How the model is fine-tuned.", methods, METHOD, ("training",))}
+    found = {METHOD: Setting(METHOD, str, False, DEFAULT_METHOD, "How the model is fine-tuned; `engrain methods` lists all.", methods, METHOD, ("training",))}
     for owner in [*PARTS, *methods]:
         for name, declared in _declared(owner).items():
             earlier = found.get(name)
@@ -154,20 +173,27 @@ def _setting(f: Field[Any], hint: Any, owner: str) -> Setting:
     return Setting(f.name, kind, union, default, f.metadata.get("help", ""), f.metadata.get("choices", ()), flag, (owner,))
 
 
-def _value(name: str, value: Any, method: str, parts: Sequence[str]) -> Any:
+def _value(name: str, value: Any, method: str, parts: Sequence[str], task: str) -> Any:
     """The value in the setting's type; ValueError says why it cannot be."""
     setting = catalogue().get(name)
     if setting is None:
         close = difflib.get_close_matches(name.replace("-", "_"), catalogue(), n=1)
         raise ValueError("there is no such setting" + (f"; did you mean {close[0]!r}?" if close else ""))
-    usable = [*parts, method] if "training" in parts else parts
-    if name not in parts and not set(setting.owners) & set(usable):
+    if name != METHOD and not _has(setting, USED.get(task, parts), method) and _has(setting, parts, method):
+        raise ValueError(f"it cannot take effect: the task {task!r} does not use it")
+    if not _has(setting, parts, method):
         of_methods = [owner for owner in setting.owners if owner not in PARTS]
         why = f"the method {method!r} has no such setting ({', '.join(of_methods)} has)" if "training" in parts else "it is not used here"
         raise ValueError(f"it cannot take effect: {why if of_methods else 'it is not used here'}")
     if value is None and setting.optional:
         return None
     return convert(value, setting.kind)
+
+
+def _has(setting: Setting, parts: Sequence[str], method: str) -> bool:
+    """Whether a setting is one of `parts`, belongs to one, or to the method where there is training."""
+    usable = [*parts, method] if "training" in parts else parts
+    return setting.name in parts or bool(set(setting.owners) & set(usable))
 
 
 def convert(value: Any, kind: Any) -> Any:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from engrain.errors import ModelError
-from engrain.tasks import chat as module
-from engrain.tasks.chat import Chat, check_model, common_prefix, flatten
+from engrain.tasks import _packed as module
+from engrain.tasks._packed import check_model, common_prefix, flatten
+from engrain.tasks.chat import Chat
 from engrain.tokens import Encoded
 from training import examples, small_model
 

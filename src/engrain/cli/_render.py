@@ -20,7 +20,8 @@ from engrain.cli._options import print_json
 from engrain.cli._progress import figure
 
 if TYPE_CHECKING:
-    from engrain.api import Answer, Plan, Preview, Result, Update
+    from engrain.api import Answer, Plan, Prediction, Preview, Result, Update
+    from engrain.comparison import Comparison
     from engrain.doctor import Check
     from engrain.documents.base import Unread
     from engrain.evaluate import Evaluation, Share
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 
 SIGNS = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "blocks": ("blocks", "red")}
 TITLES = {"": "all that the documents answer", "unanswerable": "rightly declined", "general": "general knowledge"}
+NEXT = {
+    "chat": 'engrain ask --run {run} "…"   or   engrain chat --run {run}',
+    "code": "engrain complete --run {run} FILE",
+    "image-classification": "engrain classify --run {run} IMAGE...",
+}
 STATUS_WORDS = {
     "supported": "source",
     "unsupported": "nothing in the documents supports this answer",
@@ -83,6 +89,8 @@ def result(found: Result, as_json: bool) -> None:
         evaluation(found.evaluation)
     if found.verdict:
         verdict(found.verdict)
+    if found.comparison:
+        comparison(found.comparison)
     run = found.run.path
     click.echo(f"\nRun:    {run}")
     if found.run.info.get("status") == "ready":
@@ -90,7 +98,29 @@ def result(found: Result, as_json: bool) -> None:
         return
     if (run / "report.html").is_file():
         click.echo(f"Report: {run / 'report.html'}")
-    click.echo(f'Next:   engrain ask --run {run} "…"   or   engrain chat --run {run}')
+    task = found.run.info.get("settings", {}).get("task", "chat")
+    click.echo(f"Next:   {NEXT[task].format(run=run)}")
+
+
+def comparison(found: Comparison) -> None:
+    """Print scores before and after, and what to know beside them."""
+    drawn = table(found.what, found.base, found.tuned)
+    for line in found.lines:
+        drawn.add_row(line.score, str(line.base), str(line.tuned))
+    console().print(drawn)
+    click.echo("In brackets: 95% interval.")
+    for note in found.notes:
+        click.echo(note)
+
+
+def predictions(found: Sequence[Prediction], notice: str) -> None:
+    """Print what each image shows, the likeliest classes first."""
+    drawn = table("image", "shows", "probability", "else")
+    for each in found:
+        others = [f"{label} {share:.0%}" for label, share in each.probabilities.items() if label != each.label and share >= 0.01][:3]
+        drawn.add_row(*map(Text, (each.file, each.label, f"{each.probability:.0%}", ", ".join(others))))
+    console().print(drawn)
+    click.echo(notice)
 
 
 def verdict(found: Verdict) -> None:

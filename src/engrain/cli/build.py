@@ -41,6 +41,9 @@ def command(paths: tuple[Path, ...], as_json: bool, **choices: Any) -> None:
 
     Reads the files and folders given, finds the facts in them, writes examples about these, fine-tunes the base
     model on the examples, and compares it with the untouched model and with retrieval on questions it never saw.
+
+    With --task image-classification, PATH is a folder with a folder of images for each class, or a table with the
+    columns image, label and perhaps patient; with --task code, it is a code base.
     """
     from engrain import api
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
-from engrain.config import PARTS, Settings
+from engrain.config import DOCUMENT_PARTS, Settings
 from engrain.evaluate import read_questions
 from engrain.examples import Question
 
@@ -18,7 +18,7 @@ BUSINESS = Path(__file__).parent.parent / "data" / "demo"
 @_options.out_option
 @_options.resume_option
 @_options.json_option
-@_options.settings_options(*PARTS)
+@_options.settings_options(*DOCUMENT_PARTS)
 def command(out: Path | None, resume: bool, as_json: bool, settings: Settings) -> None:
     """Make a model of the bundled business, then ask it and the untouched base model the same five questions.
 

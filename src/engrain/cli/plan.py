@@ -8,13 +8,13 @@ import click
 
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
-from engrain.config import PARTS, Settings
+from engrain.config import DOCUMENT_PARTS, Settings
 
 
 @_options.command("engrain plan ./docs --method full")
 @click.argument("paths", nargs=-1, required=True, type=_options.ANY, metavar="PATH...")
 @_options.json_option
-@_options.settings_options(*PARTS)
+@_options.settings_options(*DOCUMENT_PARTS)
 def command(paths: tuple[Path, ...], as_json: bool, settings: Settings) -> int:
     """Say whether a build of these documents fits this machine, and what it takes.
 

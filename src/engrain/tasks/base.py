@@ -7,9 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engrain import registry
+from engrain.settings import check_choices, setting
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """What is learned; the members of this family, with dashes."""
+
+    task: str = setting("chat", "What the model learns to do.", choices=tuple(name.replace("_", "-") for name in registry.names("tasks")))
+
+    def __post_init__(self) -> None:
+        check_choices(self)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+"""The same measurements before and after, with their intervals: what a task with scores of its own reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A score with its 95% interval; None where it cannot be computed."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "–"
+        interval = f" ({self.low:.3f} to {self.high:.3f})" if self.low is not None and self.high is not None else ""
+        return f"{self.value:.3f}{interval}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One score of the untouched and of the tuned model."""
+
+    score: str
+    base: Measured
+    tuned: Measured
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores before and after on `what`; `base` and `tuned` say what the two columns are, `notes` what to know beside them."""
+
+    what: str
+    base: str
+    tuned: str
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+
+    def table(self) -> list[str]:
+        """The lines of a Markdown table."""
+        rows = [f"| {line.score} | {line.base} | {line.tuned} |" for line in self.lines]
+        return [f"| {self.what} | {self.base} | {self.tuned} |", "|---|---|---|", *rows]
+
+
+def resampled(groups: Sequence[str], seed: int = 0, count: int = RESAMPLES) -> list[np.ndarray]:
+    """`count` draws of row numbers: as many groups as there are, with repeats, each with all its rows (cluster bootstrap)."""
+    _, numbers = np.unique(np.array(groups), return_inverse=True)
+    members = [np.flatnonzero(numbers == group) for group in range(int(numbers.max()) + 1)]
+    random = np.random.default_rng(seed)
+    return [np.concatenate([members[g] for g in random.integers(len(members), size=len(members))]) for _ in range(count)]
+
+
+def mean_of(values: Sequence[float], groups: Sequence[str]) -> Measured:
+    """The mean of values with its interval over groups; None where there are no values."""
+    if not len(values):
+        return Measured(None)
+    found = np.asarray(values, float)
+    low, high = np.percentile([found[rows].mean() for rows in resampled(groups)], (2.5, 97.5))
+    return Measured(float(found.mean()), float(low), float(high))
