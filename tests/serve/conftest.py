@@ -1,0 +1,71 @@
+"""What the server's tests share: one running server, and runs that were made without training."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def make_run(runs: Path, name: str, base: Path, seed: int, rank: int = 4, **info: Any) -> Path:
+    """A complete run with a random LoRA adapter strong enough to change answers."""
+    import torch
+
+    from engrain import registry
+    from engrain.files import to_json, write_text
+    from engrain.models import load_model, locate
+    from engrain.run import Run
+
+    kind: Any = registry.find("methods", "lora")
+    method = kind(kind.Settings(rank=rank))
+    model = load_model(locate(str(base)), dtype=torch.float32, device="cpu")
+    run = Run.create(runs / name, name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        method.apply(model)
+        for parameter_name, parameter in model.named_parameters():
+            if parameter_name.endswith("lora_B"):
+                torch.nn.init.normal_(parameter, std=0.2)
+    method.save(model, run.path / "adapter")
+    write_text(run.path / "facts.jsonl", "")
+    run.update(status="complete", settings={"base": str(base), "method": "lora", "rank": rank, "precision": "float32"}, **info)
+    assert json.loads(to_json(run.info))
+    return run.path
+
+
+@pytest.fixture(scope="session")
+def many_runs(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+    """A folder with runs one … five on the tiny base; `one` has documents."""
+    from dataclasses import asdict
+
+    from engrain.documents.base import Section
+    from engrain.run import Run
+
+    runs = tmp_path_factory.mktemp("served") / "runs"
+    for seed, name in enumerate(["one", "two", "three", "four", "five"]):
+        make_run(runs, name, tiny_folder, seed, rank=4 + seed)
+    section = Section("shop.md", 1, ("Opening",), "The shop opens at 9:00 on Monday and closes at 17:00.", 0)
+    Run(runs / "one").write_rows("documents.jsonl", [asdict(section)])
+    return runs
+
+
+@pytest.fixture(scope="session")
+def server(many_runs: Path, tiny_folder: Path) -> Iterator[Any]:
+    """One server for all tests that only ask."""
+    from serving import running
+
+    with running(many_runs, tiny_folder) as found:
+        yield found
+
+
+@pytest.fixture
+def client(server: Any) -> Iterator[Any]:
+    """The official client of that server."""
+    with server.openai() as found:
+        yield found
