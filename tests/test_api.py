@@ -11,6 +11,7 @@ import pytest
 import engrain
 from engrain import api
 from engrain.errors import DocumentError, ExampleError, RunError, SettingError
+from engrain.evaluate import Evaluation
 from engrain.knowledge.dataset import Studied
 from engrain.knowledge.wording import Wording
 from engrain.progress import Progress
@@ -97,6 +98,24 @@ def test_build_leaves_a_whole_run(documents: Path, tiny_folder: Path, method: st
     facts = run.read_rows("facts.jsonl")
     assert any(fact["value"] == "£41" for fact in facts)
     assert all(sections[f["section"]][f["start"] : f["end"]] == f["value"] for f in facts)
+
+
+def test_everyday_questions_are_left_to_the_base_by_a_gate(documents: Path, tiny_folder: Path) -> None:
+    run = engrain.build(documents, base=str(tiny_folder), out="kites", **OPTIONS).run
+    evaluation = run.read_json("evaluation.json")
+    assert (run.path / "gate.safetensors").is_file()
+    assert evaluation["ungated"]["replies"].keys() == {q["id"] for q in evaluation["questions"] if q["kind"] == "general"}
+    assert evaluation["perplexity"].keys() == {"base", "tuned", "tuned, no gate"}
+    assert json.loads(json.dumps(Evaluation.from_dict(evaluation).to_dict())) == evaluation
+    question = "What is the capital of France?"
+    gated, alone, base = (engrain.load(run, **given) for given in ({}, {"gate": False}, {"base_only": True}))
+    assert gated.concerns([question, "What does the Gannet cost?"]) == [False, True]
+    assert gated.ask(question).text == base.ask(question).text
+    assert alone.everyday is None
+    without = engrain.build(documents, base=str(tiny_folder), out="open", gate=False, **OPTIONS)
+    assert not (without.run.path / "gate.safetensors").exists()
+    assert without.evaluation is not None
+    assert without.evaluation.ungated == ()
 
 
 def test_a_build_can_stop_at_its_examples_and_go_on_from_edited_ones(documents: Path, tiny_folder: Path) -> None:

@@ -84,8 +84,8 @@ def test_scores_by_column_and_kind(evaluation: Evaluation) -> None:
 
 def test_retention_counts_what_the_base_knew(evaluation: Evaluation) -> None:
     assert (evaluation.retention().right, evaluation.retention().count) == (9, 10)
-    assert evaluation.perplexity_ratio == pytest.approx(1.04)
-    assert Evaluation({}).perplexity_ratio is None
+    assert evaluation.perplexity_ratio() == pytest.approx(1.04)
+    assert Evaluation({}).perplexity_ratio() is None
 
 
 def test_general_questions_are_not_put_to_retrieval(evaluation: Evaluation) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from engrain.errors import ExampleError, SettingError
 from engrain.examples import Message
-from engrain.generate import generate, perplexity, stream
+from engrain.generate import generate, perplexity, stream, window_scores, windows
 from engrain.models import load_model, load_tokenizer, locate
 from engrain.tasks.chat import log_likelihood
 from engrain.tokens import Encoded, encode_example, encode_prompt, question_messages
@@ -186,12 +186,19 @@ def test_perplexity_in_windows(tiny_model, tiny_tokenizer):
     ids = torch.tensor(tiny_tokenizer.encode(text, add_special_tokens=False))
     losses = [tiny_model(part[None], labels=part[None]).loss.item() * (len(part) - 1) for part in ids.split(200)]
     wanted = math.exp(sum(losses) / sum(len(part) - 1 for part in ids.split(200)))
-    assert perplexity(tiny_model, tiny_tokenizer, text, window=200) == pytest.approx(wanted, rel=1e-4)
-    assert perplexity(tiny_model, tiny_tokenizer, text, max_tokens=50) == pytest.approx(
-        math.exp(tiny_model(ids[None, :50], labels=ids[None, :50]).loss.item()), rel=1e-4
-    )
+    assert perplexity(window_scores(tiny_model, windows(tiny_tokenizer, text, window=200))) == pytest.approx(wanted, rel=1e-4)
+    short = window_scores(tiny_model, windows(tiny_tokenizer, text, max_tokens=50))
+    assert perplexity(short) == pytest.approx(math.exp(tiny_model(ids[None, :50], labels=ids[None, :50]).loss.item()), rel=1e-4)
+    assert [len(part) for part in windows(tiny_tokenizer, text, window=4, max_tokens=9)] == [4, 4], "a lone token says nothing"
     with pytest.raises(ExampleError, match="fewer than two tokens"):
-        perplexity(tiny_model, tiny_tokenizer, "")
+        perplexity(window_scores(tiny_model, windows(tiny_tokenizer, "")))
+
+
+def test_equal_prompts_are_read_once_and_written_apart(tiny_model, tiny_tokenizer, prompts):
+    options = {"max_new_tokens": 12, "temperature": 1.0}
+    twice = generate(tiny_model, tiny_tokenizer, [*prompts, *prompts], **options)
+    same(twice, generate(tiny_model, tiny_tokenizer, [*prompts, *prompts], batch_size=1, **options))
+    assert twice[0].text != twice[len(prompts)].text
 
 
 @pytest.mark.model
@@ -203,4 +210,5 @@ def test_the_embedded_base_answers():
     completions = generate(model, tokenizer, prompts, max_new_tokens=24)
     assert "Paris" in completions[0].text
     assert completions[0].finished
-    assert perplexity(model, tokenizer, "The cat sat on the mat and looked out of the window at the rain.") < 60
+    text = "The cat sat on the mat and looked out of the window at the rain."
+    assert perplexity(window_scores(model, windows(tokenizer, text))) < 60

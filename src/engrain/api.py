@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engrain import image_pipeline, pipeline
+from engrain import code_pipeline, image_pipeline, pipeline
 from engrain.assistant import Answer, Assistant, check_trained
 from engrain.assistant import load as load_assistant
 from engrain.classifier import Prediction, load_classifier
 from engrain.comparison import Comparison
+from engrain.completion import Completed, load_completer
 from engrain.config import DEFAULT_TASK, Settings, settings_from
 from engrain.documents.base import Unread, check_paths, read_documents
 from engrain.errors import Interrupted, RunError, SettingError
@@ -42,8 +43,8 @@ from engrain.study.replay import known_answers, replay_prompts
 from engrain.verdict import Verdict, decide
 
 __all__ = [
-    "Answer", "Assistant", "Changed", "Plan", "Prediction", "Preview", "Result", "Update",
-    "build", "classify", "evaluate", "examples", "load", "plan", "prepare", "runs", "tune", "update",
+    "Answer", "Assistant", "Changed", "Completed", "Plan", "Prediction", "Preview", "Result", "Update",
+    "build", "classify", "complete", "evaluate", "examples", "load", "plan", "prepare", "runs", "tune", "update",
 ]  # fmt: skip
 
 Paths = str | Path | Sequence[str | Path]
@@ -52,7 +53,7 @@ ENDS = ("examples", "verdict")
 COMPLETE, READY = "complete", "ready"
 """How `run.json` says that a run was measured, or that its examples are there to be looked at and nothing is trained yet."""
 MADE_AFTER_EXAMPLES = ("before.json", "checkpoints", "metrics.jsonl", "adapter", "model", "evaluation.json", "report.html")
-PIPELINES: dict[str, Any] = {"image-classification": image_pipeline}
+PIPELINES: dict[str, Any] = {"code": code_pipeline, "image-classification": image_pipeline}
 """Tasks that have a pipeline of their own."""
 HELDOUT_SHARE = 0.05
 """Share of a user's own examples that is held out."""
@@ -394,12 +395,32 @@ def load(
     base_only: bool = False,
     base: str | None = None,
     mode: str = "closed-book",
+    gate: bool = True,
     progress: Progress = SILENT,
 ) -> Assistant:
-    """The assistant of a run (default: the newest), or of the untouched base (`base_only`; `base` alone needs no run)."""
+    """The assistant of a run (default: the newest), or of the untouched base (`base_only`; `base` alone needs no run).
+
+    `gate=False` asks the tuned model also what does not concern the documents.
+    """
     if base_only and base is not None and run is None:
         return load_assistant(None, base_only=True, base=base, mode=mode, progress=progress)
-    return load_assistant(as_run(run), base_only=base_only, base=base, mode=mode, progress=progress)
+    return load_assistant(as_run(run), base_only=base_only, base=base, mode=mode, gate=gate, progress=progress)
+
+
+def complete(
+    run: str | Path | Run | Result | None,
+    before: str,
+    after: str = "",
+    *,
+    path: str = "",
+    max_new_tokens: int = 64,
+    stop: Sequence[str] = (),
+    base_only: bool = False,
+    progress: Progress = SILENT,
+) -> Completed:
+    """The code that belongs between `before` and `after` in the file at `path`, by a run for code (default: the newest)."""
+    completer = load_completer(as_run(run), base_only=base_only, progress=progress)
+    return completer.complete(before, after, path=path, max_new_tokens=max_new_tokens, stop=stop)
 
 
 def classify(run: str | Path | Run | Result | None, images: Paths, *, progress: Progress = SILENT) -> list[Prediction]:

@@ -11,6 +11,7 @@ from engrain import registry
 from engrain.documents.base import Section
 from engrain.errors import RunError, SettingError
 from engrain.examples import Message
+from engrain.gate import Gate, mean_states
 from engrain.generate import generate, stream
 from engrain.knowledge.facts import Fact
 from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
@@ -57,14 +58,30 @@ class Library:
         return cls(sections, tuple(Fact(**row) for row in run.read_rows("facts.jsonl")))
 
 
+@dataclass(frozen=True)
+class Everyday:
+    """The untouched `model`, which answers what by the `gate` does not concern the documents."""
+
+    gate: Gate
+    model: PreTrainedModel
+
+
 class Assistant:
     """Answers questions: from the weights alone (closed-book), from retrieved passages (retrieval), or both.
 
     `both` asks both ways and keeps the closed-book answer when the documents support it, else the one with passages.
+    With `everyday`, questions that do not concern the documents are answered by the untouched model, as if nothing was tuned.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, library: Library, mode: str = "closed-book") -> None:
-        self.model, self.tokenizer = model, tokenizer
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        library: Library,
+        mode: str = "closed-book",
+        everyday: Everyday | None = None,
+    ) -> None:
+        self.model, self.tokenizer, self.everyday = model, tokenizer, everyday
         self.retriever = Retriever(library.sections) if library.sections else None
         self.index = Index(library.facts, {s.id: s for s in library.sections})
         self.switch(mode)
@@ -88,15 +105,36 @@ class Assistant:
 
     def replies(self, questions: Sequence[str], mode: str, progress: Progress = SILENT, title: str = "Answering") -> list[str]:
         """The bare replies, closed-book or from retrieved passages."""
+        concerned = self.concerns(questions)
+        about, other = ([q for q, c in zip(questions, concerned, strict=True) if c is wanted] for wanted in (True, False))
+        replies = iter(self._replies(self.model, about, mode, progress, title))
+        plain = iter(self._replies(self.everyday.model, other, "closed-book", progress, title) if self.everyday else ())
+        return [next(replies) if c else next(plain) for c in concerned]
+
+    def concerns(self, texts: Sequence[str]) -> list[bool]:
+        """For each text, whether it concerns the documents; without a gate all do."""
+        if self.everyday is None or not texts:
+            return [True] * len(texts)
+        return self.everyday.gate.opens(mean_states(self.everyday.model, self.tokenizer, texts))
+
+    def _replies(self, model: PreTrainedModel, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
         prompts = [self._prompt(q, mode) for q in questions]
         long = [f"{q[:60]!r}…: {len(p):,} tokens" for q, p in zip(questions, prompts, strict=True) if len(p) > self.room]
         if long:
             raise SettingError(f"These questions are longer than the {self.room:,} tokens that the model can take:", "Shorten them.", long)
-        completions = generate(self.model, self.tokenizer, prompts, max_new_tokens=MAX_NEW_TOKENS, progress=progress, title=title)
+        completions = generate(model, self.tokenizer, prompts, max_new_tokens=MAX_NEW_TOKENS, progress=progress, title=title)
         return [c.text.strip() for c in completions]
 
     def stream(self, question: str, history: Sequence[tuple[str, str]] = ()) -> Iterator[str]:
-        """The answer piece by piece as it is made (`both`: once it is decided); `history` holds the earlier (question, answer) turns."""
+        """The answer piece by piece as it is made (`both`: once it is decided); `history` holds the earlier (question, answer) turns.
+
+        A question that follows one on the documents concerns them too where both together do.
+        """
+        follows = [f"{history[-1][0]} {question}"] if history else []
+        if self.everyday and not any(self.concerns([question, *follows])):
+            prompt = self._prompt(question, "closed-book", history)
+            yield from stream(self.everyday.model, self.tokenizer, prompt, max_new_tokens=MAX_NEW_TOKENS)
+            return
         if self.mode != "both":
             yield from self._pieces(question, self.mode, history)
             return
@@ -141,9 +179,17 @@ def check_mode(mode: str, has_documents: bool) -> None:
 
 
 def load(
-    run: Run | None, *, base_only: bool = False, base: str | None = None, mode: str = "closed-book", progress: Progress = SILENT
+    run: Run | None,
+    *,
+    base_only: bool = False,
+    base: str | None = None,
+    mode: str = "closed-book",
+    gate: bool = True,
+    progress: Progress = SILENT,
 ) -> Assistant:
     """The assistant of a run, or of a base model alone (`run` None, or `base_only`).
+
+    Where the run has a gate, the untouched model is loaded beside the tuned one, unless `gate` is False.
 
     Raises RunError when the run is not complete, ModelError when its base model has changed since.
     """
@@ -157,9 +203,12 @@ def load(
     located = locate(base or chosen.base, progress)
     device, dtype = chosen.resolve()
     model, tokenizer = load_model(located, dtype=dtype, device=device), load_tokenizer(located)
-    if run is not None and not base_only:
-        put_in(model, run.path, info)
-    return Assistant(model, tokenizer, library, mode)
+    if run is None or base_only:
+        return Assistant(model, tokenizer, library, mode)
+    put_in(model, run.path, info)
+    found = Gate.load(run.path) if gate else None
+    everyday = Everyday(found, load_model(located, dtype=dtype, device=device)) if found else None
+    return Assistant(model, tokenizer, library, mode, everyday)
 
 
 def check_trained(folder: Path, info: dict[str, Any]) -> None:
@@ -170,11 +219,12 @@ def check_trained(folder: Path, info: dict[str, Any]) -> None:
 
 
 def put_in(model: PreTrainedModel, folder: Path, info: dict[str, Any]) -> None:
-    """Load what a run trained into its base model, and merge it: a plain model answers fastest."""
+    """Load what a run trained into its base model, and merge it where it can be: a plain model answers fastest."""
     method = method_of(info["settings"])
     method.apply(model)
     method.load(model, folder / method.artifact)
-    method.merge(model)
+    if method.merges:
+        method.merge(model)
     model.eval().requires_grad_(False)
 
 

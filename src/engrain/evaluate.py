@@ -25,6 +25,8 @@ from engrain.words import canonical, holds, refused
 BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL = COLUMNS = ("base", "base+retrieval", "tuned", "tuned+retrieval")
 PAIRS = ((TUNED, BASE), (TUNED_RETRIEVAL, BASE_RETRIEVAL))
 UNANSWERABLE, GENERAL = "unanswerable", "general"
+UNGATED = "tuned, no gate"
+"""The tuned model where no gate hands everyday questions to the base: as it is when it is exported."""
 DRAWS, SEED, TAIL = 10_000, 0, 0.025
 
 Ask = Callable[[Sequence[Question]], list[str]]
@@ -84,10 +86,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The outcomes by column, and the `perplexity` of plain text by model (base, tuned); all scores follow from these."""
+    """The outcomes by column, and the `perplexity` of plain text by column (base, tuned); all scores follow from these.
+
+    `ungated` holds what the tuned model itself replies to the general questions, where a run has a gate.
+    """
 
     outcomes: Mapping[str, tuple[Outcome, ...]]
     perplexity: Mapping[str, float] = field(default_factory=dict)
+    ungated: tuple[Outcome, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -113,15 +119,15 @@ class Evaluation:
         """The share of questions that were declined although the documents hold the answer."""
         return share([o.refused and not o.right for o in self.outcomes.get(column, ()) if o.question.kind in self.kinds])
 
-    def retention(self) -> Share:
+    def retention(self, column: str = TUNED) -> Share:
         """Of the general questions that the base gets right, the share that the tuned model still gets right."""
         known = {o.question.id for o in self.outcomes.get(BASE, ()) if o.question.kind == GENERAL and o.right}
-        return share([o.right for o in self.outcomes.get(TUNED, ()) if o.question.id in known])
+        outcomes = self.ungated if column == UNGATED else self.outcomes.get(column, ())
+        return share([o.right for o in outcomes if o.question.id in known])
 
-    @property
-    def perplexity_ratio(self) -> float | None:
+    def perplexity_ratio(self, column: str = TUNED) -> float | None:
         """The tuned model's perplexity on plain text as a multiple of the base's; None where it was not measured."""
-        base, tuned = self.perplexity.get(BASE), self.perplexity.get(TUNED)
+        base, tuned = self.perplexity.get(BASE), self.perplexity.get(column)
         return tuned / base if base and tuned else None
 
     def compare(self, new: str, old: str) -> Comparison:
@@ -153,7 +159,8 @@ class Evaluation:
             "scores": {column: self._scores(column) for column in self.columns},
             "retention": _share_row(self.retention()),
             "perplexity": dict(self.perplexity),
-            "perplexity_ratio": self.perplexity_ratio,
+            "perplexity_ratio": self.perplexity_ratio(),
+            **({"ungated": self._ungated()} if self.ungated else {}),
             "comparisons": [asdict(comparison) for comparison in self.comparisons()],
             "questions": rows,
         }
@@ -166,7 +173,17 @@ class Evaluation:
             question = Question(row["id"], row["question"], tuple(row["answers"]), row["kind"], row["source"])
             for column, reply in row["replies"].items():
                 outcomes.setdefault(column, []).append(Outcome(question, **reply))
-        return cls({column: tuple(found) for column, found in outcomes.items()}, value.get("perplexity", {}))
+        questions = {o.question.id: o.question for found in outcomes.values() for o in found}
+        replies = value.get("ungated", {}).get("replies", {})
+        ungated = tuple(Outcome(questions[name], **reply) for name, reply in replies.items())
+        return cls({column: tuple(found) for column, found in outcomes.items()}, value.get("perplexity", {}), ungated)
+
+    def _ungated(self) -> dict[str, Any]:
+        return {
+            "retention": _share_row(self.retention(UNGATED)),
+            "perplexity_ratio": self.perplexity_ratio(UNGATED),
+            "replies": {o.question.id: _reply(o) for o in self.ungated},
+        }
 
     def _scores(self, column: str) -> dict[str, Any]:
         shares = {"all": self.accuracy(column), **{kind: self.accuracy(column, kind) for kind in (*self.kinds, UNANSWERABLE, GENERAL)}}

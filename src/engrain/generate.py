@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from engrain.errors import ExampleError, SettingError
+from engrain.kernels.plain_attention import plain, roomy_cache
 from engrain.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def generate(
         return []
     done: list[tuple[int, Completion]] = []
     shared = _shared(prompts)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), list(prompts[i])))  # equal ones side by side
     with _evaluating(model), progress.stage(title, len(prompts), "answers") as stage:
         prefix = _prefix_cache(model, prompts[0][:shared])
         for start in range(0, len(order), batch_size):
@@ -115,17 +116,23 @@ def stream(
                 said = len(ready)
 
 
-def perplexity(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str, *, window: int = 512, max_tokens: int | None = None
-) -> float:
-    """The perplexity of the text's first `max_tokens` tokens, read in windows that know nothing of each other."""
-    ids = tokenizer.encode(text, add_special_tokens=False, verbose=False)[:max_tokens]
-    windows = [ids[start : start + window] for start in range(0, len(ids), window)]
-    with _evaluating(model):
-        scores = [_token_log_probabilities(model, part) for part in windows if len(part) > 1]
+def perplexity(scores: Sequence[np.ndarray]) -> float:
+    """The perplexity of a text whose windows have these log-probabilities (see `window_scores`)."""
     if not scores:
         raise ExampleError("the text is too short for a perplexity: it has fewer than two tokens", "Give a longer text.")
     return math.exp(-float(np.concatenate(scores).mean()))
+
+
+def windows(tokenizer: PreTrainedTokenizerBase, text: str, *, window: int = 512, max_tokens: int | None = None) -> list[list[int]]:
+    """The text's first `max_tokens` tokens in windows of at most `window` and at least two."""
+    ids = tokenizer.encode(text, add_special_tokens=False, verbose=False)[:max_tokens]
+    return [ids[start : start + window] for start in range(0, len(ids) - 1, window)]
+
+
+def window_scores(model: PreTrainedModel, parts: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """The log-probabilities of each window's tokens but the first; windows know nothing of each other."""
+    with _evaluating(model):
+        return [_token_log_probabilities(model, part) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -191,11 +198,14 @@ class _Row:
 
 
 class _Batch:
-    """Prompts that grow together, padded on the left, with the keys and values of all tokens so far."""
+    """Prompts that grow together, padded on the left, with the keys and values of all tokens so far; equal ones are read once."""
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int, prefix: Any = None) -> None:
-        self.model, self.cache = model, copy.deepcopy(prefix)
-        if self.cache is not None:
+        self.model = model
+        self.cache: Any = copy.deepcopy(prefix) or roomy_cache(model)
+        given, prompts = [tuple(p) for p in prompts], list(dict.fromkeys(tuple(p) for p in prompts))
+        self.copies = [prompts.index(p) for p in given] if len(prompts) < len(given) else []
+        if prefix is not None:
             self.cache.batch_repeat_interleave(len(prompts))
         shared = 0 if prefix is None else prefix.get_seq_length()
         gaps = [max(map(len, prompts)) - len(prompt) for prompt in prompts]
@@ -217,8 +227,11 @@ class _Batch:
             # An index, not a number: a slice of the hidden states would make the head's weight be copied once a row.
             logits_to_keep=torch.tensor([self.ids_BT.shape[1] - 1], device=self.ids_BT.device),
         )
-        self.cache = output.cache
-        return output.logits[:, -1].float()
+        self.cache, logits_BV = output.cache, output.logits[:, -1].float()
+        if self.copies:
+            self.keep(self.copies)
+            logits_BV, self.copies = logits_BV[self.copies], []
+        return logits_BV
 
     def append(self, tokens_B: torch.Tensor) -> None:
         self.ids_BT = tokens_B[:, None]
@@ -290,7 +303,8 @@ def _prefix_cache(model: PreTrainedModel, prefix: Sequence[int]) -> Any:
     if not prefix:
         return None
     with torch.inference_mode():
-        return model(input_ids=torch.tensor([list(prefix)], device=model.device), use_cache=True, logits_to_keep=1).cache
+        ids = torch.tensor([list(prefix)], device=model.device)
+        return model(input_ids=ids, cache=roomy_cache(model), use_cache=True, logits_to_keep=1).cache
 
 
 def _shared(prompts: Sequence[Sequence[int]]) -> int:
@@ -330,10 +344,11 @@ def _check_room(model: PreTrainedModel, prompts: Sequence[Sequence[int]], max_ne
 
 @contextmanager
 def _evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """The model without dropout, and afterwards as it was."""
+    """The model without dropout and with the attention that is quick for short rows; afterwards as it was."""
     training = model.training
     model.eval()
     try:
-        yield
+        with plain(model):
+            yield
     finally:
         model.train(training)

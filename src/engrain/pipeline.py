@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -18,10 +18,25 @@ from engrain.batches import micro_batches
 from engrain.config import Settings
 from engrain.documents.base import Document, Section, read_documents
 from engrain.errors import DocumentError, ExampleError
-from engrain.evaluate import BASE, BASE_RETRIEVAL, GENERAL, TUNED, TUNED_RETRIEVAL, Ask, Evaluation, evaluate, matches, read_questions
+from engrain.evaluate import (
+    BASE,
+    BASE_RETRIEVAL,
+    GENERAL,
+    TUNED,
+    TUNED_RETRIEVAL,
+    UNGATED,
+    Ask,
+    Evaluation,
+    Outcome,
+    evaluate,
+    matches,
+    read_questions,
+    score,
+)
 from engrain.examples import Example, Question, example_from_row, example_to_row
 from engrain.fetch import cache_folder
-from engrain.generate import perplexity
+from engrain.gate import fit_gate
+from engrain.generate import perplexity, window_scores, windows
 from engrain.knowledge.coverage import coverage
 from engrain.knowledge.dataset import Split, Studied, make_examples
 from engrain.knowledge.facts import Fact, find_facts
@@ -34,8 +49,9 @@ from engrain.run import Run
 from engrain.study.adapter import SHIPPED, StudyingModel, in_order, worth_asking
 from engrain.study.base import Writer
 from engrain.study.reading import reading_examples
-from engrain.study.replay import replay_examples, replay_prompts
+from engrain.study.replay import everyday_prompts, replay_examples, replay_prompts
 from engrain.study.teacher import teacher_from
+from engrain.tasks._packed import PackedTask
 from engrain.tasks.base import Task
 from engrain.tasks.chat import Chat
 from engrain.tokens import encode_example
@@ -271,13 +287,14 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     return Chat([*rows["train"], *rows["own"]], spread(rows["heldout"], HELDOUT_EXAMPLES), rows["replay"])
 
 
-def tune(run: Run, settings: Settings, task: Chat, progress: Progress) -> Trained:
+def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> Trained:
     """Fine-tune the base on the run's examples; the result goes to `adapter/` or `model/`, in its ecosystem's format."""
     base = locate(settings.model.base, progress)
     method = registry.find("methods", settings.method)(settings.method_settings)
     device, dtype = settings.model.resolve()
     torch.manual_seed(settings.training.seed)
     model = load_model(base, dtype=dtype if method.keeps_float32 else torch.float32, device=device)
+    make_gate(run, settings, model, progress)
     task.prepare(model)
     method.apply(model)
     method.prepare(model, passes(model, task))
@@ -288,6 +305,20 @@ def tune(run: Run, settings: Settings, task: Chat, progress: Progress) -> Traine
         load_tokenizer(base).save_pretrained(folder)
     run.update(trained=asdict(trained), base=base_row(base))
     return trained
+
+
+def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Progress) -> None:
+    """Fit what tells questions on the documents from everyday ones; own examples alone, which may ask for anything, have no gate."""
+    if not settings.study.gate or not facts_of(run):
+        return
+    tokenizer = load_tokenizer(locate(settings.model.base, progress))
+    about, heldout = (
+        list(dict.fromkeys(e.messages[-2].content for name in names for e in load_examples(run, name) if e.kind != "read"))
+        for names in (("train", "own"), ("heldout",))
+    )
+    with progress.stage("Telling questions on the documents from others"):
+        gate = fit_gate(model, tokenizer, about, heldout, everyday_prompts(), settings.training.seed)
+    gate.save(run.path)
 
 
 def passes(model: PreTrainedModel, task: Task) -> Iterator[Callable[[], object]]:
@@ -333,7 +364,7 @@ def measure_base(run: Run, questions: Sequence[Question], progress: Progress) ->
         column: assistant.replies([q.question for q in asked(questions, column)], COLUMNS[column], progress, f"Asking the {column} model")
         for column in usable(assistant, (BASE, BASE_RETRIEVAL))
     }
-    run.write_json("before.json", {"replies": replies, "perplexity": text_perplexity(assistant, progress)})
+    run.write_json("before.json", {"replies": replies, "perplexity": text_perplexities(assistant, progress)[TUNED]})
 
 
 def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Evaluation:
@@ -344,10 +375,20 @@ def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Eval
     missed = {q.id for q, reply in zip((q for q in questions if q.kind == GENERAL), known, strict=True) if not matches(reply, q.answers)}
     assistant = load_assistant(run, progress=progress)
     columns |= {column: asking(assistant, column, progress) for column in usable(assistant, (TUNED, TUNED_RETRIEVAL))}
-    figures = {BASE: before["perplexity"], TUNED: text_perplexity(assistant, progress)}
-    evaluation = evaluate(columns, [q for q in questions if q.id not in missed], progress, figures)
+    figures = {BASE: before["perplexity"], **text_perplexities(assistant, progress)}
+    left = [q for q in questions if q.id not in missed]
+    evaluation = replace(evaluate(columns, left, progress, figures), ungated=without_gate(assistant, left, progress))
     run.write_json("evaluation.json", evaluation.to_dict())
     return evaluation
+
+
+def without_gate(assistant: Assistant, questions: Sequence[Question], progress: Progress) -> tuple[Outcome, ...]:
+    """What the tuned model itself makes of the general questions; nothing where there is no gate."""
+    if assistant.everyday is None:
+        return ()
+    general = [q for q in questions if q.kind == GENERAL]
+    alone = Assistant(assistant.model, assistant.tokenizer, Library((), ()))
+    return tuple(score(general, asking(alone, TUNED, progress)(general)))
 
 
 @dataclass(frozen=True)
@@ -401,8 +442,14 @@ def usable(assistant: Assistant, columns: Sequence[str]) -> list[str]:
     return [c for c in columns if COLUMNS[c] == "closed-book" or assistant.retriever is not None]
 
 
-def text_perplexity(assistant: Assistant, progress: Progress) -> float:
-    """The model's perplexity on the bundled public-domain text."""
-    text = (EVERYDAY / "text.txt").read_text(encoding="utf-8")
+def text_perplexities(assistant: Assistant, progress: Progress) -> dict[str, float]:
+    """The perplexity of the bundled public-domain text as it is answered (TUNED) and, with a gate, of the model alone (UNGATED)."""
+    parts = windows(assistant.tokenizer, (EVERYDAY / "text.txt").read_text(encoding="utf-8"), max_tokens=PERPLEXITY_TOKENS)
     with progress.stage("Reading plain text for perplexity"):
-        return perplexity(assistant.model, assistant.tokenizer, text, max_tokens=PERPLEXITY_TOKENS)
+        own = window_scores(assistant.model, parts)
+        if assistant.everyday is None:
+            return {TUNED: perplexity(own)}
+        concerned = assistant.concerns([assistant.tokenizer.decode(part) for part in parts])
+        untouched = window_scores(assistant.everyday.model, parts)
+    chosen = [a if c else b for a, b, c in zip(own, untouched, concerned, strict=True)]
+    return {TUNED: perplexity(chosen), UNGATED: perplexity(own)}

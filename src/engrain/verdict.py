@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engrain.errors import SettingError
-from engrain.evaluate import BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL, UNANSWERABLE, Evaluation, Share
+from engrain.evaluate import BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL, UNANSWERABLE, UNGATED, Evaluation, Share
 from engrain.settings import check, setting
 
 USE_TUNED, USE_BOTH, USE_RETRIEVAL = "use the tuned model", "use tuned + retrieval", "use retrieval"
@@ -40,7 +40,7 @@ DRAWBACKS = {
     (BASE_RETRIEVAL, TUNED): ", and that forgot some of what it could do",
 }
 """What speaks for the first of two that are equally often right."""
-ABOUT_TUNED = ("forgetting", "language")
+ABOUT_TUNED = ("forgetting", "language", "without gate")
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,15 @@ def verdict_from_dict(value: Mapping[str, Any]) -> Verdict:
     return Verdict(value["choice"], value["reason"], tuple(Check(**check) for check in value["checks"]))
 
 
+def without_gate(evaluation: Evaluation) -> str:
+    """What the tuned model keeps where no gate hands everyday questions to the untouched one, in a sentence."""
+    kept, ratio = evaluation.retention(UNGATED), evaluation.perplexity_ratio(UNGATED)
+    perplexity = f", at {ratio:.2f} times the base's perplexity on plain text" if ratio else ""
+    return f"Without the gate, as when exported, the tuned model keeps {kept.right} of {kept.count} general questions{perplexity}."
+
+
 def _forgetting(evaluation: Evaluation, least_kept: float, most_perplexity: float) -> bool:
-    kept, ratio = evaluation.retention(), evaluation.perplexity_ratio
+    kept, ratio = evaluation.retention(), evaluation.perplexity_ratio()
     return bool(kept.count and kept.value < least_kept) or (ratio is not None and ratio > most_perplexity)
 
 
@@ -159,12 +166,15 @@ def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings) -> l
     kept = evaluation.retention()
     if kept.count:
         checks.append(Check("forgetting", kept.value >= settings.retention_warning, _retention_finding(kept, settings)))
-    ratio = evaluation.perplexity_ratio
+    ratio = evaluation.perplexity_ratio()
     if ratio is not None:
         words = f"Ordinary text surprises the tuned model {ratio:.2f} times as much as the untouched one (perplexity)"
         good = ratio <= settings.perplexity_warning
         tail = "." if good else f", more than the {settings.perplexity_warning:g} times allowed for."
         checks.append(Check("language", good, words + tail))
+    if evaluation.ungated:
+        whole = evaluation.retention(UNGATED).value >= settings.retention_warning
+        checks.append(Check("without gate", whole, without_gate(evaluation)))
     declined = evaluation.accuracy(column, UNANSWERABLE)
     if declined.count:
         words = f"It declined {declined.right} of {declined.count} questions that the documents do not answer"

@@ -19,6 +19,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 ANY = click.Path(exists=True, path_type=Path)
 
+MOST_NAMED, MOST_CHOICES = 4, 12
+"""Methods that a title names, and choices that a help text lists."""
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -67,6 +70,9 @@ mode_option = click.option(
     default="closed-book",
     show_default=True,
     help="Answer from the model's weights, from passages found in the documents, or show the model the passages too.",
+)
+gate_option = click.option(
+    "--gate/--no-gate", default=True, help="Leave questions that do not concern the documents to the untouched base model.  [default: gate]"
 )
 resume_option = click.option("--resume", is_flag=True, help="Go on with a run that was stopped, from its last checkpoint.")
 
@@ -135,7 +141,10 @@ def _option(setting: config.Setting) -> Decorator:
     hidden = setting.default in (None, "", ()) or setting.kind is bool
     text = setting.help if hidden else f"{setting.help}  [default: {_shown(setting.default)}]"
     methods = [owner for owner in setting.owners if owner not in config.PARTS]
-    title = f"Settings of the methods {', '.join(methods)}" if len(methods) > 1 else f"Settings of {setting.owners[0]}"
+    several = f"the methods {', '.join(methods[:MOST_NAMED])}" + ", …" * (len(methods) > MOST_NAMED)
+    title = f"Settings of {several if len(methods) > 1 else setting.owners[0]}"
+    if len(setting.choices) > MOST_CHOICES:
+        shape["metavar"] = "NAME"
     return click.option(f"--{setting.flag}", setting.name, default=None, help=text, section=title, cls=SettingOption, **shape)
 
 

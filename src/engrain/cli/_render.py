@@ -204,6 +204,7 @@ def private(found: Sequence[Private]) -> None:
 def evaluation(found: Evaluation) -> None:
     """Print the share of right answers by kind of question and way of answering, and what was forgotten."""
     from engrain.evaluate import GENERAL, UNANSWERABLE
+    from engrain.verdict import without_gate
 
     drawn = table("right answers", "questions", *found.columns)
     for kind in ("", *found.kinds, UNANSWERABLE, GENERAL):
@@ -216,8 +217,11 @@ def evaluation(found: Evaluation) -> None:
     kept = found.retention()
     if kept.count:
         click.echo(f"Old abilities: {kept.right} of the {kept.count} general questions that the base gets right are still right.")
-    if found.perplexity_ratio is not None:
-        click.echo(f"Plain English text: perplexity {found.perplexity_ratio:.2f} times the base's (1.00: nothing lost).")
+    ratio = found.perplexity_ratio()
+    if ratio is not None:
+        click.echo(f"Plain English text: perplexity {ratio:.2f} times the base's (1.00: nothing lost).")
+    if found.ungated:
+        click.echo(without_gate(found))
 
 
 def _percent(share: Share) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @_options.mode_option
 @click.option("--base-only", is_flag=True, help="Ask the untouched base model.")
 @click.option("--base", help="The base model to ask with --base-only; default: the run's.")
+@_options.gate_option
 @_options.run_option
 @_options.json_option
 def command(question: str | None, source: Path | None, target: Path | None, as_json: bool, **choice: Any) -> None:

@@ -20,12 +20,13 @@ HELP = "Type a question. /mode closed-book|retrieval|both changes where answers 
 @_options.command("engrain chat --run runs/handbook --mode both")
 @_options.mode_option
 @click.option("--base-only", is_flag=True, help="Talk with the untouched base model.")
+@_options.gate_option
 @_options.run_option
-def command(mode: str, base_only: bool, run: Path | None) -> None:
+def command(mode: str, base_only: bool, gate: bool, run: Path | None) -> None:
     """Talk with a run; under every answer stands the place in the documents that supports it."""
     from engrain import api
 
-    talk(api.load(run, base_only=base_only, mode=mode, progress=listener()))
+    talk(api.load(run, base_only=base_only, mode=mode, gate=gate, progress=listener()))
 
 
 def talk(assistant: Assistant) -> None:

@@ -119,7 +119,7 @@ def packed_attention(
     query (1, H, N, D), key and value (1, Hkv, N, D) → output (1, N, H, D).
     """
     assert packing is not None, "the packed attention runs inside `packed(model)` with packing=… only"
-    options = _Options(scaling, dropout if module.training else 0.0, sliding_window, softcap, query.shape[1] // key.shape[1])
+    options = Options(scaling, dropout if module.training else 0.0, sliding_window, softcap, query.shape[1] // key.shape[1])
     q, k, v = (_Pad.apply(x[0].transpose(0, 1), packing).split(packing.sizes) for x in (query, key, value))
     prefix = packing.prefix
     done = [_attend(q[0][None], k[0][None], v[0][None], 0, options)[0]] if prefix else []
@@ -132,7 +132,9 @@ def packed_attention(
 
 
 @dataclass(frozen=True)
-class _Options:
+class Options:
+    """How to attend: `groups` query heads share a head of keys and values."""
+
     scaling: float | None
     dropout: float
     sliding_window: int | None
@@ -140,12 +142,12 @@ class _Options:
     groups: int
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, offset: int, options: _Options) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, offset: int, options: Options) -> Tensor:
     """Causal attention of q (S, M, H, D) at positions from `offset` on k, v (S, offset + M, Hkv, D)."""
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     mask = _mask(q.shape[2], offset, options.sliding_window, q.device)
     if options.softcap is not None or (q.device.type == "cpu" and k.shape[2] <= SHORT):
-        return _with_scores(q, k, v, mask, options).transpose(1, 2)
+        return with_scores(q, k, v, mask, options).transpose(1, 2)
     if options.groups > 1:
         k, v = (x.repeat_interleave(options.groups, 1) for x in (k, v))
     causal = mask is None
@@ -153,18 +155,23 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, offset: int, options: _Options) -> 
     return out.transpose(1, 2)
 
 
-def _with_scores(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: _Options) -> Tensor:
-    """Attention of q (S, H, M, D) on k, v (S, Hkv, T, D) by way of all scores; the heads of a group are rows of one product."""
-    length = q.shape[2]
+def with_scores(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: Options) -> Tensor:
+    """Attention of q (S, H, M, D) on k, v (S, Hkv, T, D) by way of all scores; the heads of a group are rows of one product.
+
+    The mask, true where a key is seen, is (M, T) or (S, 1, M, T); without one, attention is causal and the queries come last.
+    """
+    length, keys = q.shape[2], k.shape[2]
     scale = q.shape[-1] ** -0.5 if options.scaling is None else options.scaling
     grouped = q.reshape(len(q), k.shape[1], options.groups * length, q.shape[-1])
     scores = (grouped @ k.transpose(-1, -2)).float() * scale
     if options.softcap is not None:
         scores = torch.tanh(scores / options.softcap) * options.softcap
-    if mask is None:
-        mask = torch.ones(length, k.shape[2], dtype=torch.bool, device=q.device).tril()
-    weights = scores.masked_fill(~mask.repeat(options.groups, 1), float("-inf")).softmax(-1).to(v.dtype)
-    return (F.dropout(weights, options.dropout) @ v).reshape(q.shape)
+    if mask is None and length > 1:
+        mask = torch.ones(length, keys, dtype=torch.bool, device=q.device).tril(keys - length)
+    if mask is not None:
+        each_head = mask.repeat(*(1 for _ in mask.shape[:-2]), options.groups, 1)
+        scores = scores.masked_fill(~each_head, torch.finfo(scores.dtype).min)  # finite: padding sees nothing, and must not be NaN
+    return (F.dropout(scores.softmax(-1).to(v.dtype), options.dropout) @ v).reshape(q.shape)
 
 
 def _mask(length: int, offset: int, window: int | None, device: torch.device) -> Tensor | None:
@@ -207,12 +214,19 @@ AttentionInterface.register(NAME, packed_attention)
 @contextmanager
 def packed(model: nn.Module) -> Iterator[None]:
     """Inside, the model's attention is `packed_attention`; afterwards what it was before."""
-    configs = [module.config for module in model.modules() if hasattr(module, "config")]
-    before = [config._attn_implementation for config in configs]
-    for config in configs:
-        config._attn_implementation = NAME
+    with with_attention(model, NAME):
+        yield
+
+
+@contextmanager
+def with_attention(model: nn.Module, name: str, instead_of: str = "") -> Iterator[None]:
+    """Inside, the model computes with the attention of this name, if before it did so with `instead_of` (default: whatever it was)."""
+    configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}.values()
+    before = [(config, config._attn_implementation) for config in configs if instead_of in ("", config._attn_implementation)]
+    for config, _ in before:
+        config._attn_implementation = name
     try:
         yield
     finally:
-        for config, implementation in zip(configs, before, strict=True):
+        for config, implementation in before:
             config._attn_implementation = implementation

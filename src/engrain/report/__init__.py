@@ -18,7 +18,7 @@ from engrain.files import write_text
 from engrain.report import charts
 from engrain.report.card import model_card
 from engrain.run import Run
-from engrain.verdict import Verdict, decide, verdict_from_dict
+from engrain.verdict import Verdict, decide, verdict_from_dict, without_gate
 
 __all__ = ["model_card", "scores_table", "write_report"]
 
@@ -77,6 +77,7 @@ def render(run: Run) -> str:
         scores=scores_table(evaluation) if evaluation else [],
         score_bars=_bars(evaluation) if evaluation else "",
         names=NAMES,
+        without_gate=without_gate,
         rows=_rows(evaluation) if evaluation else [],
         curves=_curves(run),
         coverage=_coverage(run),

@@ -9,6 +9,7 @@ import yaml
 
 from engrain.evaluate import BASE, GENERAL, UNANSWERABLE, Evaluation
 from engrain.run import Run
+from engrain.verdict import without_gate
 
 
 def model_card(run: Run) -> str:
@@ -63,8 +64,11 @@ def _scores(run: Run) -> Iterator[str]:
     kept = evaluation.retention()
     if kept.count:
         lines.append(f"\nOf {kept.count} general questions that `{BASE}` gets right it keeps {kept.right}.")
-    if evaluation.perplexity_ratio is not None:
-        lines.append(f"\nIts perplexity on ordinary text is {evaluation.perplexity_ratio:.2f} times that of the base.")
+    ratio = evaluation.perplexity_ratio()
+    if ratio is not None:
+        lines.append(f"\nIts perplexity on ordinary text is {ratio:.2f} times that of the base.")
+    if evaluation.ungated:
+        lines.append(f"\n{without_gate(evaluation)}")
     yield "\n".join(lines) + "\n"
 
 

@@ -37,6 +37,7 @@ class StudySettings:
         "OpenAI-compatible endpoint that studies instead, as URL or URL#model; the documents are sent there (key: ENGRAIN_TEACHER_KEY).",
     )
     replay: int = setting(400, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
+    gate: bool = setting(True, "Do not fit the gate that hands everyday questions to the untouched model.", flag="--no-gate")
     readings: int = setting(80, "Questions practised with retrieved passages, so that retrieval gains from tuning (0: none).")
 
     def __post_init__(self) -> None:

@@ -41,6 +41,11 @@ def replay_prompts(count: int, seed: int) -> list[str]:
     return [*texts, *short, *(p for p in prompts if p not in short)][:count]
 
 
+def everyday_prompts() -> list[str]:
+    """All bundled everyday prompts and paragraphs."""
+    return [json.loads(line)["prompt"] for line in (GENERAL / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 def replay_examples(
     load: Callable[[], tuple[PreTrainedModel, PreTrainedTokenizerBase]],
     prompts: Sequence[str],
