@@ -63,6 +63,8 @@ def method(name: str, **values: Any) -> Any:
     from engrain import registry
 
     found: Any = registry.find("methods", name)
+    if name not in registry.own("methods"):
+        return found(found.Settings(**values))
     declared = {f.name for f in fields(found.Settings)}
     return found(found.Settings(**{name: value for name, value in SIZES.items() if name in declared} | values))
 
@@ -89,7 +91,8 @@ def train_run(path: Path, name: str, method_values: dict[str, Any], settings: di
     task = Chat(examples(data[0]), examples(data[1], seed=1))
     with run.lock():
         trained = train(model, chosen, task, TrainingSettings(**settings), run, torch.float32)
-        chosen.merge(model)
+        if chosen.merges:
+            chosen.merge(model)
         (path / "weights.txt").write_text(sha256_of_weights(model))
     return trained
 

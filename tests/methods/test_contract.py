@@ -1,7 +1,8 @@
-"""The contract of a method, for every method that the registry finds."""
+"""The contract of a method, for every method that is a file of ours; tests/methods/test_peft.py goes through the guests."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from engrain import registry
 from engrain.errors import ModelError
 from engrain.methods.base import Method
 from engrain.optimize import Masters
-from training import logits, method, small_model, train_steps, trainable
+from training import logits, method, small_model, train_run, train_steps, trainable
 
-METHODS = registry.names("methods")
+METHODS = registry.own("methods")
 MODELS: dict[str, dict[str, Any]] = {"llama": {"tie_word_embeddings": True}, "qwen2": {}}
 
 
@@ -128,15 +129,32 @@ def test_a_folder_without_a_result_is_refused(name: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", METHODS)
 def test_bfloat16_trains_and_saves_what_the_model_computes_with(name: str, tmp_path: Path) -> None:
-    model, chosen = small_model(), method(name)
+    dtype = torch.bfloat16 if method(name).keeps_float32 else torch.float32  # as a build loads it
+    model, chosen = small_model().to(dtype), method(name)
     chosen.apply(model)
     losses = train_steps(model, chosen, 12, torch.bfloat16)
     assert losses[-1] < losses[0] * 0.9
     chosen.save(model, tmp_path / chosen.artifact)
     saved = [t for file in (tmp_path / chosen.artifact).glob("*.safetensors") for t in load_file(file).values()]
     assert {t.dtype for t in saved} == {torch.float32 if chosen.keeps_float32 else torch.bfloat16}
-    again = small_model()
+    again = small_model().to(dtype)
     chosen.apply(again)
-    Masters(again, torch.bfloat16, chosen.keeps_float32).release()
+    Masters(again, torch.bfloat16, chosen.keeps_float32, chosen.narrow(again)).release()
     chosen.load(again, tmp_path / chosen.artifact)
     assert torch.equal(logits(again), logits(model))
+    before = logits(model)
+    chosen.merge(model)
+    assert (logits(model) - before).norm() < 0.05 * before.norm()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_resumed_training_ends_in_the_same_bits(name: str, tmp_path: Path) -> None:
+    settings = {"epochs": 2.0, "batch_size": 8, "evaluate_every": 1.0, "patience": 0}
+    train_run(tmp_path / "whole", name, {}, settings)
+    run = tmp_path / "parts"
+    train_run(run, name, {}, settings)
+    for folder in (run / "checkpoints").iterdir():
+        if folder.name == "step-6":  # as if it had been stopped before the last epoch
+            shutil.rmtree(folder)
+    train_run(run, name, {}, settings)
+    assert (run / "weights.txt").read_text() == (tmp_path / "whole" / "weights.txt").read_text()

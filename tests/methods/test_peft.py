@@ -1,0 +1,159 @@
+"""The contract, for every method that the PEFT library brings; what does not keep it is refused with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engrain import registry
+from engrain.config import settings_from
+from engrain.errors import ModelError, SettingError
+from engrain.generate import generate
+from engrain.methods._probe import probe
+from engrain.models import load_model, load_tokenizer, locate
+from training import logits, method, small_model, train_run, train_steps, trainable
+
+GUESTS = [name for name in registry.names("methods") if name not in registry.own("methods")]
+SIZES = {"hidden_size": 256, "intermediate_size": 256, "num_key_value_heads": 4}
+"""What the library's usual settings fit."""
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the library warns of much that concerns its own development
+
+
+def wide_model() -> Any:
+    return small_model(**SIZES)
+
+
+@pytest.mark.parametrize("name", GUESTS)
+def test_it_keeps_the_contract_or_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
+    found = probe(name)
+    if found.reason:
+        with pytest.raises(SettingError, match="is not supported, because") as caught:
+            settings_from({"method": name})
+        assert found.reason in str(caught.value)
+        return
+    model, chosen = wide_model(), method(name)
+    untouched = logits(model)
+    torch.manual_seed(0)
+    chosen.apply(model)
+    assert found.starts_at_base == torch.allclose(logits(model), untouched, rtol=1e-4, atol=1e-4)
+    before = {n: t.clone() for n, t in model.state_dict().items()}
+    declared = {t.data_ptr() for t in trainable(model).values()}
+    losses = train_steps(model, chosen, 6)
+    assert losses[-1] < losses[0]
+    moved = {n for n, t in model.state_dict().items() if not torch.equal(t, before[n])}
+    assert moved
+    assert {model.state_dict()[n].data_ptr() for n in moved} <= declared
+    chosen.save(model, tmp_path / "adapter")
+    torch.manual_seed(1)
+    again = wide_model()
+    chosen.apply(again)
+    chosen.load(again, tmp_path / "adapter")
+    assert torch.equal(logits(again), logits(model))
+    after = logits(model)
+    if not chosen.merges:
+        with pytest.raises(SettingError, match="cannot be merged"):
+            chosen.merge(model)
+        return
+    chosen.merge(model)
+    torch.testing.assert_close(logits(model), after, rtol=2e-3, atol=2e-3)
+    assert model.state_dict().keys() == wide_model().state_dict().keys()
+
+
+def test_most_of_the_library_is_supported() -> None:
+    supported = {name for name in GUESTS if not probe(name).reason}
+    assert {
+        "ia3",
+        "vera",
+        "loha",
+        "lokr",
+        "oft",
+        "boft",
+        "hra",
+        "ln_tuning",
+        "prompt_tuning",
+        "p_tuning",
+        "multitask_prompt_tuning",
+    } <= supported
+    assert "prefix_tuning" not in supported
+    assert not {"lora", "mixed"} & set(GUESTS)
+
+
+@pytest.mark.parametrize("name", ["ia3", "vera", "prompt_tuning"])
+def test_a_resumed_training_ends_in_the_same_bits(name: str, tmp_path: Path) -> None:
+    import shutil
+
+    settings = {"epochs": 2.0, "batch_size": 8, "evaluate_every": 1.0, "patience": 0}
+    for place in ("whole", "parts"):
+        train_run(tmp_path / place, name, {}, settings)
+    shutil.rmtree(tmp_path / "parts" / "checkpoints" / "step-6")
+    train_run(tmp_path / "parts", name, {}, settings)
+    assert (tmp_path / "parts" / "weights.txt").read_text() == (tmp_path / "whole" / "weights.txt").read_text()
+
+
+@pytest.mark.parametrize("name", ["prompt_tuning", "p_tuning"])
+def test_answers_with_virtual_tokens_are_those_of_the_library(name: str, tiny_folder: Path, tmp_path: Path) -> None:
+    from peft import PeftModel
+
+    base = locate(str(tiny_folder))
+    model, tokenizer = load_model(base, dtype=torch.float32, device="cpu"), load_tokenizer(base)
+    chosen = method(name, virtual_tokens=5)
+    chosen.apply(model)
+    with torch.no_grad():
+        for parameter in trainable(model).values():
+            parameter.normal_(std=0.3)
+    chosen.save(model, tmp_path)
+    chosen.load(model, tmp_path)
+    other = PeftModel.from_pretrained(load_model(base, dtype=torch.float32, device="cpu"), tmp_path).eval()
+    prompts = [tokenizer.encode(text) for text in ("hello there, how", "hello", "hello there you")]
+    for rows in (prompts, [prompts[0]], [[9, 8, 7], [40, 41, 42, 43, 44]]):
+        ours = [c.ids for c in generate(model, tokenizer, rows, max_new_tokens=6)]
+        for prompt, found in zip(rows, ours, strict=True):
+            ids = list(prompt)
+            for token in found:
+                with torch.no_grad():
+                    assert int(other(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()) == token
+                ids.append(token)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("ia3", {"tuner_options": "nope=1"}, "tuner_options: ia3 has no nope"),
+        ("ia3", {"tuner_options": "nope"}, "must be name=value"),
+        ("vera", {"rank": 0}, "rank=0: must be at least 1"),
+        ("prompt_tuning", {"virtual_tokens": 0}, "virtual_tokens=0"),
+        ("prefix_tuning", {}, "keys and values of every layer"),
+        ("adalora", {}, "total_step"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_when_they_are_read(name: str, values: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        settings_from({"method": name, **values})
+
+
+def test_a_module_that_is_not_there_is_refused_with_the_librarys_words() -> None:
+    with pytest.raises(SettingError, match=r"method='ia3' cannot be used like this: .*nope"):
+        method("ia3", target_modules="nope").apply(wide_model())
+
+
+def test_options_reach_the_library() -> None:
+    model = wide_model()
+    method("hra", rank=2, tuner_options="apply_GS=true", target_modules="q_proj").apply(model)
+    assert len(trainable(model)) == 2
+    assert {tuple(p.shape) for p in trainable(model).values()} == {(256, 2)}
+
+
+def test_another_base_is_refused_with_every_tensor_named(tmp_path: Path) -> None:
+    model, chosen = wide_model(), method("ia3")
+    chosen.apply(model)
+    chosen.save(model, tmp_path)
+    other = small_model(num_hidden_layers=3)
+    chosen.apply(other)
+    with pytest.raises(ModelError, match="does not fit this model") as caught:
+        chosen.load(other, tmp_path)
+    assert sum("layers.2" in problem for problem in caught.value.problems) == 3
+    assert sum("in the file" in problem for problem in caught.value.problems) > 3
