@@ -17,12 +17,13 @@ from engrain.classifier import NOTICE, heat_map
 from engrain.comparison import Measured
 from engrain.files import write_text
 from engrain.images import Picture
-from engrain.report import charts
+from engrain.report.completion import loss_curve
 from engrain.run import Run
 
 FOLDER = Path(__file__).parent
 WORST = 12
 """Errors that are shown, the surest first."""
+CURVES = (("loss", "training", "c-tuned"), ("heldout_loss", "validation", "c-base-retrieval"))
 PLOT = 260
 """Side of the reliability plot."""
 
@@ -74,7 +75,7 @@ def write_classification_report(run: Run) -> Path:
         confusion=tuned["confusion"],
         classes=run.read_json("labels.json")["classes"],
         plot=reliability_plot(tuned["reliability"]),
-        curve=_curve(run),
+        curve=loss_curve(run, CURVES),
         findings=run.read_rows("findings.jsonl"),
         errors=[_error(run, number, row) for number, row in enumerate(run.read_rows("errors.jsonl"), 1)],
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
@@ -98,16 +99,6 @@ def reliability_plot(bins: Sequence[Mapping[str, Any]]) -> Markup:
         title = f"{b['count']} images: {b['confidence']:.0%} sure, {b['accuracy']:.0%} right"
         parts.append(f'<g><circle class="dot c-tuned" cx="{x:.1f}" cy="{y:.1f}" r="4"/><title>{title}</title></g>')
     return Markup("".join([*parts, "</svg>"]))
-
-
-def _curve(run: Run) -> Markup:
-    metrics = run.read_rows("metrics.jsonl")
-    lines = (("loss", "training", "c-tuned"), ("heldout_loss", "validation", "c-base-retrieval"))
-    series = [
-        charts.Series(name, tuple((row["step"], row[key]) for row in metrics if row.get(key) is not None), style)
-        for key, name, style in lines
-    ]
-    return charts.lines(series, "Loss")
 
 
 def _error(run: Run, number: int, row: dict[str, Any]) -> dict[str, Any]:
