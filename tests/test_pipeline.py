@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engrain import pipeline
 from engrain.config import settings_from
+from engrain.knowledge.dataset import Dropped, Studied
 from engrain.progress import Progress
 from engrain.run import Run
+from engrain.tokens import Encoded
 
 PRICES = "# Prices 2025\n\nA gift card costs £20. The shop has 4 looms.\n"
 NOTICE = "# Notice of 3 March 2026\n\nA gift card costs £25.\n"
@@ -67,3 +70,23 @@ def test_what_was_superseded_holds_again_without_the_newer_document(docs: Path, 
     second = found(tmp_path / "second", docs, first)
     assert values(second) == values(before)
     assert second.info["superseded"] == []
+
+
+def test_what_a_writer_dropped_is_kept_and_taken_over(docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "write_replay", lambda *_: None)
+    wrote = Studied({}, {"prices.md#1": []}, [Dropped("prices.md#1", "too long", "Why?"), Dropped("gone.md#1", "too long", "Who?")])
+    monkeypatch.setattr(pipeline, "studied", lambda facts, sections, settings, progress, known: known if known.absent else wrote)
+    first = found(tmp_path / "first", docs)
+    pipeline.write_examples(first, settings_from({}), pipeline.facts_of(first), Notes())
+    assert [row["text"] for row in first.read_rows("dropped.jsonl")] == ["Why?", "Who?"]
+    second = found(tmp_path / "second", docs, first)
+    pipeline.write_examples(second, settings_from({}), pipeline.facts_of(second), Notes(), first)
+    assert [row["text"] for row in second.read_rows("dropped.jsonl")] == ["Why?"]
+
+
+def test_the_mix_counts_tokens_that_loss_is_taken_on() -> None:
+    rows = [Encoded(np.arange(4, dtype=np.int32), np.array([False, False, True, True])) for _ in range(3)]
+    assert pipeline.mix_of([("question", rows[0]), ("question", rows[1]), ("replay", rows[2])]) == {
+        "question": {"examples": 2, "tokens": 8, "graded": 4},
+        "replay": {"examples": 1, "tokens": 4, "graded": 2},
+    }

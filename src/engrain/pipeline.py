@@ -38,7 +38,7 @@ from engrain.fetch import cache_folder
 from engrain.gate import fit_gate
 from engrain.generate import perplexity, window_scores, windows
 from engrain.knowledge.coverage import coverage
-from engrain.knowledge.dataset import Split, Studied, make_examples
+from engrain.knowledge.dataset import Dropped, Split, Studied, make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.knowledge.wording import REFUSALS, Wording
@@ -54,7 +54,7 @@ from engrain.study.teacher import teacher_from
 from engrain.tasks._packed import PackedTask
 from engrain.tasks.base import Task
 from engrain.tasks.chat import Chat
-from engrain.tokens import encode_example
+from engrain.tokens import Encoded, encode_example
 from engrain.train import Trained, train
 from engrain.words import canonical
 
@@ -72,6 +72,8 @@ PASS_TOKENS = 1024
 """Tokens that a method which looks at the examples first sees at once."""
 FILES = ("train", "own", "replay", "heldout")
 """Files of `examples/`; `own` holds what people wrote beside the documents (corrections), and no stage writes it."""
+LEARNED = ("train", "own", "replay")
+"""Files whose examples are learned."""
 KINDS = {"question": "paraphrase"}
 """Held-out wordings of a question are paraphrases to the evaluation; other kinds keep their names."""
 COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: "retrieval", TUNED: "closed-book", TUNED_RETRIEVAL: "retrieval"}
@@ -169,6 +171,7 @@ def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress
     values = {fact.id: fact.value for fact in facts}
     run.write_rows("studied.jsonl", [{"fact": f, "value": values.get(f), "wordings": each} for f, each in wrote.wordings.items()])
     run.write_json("absent.json", wrote.absent)
+    run.write_rows("dropped.jsonl", wrote.dropped)
     made = practice(facts, sections, settings, progress, wrote)
     save_examples(run, made.train, made.heldout)
     write_replay(run, settings, progress)
@@ -181,7 +184,8 @@ def wrote_before(earlier: Run | None, same: set[str]) -> Studied:
     kept = {fact.id: fact.value for fact in facts_of(earlier) if fact.section in same}
     rows = [row for row in earlier.read_rows("studied.jsonl") if row["fact"] in kept and row.get("value") in (None, kept[row["fact"]])]
     absent = {section: questions for section, questions in earlier.read_json("absent.json").items() if section in same}
-    return Studied({row["fact"]: [Wording(**w) for w in row["wordings"]] for row in rows}, absent)
+    dropped = [Dropped(**row) for row in earlier.read_rows("dropped.jsonl") if row["section"] in same]
+    return Studied({row["fact"]: [Wording(**w) for w in row["wordings"]] for row in rows}, absent, dropped)
 
 
 def studied(
@@ -195,7 +199,7 @@ def studied(
     todo = [f for f in facts if worth_asking(f) and f.id not in known.wordings]
     needed = {s.id for s in sections} - set(known.absent) | {f.section for f in todo}
     found = writer.study(todo, {s.id: s for s in sections if s.id in needed})
-    found = Studied({**known.wordings, **found.wordings}, {**known.absent, **found.absent})
+    found = Studied({**known.wordings, **found.wordings}, {**known.absent, **found.absent}, (*known.dropped, *found.dropped))
     count, some = sum(map(len, found.wordings.values())), sum(bool(wordings) for wordings in found.wordings.values())
     progress.note(f"The studying model wrote {count} questions that hold, about {some} of {len(facts)} facts.")
     progress.note(f"It wrote {sum(map(len, found.absent.values()))} questions that the documents do not answer.")
@@ -284,7 +288,19 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
         raise ExampleError(f"Examples must not be longer than {limit:,} tokens:", f"Shorten them, or {step}.", own or ["all are"])
     if long:
         progress.note(f"{len(long):,} examples longer than {limit:,} tokens are left out ({step} to keep them).")
+    kept = {name: [(e, row) for e, row in pairs[name] if len(row) <= limit] for name in LEARNED}
+    run.update(mix=mix_of([("replay" if name == "replay" else e.kind, row) for name in LEARNED for e, row in kept[name]]))
     return Chat([*rows["train"], *rows["own"]], spread(rows["heldout"], HELDOUT_EXAMPLES), rows["replay"])
+
+
+def mix_of(rows: Sequence[tuple[str, Encoded]]) -> dict[str, dict[str, int]]:
+    """Kind of example → how many, their tokens, and the tokens that loss is taken on."""
+    mix: dict[str, dict[str, int]] = {}
+    for kind, row in rows:
+        sums = mix.setdefault(kind, {"examples": 0, "tokens": 0, "graded": 0})
+        for name, count in (("examples", 1), ("tokens", len(row)), ("graded", int(row.supervised.sum()))):
+            sums[name] += count
+    return mix
 
 
 def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> Trained:

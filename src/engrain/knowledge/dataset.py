@@ -59,11 +59,21 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Dropped:
+    """A text that a model wrote about a section and that its check did not pass, with the reason in words."""
+
+    section: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Studied:
-    """What a model wrote: wordings by fact id, and by section id questions that the documents do not answer."""
+    """What a model wrote: wordings by fact id, by section id questions that the documents do not answer, and what was dropped."""
 
     wordings: Mapping[str, Sequence[Wording]] = field(default_factory=dict)
     absent: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    dropped: Sequence[Dropped] = ()
 
 
 @dataclass(frozen=True)

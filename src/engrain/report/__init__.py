@@ -17,6 +17,7 @@ from engrain.evaluate import BASE, BASE_RETRIEVAL, GENERAL, TUNED, TUNED_RETRIEV
 from engrain.files import write_text
 from engrain.report import charts
 from engrain.report.card import model_card
+from engrain.report.learned import learned, mix
 from engrain.run import Run
 from engrain.verdict import Verdict, decide, verdict_from_dict, without_gate
 
@@ -37,7 +38,8 @@ CURVES = (
     ("Tokens per second", (("tokens_per_second", "tokens per second", "c-tuned"),), False),
 )
 LABELS = {UNANSWERABLE: "not in the documents (declined)", GENERAL: "general knowledge"}
-SHOWN_ELSEWHERE = ("settings", "timings", "versions", "machine", "unread", "documents", "verdict")
+SHOWN_ELSEWHERE = ("settings", "timings", "versions", "machine", "unread", "documents", "verdict", "mix")
+NO_TABLES = ("verdict", "documents", "timings", "mix")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def render(run: Run) -> str:
         rows=_rows(evaluation) if evaluation else [],
         curves=_curves(run),
         coverage=_coverage(run),
+        learned=learned(run, evaluation),
+        mix=mix(info),
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -166,7 +170,7 @@ def _coverage(run: Run) -> list[dict[str, Any]]:
 def _details(info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Everything else that run.json says, by heading."""
     general = {key: value for key, value in info.items() if key not in SHOWN_ELSEWHERE and not isinstance(value, dict | list)}
-    tables = {key: value for key, value in info.items() if key not in ("verdict", "documents", "timings") and isinstance(value, dict)}
+    tables = {key: value for key, value in info.items() if key not in NO_TABLES and isinstance(value, dict)}
     return {"run": general, **tables}
 
 

@@ -18,7 +18,7 @@ from engrain.documents.base import Section
 from engrain.examples import Message
 from engrain.generate import Completion, generate
 from engrain.knowledge.blocks import Block, blocks, plain
-from engrain.knowledge.dataset import Studied
+from engrain.knowledge.dataset import Dropped, Studied
 from engrain.knowledge.extract import GAP, Detail, text_kind
 from engrain.knowledge.facts import Fact, fact_of
 from engrain.knowledge.forms import wordings
@@ -87,10 +87,11 @@ class StudyingModel(Writer):
 
     def study(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> Studied:
         """Wordings of the facts that are worth asking for, the surest first, and questions that no section answers."""
-        wordings = self._wordings([fact for fact in facts if worth_asking(fact)], sections)
-        return Studied(wordings, self._absent(list(sections.values()), facts[0].business if facts else ""))
+        dropped: list[Dropped] = []
+        wordings = self._wordings([fact for fact in facts if worth_asking(fact)], sections, dropped)
+        return Studied(wordings, self._absent(list(sections.values()), facts[0].business if facts else ""), dropped)
 
-    def _wordings(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> dict[str, list[Wording]]:
+    def _wordings(self, facts: Sequence[Fact], sections: Mapping[str, Section], dropped: list[Dropped]) -> dict[str, list[Wording]]:
         plain = [plainest(found) for found in wordings(facts)] * NUM_LISTS
         asked = [questions_prompt(*place(f, sections)) for f in facts] * NUM_LISTS
         turned = [reverse_prompt(*place(f, sections)) for f in facts]
@@ -103,10 +104,17 @@ class StudyingModel(Writer):
                 forward = [Wording("question", STUDIED, q, answer(fact)) for q in written if sensible(fact, q)]
                 back = [Wording("reverse", STUDIED, q, a) for q, a in pairs(reversal.text) if reversible(fact, q, a)]
                 shown = passage(headed(fact.business, sections[fact.section]), fact.evidence)
-                kept[fact.id] = [
-                    *self._surest(shown, forward, [fact.value] * len(forward))[:KEPT],
-                    *self._surest(shown, back, [w.answer for w in back])[:KEPT_REVERSE],
-                ]
+                sure = self._surest(shown, forward, [fact.value] * len(forward))
+                kept[fact.id] = [*sure[:KEPT], *self._surest(shown, back, [w.answer for w in back])[:KEPT_REVERSE]]
+                lost = {
+                    "unlikely even to the model that wrote it": [
+                        q for r in replies[i :: len(facts)] for q in lines(r.text) if q not in written
+                    ],
+                    "gives its answer away, or is too short or too long": [q for q in written if not sensible(fact, q)],
+                    "reading the source does not give the value": [w.prompt for w in forward if w not in sure],
+                    "more than are practised": [w.prompt for w in sure[KEPT:]],
+                }
+                dropped += [Dropped(fact.section, reason, q) for reason, texts in lost.items() for q in texts]
                 stage.advance()
         return kept
 
