@@ -129,6 +129,7 @@ class Trainer:
         indices = self.order.step(number)
         self._seed()
         self.method.before_step(self.model, number)
+        self._forget_what_rests()
         loss, tokens = self._fitting([self.lengths[i] for i in indices], lambda: self._sum_gradients(indices))
         norm = float(torch.nn.utils.clip_grad_norm_(self.masters.values.values(), self.settings.clip))
         if not math.isfinite(loss) or not math.isfinite(norm):
@@ -158,6 +159,13 @@ class Trainer:
             "tokens_per_second": round(tokens / seconds, 1),
             "memory_bytes": memory_bytes(self.device),
         }
+
+    def _forget_what_rests(self) -> None:
+        """Let go of the optimizer's moments of what the method has put to rest."""
+        parameters = dict(self.model.named_parameters())
+        for name, value in self.masters.values.items():
+            if not parameters[name].requires_grad:
+                self.optimizer.state.pop(value, None)
 
     def _seed(self) -> None:
         torch.manual_seed(self.settings.seed * 1_000_003 + self.position.step)

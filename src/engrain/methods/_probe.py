@@ -175,7 +175,7 @@ def _logits(model: Any, ids: Tensor | None = None) -> Tensor:
     import torch
 
     with torch.no_grad():
-        return model.eval()(input_ids=(_ids() if ids is None else ids)[None], use_cache=False).logits[0]  # type: ignore[no-any-return]
+        return model.eval()(input_ids=(_ids() if ids is None else ids)[None], use_cache=False).logits[0]
 
 
 def _packed(model: Any) -> Tensor:
@@ -183,7 +183,7 @@ def _packed(model: Any) -> Tensor:
     import torch
 
     with torch.no_grad():
-        return model.get_output_embeddings()(_hidden(model))  # type: ignore[no-any-return]
+        return model.get_output_embeddings()(_hidden(model))
 
 
 def _hidden(model: Any) -> Tensor:
@@ -196,7 +196,7 @@ def _hidden(model: Any) -> Tensor:
     packing = pack(LENGTHS, PREFIX, "cpu")
     with packed(model):
         out = model.base_model(input_ids=row[None], position_ids=packing.positions[None], use_cache=False, packing=packing)
-    return out.last_hidden_state[0, PREFIX:]  # type: ignore[no-any-return]
+    return out.last_hidden_state[0, PREFIX:]
 
 
 def _step(model: Any, parameters: list[Any]) -> None:

@@ -6,7 +6,7 @@ Nothing else in engrain knows how a method works; `train.py` sees only this.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,6 +30,8 @@ class Method(ABC):
 
     merges: bool = True
     """Whether the result can become a plain model; where it cannot, the adapted model answers as it is."""
+    starts_at_base: bool = True
+    """Whether the model answers as the untouched one before the first step."""
     paper: ClassVar[str] = ""
     """Where the method is described."""
 
@@ -55,7 +57,7 @@ class Method(ABC):
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
     def before_step(self, model: nn.Module, step: int) -> None:
-        """Called before each optimizer step (for methods that change what trains)."""
+        """Called before each optimizer step, for methods that change what trains: of what `apply` marked, some may rest."""
 
     @abstractmethod
     def save(self, model: nn.Module, folder: Path) -> None:
@@ -110,6 +112,20 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
     if not stacks:
         raise SettingError(f"{type(model).__name__} has no stack of layers", "Name modules in --layers, or use --method full or lora.")
     return max(stacks, key=len)
+
+
+def drawn(count: int, most: int, turn: int) -> list[int]:
+    """At most `most` of the numbers below `count` in an order that only `turn` decides, so that a resumed training draws the same."""
+    import numpy as np
+
+    return [int(i) for i in np.random.default_rng((count, turn)).permutation(count)[:most]]
+
+
+def free_only(groups: Sequence[Sequence[nn.Parameter]], chosen: Collection[int]) -> None:
+    """Let only the chosen groups train for now. What the optimizer keeps of the others is let go (see `Trainer.step`)."""
+    for number, group in enumerate(groups):
+        for parameter in group:
+            parameter.requires_grad_(number in chosen)
 
 
 def load_tensors(model: nn.Module, tensors: dict[str, torch.Tensor], source: Path, needed: Collection[str] | None = None) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from engrain.errors import SettingError
-from engrain.methods.base import WholeModel, decoder_layers
-from engrain.settings import setting
+from engrain.methods.base import WholeModel, decoder_layers, drawn, free_only
+from engrain.settings import check, setting
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +21,15 @@ class LayerwiseSettings:
     """Which part of the model trains."""
 
     layers: str = setting("0.33", "Layers to train: a number of top layers, a range a-b, a list a,b,c, a top fraction, or module names.")
+    rotated_layers: int = setting(0, "Train only so many of these at a time, drawn anew every rotation_steps (LISA). 0: all of them.")
+    rotation_steps: int = setting(20, "Steps until layers are drawn anew.")
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            rotated_layers=(self.rotated_layers >= 0, "must not be negative"),
+            rotation_steps=(self.rotation_steps > 0, "must be at least 1"),
+        )
 
 
 class Layerwise(WholeModel):
@@ -28,12 +37,30 @@ class Layerwise(WholeModel):
 
     Settings: ClassVar[type] = LayerwiseSettings
     learning_rate: ClassVar[float] = 3e-4
+    paper: ClassVar[str] = "https://arxiv.org/abs/2403.17919"
 
     def apply(self, model: nn.Module) -> None:
         """Freeze the model, then free what `layers` names. Raises SettingError when it names nothing."""
+        chosen = self.settings
+        modules = chosen_modules(model, chosen.layers)
+        if chosen.rotated_layers >= len(modules):
+            raise SettingError(
+                f"rotated_layers={chosen.rotated_layers} of {len(modules)} layers is no rotation", "Lower it, or widen --layers (1.0: all)."
+            )
         model.requires_grad_(False)
-        for module in chosen_modules(model, self.settings.layers):
+        for module in [*modules, *(self._ends(model) if chosen.rotated_layers else [])]:
             module.requires_grad_(True)
+
+    def before_step(self, model: nn.Module, step: int) -> None:
+        """Free the layers whose turn it is; embeddings and head keep training, as in LISA (arXiv 2403.17919)."""
+        chosen = self.settings
+        if chosen.rotated_layers:
+            groups = [list(module.parameters()) for module in chosen_modules(model, chosen.layers)]
+            free_only(groups, drawn(len(groups), chosen.rotated_layers, step // chosen.rotation_steps))
+
+    def _ends(self, model: nn.Module) -> list[nn.Module]:
+        """Embeddings and output head."""
+        return [end for end in (model.get_input_embeddings(), model.get_output_embeddings()) if end is not None]
 
 
 def chosen_modules(model: nn.Module, layers: str) -> list[nn.Module]:

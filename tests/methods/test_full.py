@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engrain.errors import SettingError
+from engrain.run import Run
+from engrain.tasks.chat import Chat
+from engrain.train import Trainer, TrainingSettings
+from training import examples, method, small_model, trainable
+
+BLOCKS = 3
+"""Two layers, and all that is outside them."""
+
+
+def trainer(path: Path, name: str, values: dict[str, Any], dtype: torch.dtype = torch.float32) -> Trainer:
+    model, chosen = small_model(), method(name, **values)
+    chosen.apply(model)
+    return Trainer(model, chosen, Chat(examples(24)), TrainingSettings(batch_size=4, epochs=2.0), Run.create(path, "test"), dtype)
+
+
+def moved(made: Trainer) -> set[str]:
+    """What one step changes, as layers.0, layers.1 or other."""
+    before = {name: p.clone() for name, p in made.model.named_parameters()}
+    made.step()
+    changed = [name for name, p in made.model.named_parameters() if not torch.equal(p, before[name])]
+    return {next((part for part in ("layers.0", "layers.1") if part in name), "other") for name in changed}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_blocks_take_turns_and_only_one_has_moments(tmp_path: Path, dtype: torch.dtype) -> None:
+    made = trainer(tmp_path / "run", "full", {"block_steps": 2}, dtype)
+    seen = [moved(made) for _ in range(2 * BLOCKS)]
+    assert all(len(step) == 1 for step in seen)
+    assert seen[0::2] == seen[1::2]
+    assert set.union(*seen) == {"layers.0", "layers.1", "other"}
+    last = {id(p) for p in trainable(made.model).values()}
+    names = {id(value): name for name, value in made.masters.values.items()}
+    parameters = dict(made.model.named_parameters())
+    assert {id(parameters[names[id(value)]]) for value in made.optimizer.state} == last
+
+
+def test_layers_are_drawn_while_embeddings_and_head_train_on(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", "layerwise", {"layers": "1.0", "rotated_layers": 1, "rotation_steps": 1})
+    seen = [moved(made) for _ in range(8)]
+    assert all("other" in step and len(step) == 2 for step in seen)
+    assert set.union(*seen) == {"layers.0", "layers.1", "other"}
+    assert "model.norm.weight" not in made.masters.values
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("full", {"block_steps": 2}), ("layerwise", {"layers": "1.0", "rotated_layers": 1, "rotation_steps": 2})]
+)
+def test_rotation_resumes_bit_for_bit(tmp_path: Path, name: str, values: dict[str, Any]) -> None:
+    whole = trainer(tmp_path / "whole", name, values)
+    for _ in range(7):
+        whole.step()
+    first = trainer(tmp_path / "parts", name, values)
+    for _ in range(5):
+        first.step()
+    first.save()
+    again = small_model()
+    chosen = method(name, **values)
+    chosen.apply(again)
+    second = Trainer(again, chosen, first.task, first.settings, first.run, torch.float32)
+    newest = first.run.newest_checkpoint()
+    assert newest is not None
+    second.resume(newest[1])
+    for _ in range(2):
+        second.step()
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), second.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("full", {"block_steps": -1}, "block_steps=-1"),
+        ("layerwise", {"rotated_layers": -1}, "rotated_layers=-1"),
+        ("layerwise", {"rotation_steps": 0}, "rotation_steps=0"),
+        ("layerwise", {"rotated_layers": 1, "layers": "1"}, "is no rotation"),
+    ],
+)
+def test_rotations_that_make_no_sense_are_refused(name: str, values: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        method(name, **values).apply(small_model())
