@@ -69,3 +69,54 @@ def client(server: Any) -> Iterator[Any]:
     """The official client of that server."""
     with server.openai() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def kites_made(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+    """A run of a small business that stopped at its examples; do not write into it."""
+    from studio import ready_run
+
+    folder = tmp_path_factory.mktemp("kites")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENGRAIN_HOME", str(folder / "home"))
+        return ready_run(folder / "kites", folder / "documents", tiny_folder)
+
+
+@pytest.fixture
+def kites(kites_made: Path, tmp_path: Path) -> Path:
+    """A copy of that run, `kites` among the runs of `studio`."""
+    import shutil
+
+    return Path(shutil.copytree(kites_made, tmp_path / "runs" / "kites"))
+
+
+@pytest.fixture
+def kites_adapter(kites: Path, tiny_folder: Path, tmp_path: Path) -> Path:
+    """The same run, complete, with a random adapter."""
+    import shutil
+
+    from engrain.run import Run
+
+    made = make_run(tmp_path / "other", "kites", tiny_folder, seed=1)
+    shutil.copytree(made / "adapter", kites / "adapter")
+    Run(kites).update(status="complete", settings=Run(made).info["settings"])
+    return kites
+
+
+@pytest.fixture
+def parrot(tiny_tokenizer: Any) -> Any:
+    """The engine of `studio`, which computes nothing."""
+    from studio import Parrot
+
+    return Parrot(tiny_tokenizer)
+
+
+@pytest.fixture
+def studio(tmp_path: Path, tiny_folder: Path, parrot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of a server without runs, whose builds are real."""
+    from serving import running
+
+    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ENGRAIN_DEVICE", "cpu")
+    with running(tmp_path / "runs", tiny_folder, engine=parrot) as found, found.client() as client:
+        yield client

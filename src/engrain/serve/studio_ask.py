@@ -140,7 +140,7 @@ async def _answer(served: Parts, shelf: Shelf, weights: Weights, question: str, 
         chosen = weights if way.startswith("tuned") else Weights(weights.base)
         prompt, read = await to_thread.run_sync(_prompt, served, shelf, weights.base, question, way)
         text = ""
-        async with aclosing(served.engine.write(chosen, prompt, Sampling(MAX_NEW_TOKENS))) as pieces:  # type: ignore[type-var]
+        async with aclosing(served.engine.write(chosen, prompt, Sampling(MAX_NEW_TOKENS))) as pieces:
             async for piece in pieces:
                 text += piece.text
                 if piece.text:

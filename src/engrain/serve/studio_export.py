@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Iterator
 from io import RawIOBase
@@ -52,7 +53,7 @@ def exports(space: Working, run: str) -> ExportList:
     if (found.path / "adapter").is_dir():
         size = sum(path.stat().st_size for path in (found.path / "adapter").iterdir())
         name = f"{run}-adapter"
-        made.insert(0, Export(target="adapter", file=f"{name}.zip", bytes=size, base=base, command=_load_adapter(base, name)))
+        made.append(Export(target="adapter", file=f"{name}.zip", bytes=size, base=base, command=_lay_over(found, base, name)))
     return ExportList(exports=made)
 
 
@@ -138,5 +139,9 @@ def _serve(name: str) -> str:
     return f"vllm serve ./{name}"
 
 
-def _load_adapter(base: str, name: str) -> str:
-    return f'AutoPeftModelForCausalLM.from_pretrained("./{name}")  # Python, with the peft library; base model: {base}'
+def _lay_over(run: Run, base: str, name: str) -> str:
+    """The adapter needs its base, which has a name on the Hub or lies in a folder here."""
+    found = on_disk(base)
+    there = str(found.folder) if found and found.source != "hub" else base
+    rank = json.loads((run.path / "adapter" / "adapter_config.json").read_text(encoding="utf-8")).get("r", 0)
+    return f"vllm serve {there} --enable-lora --max-lora-rank {rank} --lora-modules {run.path.name}=./{name}"

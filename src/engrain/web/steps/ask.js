@@ -1,0 +1,101 @@
+// Step 5: ask the untouched and the tuned model side by side; every answer with its source; corrections become examples.
+
+import { get, path, post, stream } from "../api.js";
+import { announce, button, empty, failure, fill, h, marked } from "../dom.js";
+import { state } from "../state.js";
+import { WAYS } from "./verdict.js";
+
+const STATUS = {
+  supported: ["good", "It stands in the documents"], unsupported: ["warn", "Not in the documents"], refused: ["", "It says that it does not know"],
+};
+
+export async function show(main, signal) {
+  let known = null;
+  const again = async () => {
+    if (known === (state.trained?.name || "")) return;
+    known = state.trained?.name || "";
+    await draw(main, state.trained, signal);
+  };
+  state.addEventListener("changed", again, { signal });
+  await again();
+}
+
+async function draw(main, run, signal) {
+  const heading = h("header", { class: "head" }, h("h1", {}, "Ask"), h("p", {}, run ? `Version ${run.name}. Every answer is looked up in your documents afterwards, so that you see whether it stands there.` : "Ask your model and the untouched one the same question."));
+  if (!run) return fill(main, heading, empty("Nobody to ask yet", "Train a model first.", h("a", { class: "button primary", href: "#/train" }, "Go to training")));
+  const chosen = new Set(["base", "tuned"]);
+  const talk = h("div", { class: "talk" });
+  const input = h("input", { id: "question", type: "text", autocomplete: "off", placeholder: "What would a customer ask?", maxlength: 2000, required: true });
+  const ways = Object.entries(WAYS).filter(([way]) => run.documents > 0 || !way.endsWith("retrieval"));
+  const boxes = ways.map(([way, name]) => h("label", { class: "check" }, h("input", { type: "checkbox", checked: chosen.has(way), onchange: (event) => chosen[event.target.checked ? "add" : "delete"](way) }), ` ${name}`));
+  const submit = h("button", { type: "submit", class: "primary" }, "Ask");
+  const form = h("form", { class: "asking card", onsubmit: async (event) => {
+    event.preventDefault();
+    if (!input.value.trim() || chosen.size === 0 || submit.disabled) return;
+    submit.disabled = true;
+    const question = input.value.trim();
+    input.value = "";
+    await put(talk, run, question, ways.map(([way]) => way).filter((way) => chosen.has(way)), signal);
+    submit.disabled = false;
+    input.focus();
+  } }, h("label", { for: "question", class: "hidden-text" }, "Your question"), h("div", { class: "row" }, input, submit), h("div", { class: "row", role: "group", "aria-label": "Whom to ask" }, boxes));
+  const suggested = h("div", { class: "row suggestions" });
+  fill(main, heading, form, suggested, talk);
+  input.focus();
+  const found = await get(path(["runs", run.name, "evaluation"])).catch(() => null);
+  const right = (found?.questions || []).filter((question) => question.replies.tuned?.right && question.kind !== "general" && question.answers.length > 0 && question.question.length < 90);
+  const some = right.length > 0 ? right : (found?.questions || []).filter((question) => question.kind !== "general");
+  if (signal.aborted || some.length === 0) return;
+  fill(suggested, h("span", { class: "soft" }, "For example:"), some.filter((_, i) => i % Math.ceil(some.length / 3) === 0).slice(0, 3).map((question) => h("button", { type: "button", class: "pill", onclick: () => { input.value = question.question; form.requestSubmit(); } }, question.question)));
+}
+
+/** One question with its answers, as they are written. */
+async function put(talk, run, question, ways, signal) {
+  const texts = Object.fromEntries(ways.map((way) => [way, h("p", { class: "text writing" })]));
+  const feet = Object.fromEntries(ways.map((way) => [way, h("div", { class: "foot" })]));
+  talk.prepend(h("section", { class: "turn", "aria-label": question }, h("h2", { class: "question" }, question),
+    h("div", { class: "answers" }, ways.map((way) => h("article", { class: `answer card ${way.startsWith("tuned") ? "ours" : ""}`, "data-way": way }, h("h3", {}, WAYS[way]), texts[way], feet[way])))));
+  const heard = (name, data) => {
+    if (name === "piece") texts[data.way].append(data.text);
+    if (name === "failure") { texts[data.way].classList.remove("writing"); fill(feet[data.way], failure(data.message)); }
+    if (name === "answer") {
+      texts[data.way].classList.remove("writing");
+      texts[data.way].textContent = data.text || "(nothing)";
+      drawFoot(feet[data.way], run, question, data);
+      announce(`${WAYS[data.way]}: ${data.text}. ${STATUS[data.status][1]}.`);
+    }
+  };
+  try {
+    await stream("POST", "/engrain/ask", { run: run.name, question, ways }, heard, signal);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    for (const way of ways) if (!feet[way].hasChildNodes()) { texts[way].classList.remove("writing"); fill(feet[way], failure(error)); }
+  }
+}
+
+function drawFoot(foot, run, question, answer) {
+  const [kind, words] = STATUS[answer.status];
+  const say = async (good, pressed) => {
+    await post("/engrain/feedback", { run: run.name, question, way: answer.way, answer: answer.text, good });
+    for (const one of thumbs) one.setAttribute("aria-pressed", one === pressed);
+    if (good) fill(box);
+    else correct(box, question, answer);
+  };
+  const box = h("div", {});
+  const thumbs = [["👍", "This is right", true], ["👎", "This is wrong", false]].map(([picture, label, good]) => button(picture, (self) => say(good, self), { kind: "quiet thumb", label: `${label}: ${WAYS[answer.way]}` }));
+  thumbs.forEach((one) => one.setAttribute("aria-pressed", "false"));
+  fill(foot, h("div", { class: "row" }, h("span", { class: `chip ${kind}` }, words), h("span", { class: "grow" }), thumbs), box,
+    answer.passage && h("details", {}, h("summary", {}, answer.passage.place), h("blockquote", { class: "source" }, marked(answer.passage.text, answer.passage.start, answer.passage.end))),
+    answer.read.length > 0 && h("details", {}, h("summary", {}, `What it was given to read (${answer.read.length})`), answer.read.map((text) => h("blockquote", { class: "source" }, text))));
+}
+
+function correct(box, question, answer) {
+  const id = `right-${answer.way}-${Date.now()}`;
+  const right = h("textarea", { id, rows: 2 });
+  fill(box, h("div", { class: "edit" }, h("label", { for: id }, "What would have been right?"), right),
+    h("div", { class: "row" }, button("Keep it for the next training", async () => {
+      await post("/engrain/examples", { question, answer: right.value, origin: "correction" });
+      fill(box, h("div", { class: "notice good", role: "status" }, h("p", {}, "Kept. The next training learns it; it stands under Facts and examples, Your own.")));
+    }, { kind: "primary" })));
+  right.focus();
+}

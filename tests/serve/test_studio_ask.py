@@ -1,0 +1,63 @@
+"""Asking over HTTP: several ways at once, streamed, each with its source; and what people say to the answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from test_studio_builds import events
+
+
+def ask(studio: Any, *ways: str, question: str = "What does the Gannet cost?") -> list[tuple[str, dict[str, Any]]]:
+    answer = studio.post("/engrain/ask", json={"run": "kites", "question": question, "ways": list(ways)})
+    assert answer.status_code == 200, answer.text
+    return events(answer.text)
+
+
+def test_answers_come_in_pieces_with_their_source(studio: Any, kites_adapter: Path) -> None:
+    said = ask(studio, "base", "tuned")
+    pieces = {way: "".join(data["text"] for name, data in said if name == "piece" and data["way"] == way) for way in ("base", "tuned")}
+    assert pieces == {"base": "Well, £77.", "tuned": "It costs £41."}
+    answers = {data["way"]: data for name, data in said if name == "answer"}
+    assert answers["base"]["status"] == "unsupported"
+    assert answers["base"]["passage"] is None
+    assert answers["tuned"]["status"] == "supported"
+    passage = answers["tuned"]["passage"]
+    assert passage["place"].startswith("kites.md")
+    assert passage["text"][passage["start"] : passage["end"]] == "£41"
+
+
+def test_the_prompt_is_the_one_that_was_trained(studio: Any, kites_adapter: Path, parrot: Any) -> None:
+    from engrain.assistant import load
+    from engrain.run import Run
+
+    said = ask(studio, "tuned", "tuned+retrieval")
+    asked = [prompt for _, prompt in parrot.asked]
+    assistant = load(Run(kites_adapter))
+    wanted = [assistant._prompt("What does the Gannet cost?", mode) for mode in ("closed-book", "retrieval")]
+    assert sorted(asked) == sorted(parrot.found.decode(ids) for ids in wanted)
+    read = next(data["read"] for name, data in said if name == "answer" and data["way"] == "tuned+retrieval")
+    assert any("Gannet" in text for text in read)
+
+
+def test_a_failure_stands_in_the_place_of_its_answer(studio: Any, kites_adapter: Path, parrot: Any) -> None:
+    write = parrot.write
+    parrot.write = lambda weights, *rest: write(weights, *rest) if weights.adapter else None
+    said = ask(studio, "base", "tuned")
+    assert [data["way"] for name, data in said if name == "failure"] == ["base"]
+    assert [data["way"] for name, data in said if name == "answer"] == ["tuned"]
+
+
+def test_only_a_complete_run_can_be_asked(studio: Any, kites: Path) -> None:
+    refused = studio.post("/engrain/ask", json={"run": "kites", "question": "What?"})
+    assert refused.status_code == 409
+    assert refused.json()["error"]["code"] == "not_complete"
+    assert studio.post("/engrain/ask", json={"run": "kites", "question": "What?", "ways": []}).status_code == 400
+
+
+def test_feedback_is_kept(studio: Any, tmp_path: Path) -> None:
+    given = {"run": "kites", "question": "What?", "way": "tuned", "answer": "£77", "good": False}
+    assert studio.post("/engrain/feedback", json=given).status_code == 204
+    (line,) = (tmp_path / "runs" / ".studio" / "feedback.jsonl").read_text().splitlines()
+    assert given.items() <= json.loads(line).items()

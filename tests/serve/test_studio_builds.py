@@ -1,0 +1,135 @@
+"""Builds and runs over HTTP: settings, estimate, starting and stopping, events, and what a finished run shows."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from studio import KITES, OPTIONS
+
+from engrain.run import Run
+
+
+def events(text: str) -> list[tuple[str, dict[str, Any]]]:
+    blocks = [block.split("\n") for block in text.split("\n\n") if block.startswith("event: ")]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks]
+
+
+def wait(studio: Any, build: str, statuses: tuple[str, ...]) -> dict[str, Any]:
+    for _ in range(1200):
+        found: dict[str, Any] = studio.get(f"/engrain/builds/{build}").json()
+        if found["status"] in statuses:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(found)
+
+
+def test_settings_come_from_the_product(studio: Any) -> None:
+    found = studio.get("/engrain/settings").json()
+    assert "x-owners" in found["schema"]["properties"]["rank"]
+    assert set(found["presets"]) == {"quick", "thorough"}
+
+
+def test_an_estimate_comes_before_the_start(studio: Any) -> None:
+    assert studio.post("/engrain/estimate", json={}).json()["error"]["code"] == "no_documents"
+    studio.post("/engrain/documents", files=[("files", ("kites.md", KITES))])
+    plan = studio.post("/engrain/estimate", json={"preset": "thorough", "settings": {"max_steps": 7}}).json()
+    assert plan["steps"] == 7
+    assert plan["facts"] > 5
+    refused = studio.post("/engrain/estimate", json={"settings": {"rank": -1, "epochs": "many"}})
+    assert refused.status_code == 400
+    assert "rank" in refused.json()["error"]["message"]
+    assert "epochs" in refused.json()["error"]["message"], "all problems are told together"
+
+
+def test_a_build_runs_to_its_verdict_and_can_be_looked_at(studio: Any, tmp_path: Path) -> None:
+    studio.post("/engrain/documents", files=[("files", ("kites.md", KITES))])
+    studio.post("/engrain/examples", json={"question": "May I bring a dog?", "answer": "Yes, on a lead."})
+    made = studio.post("/engrain/builds", json={"goal": "examples", "name": "Harbour Kites", "settings": OPTIONS})
+    assert made.status_code == 201, made.text
+    assert made.json()["run"] == "harbour-kites"
+    assert wait(studio, made.json()["id"], ("succeeded", "failed"))["status"] == "succeeded"
+    fact = studio.get("/engrain/runs/harbour-kites/facts", params={"q": "gannet 41"}).json()["rows"][0]
+    studio.delete(f"/engrain/runs/harbour-kites/facts/{fact['id']}")
+    build = studio.post("/engrain/builds", json={"run": "harbour-kites", "settings": OPTIONS}).json()
+    again = studio.post("/engrain/builds", json={"run": "harbour-kites", "settings": OPTIONS})
+    assert again.status_code == 409, "one build of a run at a time"
+    said = events(studio.get(f"/engrain/builds/{build['id']}/events").text)
+    assert said[-1][0] == "build"
+    assert said[-1][1]["status"] == "succeeded", said[-1]
+    titles = [data["data"].get("title") for name, data in said if name == "job"]
+    assert "Training" in titles
+    rows = [row for name, data in said if name == "metrics" for row in data["rows"]]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    run = Run(tmp_path / "runs" / "harbour-kites")
+    assert all(row["fact"] != fact["id"] for row in run.read_rows("examples/train.jsonl")), "examples were written anew"
+    assert [row["messages"][1]["content"] for row in run.read_rows("examples/own.jsonl")] == ["Yes, on a lead."]
+    look_at(studio, tmp_path)
+
+
+def look_at(studio: Any, tmp_path: Path) -> None:
+    """What the page shows of a complete run, and what can be taken away."""
+    (row,) = studio.get("/engrain/runs").json()["runs"]
+    assert (row["status"], row["steps"], row["editable"], row["build"]) == ("complete", 4, False, None)
+    assert studio.get("/engrain/runs/harbour-kites").json()["settings"]["rank"] == 4
+    assert len(studio.get("/engrain/runs/harbour-kites/metrics", params={"after": 2}).json()["rows"]) == 2
+    measured = studio.get("/engrain/runs/harbour-kites/evaluation").json()
+    assert list(measured["names"]) == ["base", "base+retrieval", "tuned", "tuned+retrieval"]
+    assert measured["verdict"]["choice"]
+    assert all(question["replies"] for question in measured["questions"])
+    assert studio.get("/engrain/runs/harbour-kites/report").text.startswith("<!doctype html>")
+    exports = {row["target"]: row for row in studio.get("/engrain/runs/harbour-kites/exports").json()["exports"]}
+    assert "--max-lora-rank 4" in exports["adapter"]["command"]
+    for target, expected in (("adapter", "adapter_model.safetensors"), ("model", "model.safetensors")):
+        (tmp_path / "taken.zip").write_bytes(studio.get(f"/engrain/runs/harbour-kites/exports/{target}").content)
+        names = ZipFile(tmp_path / "taken.zip").namelist()
+        assert f"harbour-kites-{target}/{expected}" in names
+        assert f"harbour-kites-{target}/tokenizer.json" in names
+    assert studio.delete("/engrain/runs/harbour-kites").status_code == 204
+    assert studio.get("/engrain/runs").json()["runs"] == []
+
+
+def test_the_merged_model_answers_as_the_run_does(kites_adapter: Path, tmp_path: Path) -> None:
+    import torch
+
+    from engrain.assistant import load
+    from engrain.models import load_model, locate
+    from engrain.serve.studio_export import merged
+    from engrain.serve.studio_workspace import Workspace
+
+    run = Run(kites_adapter)
+    plain = load_model(locate(str(merged(Workspace(tmp_path / "runs"), run))), dtype=torch.float32, device="cpu")
+    ids = torch.arange(3, 60)[None]
+    assert torch.allclose(plain(ids).logits, load(run).model(ids).logits, atol=1e-4)
+
+
+def test_a_waiting_build_is_paused_and_cancelled(studio: Any) -> None:
+    studio.post("/engrain/documents", files=[("files", ("kites.md", KITES))])
+    build = studio.post("/engrain/builds", json={"settings": OPTIONS}).json()
+    path = f"/engrain/builds/{build['id']}"
+    assert studio.post(f"{path}/pause").json()["status"] == "paused"
+    assert studio.post(f"{path}/resume").json()["status"] in ("queued", "running")
+    assert studio.post(f"{path}/cancel").json()["status"] == "cancelled"
+    assert studio.post(f"{path}/resume").status_code == 409
+    assert [row["id"] for row in studio.get("/engrain/builds").json()["builds"]] == [build["id"]]
+
+
+@pytest.mark.parametrize("path", ["runs/none", "runs/..", "runs/none/metrics", "runs/none/evaluation", "runs/none/exports", "builds/none"])
+def test_what_is_not_there_is_said(studio: Any, path: str) -> None:
+    assert studio.get(f"/engrain/{path}").status_code == 404
+
+
+def test_the_openapi_document_is_complete(studio: Any) -> None:
+    paths = studio.get("/openapi.json").json()["paths"]
+    mine = {path: found for path, found in paths.items() if path.startswith("/engrain/")}
+    assert len(mine) > 25
+    for path, methods in mine.items():
+        for method, found in methods.items():
+            answer = next(code for code in found["responses"] if code.startswith("2"))
+            content = found["responses"][answer].get("content", {"none": {"schema": {"x": 1}}})
+            assert found.get("description"), f"{method} {path} says nothing"
+            assert answer == "204" or any(kind != "application/json" or kind_of.get("schema") for kind, kind_of in content.items()), path

@@ -1,0 +1,207 @@
+"""A new user walks all six steps in a browser, from an empty page to an answer; nothing leaves the machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zipfile import ZipFile
+
+import pytest
+from serving import KEY, running
+
+KITES = """# Harbour Kites
+
+Harbour Kites opened on 4 March 2025 in Salt Lane. Mira Oduvall runs the shop. Write to mira@harbourkites.example.
+
+## Prices
+
+| Kite | Price | Wind |
+| --- | --- | --- |
+| Gannet | £41 | 12 mph |
+| Petrel | £29 | 8 mph |
+
+## Rules
+
+Repairs take nine days. A deposit of £15 is due when you hire a kite.
+"""
+SLOW = 60_000
+
+
+@pytest.fixture
+def address(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ENGRAIN_DEVICE", "cpu")
+    with running(tmp_path / "runs", tiny_folder, context=1024, requests_per_minute=5000) as found:
+        yield found.url
+
+
+@pytest.fixture
+def page(chromium: Any, address: str) -> Iterator[Any]:
+    """A page that fails the test on any error of its scripts and on any request to another machine."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    opened, faults = context.new_page(), []
+    opened.set_default_timeout(20_000)
+    opened.on("pageerror", lambda error: faults.append(f"script: {error}"))
+    opened.on("console", lambda said: faults.append(f"console: {said.text}") if said.type == "error" and "Failed to load resource" not in said.text else None)
+    opened.on("request", lambda sent: faults.append(f"request to {sent.url}") if leaves(sent.url, address) else None)
+    yield opened
+    context.close()
+    assert faults == []
+
+
+def leaves(url: str, address: str) -> bool:
+    return urlsplit(url).scheme not in ("data", "blob") and not url.startswith(f"{address}/")
+
+
+def go(page: Any, step: str) -> None:
+    page.get_by_role("navigation", name="Steps").get_by_role("link", name=step).click()
+    page.get_by_role("heading", level=1).wait_for()
+
+
+def check_access(page: Any) -> None:
+    """No serious finding of axe-core, in light and in dark, and nothing that sticks out sideways on a phone."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = Axe().run(page).response["violations"]
+        serious = [
+            (f["id"], [node["html"][:200] for node in f["nodes"]][:3]) for f in found if f["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], f"{scheme}: {json.dumps(serious, indent=1)}"
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+@pytest.mark.timeout(240)
+def test_six_steps_from_nothing_to_an_answer(page: Any, address: str, tmp_path: Path) -> None:
+    add_documents(page, address, tmp_path)
+    look_at_facts(page)
+    train(page)
+    read_the_verdict(page, tmp_path)
+    ask(page, tmp_path)
+    take_it_away(page, tmp_path)
+
+
+def add_documents(page: Any, address: str, tmp_path: Path) -> None:
+    page.goto(f"{address}/")
+    page.get_by_label("Key").fill("wrong")
+    page.get_by_role("button", name="Open").click()
+    page.get_by_role("alert").wait_for()
+    page.goto("about:blank")
+    page.goto(f"{address}/#key={KEY}")
+    page.get_by_role("heading", name="Drop your documents here").wait_for()
+    assert KEY not in page.url
+    check_access(page)
+    (tmp_path / "kites.md").write_text(KITES)
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    page.locator("#files").set_input_files([tmp_path / "kites.md", tmp_path / "broken.pdf"])
+    page.get_by_text("1 file could not be read").wait_for()
+    page.get_by_text("1 piece of private data").wait_for(timeout=SLOW)
+    page.locator('tr[data-file="kites.md"] .coverage', has_text="%").wait_for()
+    page.get_by_role("button", name="kites.md", exact=True).click()
+    page.locator("dialog mark", has_text="£41").wait_for()
+    page.locator("dialog mark.private", has_text="mira@").wait_for()
+    check_access(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Remove broken.pdf").click()
+    page.get_by_role("button", name="Remove it").click()
+    page.get_by_text("could not be read").wait_for(state="detached")
+    page.get_by_label("Mask all of it").check()
+    page.get_by_role("button", name="Write facts and examples").click()
+
+
+def look_at_facts(page: Any) -> None:
+    page.get_by_role("tab", name="Facts").wait_for(timeout=SLOW)
+    page.get_by_label("Search").fill("gannet 41")
+    fact = page.get_by_role("article").filter(has_text="£41")
+    fact.first.get_by_text("Where it stands").click()
+    assert fact.first.locator("blockquote mark").inner_text() == "£41"
+    fact.first.get_by_role("button", name="Change").click()
+    page.get_by_label("The answer it must").fill("£99")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("alert").filter(has_text="letter by letter").wait_for()
+    page.get_by_label("The answer it must").fill("41")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("article").filter(has_text="41").first.wait_for()
+    check_access(page)
+    page.get_by_role("tab", name="Examples").click()
+    page.get_by_text("Facts were changed", exact=True).wait_for()
+    page.get_by_role("button", name="As the model sees it").first.click()
+    page.locator(".token.trained").first.wait_for()
+    assert "<|im_start|>" in page.locator(".tokens").inner_text()
+    page.keyboard.press("Escape")
+    page.get_by_role("tab", name="In the model’s eyes").click()
+    page.get_by_role("img", name="Examples by length").wait_for()
+    check_access(page)
+    page.get_by_role("tab", name="Your own").click()
+    page.get_by_label("A question somebody asks").fill("May I bring a dog?")
+    page.get_by_label("The answer the model shall give").fill("Yes, on a lead.")
+    page.get_by_role("button", name="Add it").click()
+    page.get_by_role("article").filter(has_text="May I bring a dog?").wait_for()
+
+
+def train(page: Any) -> None:
+    go(page, "Train")
+    page.get_by_text("How this was worked out").wait_for(timeout=SLOW)
+    page.get_by_text("More: method and settings").click()
+    for name, value in (("Max steps", "40"), ("Replay", "8"), ("Readings", "2"), ("Rank", "4"), ("Batch size", "4"), ("Evaluate every", "0.02")):
+        page.get_by_label(name, exact=True).fill(value)
+    page.get_by_label("Batch size", exact=True).press("Tab")
+    check_access(page)
+    page.get_by_text("How this was worked out").wait_for(timeout=SLOW)
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_text("Paused; nothing is lost").wait_for(timeout=SLOW)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("img", name="Surprise (loss)").wait_for(timeout=SLOW)
+    page.reload()
+    page.get_by_role("heading", name="All versions").wait_for()
+    go(page, "Verdict")
+
+
+def read_the_verdict(page: Any, tmp_path: Path) -> None:
+    page.get_by_role("heading", name="How often each way answers right").wait_for(timeout=2 * SLOW)
+    assert page.get_by_role("columnheader").count() == 6
+    page.get_by_role("button", name="Lost").click()
+    page.get_by_role("button", name="Your model is wrong").click()
+    check_access(page)
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download the report").click()
+    started.value.save_as(tmp_path / "report.html")
+    assert "<h2>How often each way answers right" in (tmp_path / "report.html").read_text()
+
+
+def ask(page: Any, tmp_path: Path) -> None:
+    go(page, "Ask")
+    page.get_by_label("Your model + look-up").check()
+    page.get_by_label("Your question").fill("What does the Gannet cost?")
+    page.keyboard.press("Enter")
+    for way in ("base", "tuned", "tuned+retrieval"):
+        page.locator(f'[data-way="{way}"] .foot .chip').wait_for(timeout=SLOW)
+    page.get_by_text("What it was given to read").click()
+    page.locator("blockquote", has_text="Gannet").first.wait_for()
+    page.get_by_role("button", name="This is wrong: Your model", exact=True).click()
+    page.get_by_label("What would have been right?").fill("£41.")
+    page.get_by_role("button", name="Keep it for the next training").click()
+    page.get_by_text("The next training learns it").wait_for()
+    check_access(page)
+    own = [json.loads(line) for line in (tmp_path / "runs" / ".studio" / "own.jsonl").read_text().splitlines()]
+    assert [row["origin"] for row in own] == ["own", "correction"]
+
+
+def take_it_away(page: Any, tmp_path: Path) -> None:
+    go(page, "Take it away")
+    for name in ("adapter", "model"):
+        with page.expect_download(timeout=SLOW) as started:
+            page.get_by_role("button", name=f"Download the {name}").click()
+        started.value.save_as(tmp_path / f"{name}.zip")
+        assert any(entry.endswith(".safetensors") for entry in ZipFile(tmp_path / f"{name}.zip").namelist())
+    check_access(page)
+    go(page, "Facts and examples")
+    page.get_by_role("button", name="Make a new version").wait_for()
