@@ -14,6 +14,7 @@ from engrain.config import settings_from
 from engrain.errors import DocumentError, ModelError, SettingError
 from engrain.examples import Example, Message
 from engrain.plan import Work, make_plan
+from engrain.study.teacher_prompts import Expected
 from test_api import DOCUMENT
 
 GB = 2**30
@@ -80,6 +81,21 @@ def test_what_computes_more_takes_longer(tiny_folder: Path) -> None:
 
 def test_studying_takes_time_of_its_own(tiny_folder: Path) -> None:
     assert planned(tiny_folder, replace(work(), studied=50)).total_minutes > planned(tiny_folder).total_minutes
+
+
+def test_what_a_teacher_is_asked_and_costs(tiny_folder: Path, tmp_path: Path) -> None:
+    asked = Expected(40, 80_000, 20_000)
+    found = planned(tiny_folder, replace(work(), teacher=asked), teacher_price_sent=2.5, teacher_price_received=10.0)
+    (reason,) = (text for text in found.reasons if text.startswith("Teacher"))
+    assert "40 requests, about 80,000 tokens to send and 20,000 to receive, which cost about 0.40 at 2.5 and 10" in reason
+    assert found.teacher == asked
+    (reason,) = (text for text in planned(tiny_folder, replace(work(), teacher=asked)).reasons if text.startswith("Teacher"))
+    assert "--teacher-price-sent" in reason
+    (tmp_path / "kites.md").write_text(DOCUMENT)
+    made = api.plan(tmp_path / "kites.md", base=str(tiny_folder), teacher="http://127.0.0.1:9/v1#m")
+    assert made.teacher is not None
+    assert made.teacher.requests >= 4
+    assert made.teacher.sent > 1000
 
 
 def test_what_trains_decides_memory_and_disk(tiny_folder: Path) -> None:

@@ -40,6 +40,7 @@ from engrain.run import Run
 from engrain.study.adapter import worth_asking
 from engrain.study.prepare import SETTINGS, install, study_examples
 from engrain.study.replay import known_answers, replay_prompts
+from engrain.study.teacher_prompts import expected
 from engrain.verdict import Verdict, decide
 
 __all__ = [
@@ -464,7 +465,7 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
     base = on_disk(chosen.model.base)
     known = known_answers(base.key, cache_folder() / "replay") if base else {}
     replayed = replay_prompts(chosen.study.replay, chosen.training.seed)
-    studies = chosen.study.study and base is not None and pipeline.study_adapter(base) is not None
+    studies = chosen.study.study and not chosen.study.teacher and base is not None and pipeline.study_adapter(base) is not None
     work = Work(
         documents=len(documents),
         facts=len(facts),
@@ -478,6 +479,7 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
         text_tokens=pipeline.PERPLEXITY_TOKENS,
         seconds=time.perf_counter() - started,
         studied=sum(map(worth_asking, facts)) if studies else 0,
+        teacher=expected(facts, {section.id: section for section in sections}) if chosen.study.teacher else None,
     )
     return make_plan(work, chosen)
 

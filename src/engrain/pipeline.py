@@ -209,7 +209,7 @@ def studied(
 def studying_model(settings: Settings, progress: Progress) -> Writer | None:
     """The teacher that the user has, or the base with its study adapter; None where that is off, or the base has none."""
     if settings.study.teacher:
-        return teacher_from(settings.study.teacher, cache_folder() / "teacher", progress)
+        return teacher_from(settings.study, cache_folder() / "teacher", progress)
     base = locate(settings.model.base, progress)
     folder = study_adapter(base)
     if not settings.study.study or folder is None:

@@ -22,6 +22,8 @@ from engrain.examples import Example
 from engrain.fetch import cache_folder
 from engrain.models import context_length, count_parameters, load_tokenizer, on_disk, outline
 from engrain.study.adapter import QUESTION_TOKENS, REVERSE_TOKENS
+from engrain.study.teacher import price_of
+from engrain.study.teacher_prompts import Expected
 from engrain.tokens import encode_example, shared_prefix
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class Work:
 
     `questions` are asked closed-book and with passages of about `passage_characters` each, `general` closed-book only;
     `text_tokens` are read for perplexity, of the `replay` prompts `unanswered` are asked first. `seconds` is what reading took;
-    the studying model writes about `studied` facts.
+    the studying model writes about `studied` facts, or a `teacher` is asked.
     """
 
     documents: int
@@ -63,11 +65,15 @@ class Work:
     text_tokens: int
     seconds: float
     studied: int = 0
+    teacher: Expected | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a build would take; `fits` says whether this machine can do it, and `reasons` why, one for each figure."""
+    """What a build would take; `fits` says whether this machine can do it, and `reasons` why, one for each figure.
+
+    `teacher` is what a teacher would be asked, None without one.
+    """
 
     fits: bool
     documents: int
@@ -82,6 +88,7 @@ class Plan:
     disk_bytes: int
     disk_free_bytes: int
     reasons: tuple[str, ...]
+    teacher: Expected | None = None
 
 
 @dataclass(frozen=True)
@@ -148,9 +155,21 @@ def make_plan(work: Work, settings: Settings) -> Plan:
             f"Training: {cost.training / 1e9:.2f} GFLOP a token; this machine multiplies {rate / 1e12:.2f} TFLOP/s now "
             f"({str(dtype).removeprefix('torch.')} on {device}), and training reaches about {TRAINING:.0%} of that",
             "Total: " + ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in asking.items()) + ", besides training",
+            *([teacher_reason(work.teacher, settings)] if work.teacher else []),
             memory.reason,
             disk.reason,
         ),
+        teacher=work.teacher,
+    )
+
+
+def teacher_reason(asked: Expected, settings: Settings) -> str:
+    """What a teacher would be asked, and what that costs where its price is known."""
+    price = price_of(settings.study)
+    cost = f", which cost about {price.told(asked.sent, asked.received)}" if price else "; --teacher-price-sent and -received tell the cost"
+    return (
+        f"Teacher: {asked.requests:,} requests, about {asked.sent:,} tokens to send and {asked.received:,} to receive{cost}. "
+        "Replies from earlier builds cost nothing; how long it takes is up to the endpoint"
     )
 
 

@@ -22,9 +22,13 @@ from engrain.errors import EngrainError, SettingError
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import STUDIED, Wording
 from engrain.progress import Progress, Stage
-from engrain.study import teacher
+from engrain.study import teacher_endpoint, teacher_prompts
 from engrain.study.adapter import UNNOTICED, worth_asking
-from engrain.study.teacher import Teacher, checked_url, json_object, linked, retry_after, strings, teacher_from, whole_words
+from engrain.study.base import StudySettings
+from engrain.study.teacher import Teacher, linked, teacher_from, whole_words
+from engrain.study.teacher_asking import Price
+from engrain.study.teacher_endpoint import checked_url, content, json_object, retry_after, strings
+from engrain.study.teacher_prompts import expected
 
 HOURS = Section("a.md", 1, ("Harbour Kites", "Hours"), "The kite shop opens at nine. Mira runs the kite shop with 15 helpers.", 0)
 TEAM = Section("a.md", 2, ("Harbour Kites", "Team"), "Mira mends sails and keeps a grey parrot.", 80)
@@ -51,6 +55,7 @@ class Answer:
     text: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     delay_seconds: float = 0.0
+    close: bool = False
 
 
 def says(reply: Any, **usage: int) -> Answer:
@@ -97,8 +102,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def send(self, answer: Answer) -> None:
         time.sleep(answer.delay_seconds)
+        self.close_connection = self.close_connection or answer.close
+        if answer.status == 0:
+            return
         self.send_response(answer.status)
-        for name, value in {**answer.headers, "Content-Length": str(len(answer.text.encode()))}.items():
+        for name, value in {"Content-Length": str(len(answer.text.encode())), **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.text.encode())
@@ -111,6 +119,7 @@ class Notes(Progress):
     def __init__(self, stop_after: int = 10**6) -> None:
         self.texts: list[str] = []
         self.stages: list[tuple[str, float | None]] = []
+        self.figures: list[dict[str, float]] = []
         self.advanced, self.stop_after = 0.0, stop_after
         self.stopped = threading.Event()
 
@@ -132,6 +141,7 @@ class Counting(Stage):
 
     def advance(self, amount: float = 1, **figures: float) -> None:
         self.notes.advanced += amount
+        self.notes.figures.append(figures)
         if self.notes.advanced >= self.notes.stop_after:
             self.notes.stopped.set()
             raise KeyboardInterrupt
@@ -139,9 +149,9 @@ class Counting(Stage):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teacher, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(teacher_endpoint, "BACKOFF_SECONDS", 0.001)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for name in teacher.KEYS:
+    for name in teacher_endpoint.KEYS:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -245,6 +255,7 @@ def test_wordings_that_pass_the_rules_and_questions_that_no_section_answers(serv
         "mira": [Wording("question", STUDIED, "Who is in charge at Harbour Kites?", "Mira.")],
     }
     assert found.absent == {HOURS.id: ["Does Harbour Kites open on Christmas Day?"]}
+    assert {(one.section, one.text) for one in found.dropped} >= {(HOURS.id, "Really?"), (HOURS.id, "When?")}
     assert notes.has("2 questions that give their answer away", "1 reversed questions", "3 questions on two details", "1 unanswerable")
     assert sorted(map(asked, server.bodies)) == ["absent", "questions", "two"]
 
@@ -258,7 +269,7 @@ def test_each_fact_and_section_that_was_asked_about_has_its_entry(server: Server
     server.bodies.clear()
     assert made.study([late], {lost.id: lost}).absent == {lost.id: []}, "too long to tell what it does not answer"
     assert len(server.bodies) == 1
-    assert len(server.bodies[0]["messages"][-1]["content"]) < teacher.LONGEST_SHOWN + 3000
+    assert len(server.bodies[0]["messages"][-1]["content"]) < teacher_prompts.LONGEST_SHOWN + 3000
     assert made.study([], {}).wordings == {}
 
 
@@ -282,14 +293,16 @@ def test_a_question_needs_two_facts_where_it_leaves_out_what_links_them() -> Non
 
 
 def test_it_asks_for_json_and_tells_what_it_sends_and_what_that_cost(server: Server, notes: Notes, tmp_path: Path) -> None:
-    made = Teacher(server.url + "/", "kite-1", "secret-key", tmp_path, notes, price=(2.5, 10))
+    made = Teacher(server.url + "/", "kite-1", "secret-key", tmp_path, notes, price=Price(2.5, 10))
     made.study([NINE], {HOURS.id: HOURS})
     body = server.bodies[0]
     assert (body["model"], body["temperature"], body["response_format"]) == ("kite-1", 0.8, {"type": "json_object"})
     assert set(server.keys) == {"Bearer secret-key"}
     characters = sum(len(m["content"]) for b in server.bodies for m in b["messages"])
     assert notes.has("kite-1", server.url, f"2 requests with about {characters // 4:,} tokens", "0 were answered before")
+    assert notes.has("about", "cost about 0.00 at 2.5 and 10 for a million; 0 were")
     assert notes.has("2,000 tokens sent", "1,000 received", "cost 0.01 at 2.5 and 10")
+    assert notes.figures[-1] == {"tokens": 3000, "cost": 0.015}, "also while it goes on"
 
 
 PASSING = {
@@ -306,7 +319,7 @@ PASSING = {
 @pytest.mark.parametrize("faults", PASSING.values(), ids=list(PASSING))
 def test_a_fault_that_passes_is_waited_out(server: Server, made: Teacher, monkeypatch: pytest.MonkeyPatch, faults: list[Answer]) -> None:
     if any(fault.delay_seconds for fault in faults):
-        monkeypatch.setattr(teacher, "READ_SECONDS", 0.4)
+        monkeypatch.setattr(teacher_endpoint, "READ_SECONDS", 0.4)
     server.script = [*faults, says({"questions": ["Does Harbour Kites open on Christmas Day?"]})]
     began = time.monotonic()
     assert made.study([], {HOURS.id: HOURS}).absent[HOURS.id] == ["Does Harbour Kites open on Christmas Day?"]
@@ -386,6 +399,54 @@ def test_replies_that_are_no_json_are_dropped_after_three(server: Server, made: 
     assert notes.has("60 tokens sent"), "they cost all the same"
 
 
+HUNG_UP = {
+    "in the middle of a reply": Answer(text='{"choices": [{"mess', headers={"Content-Length": "900"}, close=True),
+    "with nothing at all": Answer(status=0, close=True),
+    "through a gateway that gave up": Answer(504, "upstream timed out"),
+}
+
+
+@pytest.mark.parametrize("fault", HUNG_UP.values(), ids=list(HUNG_UP))
+def test_a_server_that_hangs_up_is_asked_again(server: Server, made: Teacher, fault: Answer) -> None:
+    server.script = [fault, says(ABSENT)]
+    assert made.study([], {HOURS.id: HOURS}).absent[HOURS.id] == ABSENT["questions"][:1]
+    assert len(server.bodies) == 2
+
+
+def test_replies_of_wrong_kinds_hold_nothing(server: Server, made: Teacher) -> None:
+    strange: list[Any] = [
+        {"questions": {"a": 1}},
+        {"questions": [["x"], {"q": "y"}, 3]},
+        {"1": ["no object"]},
+        {"1": {"questions": "When?"}},
+    ]
+    for reply in strange:
+        server.usual = lambda body, reply=reply: says(reply)  # type: ignore[misc]
+        found = made.study([NINE, MIRA], {HOURS.id: HOURS})
+        assert not any(found.wordings.values())
+        assert not any(found.absent.values())
+        for file in made.asking.cache.glob("*.json"):
+            file.unlink()
+
+
+def test_usage_that_is_no_number_is_not_counted(server: Server, made: Teacher, notes: Notes) -> None:
+    told = {"prompt_tokens": 7, "completion_tokens": "many", "details": {"cached": 3}}
+    server.usual = lambda body: Answer(text=json.dumps({"choices": [{"message": {"content": "{}"}}], "usage": told}))
+    made.study([], {HOURS.id: HOURS})
+    assert notes.has("7 tokens sent and 0 received")
+
+
+def test_what_it_will_take_is_known_before(server: Server, made: Teacher) -> None:
+    facts = [NINE, MIRA, SAILS]
+    before = expected(facts, SECTIONS)
+    made.notice(facts, list(SECTIONS.values()), "Harbour Kites")
+    made.study(facts, SECTIONS)
+    assert before.requests == len(server.bodies)
+    assert before.sent == sum(len(m["content"]) for body in server.bodies for m in body["messages"]) // 4
+    assert before.received > 3 * 14 * 10
+    assert expected([], {}).requests == 0
+
+
 # What is kept
 
 
@@ -424,7 +485,7 @@ def test_an_interrupt_keeps_what_came_and_asks_no_more(server: Server, tmp_path:
 
 
 def test_a_refusal_ends_the_pauses_of_other_requests(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teacher, "BACKOFF_SECONDS", 1000)
+    monkeypatch.setattr(teacher_endpoint, "BACKOFF_SECONDS", 1000)
     server.script = [Answer(500, "later")]
     server.usual = lambda body: Answer(401, "no", delay_seconds=0.05)
     began = time.monotonic()
@@ -461,20 +522,34 @@ def test_one_text_is_asked_about_once_and_several_at_a_time(server: Server, tmp_
 # What a user gives
 
 
+def named(spec: str, cache: Path, **settings: Any) -> Teacher:
+    """The teacher of `--teacher SPEC`."""
+    return teacher_from(StudySettings(teacher=spec, **settings), cache)
+
+
+def test_concurrency_and_price_are_settings(server: Server, tmp_path: Path) -> None:
+    made = named(f"{server.url}#m", tmp_path, teacher_concurrency=3, teacher_price_received=4.0).asking
+    assert (made.concurrency, made.price) == (3, Price(0.0, 4.0))
+    assert named(f"{server.url}#m", tmp_path).asking.price is None
+    with pytest.raises(SettingError, match="teacher_concurrency=0") as caught:
+        StudySettings(teacher_concurrency=0, teacher_price_sent=-1.0)
+    assert len(caught.value.problems) == 2
+
+
 def test_a_model_that_is_alone_need_not_be_named(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "general")
-    assert teacher_from(server.url, tmp_path).model == "kite-1"
+    assert named(server.url, tmp_path).model == "kite-1"
     monkeypatch.setenv("ENGRAIN_TEACHER_KEY", " own \n")
-    assert teacher_from(f"{server.url}#", tmp_path).endpoint.key == "own"
+    assert named(f"{server.url}#", tmp_path).endpoint.key == "own"
     assert server.keys == [None, "Bearer own"], "OpenAI's key is for OpenAI only"
-    assert teacher_from(f"{server.url}/chat/completions#gpt-x", tmp_path).model == "gpt-x"
+    assert named(f"{server.url}/chat/completions#gpt-x", tmp_path).model == "gpt-x"
     assert len(server.keys) == 2, "a model that is named is not asked for"
 
 
 def test_of_several_models_one_must_be_named(server: Server, tmp_path: Path) -> None:
     server.models = ["kite-1", "kite-2"]
     with pytest.raises(SettingError, match=r"2 models to choose from") as caught:
-        teacher_from(server.url, tmp_path)
+        named(server.url, tmp_path)
     assert caught.value.problems == ("kite-1", "kite-2")
     assert f"{server.url}#MODEL" in str(caught.value)
 
@@ -482,7 +557,7 @@ def test_of_several_models_one_must_be_named(server: Server, tmp_path: Path) -> 
 @pytest.mark.parametrize("url", ["", "api.example/v1", "ftp://api.example", "http://", "http://a:b:c", "file:///etc"])
 def test_a_url_that_cannot_be_asked(url: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"Give one like https://api\.example/v1#model"):
-        teacher_from(f"{url}#m", tmp_path)
+        named(f"{url}#m", tmp_path)
 
 
 def test_a_key_that_no_header_can_carry_is_not_repeated(tmp_path: Path) -> None:
@@ -508,7 +583,7 @@ def test_json_is_found_in_what_stands_around_it() -> None:
     assert json_object('Sure:\n```json\n{"a": {"b": 1}}\n```') == {"a": {"b": 1}}
     for text in ("", "}{", "[1]", "{", '{"a": 1} or {"a": 2}', "{" + '"a":{' * 100_000 + "}" * 100_001):
         assert json_object(text) is None
-    assert teacher.content({"choices": [{"message": {"content": '<think>{"a"</think>{"b": 1}'}}]}) == '{"b": 1}'
+    assert content({"choices": [{"message": {"content": '<think>{"a"</think>{"b": 1}'}}]}) == '{"b": 1}'
     assert strings(["a\n b", "a b", 3, None, "", "ok \ud83d"]) == ["a b", "ok"]
     assert strings("abc") == strings(None) == []
 

@@ -36,9 +36,19 @@ class StudySettings:
         None,
         "OpenAI-compatible endpoint that studies instead, as URL or URL#model; the documents are sent there (key: ENGRAIN_TEACHER_KEY).",
     )
+    teacher_concurrency: int = setting(8, "Requests to the teacher at a time.")
+    teacher_price_sent: float | None = setting(None, "What a million tokens sent to the teacher cost, so that cost is shown.")
+    teacher_price_received: float | None = setting(None, "What a million tokens received from the teacher cost, so that cost is shown.")
     replay: int = setting(400, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
     gate: bool = setting(True, "Do not fit the gate that hands everyday questions to the untouched model.", flag="--no-gate")
     readings: int = setting(80, "Questions practised with retrieved passages, so that retrieval gains from tuning (0: none).")
 
     def __post_init__(self) -> None:
-        check(self, replay=(self.replay >= 0, "must not be negative"), readings=(self.readings >= 0, "must not be negative"))
+        prices = {name: getattr(self, name) for name in ("teacher_price_sent", "teacher_price_received")}
+        check(
+            self,
+            teacher_concurrency=(self.teacher_concurrency >= 1, "use at least 1"),
+            **{name: (price is None or price >= 0, "must not be negative") for name, price in prices.items()},
+            replay=(self.replay >= 0, "must not be negative"),
+            readings=(self.readings >= 0, "must not be negative"),
+        )
