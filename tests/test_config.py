@@ -109,7 +109,7 @@ class TestMechanism:
     def test_an_owners_own_check_is_reported(self) -> None:
         assert "batch_size=0: must be above 0" in refusal({"batch_size": 0})
 
-    @pytest.mark.parametrize(("method", "name", "has"), [("full", "rank", "lora"), ("lora", "layers", "layerwise")])
+    @pytest.mark.parametrize(("method", "name", "has"), [("full", "rank", "lora"), ("lora", "rotation_steps", "layerwise")])
     def test_a_setting_of_another_method_is_refused(self, method: str, name: str, has: str) -> None:
         message = refusal({"method": method, name: "8"})
         assert f"the method {method!r} has no such setting" in message
@@ -144,7 +144,7 @@ class TestMechanism:
         assert properties["schedule"]["enum"] == ["cosine", "linear"]
         assert properties["shuffle"]["type"] == "boolean"
         assert properties["kinds"]["default"] == ["question", "statement"]
-        assert properties["layers"]["x-owners"] == ["layerwise"]
+        assert properties["rotation_steps"]["x-owners"] == ["layerwise"]
         json.dumps(properties)
 
     def test_flags(self) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from engrain.assistant import Assistant, Everyday, Library
 from engrain.gate import Gate, fit_gate, mean_states
-from engrain.methods.base import decoder_layers
+from engrain.models import decoder_layers
 
 DAYS = ["Monday", "Tuesday", "Friday", "Sunday"]
 

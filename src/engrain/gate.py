@@ -13,13 +13,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from engrain.methods.base import decoder_layers
+from engrain.kernels.partial_model import states_before
+from engrain.models import decoder_layers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,34 +106,15 @@ def mean_states(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text
     """The mean hidden state (B, D, fp32) of each text's first tokens; no layer above the one that is read is computed."""
     rows = [tokenizer.encode(text, add_special_tokens=False)[:MOST_TOKENS] or [tokenizer.eos_token_id] for text in texts]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    layer = round(DEPTH * len(decoder_layers(model)))
     states = torch.empty(len(rows), model.config.get_text_config().hidden_size)
     for start in range(0, len(order), BATCH):
         batch = order[start : start + BATCH]
         longest = len(rows[batch[-1]])
         # Attention looks back only, so what fills a row up to the longest changes nothing before it.
         ids = torch.tensor([rows[i] + rows[i][-1:] * (longest - len(rows[i])) for i in batch], device=model.device)
-        for i, hidden_TD in zip(batch, _hidden_states(model, ids), strict=True):
+        with torch.no_grad():
+            hidden_BTD = states_before(model, layer, input_ids=ids, use_cache=False)
+        for i, hidden_TD in zip(batch, hidden_BTD, strict=True):
             states[i] = hidden_TD[: len(rows[i])].float().mean(0)
     return states
-
-
-class _Reached(Exception):
-    """Raised inside the model when the wanted hidden states (B, T, D) are there, to leave it."""
-
-
-def _hidden_states(model: PreTrainedModel, ids_BT: Tensor) -> Tensor:
-    """The hidden states (B, T, D) that go into the layer a quarter of the way up."""
-    layers = decoder_layers(model)
-
-    def leave(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        raise _Reached(args[0] if args else kwargs["hidden_states"])
-
-    hook = layers[round(DEPTH * len(layers))].register_forward_pre_hook(leave, with_kwargs=True)
-    try:
-        with torch.no_grad():
-            model.base_model(input_ids=ids_BT, use_cache=False)
-    except _Reached as reached:
-        return reached.args[0]  # type: ignore[no-any-return]
-    finally:
-        hook.remove()
-    raise AssertionError("a model runs through all of its layers")

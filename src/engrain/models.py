@@ -205,6 +205,19 @@ def count_parameters(model: torch.nn.Module, *, trainable: bool = False) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable)
 
 
+def decoder_layers(model: torch.nn.Module) -> torch.nn.ModuleList:
+    """The stack of decoder layers, whatever the architecture calls it: its longest module list.
+
+    Raises SettingError when the model has none.
+    """
+    from torch import nn
+
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    if not stacks:
+        raise SettingError(f"{type(model).__name__} has no stack of layers", "Name modules in --layers, or use --method full or lora.")
+    return max(stacks, key=len)
+
+
 def context_length(model: PreTrainedModel) -> int:
     """How many tokens the model can see at once; a very large number where its configuration sets no limit."""
     config = model.config.get_text_config()

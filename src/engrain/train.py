@@ -261,6 +261,7 @@ def train(
     """
     trainer = Trainer(model, method, task, settings, run, dtype)
     _resume(trainer, progress)
+    _settle(trainer, progress)
     started, p = time.perf_counter(), trainer.position
     model.train()
     try:
@@ -289,6 +290,14 @@ def _resume(trainer: Trainer, progress: Progress) -> None:
         trainer.run.mark_best(step)  # the kill may have come between the checkpoint and its mark
     progress.note(f"Resuming after step {step} of {trainer.position.total_steps}.")
     _note(note, progress)
+
+
+def _settle(trainer: Trainer, progress: Progress) -> None:
+    """Have computed once what no step changes, where there is more than one epoch to gain from it."""
+    if trainer.planned_steps() > trainer.order.steps_per_epoch:
+        trainer.model.eval()
+        with progress.stage("Computing what stays frozen"):
+            trainer.task.settle(trainer.model)
 
 
 def _note(text: str, progress: Progress) -> None:

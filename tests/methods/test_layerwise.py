@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from engrain.errors import SettingError
-from engrain.methods.layerwise import layer_numbers
+from engrain.methods._choice import layer_numbers
 from engrain.tasks.chat import Chat
 from training import examples, method, small_model
 from training import trainable as trainable_of

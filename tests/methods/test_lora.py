@@ -80,11 +80,13 @@ def test_the_embeddings_of_a_tied_model_stay_tied() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
-@pytest.mark.parametrize("text", ["all-linear", "model.layers.1.mlp.up_proj,q_proj"])
-def test_peft_adapts_the_same_layers_with_the_same_scale(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "where", [{}, {"target_modules": "model.layers.1.mlp.up_proj,q_proj"}, {"layers": "1"}, {"layers": "0-0", "target_modules": "q_proj"}]
+)
+def test_peft_adapts_the_same_layers_with_the_same_scale(where: dict[str, str], tmp_path: Path) -> None:
     from peft import PeftModel
 
-    model, chosen = small_model(), method("lora", rank=4, alpha=10.0, target_modules=text)
+    model, chosen = small_model(), method("lora", rank=4, alpha=10.0, **where)
     chosen.apply(model)
     for _, layer in adapted(model):
         torch.nn.init.normal_(layer.lora_B)

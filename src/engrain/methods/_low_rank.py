@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engrain.errors import ModelError, SettingError
+from engrain.methods._choice import chosen_modules
 from engrain.methods.base import Method, load_tensors
 from engrain.settings import check, check_choices, setting
 
@@ -35,6 +36,7 @@ class LowRankSettings:
     alpha: float | None = setting(None, "Scale: the update counts alpha / rank times; the default makes that 2.")
     dropout: float = setting(0.0, "Share of the update's inputs dropped while training.")
     target_modules: str = setting("all-linear", "Linear layers to adapt: all-linear, or names separated by commas (q_proj,v_proj).")
+    layers: str = setting("", "Layers to adapt: a number of top layers, a range a-b, a list a,b,c, or a top fraction; default: all.")
     rank_pattern: str = setting("", "Other ranks for some layers: name=rank, separated by commas (down_proj=16,v_proj=8).")
     rank_stabilized: bool = setting(False, "Count the update alpha / √rank times (rsLoRA): high ranks then learn as fast as low ones.")
     learning_rate_ratio: float = setting(1.0, "How many times faster B learns than A (LoRA+; its paper takes 16).")
@@ -107,13 +109,19 @@ class LowRank(Method):
             raise SettingError(f"bias={chosen.bias!r}: this model has no such bias", "Leave out --bias.")
 
     def _targets(self, model: nn.Module) -> list[str]:
-        """The full names of the linear layers to adapt; never the output head, whose weight the loss uses as it is."""
+        """The full names of the linear layers to adapt.
+
+        Never the output head, whose weight the loss uses as it is.
+        """
         from torch import nn
 
         head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
         linears = [name for name, m in model.named_modules() if isinstance(m, nn.Linear) and m is not head]
         if not linears:
             raise SettingError(f"{type(model).__name__} has no linear layer that LoRA could adapt", "Use --method layerwise or full.")
+        if self.settings.layers:
+            inside = {id(m) for module in chosen_modules(model, self.settings.layers) for m in module.modules()}
+            linears = [name for name in linears if id(model.get_submodule(name)) in inside]
         if self.settings.target_modules == "all-linear":
             return linears
         found = named(self.settings.target_modules, linears)
@@ -209,7 +217,9 @@ class LowRank(Method):
             "lora_dropout": chosen.dropout,
             "rank_pattern": {name: self.copies * layer.rank for name, layer in layers.items() if layer.rank != chosen.rank},
             "target_modules": sorted(
-                {name.rpartition(".")[2] for name in layers} if chosen.target_modules == "all-linear" else set(layers)
+                {name.rpartition(".")[2] for name in layers}
+                if (chosen.target_modules, chosen.layers) == ("all-linear", "")
+                else set(layers)
             ),
             "modules_to_save": whole or None,
             "bias": chosen.bias,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from engrain.errors import ModelError, SettingError
+from engrain.errors import ModelError
 from engrain.fetch import quiet
 
 if TYPE_CHECKING:
@@ -99,19 +99,6 @@ class WholeModel(Method):
 
 
 CONTRACT = Method
-
-
-def decoder_layers(model: nn.Module) -> nn.ModuleList:
-    """The stack of decoder layers, whatever the architecture calls it: its longest module list.
-
-    Raises SettingError when the model has none.
-    """
-    from torch import nn
-
-    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
-    if not stacks:
-        raise SettingError(f"{type(model).__name__} has no stack of layers", "Name modules in --layers, or use --method full or lora.")
-    return max(stacks, key=len)
 
 
 def drawn(count: int, most: int, turn: int) -> list[int]:

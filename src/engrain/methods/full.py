@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from engrain.methods.base import WholeModel, decoder_layers, drawn, free_only
+from engrain.methods.base import WholeModel, drawn, free_only
+from engrain.models import decoder_layers
 from engrain.settings import check, setting
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ Shapes: N tokens of a row (prefix and segments), K supervised positions, D model
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from engrain.errors import ModelError
 from engrain.kernels.packed_attention import Packing, pack, packed
+from engrain.kernels.partial_model import upper
+from engrain.tasks._trunk import Trunk, depth
 from engrain.tasks.base import Task
 from engrain.tokens import Encoded, shared_prefix
 
@@ -36,6 +38,7 @@ class PackedTask(Task):
     def __init__(self, train: Sequence[Encoded], heldout: Sequence[Encoded]) -> None:
         self.train, self.heldout = train, heldout
         self._checked: WeakSet[nn.Module] = WeakSet()
+        self.trunk: Trunk | None = None
 
     def length(self, encoded: Encoded) -> int:
         """Tokens of the conversation."""
@@ -49,6 +52,22 @@ class PackedTask(Task):
         """Token ids and which of them are supervised."""
         return encoded.ids.tobytes() + encoded.supervised.tobytes()
 
+    def settle(self, model: nn.Module) -> None:
+        """Compute once what the frozen layers below give for every example; not kept where it would be large or another model's."""
+        if not depth(model):
+            return
+        with suppress(MemoryError):
+            trunk = Trunk(model, [*self.train, *self.heldout])
+            self.trunk = trunk if self._agrees(model, trunk) else None
+
+    def _agrees(self, model: nn.Module, trunk: Trunk) -> bool:
+        """Whether the model computes from the trunk's states what it computes from tokens, on the shortest examples."""
+        batch = sorted(self.train, key=self.length)[:2]
+        with torch.no_grad():
+            whole, _ = supervised_hidden(model, batch, 0)
+            upon, _ = supervised_hidden(model, batch, 0, trunk)
+        return float((whole.float() - upon.float()).norm()) <= tolerance(model) * float(whole.float().norm())
+
     def check(self, model: nn.Module) -> None:
         """Raise ModelError for a model that cannot be packed; looked at once."""
         if model not in self._checked:
@@ -56,18 +75,26 @@ class PackedTask(Task):
             self._checked.add(model)
 
 
-def supervised_hidden(model: nn.Module, batch: Sequence[Encoded], prefix: int) -> tuple[Tensor, Tensor]:
-    """The hidden states (K, D) from which the batch's supervised tokens are predicted, and those tokens (K)."""
+def supervised_hidden(model: nn.Module, batch: Sequence[Encoded], prefix: int, trunk: Trunk | None = None) -> tuple[Tensor, Tensor]:
+    """The hidden states (K, D) from which the batch's supervised tokens are predicted, and those tokens (K).
+
+    What a `trunk` holds of the batch is not computed again.
+    """
     device = next(model.parameters()).device
     ids_N, positions_K, targets_K = (x.to(device) for x in flatten(batch, prefix))
-    hidden_ND = packed_hidden(model, ids_N, pack([len(e.ids) - prefix for e in batch], prefix, device))
+    packing = pack([len(e.ids) - prefix for e in batch], prefix, device)
+    if trunk is not None and trunk.holds(batch):
+        with upper(model, trunk.depth):
+            hidden_ND = packed_hidden(model, packing, inputs_embeds=trunk.states(batch, prefix)[None])
+    else:
+        hidden_ND = packed_hidden(model, packing, input_ids=ids_N[None])
     return hidden_ND.index_select(0, positions_K), targets_K
 
 
-def packed_hidden(model: nn.Module, ids_N: Tensor, packing: Packing) -> Tensor:
-    """The last hidden states (N, D) of a packed row."""
+def packed_hidden(model: nn.Module, packing: Packing, **inputs: Tensor) -> Tensor:
+    """The last hidden states (N, D) of a packed row, given as `input_ids` or `inputs_embeds`."""
     with packed(model):
-        out = model.base_model(input_ids=ids_N[None], position_ids=packing.positions[None], use_cache=False, packing=packing)
+        out = model.base_model(**inputs, position_ids=packing.positions[None], use_cache=False, packing=packing)
     return out.last_hidden_state[0]
 
 
@@ -92,8 +119,13 @@ def check_model(model: nn.Module) -> None:
         raise ModelError(f"{name} cannot compute packed rows: {type(error).__name__}: {error}", other) from error
     finally:
         model.train(training)
-    if not apart <= (TOLERANCE if next(model.parameters()).dtype == torch.float32 else TOLERANCE_16_BITS):
+    if not apart <= tolerance(model):
         raise ModelError(f"{name} computes packed rows wrongly (its logits are {apart:.0%} off)", other)
+
+
+def tolerance(model: nn.Module) -> float:
+    """How far apart two ways of computing the model may lie."""
+    return TOLERANCE if next(model.parameters()).dtype == torch.float32 else TOLERANCE_16_BITS
 
 
 def _packed_from_plain(model: nn.Module) -> float:
@@ -104,7 +136,7 @@ def _packed_from_plain(model: nn.Module) -> float:
     ids_N = torch.arange(28, device=weight_VD.device) * 7 % len(weight_VD)
     shared, *own = ids_N.split([8, 9, 6, 5])
     plain = torch.cat([model(input_ids=torch.cat([shared, row])[None], use_cache=False).logits[0, 8:] for row in own])
-    logits = F.linear(packed_hidden(model, ids_N, pack([len(row) for row in own], 8, ids_N.device))[8:], weight_VD)
+    logits = F.linear(packed_hidden(model, pack([len(row) for row in own], 8, ids_N.device), input_ids=ids_N[None])[8:], weight_VD)
     if softcap is not None:
         logits = torch.tanh(logits / softcap) * softcap
     return float((logits.float() - plain.float()).norm() / plain.float().norm())

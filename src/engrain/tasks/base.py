@@ -43,6 +43,9 @@ class Task(ABC):
     def prepare(self, model: nn.Module) -> None:
         """Called once with the untouched model, before a method is applied to it."""
 
+    def settle(self, model: nn.Module) -> None:
+        """Called once before the first step, when it is known what trains: what never changes may be computed now."""
+
     @abstractmethod
     def length(self, encoded: Any) -> int:
         """The cost of an encoded example in tokens."""

@@ -38,7 +38,7 @@ class Code(PackedTask):
     def loss(self, model: nn.Module, batch: Sequence[Encoded]) -> Loss:
         """The summed cross-entropy of the batch's supervised tokens. Raises ModelError for a model that cannot be packed."""
         self.check(model)
-        hidden_KD, targets_K = supervised_hidden(model, batch, common_prefix(batch))
+        hidden_KD, targets_K = supervised_hidden(model, batch, common_prefix(batch), self.trunk)
         weight, softcap = head(model)
         total, correct = supervised_loss(hidden_KD, weight, targets_K, softcap, None)
         return Loss(total, len(targets_K), int(correct))

@@ -1,0 +1,98 @@
+"""The frozen trunk: what the layers below the lowest one that trains give for an example is computed once for all epochs.
+
+It is exact: the same states that the whole model would compute. They are let go as soon as a weight below has changed.
+
+Shapes: N tokens of a packed row, T tokens of an example, D model width.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from engrain.batches import micro_batches
+from engrain.kernels.packed_attention import pack, packed
+from engrain.kernels.partial_model import states_before
+from engrain.models import decoder_layers
+from engrain.tokens import Encoded, shared_prefix
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+IN_MEMORY, ON_DISK = 2**30, 16 * 2**30
+"""Bytes of states up to which they are held in memory, and up to which in a file that is mapped; beyond that none are kept."""
+FILL_TOKENS = 2048
+
+
+class Trunk:
+    """The states (T, D) of examples before the lowest layer that trains, number `depth`."""
+
+    def __init__(self, model: nn.Module, rows: Sequence[Encoded]) -> None:
+        self.depth = depth(model)
+        self._below = below(model, self.depth)
+        self._versions = [p._version for p in self._below]
+        found = {e.ids.tobytes(): e for e in rows}
+        self._starts, tokens = {}, 0
+        for name, encoded in found.items():
+            self._starts[name], tokens = tokens, tokens + len(encoded.ids)
+        self._states = room(tokens, model)
+        # Always in this order, whatever is trained first: so that a run that goes on computes the same states again.
+        listed = list(found.values())
+        for group in micro_batches(range(len(listed)), [len(e.ids) for e in listed], FILL_TOKENS):
+            self._fill(model, [listed[i] for i in group])
+
+    def _fill(self, model: nn.Module, batch: Sequence[Encoded]) -> None:
+        prefix = min(shared_prefix(batch), *(len(e.ids) - 1 for e in batch)) if len(batch) > 1 else 0
+        ids = [batch[0].ids[:prefix], *(e.ids[prefix:] for e in batch)]
+        ids_N = torch.cat([torch.from_numpy(part).long() for part in ids]).to(self._states.device)
+        packing = pack([len(part) for part in ids[1:]], prefix, ids_N.device)
+        with torch.no_grad(), packed(model):
+            inputs = {"input_ids": ids_N[None], "position_ids": packing.positions[None], "use_cache": False, "packing": packing}
+            states_ND = states_before(model, self.depth, **inputs)[0]
+        shared, *own = states_ND.split([len(part) for part in ids])
+        for encoded, states in zip(batch, own, strict=True):
+            self._of(encoded).copy_(torch.cat([shared, states]))
+
+    def _of(self, encoded: Encoded) -> Tensor:
+        start = self._starts[encoded.ids.tobytes()]
+        return self._states[start : start + len(encoded.ids)]
+
+    def holds(self, batch: Iterable[Encoded]) -> bool:
+        """Whether it has the states of these examples, and nothing below has changed or trains."""
+        still = all(p._version == version and not p.requires_grad for p, version in zip(self._below, self._versions, strict=True))
+        return still and all(e.ids.tobytes() in self._starts for e in batch)
+
+    def states(self, batch: Sequence[Encoded], prefix: int) -> Tensor:
+        """The states (N, D) of a packed row: the prefix that all share, then what is each one's own."""
+        return torch.cat([self._of(batch[0])[:prefix], *(self._of(e)[prefix:] for e in batch)])
+
+
+def depth(model: nn.Module) -> int:
+    """How many of the lowest decoder layers nothing trains in, nor in what comes before them."""
+    layers = decoder_layers(model)
+    inside = {id(p) for layer in layers for p in layer.parameters()}
+    if any(p.requires_grad and id(p) not in inside for p in model.parameters()):
+        return 0
+    return next((i for i, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())), len(layers))
+
+
+def below(model: nn.Module, layers: int) -> list[nn.Parameter]:
+    """What the states before a layer come from: the embeddings and the layers below it."""
+    lowest = decoder_layers(model)[:layers]
+    return [*model.get_input_embeddings().parameters(), *(p for layer in lowest for p in layer.parameters())]
+
+
+def room(tokens: int, model: nn.Module) -> Tensor:
+    """Room for the states (tokens, D), in memory or in a file that is mapped and has no name. Raises MemoryError past the limits."""
+    weight = model.get_input_embeddings().weight
+    width = model.config.get_text_config().hidden_size
+    size = tokens * width * weight.element_size()
+    if size <= IN_MEMORY:
+        return torch.empty(tokens, width, dtype=weight.dtype, device=weight.device)
+    if size > ON_DISK or weight.device.type != "cpu":
+        raise MemoryError
+    with tempfile.NamedTemporaryFile() as file:
+        return torch.from_file(file.name, shared=True, size=tokens * width, dtype=weight.dtype).view(tokens, width)
