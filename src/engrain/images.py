@@ -23,8 +23,8 @@ GROUP_COLUMNS = ("patient", "patient_id", "group", "subject", "case", "study")
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 TINY = 16
 """A side shorter than this many pixels shows hardly anything; digits of 8 pixels are still classified, so it is only said."""
-NEAR_BITS = 2
-"""Bits of the perceptual hash in which two copies of one picture may differ."""
+NEAR_BITS, NEAR_GREY = 8, 4.0
+"""Bits of the perceptual hash, and grey levels of 255 on average over a coarse grid, in which copies of one picture may differ."""
 AUGMENTATIONS = ("shift", "colour", "flip", "upside-down")
 
 
@@ -253,15 +253,17 @@ def grouped_copies(pictures: Sequence[Picture], findings: list[Finding]) -> list
 def _lookalikes(pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Picture]]:
     """Pairs with nearly equal hashes and pixels."""
     hashes = np.array([p.hash for p in pictures], np.uint64)
+    coarse = [_coarse(p.pixels) for p in pictures]
     telling = [i for i, p in enumerate(pictures) if 8 <= p.hash.bit_count() <= 56]
     for place, i in enumerate(telling):
         rest = np.array(telling[:place], int)
         near = rest[np.bitwise_count(hashes[rest] ^ hashes[i]) <= NEAR_BITS] if len(rest) else rest
-        first = next((j for j in near if _mean_difference(pictures[i], pictures[j]) < 6), None)
+        first = next((j for j in near if np.abs(coarse[j] - coarse[i]).mean() < NEAR_GREY), None)
         if first is not None:
             yield pictures[first], pictures[i]
 
 
-def _mean_difference(a: Picture, b: Picture) -> float:
-    """How far two pictures lie apart on average, in grey levels of 255."""
-    return float(np.abs(a.pixels[::8, ::8].astype(np.int16) - b.pixels[::8, ::8]).mean())
+def _coarse(pixels: np.ndarray) -> np.ndarray:
+    """The mean colours of a grid of 8 by 8 fields."""
+    cell = len(pixels) // 8
+    return pixels[: 8 * cell, : 8 * cell].reshape(8, cell, 8, cell, 3).mean((1, 3))

@@ -1,0 +1,149 @@
+"""The whole way of a code completer, with the tiny model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engrain import api
+from engrain.cli import main
+from engrain.cli.complete import split
+from engrain.code_pipeline import MIDDLE, NEXT_LINE, Spot, draw_spots, exact, similar, syntax_errors, syntax_valid
+from engrain.completion import load_completer
+from engrain.errors import RunError, SettingError
+from engrain.repository import CodeFile
+
+LINES = ["set total 0", "incr total $x", "return $total"]
+
+
+def code(number: int) -> str:
+    return "".join(f"proc add{number}_{i} {{x}} {{\n" + "".join(f"    {line}\n" for line in LINES) + "}\n\n" for i in range(6 + number % 3))
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repository")
+    for i in range(8):
+        (folder / f"f{i}.tcl").write_text(code(i) + "".join(f"# remark {i * 31 + j} of {i}\nputs {i * 17 + j}\n" for j in range(20)))
+    (folder / "LICENSE").write_text("Do what you like.\n")
+    return folder
+
+
+QUICK: dict[str, Any] = {
+    "task": "code", "device": "cpu", "precision": "float32", "max_length": 200, "completions": 3, "batch_size": 8, "max_steps": 12,
+    "learning_rate": 3e-3, "heldout_files": 0.2,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def result(repository: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> api.Result:
+    torch.set_num_threads(1)
+    return api.build(repository, out=tmp_path_factory.mktemp("runs") / "run", base=str(tiny_folder), rank=4, **QUICK)
+
+
+def test_a_build_measures_before_and_after_on_held_out_files(result: api.Result) -> None:
+    run, found = result.run, result.comparison
+    assert found is not None
+    scores = {line.score: line for line in found.lines}
+    assert {"next line: exact match", "middle: edit similarity", "perplexity of held-out files"} <= set(scores)
+    before, after = scores["perplexity of held-out files"].base.value, scores["perplexity of held-out files"].tuned.value
+    assert before is not None
+    assert after is not None
+    assert after < before
+    held = {row["path"] for row in run.read_rows("files.jsonl") if row["part"] == "heldout"}
+    assert held
+    assert {spot["file"] for spot in run.read_rows("spots.jsonl")} <= held
+    assert run.info["licences"] == ["LICENSE"]
+    assert any("no sentinels" in note for note in found.notes)
+    assert any("tree-sitter-LANGUAGE" in note for note in found.notes)
+    assert "perplexity of held-out files" in (run.path / "README.md").read_text(encoding="utf-8")
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "proc add" in page
+    assert "<script" not in page
+
+
+def test_the_run_completes_as_it_was_measured(result: api.Result) -> None:
+    completer = load_completer(result.run)
+    assert completer.knows_gaps
+    rows = result.run.read_rows("spots.jsonl")
+    replies = result.run.read_json("scores.json")["after"]["replies"]
+    spot = next(i for i, row in enumerate(rows) if row["kind"] == NEXT_LINE)
+    made = completer.complete(rows[spot]["before"], path=rows[spot]["file"], max_new_tokens=96, stop=("\n",))
+    assert made.text == replies[spot]
+    assert made.tokens > 0
+    assert "<fim_middle>" in (result.run.path / "adapter" / "tokenizer.json").read_text(encoding="utf-8")
+    base = load_completer(result.run, base_only=True)
+    assert not base.knows_gaps
+
+
+def test_the_whole_model_is_saved_with_its_sentinels(repository: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    run = api.build(repository, out=tmp_path / "run", base=str(tiny_folder), method="full", **{**QUICK, "max_steps": 2}).run
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer, model = (kind.from_pretrained(run.path / "model") for kind in (AutoTokenizer, AutoModelForCausalLM))
+    assert model.get_input_embeddings().weight.shape[0] == len(tokenizer)
+    first, second = (api.complete(run, "proc a {x} {\n", "}\n", path="f1.tcl", max_new_tokens=5) for _ in range(2))
+    assert first.text == second.text
+
+
+def test_what_cannot_be_completed_says_so(result: api.Result) -> None:
+    with pytest.raises(SettingError, match="nothing to complete"):
+        api.complete(result.run, "")
+    with pytest.raises(SettingError, match="max_new_tokens=2000"):
+        api.complete(result.run, "x", max_new_tokens=2000)
+    with pytest.raises(RunError, match="was not made for image classification"):
+        api.classify(result.run, "a.png")
+
+
+def test_the_command_line_completes(result: api.Result, repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(result.run.path)
+    file = str(repository / "f1.tcl")
+    assert main(["complete", file, "--run", run, "--at", "2:5", "--max-tokens", "8", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["tokens"] <= 8
+    assert main(["complete", file, "--run", run, "--at", "9999"]) == 2
+    assert "there is no such place" in capsys.readouterr().err
+
+
+def test_a_place_splits_a_text() -> None:
+    text = "one\ntwo\nthree"
+    assert split(text, None) == (text, "")
+    assert split(text, "2") == ("one\n", "two\nthree")
+    assert split(text, "2:3") == ("one\ntw", "o\nthree")
+    assert split(text, "3:6") == (text, "")
+
+
+def test_gaps_are_drawn_from_all_files_and_only_once() -> None:
+    files = [CodeFile(f"f{i}.tcl", code(i), "tcl", 0.0, "") for i in range(3)]
+    spots = draw_spots(files, MIDDLE, 9, 0)
+    assert {spot.file for spot in spots} == {"f0.tcl", "f1.tcl", "f2.tcl"}
+    assert len({(spot.file, spot.line) for spot in spots}) == 9
+    for spot in spots:
+        assert spot.before + spot.wanted + spot.after == next(f.text for f in files if f.path == spot.file)
+    assert draw_spots(files, MIDDLE, 9, 0) == spots != draw_spots(files, MIDDLE, 9, 1)
+    assert all(spot.after == "" and "\n" not in spot.wanted for spot in draw_spots(files, NEXT_LINE, 5, 0))
+    assert len(draw_spots(files, NEXT_LINE, 10_000, 0)) < 200
+
+
+def spot(wanted: str, before: str = "", after: str = "", file: str = "a.py") -> Spot:
+    return Spot(MIDDLE, file, 1, before, after, wanted)
+
+
+def test_scores() -> None:
+    assert exact(spot("  return x\n  y"), "return x\n    y ") == 1.0
+    assert exact(spot("return x"), "return y") == 0.0
+    assert similar(spot("return x"), "  return y") == pytest.approx(7 / 8)
+    assert similar(spot("abc"), "") == 0.0
+
+
+def test_syntax_is_held_against_the_file_as_it_was() -> None:
+    pytest.importorskip("tree_sitter_python")
+    here = spot("    return x", "def f(x):\n", "\n\nf(1)\n")
+    assert syntax_valid(here, "    return x + 1") == 1.0
+    assert syntax_valid(here, "    return (x +") == 0.0
+    assert syntax_errors("def f(:\n", "python") != 0
+    assert syntax_valid(spot("x", file="a.tcl"), "y") is None
