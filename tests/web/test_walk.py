@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,12 @@ def page(chromium: Any, address: str) -> Iterator[Any]:
     opened, faults = context.new_page(), []
     opened.set_default_timeout(20_000)
     opened.on("pageerror", lambda error: faults.append(f"script: {error}"))
-    opened.on("console", lambda said: faults.append(f"console: {said.text}") if said.type == "error" and "Failed to load resource" not in said.text else None)
+    opened.on(
+        "console",
+        lambda said: (
+            faults.append(f"console: {said.text}") if said.type == "error" and "Failed to load resource" not in said.text else None
+        ),
+    )
     opened.on("request", lambda sent: faults.append(f"request to {sent.url}") if leaves(sent.url, address) else None)
     yield opened
     context.close()
@@ -68,9 +74,7 @@ def check_access(page: Any) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found = Axe().run(page).response["violations"]
-        serious = [
-            (f["id"], [node["html"][:200] for node in f["nodes"]][:3]) for f in found if f["impact"] in ("serious", "critical")
-        ]
+        serious = [(f["id"], [node["html"][:200] for node in f["nodes"]][:3]) for f in found if f["impact"] in ("serious", "critical")]
         assert serious == [], f"{scheme}: {json.dumps(serious, indent=1)}"
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 390, "height": 800})
@@ -119,6 +123,7 @@ def add_documents(page: Any, address: str, tmp_path: Path) -> None:
 def look_at_facts(page: Any) -> None:
     page.get_by_role("tab", name="Facts").wait_for(timeout=SLOW)
     page.get_by_label("Search").fill("gannet 41")
+    page.locator(".total", has_text=re.compile(r"^[1-4] facts?$")).wait_for()
     fact = page.get_by_role("article").filter(has_text="£41")
     fact.first.get_by_text("Where it stands").click()
     assert fact.first.locator("blockquote mark").inner_text() == "£41"
@@ -150,7 +155,14 @@ def train(page: Any) -> None:
     go(page, "Train")
     page.get_by_text("How this was worked out").wait_for(timeout=SLOW)
     page.get_by_text("More: method and settings").click()
-    for name, value in (("Max steps", "40"), ("Replay", "8"), ("Readings", "2"), ("Rank", "4"), ("Batch size", "4"), ("Evaluate every", "0.02")):
+    for name, value in (
+        ("Max steps", "16"),
+        ("Replay", "8"),
+        ("Readings", "2"),
+        ("Rank", "4"),
+        ("Batch size", "4"),
+        ("Evaluate every", "0.02"),
+    ):
         page.get_by_label(name, exact=True).fill(value)
     page.get_by_label("Batch size", exact=True).press("Tab")
     check_access(page)

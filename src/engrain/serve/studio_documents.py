@@ -51,7 +51,7 @@ class DocumentList(BaseModel):
 
 
 class CoverageRow(BaseModel):
-    """What of a document gives facts; `missed` are sentences that give none."""
+    """What of a document gives facts; `missed` are sentences that give none, `missed_values` prices, dates, names … that none holds."""
 
     file: str
     facts: int
@@ -59,6 +59,7 @@ class CoverageRow(BaseModel):
     covered: int
     share: float
     missed: list[str]
+    missed_values: list[str]
 
 
 class CoverageReport(BaseModel):
@@ -219,7 +220,13 @@ def _row(path: Path, read: Document | None, unread: Unread | None) -> DocumentRo
 
 def _coverage(row: Coverage) -> CoverageRow:
     return CoverageRow(
-        file=row.file, facts=row.facts, sentences=row.sentences, covered=row.covered, share=row.share, missed=list(row.missed)
+        file=row.file,
+        facts=row.facts,
+        sentences=row.sentences,
+        covered=row.covered,
+        share=row.share,
+        missed=list(row.missed),
+        missed_values=list(row.missed_values),
     )
 
 

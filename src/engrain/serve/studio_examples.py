@@ -26,7 +26,7 @@ from engrain.tokens import encode_example
 router = APIRouter(prefix="/engrain", tags=["examples"])
 Part = Literal["train", "heldout", "replay", "own"]
 PARTS = ("train", "heldout", "replay", "own")
-BINS = 24
+BINS, USUAL = 24, 97
 
 
 class Turn(BaseModel):
@@ -272,9 +272,12 @@ def _lengths(file: Path, changed: int, base: str) -> tuple[list[int], int]:
 
 
 def _bins(counts: list[int]) -> list[Bin]:
-    """The counts in at most BINS bins of equal width, from the shortest to the longest."""
+    """The counts in at most BINS bins of equal width; the last one reaches up to the longest, since a few are much longer."""
     if not counts:
         return []
-    low, width = min(counts), max(1, -(-(max(counts) - min(counts) + 1) // BINS))
-    found = np.bincount((np.array(counts) - low) // width)
-    return [Bin(low=low + width * i, high=low + width * (i + 1) - 1, count=int(count)) for i, count in enumerate(found)]
+    low, usual = min(counts), int(np.percentile(counts, USUAL))
+    width = max(1, -(-(usual - low + 1) // BINS))
+    last = (usual - low) // width
+    found = np.bincount(np.minimum((np.array(counts) - low) // width, last))
+    ends = [low + width * (i + 1) - 1 for i in range(len(found) - 1)] + [max(counts)]
+    return [Bin(low=low + width * i, high=end, count=int(count)) for i, (end, count) in enumerate(zip(ends, found, strict=True))]

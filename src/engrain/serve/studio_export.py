@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from engrain.assistant import put_in
 from engrain.files import staged
-from engrain.models import load_model, load_tokenizer, locate, on_disk
+from engrain.models import BaseSettings, load_model, load_tokenizer, locate, on_disk
 from engrain.run import Run
 from engrain.serve.failures import ApiError
 from engrain.serve.studio_workspace import Working, Workspace
@@ -78,13 +78,17 @@ def complete(space: Workspace, name: str) -> Run:
 
 
 def merged(space: Workspace, run: Run) -> Path:
-    """The folder with the run's adapter merged into its base, as a plain model in Hugging Face layout; made once."""
+    """The folder with the run's adapter merged into its base, as a plain model in Hugging Face layout; made once.
+
+    Its numbers have the format that the run was trained in.
+    """
     folder = space.folder / "exports" / run.path.name
     stamp = str(run.info["created"])
     with _one_at_a_time:
         if not (folder / "made.txt").is_file() or (folder / "made.txt").read_text(encoding="utf-8") != stamp:
-            base = locate(str(run.info["settings"]["base"]))
-            model = load_model(base, device="cpu")
+            chosen = BaseSettings(run.info["settings"]["base"], run.info["settings"].get("precision", "auto"), "cpu")
+            base = locate(chosen.base)
+            model = load_model(base, dtype=chosen.resolve()[1], device="cpu")
             put_in(model, run.path, run.info)
             with staged(folder) as temporary:
                 model.save_pretrained(temporary)

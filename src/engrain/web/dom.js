@@ -4,11 +4,12 @@
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("aria-") && typeof value === "boolean") element.setAttribute(name, String(value));
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "value") element.value = value;
     else if (name === "share") element.style.setProperty("--share", value);
-    else element.setAttribute(name, value === true ? "" : value);
+    else if (!name.startsWith("aria-") || value !== true) element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...flat(children));
   return element;

@@ -82,7 +82,7 @@ function drawFoot(foot, run, question, answer) {
     else correct(box, question, answer);
   };
   const box = h("div", {});
-  const thumbs = [["👍", "This is right", true], ["👎", "This is wrong", false]].map(([picture, label, good]) => button(picture, (self) => say(good, self), { kind: "quiet thumb", label: `${label}: ${WAYS[answer.way]}` }));
+  const thumbs = [["✓ Right", "This is right", true], ["✗ Wrong", "This is wrong", false]].map(([picture, label, good]) => button(picture, (self) => say(good, self), { kind: "quiet thumb", label: `${label}: ${WAYS[answer.way]}` }));
   thumbs.forEach((one) => one.setAttribute("aria-pressed", "false"));
   fill(foot, h("div", { class: "row" }, h("span", { class: `chip ${kind}` }, words), h("span", { class: "grow" }), thumbs), box,
     answer.passage && h("details", {}, h("summary", {}, answer.passage.place), h("blockquote", { class: "source" }, marked(answer.passage.text, answer.passage.start, answer.passage.end))),

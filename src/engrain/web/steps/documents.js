@@ -91,7 +91,7 @@ async function drawReport(report, signal) {
   if (found.problem) return fill(report, h("div", { class: "notice warn" }, h("strong", {}, "Nothing to learn was found"), h("p", {}, found.problem)));
   const mask = h("input", { type: "checkbox", id: "mask" });
   fill(report,
-    h("div", { class: "tiles" }, tile(found.facts, "facts to learn"), tile(words(), "words read"), tile(found.private.length, "pieces of private data")),
+    h("div", { class: "tiles" }, tile(found.facts, "facts to learn"), tile(words(), "words read"), tile(found.private.length, found.private.length === 1 ? "piece of private data" : "pieces of private data")),
     found.superseded.length > 0 && superseded(found.superseded),
     found.private.length > 0 && privateData(found.private, mask),
     h("div", { class: "next" }, h("div", {}, h("h2", {}, "Next: see what it will learn"), h("p", {}, "engrain writes questions and answers about every fact. You can read and change them before anything is trained.")),
@@ -113,7 +113,8 @@ function drawCoverage(row) {
 
 function missed(row) {
   sheet(`Not used in ${row.file}`, h("p", { class: "soft" }, "These sentences gave no fact: they say nothing that somebody would ask for, or not in a form that engrain reads."),
-    h("ul", { class: "notes" }, row.missed.map((text) => h("li", {}, text))));
+    h("ul", { class: "notes" }, row.missed.map((text) => h("li", {}, text))),
+    row.missed_values.length > 0 && [h("h3", {}, "Prices, dates, names and other details that no fact holds"), h("ul", { class: "notes" }, row.missed_values.map((text) => h("li", {}, text)))]);
 }
 
 function privateData(found, mask) {

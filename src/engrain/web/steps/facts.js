@@ -106,16 +106,16 @@ function factRow(run, fact, editable, again) {
   const at = fact.statement.indexOf(fact.value);
   const box = h("article", { class: "fact" });
   const view = () => fill(box,
-    h("p", { class: "statement" }, at < 0 ? fact.statement : marked(fact.statement, at, at + fact.value.length)),
+    h("div", { class: "row top" }, h("p", { class: "statement grow" }, at < 0 ? fact.statement : marked(fact.statement, at, at + fact.value.length)), editable && actions()),
     h("p", { class: "soft" }, h("span", { class: "chip" }, KIND[fact.kind] || fact.kind), ` ${fact.passage.place}`, run.status !== "ready" || fact.examples ? ` · ${count(fact.examples, "example")}` : ""),
-    h("details", {}, h("summary", {}, "Where it stands"), h("blockquote", { class: "source" }, marked(fact.passage.text, fact.passage.start, fact.passage.end))),
-    editable && h("div", { class: "row" }, h("button", { type: "button", class: "quiet", "aria-label": `Change: ${fact.statement}`, onclick: edit }, "Change"),
-      button("Remove", async () => {
-        if (!(await confirmed("Remove this fact?", `“${fact.statement}” will not be learned.`, "Remove it"))) return;
-        await remove(path(["runs", run.name, "facts", fact.id]));
-        announce("The fact was removed.");
-        await again();
-      }, { kind: "quiet", label: `Remove: ${fact.statement}` })));
+    h("details", {}, h("summary", {}, "Where it stands"), h("blockquote", { class: "source" }, marked(fact.passage.text, fact.passage.start, fact.passage.end))));
+  const actions = () => [h("button", { type: "button", class: "quiet", "aria-label": `Change: ${fact.statement}`, onclick: edit }, "Change"),
+    button("Remove", async () => {
+      if (!(await confirmed("Remove this fact?", `“${fact.statement}” will not be learned.`, "Remove it"))) return;
+      await remove(path(["runs", run.name, "facts", fact.id]));
+      announce("The fact was removed.");
+      await again();
+    }, { kind: "quiet", label: `Remove: ${fact.statement}` })];
   function edit() {
     const field = (name, label, help) => [h("label", { for: `${name}-${fact.id}` }, label, " ", h("small", {}, help)), h("textarea", { id: `${name}-${fact.id}`, name, rows: 2, value: fact[name] })];
     const form = h("form", { class: "edit", onsubmit: (event) => event.preventDefault() },

@@ -46,13 +46,12 @@ const words = (name) => name.replaceAll("_", " ").replace(/^./, (first) => first
 function field(name, entry, set) {
   const id = `setting-${name}`;
   const kind = [entry.type].flat()[0];
-  // The help of a yes-or-no setting that is on says what leaving it does.
   const help = h("small", { id: `${id}-help` }, entry.description);
   const attributes = { id, name, "aria-describedby": `${id}-help` };
   if (kind === "boolean") {
-    const off = entry.default === true;
-    const box = h("input", { ...attributes, type: "checkbox", onchange: () => set(name, box.checked ? !entry.default : undefined) });
-    return h("div", { class: "field wide" }, h("label", { class: "check" }, box, off ? ` Not: ${words(name).toLowerCase()}` : ` ${words(name)}`), help);
+    // Its sentence says what the opposite of the default does.
+    const box = h("input", { id, name, type: "checkbox", onchange: () => set(name, box.checked ? !entry.default : undefined) });
+    return h("label", { class: "check", title: name }, box, entry.description);
   }
   const input = entry.enum
     ? h("select", attributes, entry.enum.map((value) => h("option", { value, selected: value === entry.default }, value)))

@@ -58,8 +58,8 @@ function drawAll(main, run, found, rows) {
     questions(found, ways));
 }
 
-function sign(good, yes, no) {
-  return h("span", { class: `sign ${good ? "yes" : "no"}`, role: "img", "aria-label": good ? yes : no }, good ? "✓" : "!");
+function sign(good, yes, no, mark = "!") {
+  return h("span", { class: `sign ${good ? "yes" : "no"}`, role: "img", "aria-label": good ? yes : no }, good ? "✓" : mark);
 }
 
 function table(found, ways) {
@@ -108,5 +108,5 @@ function short(reply) {
 function one(question, ways) {
   return h("article", { class: "fact" }, h("p", { class: "ask" }, question.question, question.change && h("span", { class: `chip ${question.change}` }, question.change)),
     h("p", { class: "soft" }, `Right: ${question.answers.slice(0, 2).join(" or ") || "that the documents do not say"}`, question.source && ` · ${question.source}`),
-    h("dl", { class: "replies" }, ways.filter((way) => question.replies[way]).map((way) => [h("dt", {}, sign(question.replies[way].right, "right", "wrong"), WAYS[way]), h("dd", {}, short(question.replies[way].reply) || "(nothing)")])));
+    h("dl", { class: "replies" }, ways.filter((way) => question.replies[way]).map((way) => [h("dt", {}, sign(question.replies[way].right, "right", "wrong", "✗"), WAYS[way]), h("dd", {}, short(question.replies[way].reply) || "(nothing)")])));
 }
