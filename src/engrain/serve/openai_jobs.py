@@ -8,11 +8,13 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from engrain import config, registry
+from engrain.errors import SettingError
 from engrain.files import to_json, write_text
 from engrain.serve import sse
 from engrain.serve.catalogue import FINE_TUNE, tuned_name
@@ -78,7 +80,7 @@ def create_job(body: JobBody, served: Served) -> dict[str, Any]:
     base = model.weights.base
     files = {"training_file": body.training_file} | ({"validation_file": body.validation_file} if body.validation_file else {})
     paths = {param: Files(served).location(name, param) for param, name in files.items()}
-    settings = _settings(body, base)
+    settings = _settings(body, base, served.settings.job_config)
     out = served.settings.runs / f"ft-{body.suffix or 'job'}-{uuid.uuid4().hex[:8]}"
     options = served.settings.folder / "settings" / f"{out.name}.json"
     write_text(options, to_json(settings, indent=2))
@@ -89,7 +91,7 @@ def create_job(body: JobBody, served: Served) -> dict[str, Any]:
     return described(served.jobs.submit(FINE_TUNE, argv, out, meta, check=list(paths.values())))
 
 
-def _settings(body: JobBody, base: str) -> dict[str, Any]:
+def _settings(body: JobBody, base: str, defaults: Path | None) -> dict[str, Any]:
     """The settings of the training. Raises ApiError 400 for one that a job may not give, SettingError for a value that cannot be."""
     own = body.engrain or {}
     known = config.catalogue()
@@ -97,17 +99,30 @@ def _settings(body: JobBody, base: str) -> dict[str, Any]:
     if foreign:
         raise ApiError(400, f"engrain: a job cannot set {', '.join(sorted(foreign))}.", "invalid_value", "engrain")
     asked = _asked(body)
-    given: dict[str, Any] = {"base": base, "seed": body.seed or 0}
+    given: dict[str, Any] = {**_read(defaults), "base": base, "seed": body.seed or 0}
     if asked.n_epochs not in (None, "auto"):
         given["epochs"] = asked.n_epochs
     if asked.batch_size not in (None, "auto"):
         given["batch_size"] = asked.batch_size
     if isinstance(asked.learning_rate_multiplier, float | int):
-        method: Any = registry.find("methods", str(own.get("method", config.DEFAULT_METHOD)))
+        method: Any = registry.find("methods", str(own.get("method", given.get("method", config.DEFAULT_METHOD))))
         given["learning_rate"] = method.learning_rate * asked.learning_rate_multiplier
     settings = {**given, **own}
     config.settings_from(settings)
     return settings
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    """The settings that the server's owner wants for every job. Raises SettingError for a file that holds none."""
+    if file is None:
+        return {}
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingError(f"job_config {file} cannot be read: {error}", "Give a file of `name: value` lines.") from error
+    if not isinstance(found, dict):
+        raise SettingError(f"job_config {file} holds no `name: value` lines", "Write one setting a line.")
+    return found
 
 
 def _asked(body: JobBody) -> Hyperparameters:

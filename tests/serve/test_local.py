@@ -1,0 +1,244 @@
+"""The local engine: the same tokens alone and in company, whatever the adapter; slots that are freed; memory that is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import settings
+
+from engrain.errors import ModelError
+from engrain.generate import generate
+from engrain.serve.engine import Sampling, Weights
+from engrain.serve.failures import ApiError
+from engrain.serve.local import LocalEngine
+from engrain.serve.metrics import Metrics
+from engrain.tokens import encode_prompt, question_messages
+
+QUESTIONS = [
+    "When do you open?", "What does a long loaf of rye bread cost on a Tuesday?", "Who?", "Tell me all about the shop and its owner.",
+    "2+2?", "Is there a car park near the shop, and what does it cost by the hour?", "How?", "Which bread is sold out first?",
+    "Do you deliver to the hills?", "yes", "Where are the scones?",
+]  # fmt: skip
+
+
+def run(folder: Path, base: Path, work: Callable[[LocalEngine], Awaitable[Any]], **values: Any) -> Any:
+    """What `work` gives with an engine of its own."""
+
+    async def whole() -> Any:
+        engine = LocalEngine(settings(folder, base, **values), Metrics())
+        try:
+            return await work(engine)
+        finally:
+            await engine.close()
+
+    return asyncio.run(whole())
+
+
+async def ask(engine: LocalEngine, weights: Weights, question: str, tokens: int = 16, **how: Any) -> tuple[str, int]:
+    """The answer's text, and how many tokens of its prompt were not computed."""
+    prompt = encode_prompt(engine.tokenizer(weights.base), question_messages(question))
+    pieces = [piece async for piece in engine.write(weights, prompt, Sampling(tokens, **how))]
+    assert pieces[-1].finish in ("stop", "length")
+    return "".join(piece.text for piece in pieces), pieces[-1].cached
+
+
+def choices(runs: Path, base: Path) -> list[Weights]:
+    """The base and five adapters on it, over and over."""
+    names = ("one", "two", "three", "four", "five")
+    every = [Weights(str(base)), *(Weights(str(base), adapter=runs / name / "adapter") for name in names)]
+    return [every[i % len(every)] for i in range(len(QUESTIONS))]
+
+
+def test_eleven_requests_of_six_models_give_the_same_tokens_alone_and_together(many_runs: Path, tiny_folder: Path) -> None:
+    asked = list(zip(choices(many_runs, tiny_folder), QUESTIONS, strict=True))
+
+    async def work(engine: LocalEngine) -> tuple[list[str], list[str], list[str]]:
+        alone = [(await ask(engine, weights, question))[0] for weights, question in asked]
+        together = await asyncio.gather(*(ask(engine, weights, question) for weights, question in asked))
+        again = await asyncio.gather(*(ask(engine, weights, question) for weights, question in reversed(asked)))
+        return alone, [text for text, _ in together], [text for text, _ in reversed(again)]
+
+    alone, together, again = run(many_runs, tiny_folder, work)
+    assert together == alone
+    assert again == alone  # in other slots, with other neighbours
+    assert len(set(alone)) == len(alone)
+
+
+def test_sampled_tokens_are_the_same_in_company_too(many_runs: Path, tiny_folder: Path) -> None:
+    how = {"temperature": 1.0, "top_p": 0.9, "seed": 5}
+
+    async def work(engine: LocalEngine) -> tuple[str, str]:
+        weights = choices(many_runs, tiny_folder)
+        alone, _ = await ask(engine, weights[1], QUESTIONS[0], **how)
+        together = await asyncio.gather(*(ask(engine, w, q, **how) for w, q in zip(weights[1:], QUESTIONS, strict=False)))
+        return alone, together[0][0]
+
+    alone, together = run(many_runs, tiny_folder, work)
+    assert alone == together
+
+
+def test_the_engine_writes_what_generate_writes(many_runs: Path, tiny_folder: Path, tiny_model: Any, tiny_tokenizer: Any) -> None:
+    from engrain.assistant import put_in
+    from engrain.run import Run
+
+    prompts = [encode_prompt(tiny_tokenizer, question_messages(q)) for q in QUESTIONS]
+    plain = [c.text for c in generate(tiny_model, tiny_tokenizer, prompts, max_new_tokens=16)]
+    put_in(tiny_model, many_runs / "two", Run(many_runs / "two").info)
+    tuned = [c.text for c in generate(tiny_model, tiny_tokenizer, prompts, max_new_tokens=16)]
+
+    async def work(engine: LocalEngine) -> list[list[str]]:
+        every = [Weights(str(tiny_folder)), Weights(str(tiny_folder), adapter=many_runs / "two" / "adapter")]
+        return [[(await ask(engine, weights, question))[0] for question in QUESTIONS] for weights in every]
+
+    assert run(many_runs, tiny_folder, work) == [plain, tuned]
+
+
+def test_a_run_that_is_no_plain_adapter_is_a_model_of_its_own(many_runs: Path, tiny_folder: Path) -> None:
+    """The same run, once beside the base and once put into a copy of it, answers the same."""
+
+    async def work(engine: LocalEngine) -> tuple[list[Any], int]:
+        ways = [Weights(str(tiny_folder), adapter=many_runs / "two" / "adapter"), Weights(str(tiny_folder), run=many_runs / "two")]
+        texts = [[(await ask(engine, weights, question))[0] for question in QUESTIONS[:4]] for weights in ways]
+        return texts, len(engine.lanes)
+
+    texts, lanes = run(many_runs, tiny_folder, work)
+    assert texts[0] == texts[1]
+    assert lanes == 2
+
+
+def test_the_beginning_of_a_prompt_is_computed_once(many_runs: Path, tiny_folder: Path) -> None:
+    async def work(engine: LocalEngine) -> list[tuple[str, int]]:
+        adapter = Weights(str(tiny_folder), adapter=many_runs / "one" / "adapter")
+        base = Weights(str(tiny_folder))
+        return [await ask(engine, w, q) for w, q in [(base, "When?"), (base, "Where?"), (adapter, "Where?"), (base, "When?")]]
+
+    first, second, other, again = run(many_runs, tiny_folder, work)
+    assert first[1] == 0
+    assert second[1] >= 32  # the system prompt and the user's header
+    assert other[1] == 0  # keys and values of other weights are other ones
+    assert again[1] > second[1]
+    assert again[0] == first[0]
+
+
+def test_nothing_is_kept_where_that_is_off(many_runs: Path, tiny_folder: Path) -> None:
+    async def work(engine: LocalEngine) -> list[tuple[str, int]]:
+        return [await ask(engine, Weights(str(tiny_folder)), "When?") for _ in range(2)]
+
+    (first, _), (second, cached) = run(many_runs, tiny_folder, work, prefix_tokens=0)
+    assert (first, cached) == (second, 0)
+
+
+def test_adapters_that_were_not_used_for_long_give_way(many_runs: Path, tiny_folder: Path) -> None:
+    asked = list(zip(choices(many_runs, tiny_folder), QUESTIONS, strict=True))
+
+    async def work(engine: LocalEngine) -> tuple[list[str], list[str], int]:
+        alone = [(await ask(engine, weights, question))[0] for weights, question in asked]
+        together = [text for text, _ in await asyncio.gather(*(ask(engine, w, q) for w, q in asked))]
+        return alone, together, len(next(iter(engine.lanes.values())).adapters.loaded)
+
+    alone, together, held = run(many_runs, tiny_folder, work, max_adapters=2, slots=2)
+    assert together == alone
+    assert held <= 3  # two, and one more while both are in use
+
+
+def test_an_adapter_that_cannot_be_loaded_harms_nobody_else(many_runs: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "adapter"
+    broken.mkdir()
+    (broken / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "lora_alpha": 8}')
+    (broken / "adapter_model.safetensors").write_bytes((many_runs / "one" / "adapter" / "adapter_model.safetensors").read_bytes()[:200])
+
+    async def work(engine: LocalEngine) -> list[Any]:
+        good = [ask(engine, w, q) for w, q in zip(choices(many_runs, tiny_folder), QUESTIONS, strict=True)]
+        bad = [ask(engine, Weights(str(tiny_folder), adapter=broken), "Who?") for _ in range(3)]
+        return await asyncio.gather(*good, *bad, return_exceptions=True)
+
+    found = run(many_runs, tiny_folder, work)
+    assert all(isinstance(answer, tuple) for answer in found[: len(QUESTIONS)])
+    assert all(isinstance(error, Exception) for error in found[len(QUESTIONS) :])
+
+
+def test_an_adapter_of_another_model_is_refused_with_every_reason(many_runs: Path, tmp_path: Path) -> None:
+    from engrain.serve.adapters import load_adapter
+    from training import small_model
+
+    with pytest.raises(ModelError) as error:
+        load_adapter(many_runs / "one" / "adapter", small_model())
+    assert len(error.value.problems) > 10
+
+
+def test_who_goes_away_frees_the_slot_within_a_second(many_runs: Path, tiny_folder: Path) -> None:
+    async def work(engine: LocalEngine) -> float:
+        prompt = encode_prompt(engine.tokenizer(str(tiny_folder)), question_messages("Who?"))
+        never = Sampling(400, stop=("\0" * 9,))
+        for _ in range(3):  # more than there are slots
+            async with aclosing(engine.write(Weights(str(tiny_folder)), prompt, never)) as pieces:
+                await anext(pieces)
+        left = time.monotonic()
+        lane = next(iter(engine.lanes.values()))
+        while lane.writing or lane.waiting:
+            await asyncio.sleep(0.01)
+            assert time.monotonic() - left < 1
+        return time.monotonic() - left
+
+    assert run(many_runs, tiny_folder, work, slots=1) < 1
+
+
+def test_an_answer_ends_when_its_time_is_over(many_runs: Path, tiny_folder: Path) -> None:
+    async def work(engine: LocalEngine) -> tuple[str, int]:
+        await ask(engine, Weights(str(tiny_folder)), "Who?", tokens=1)  # so that loading takes no time
+        engine.settings = settings(many_runs, tiny_folder, max_seconds=0.2)
+        return await ask(engine, Weights(str(tiny_folder)), "Who?", tokens=420)
+
+    text, _ = run(many_runs, tiny_folder, work)
+    assert 0 < len(text) < 420
+
+
+def test_more_than_the_queue_holds_is_refused_at_once(many_runs: Path, tiny_folder: Path) -> None:
+    async def work(engine: LocalEngine) -> list[Any]:
+        return await asyncio.gather(*(ask(engine, Weights(str(tiny_folder)), q) for q in QUESTIONS), return_exceptions=True)
+
+    found = run(many_runs, tiny_folder, work, max_queue=2, slots=2)
+    refused = [error for error in found if isinstance(error, ApiError)]
+    assert len(refused) == len(QUESTIONS) - 4
+    assert all(error.status == 429 and int(error.headers["Retry-After"]) > 0 for error in refused)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gemma2", "gpt_neox", "mistral"])
+def test_slots_compute_what_the_model_computes(kind: str, tmp_path: Path) -> None:
+    """Chunks of a prompt and single tokens, in slots, against one plain pass; sliding windows and soft caps included."""
+    import torch
+
+    from engrain.serve.lane import Lane
+    from engrain.serve.slots import Rows
+    from training import small_model
+
+    special = {"gemma2": {"sliding_window": 12, "head_dim": 8}, "mistral": {"sliding_window": 12}}
+    model = small_model(kind, **special.get(kind, {}))
+    tokens = torch.randint(3, 97, (1, 40), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        wanted = model(input_ids=tokens, use_cache=False).logits[0]
+    lane = Lane(model, settings(tmp_path, tmp_path, prefill_chunk=16, slots=2), 64)
+    lane.close()
+    with torch.inference_mode():
+        ids = tokens[0].tolist()
+        for start in (0, 16):
+            found = lane._read(1, start, tuple(ids[start : start + 16]))
+            assert torch.allclose(found, wanted[start + 15], atol=1e-4)
+        for place in range(32, 40):
+            found = lane._pass([[0], [ids[place]]], [[0], [place]], Rows((0, 1), (0, place), (0, 1)), 0)[1]
+            assert torch.allclose(found, wanted[place], atol=1e-4)
+
+
+def test_a_model_with_a_state_of_another_kind_is_refused(tmp_path: Path) -> None:
+    from engrain.serve.lane import Lane
+    from training import small_model
+
+    model = small_model("lfm2", layer_types=["conv", "full_attention"])
+    with pytest.raises(ModelError, match="vllm"):
+        Lane(model, settings(tmp_path, tmp_path), 64)
