@@ -23,7 +23,7 @@ export function ticks(low, high, about) {
 export function plain(value) {
   if (value === 0) return "0";
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
-  return Math.abs(value) >= 0.001 ? String(Number(value.toPrecision(3))) : value.toExponential(0);
+  return Math.abs(value) >= 0.0001 ? String(Number(value.toPrecision(3))) : value.toExponential(0);
 }
 
 const asPercent = (value) => `${Math.round(100 * value)}%`;

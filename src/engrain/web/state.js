@@ -81,7 +81,11 @@ class State extends EventTarget {
 
   job(watched, data) {
     watched.after = data.number;
-    if (["stage", "progress", "done"].includes(data.type)) watched.stage = data.data;
+    if (["stage", "progress", "done"].includes(data.type)) {
+      watched.stage = data.data;
+      if (!watched.listed && !this.runs.some((run) => run.name === watched.run)) this.refresh().catch(() => {}); // its run is there by now
+      watched.listed = true;
+    }
     if (["note", "line"].includes(data.type)) watched.notes.push(data.message);
     if (data.type !== "status") return;
     const build = this.builds.find((one) => one.id === watched.id);

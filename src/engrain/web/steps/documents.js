@@ -63,11 +63,11 @@ function drawList(list, draw) {
       h("ul", { class: "plain" }, unread.map((file) => h("li", {}, h("span", {}, h("b", {}, file.file), `: ${file.reason}. `, h("span", { class: "soft" }, sentence(file.remedy))), gone(file, draw))))),
     read.length > 0 && h("div", { class: "card flush" }, h("table", { class: "rows" },
       h("caption", { class: "hidden-text" }, "Documents that were read"),
-      h("thead", {}, h("tr", {}, h("th", {}, "Document"), h("th", { class: "right wide" }, "Words"), h("th", { class: "wide" }, "Becomes facts"), h("th", {}, h("span", { class: "hidden-text" }, "Remove")))),
+      h("thead", {}, h("tr", {}, h("th", {}, "Document"), h("th", { class: "right wide" }, "Words"), h("th", {}, "Becomes facts"), h("th", {}, h("span", { class: "hidden-text" }, "Remove")))),
       h("tbody", {}, read.map((file) => h("tr", { "data-file": file.file },
         h("td", {}, h("button", { type: "button", class: "link", onclick: () => look(file) }, file.file), h("small", {}, `${file.title} · ${bytes(file.size)}`)),
         h("td", { class: "right wide" }, file.words.toLocaleString("en")),
-        h("td", { class: "coverage wide" }, h("span", { class: "soft" }, "…")),
+        h("td", { class: "coverage" }, h("span", { class: "soft" }, "…")),
         h("td", { class: "right" }, gone(file, draw))))))));
 }
 
@@ -95,7 +95,7 @@ async function drawReport(report, signal) {
     found.superseded.length > 0 && superseded(found.superseded),
     found.private.length > 0 && privateData(found.private, mask),
     h("div", { class: "next" }, h("div", {}, h("h2", {}, "Next: see what it will learn"), h("p", {}, "engrain writes questions and answers about every fact. You can read and change them before anything is trained.")),
-      h("div", { class: "row" }, button("Write facts and examples", () => prepare({ redact: mask.checked }), { kind: "primary" }))));
+      h("div", { class: "row" }, state.run?.editable && h("a", { class: "button", href: "#/facts" }, "See those there are"), button("Write facts and examples", () => prepare({ redact: mask.checked }), { kind: "primary" }))));
 }
 
 const words = () => state.documents.reduce((sum, file) => sum + file.words, 0);

@@ -21,8 +21,10 @@ export async function show(main, signal) {
     const seen = `${state.build?.id} ${state.build?.status} ${state.builds[0]?.status} ${state.runs.length} ${state.run?.name}`;
     if (seen === known) return;
     known = seen;
-    if (state.build) drawWork(top, state.build, signal);
-    else await drawChoice(top, signal);
+    if (state.build) {
+      drawWork(top, state.build, signal);
+      scrollTo(0, 0);
+    } else await drawChoice(top, signal);
     await drawPast(past, signal);
   };
   state.addEventListener("changed", () => draw().catch((error) => fill(top, failure(error))), { signal });
@@ -121,6 +123,7 @@ async function follow(live, build, signal) {
   state.addEventListener("metrics", update, { signal });
 }
 
+const BUILD = { paused: "paused", queued: "waiting" };
 const STYLES = ["c-tuned", "c-base-retrieval", "c-tuned-retrieval", "c-warm", "c-base"];
 
 async function drawPast(past, signal) {
@@ -137,7 +140,7 @@ async function drawPast(past, signal) {
   const row = (run, number) => h("tr", {},
     h("td", {}, run.steps ? h("label", { class: "check" }, h("input", { type: "checkbox", checked: picked.has(run.name), onchange: (event) => { picked[event.target.checked ? "add" : "delete"](run.name); draw(); } }), h("span", { class: `key ${STYLES[number % STYLES.length]}`, "aria-hidden": "true" }), ` ${run.name}`) : run.name,
       h("small", {}, `${moment(run.created)} · ${run.method || "–"} · ${run.base.split("/").at(-1) || "–"}`)),
-    h("td", {}, h("span", { class: `chip ${run.status}` }, run.build ? "working" : STATUS[run.status] || run.status), run.error && h("small", {}, run.error.split("\n")[0])),
+    h("td", {}, h("span", { class: `chip ${run.status}` }, run.build ? BUILD[state.builds.find((build) => build.id === run.build)?.status] || "working" : STATUS[run.status] || run.status), run.error && h("small", {}, run.error.split("\n")[0])),
     h("td", { class: "right wide" }, run.seconds ? duration(run.seconds) : "–"),
     h("td", { class: "right" }, run.accuracy !== null ? percent(run.accuracy) : "–"),
     h("td", { class: "right" }, !run.build && button("✕", async () => {
