@@ -62,6 +62,9 @@ class Assistant:
         self.histories.append(list(history))
         yield from ("At ", "nine.")
 
+    def forgotten(self, question: str, history: list[tuple[str, str]]) -> int:
+        return max(0, len(history) - 2)
+
     def check(self, question: str, text: str) -> Answer:
         place = {"supported": "hours.md › Opening"}.get(state := "refused" if "moon" in question else "supported", "")
         return Answer(question, text, place, state, ("Open at nine.",))
@@ -241,14 +244,15 @@ def test_a_setting_that_cannot_take_effect_is_refused(api: Any, tmp_path: Path, 
 
 
 def test_every_setting_has_an_option_that_reaches_run_json(api: Any, tmp_path: Path) -> None:
-    from engrain.config import catalogue
+    from engrain.config import DEFAULT_TASK, USED, catalogue
 
     for setting in catalogue().values():
         methods = [owner for owner in setting.owners if owner in registry.names("methods")]
+        tasks = [task for task, parts in USED.items() if task != DEFAULT_TASK and parts[-1] in setting.owners]
         value = another(setting)
         arguments = [f"--{setting.flag}"] + ([] if setting.kind is bool else [str(value)]) + (["--method", methods[0]] if methods else [])
-        saved = built(api, arguments, tmp_path).to_dict()[setting.name]
-        assert saved == (["q_proj"] if isinstance(saved, list) else value), setting.name
+        saved = built(api, [*arguments, *(["--task", tasks[0]] if tasks else [])], tmp_path).to_dict()[setting.name]
+        assert saved == ([value] if isinstance(saved, list) else value), setting.name
 
 
 def another(setting: Any) -> Any:
@@ -257,10 +261,23 @@ def another(setting: Any) -> Any:
         return next(choice for choice in setting.choices if choice != setting.default)
     if setting.kind in (int, float):
         return setting.kind(1 if setting.default is None else setting.default + 1 if setting.kind is int else setting.default * 1.01)
-    return not setting.default if setting.kind is bool else "q_proj"
+    if setting.kind is bool:
+        return not setting.default
+    return {"window": "40,400", "augment": "flip", "rank_pattern": "q_proj=8"}.get(setting.name, "q_proj")
 
 
 # --- ask
+
+
+def test_chat_says_what_the_model_no_longer_sees(
+    assistant: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = iter(["one?", "two?", "three?", "four?", "/exit"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
+    assert main(["chat"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("The talk is longer than the model can see: the first turn is forgotten.") == 1
+    assert out.count("[source: hours.md › Opening]") == 4
 
 
 def test_ask_shows_the_answer_and_its_source(assistant: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -430,7 +447,7 @@ def test_evaluate_json_is_the_evaluation(api: Any, tmp_path: Path, capsys: pytes
 def test_build_prints_scores_verdict_and_the_next_step(api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run.create(tmp_path / "first", "first")
     verdict = Verdict("use the tuned model", "It is right more often.", (Check("sample", False, "Only 1 question was asked."),))
-    answers_with(api, "build", SimpleNamespace(run=run, verdict=verdict, evaluation=evaluated()))
+    answers_with(api, "build", SimpleNamespace(run=run, verdict=verdict, evaluation=evaluated(), comparison=None))
     assert main(["build", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "Verdict: use the tuned model" in out
@@ -486,7 +503,9 @@ def test_plan_ends_with_1_where_it_does_not_fit(
 
 
 def test_demo_asks_five_questions_before_and_after(assistant: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    answers_with(assistant, "build", SimpleNamespace(run=Run.create(tmp_path / "demo", "demo"), verdict=None, evaluation=None))
+    answers_with(
+        assistant, "build", SimpleNamespace(run=Run.create(tmp_path / "demo", "demo"), verdict=None, evaluation=None, comparison=None)
+    )
     assert main(["demo", "--max-steps", "1"]) == 0
     assert [call[0] for call in assistant.calls] == ["build", "load", "load"]
     assert (assistant.calls[1][2]["base_only"], assistant.calls[2][2].get("base_only", False)) == (True, False)

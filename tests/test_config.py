@@ -51,6 +51,11 @@ class Study:
 
 
 @dataclass(frozen=True)
+class Chat:
+    turns: str = setting("all", "Turns.")
+
+
+@dataclass(frozen=True)
 class Training:
     epochs: float = setting(3.0, "Passes.")
     learning_rate: float | None = setting(None, "Peak learning rate.")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engrain.errors import ExampleError, SettingError
-from engrain.examples import Example, Message, example_from_row, example_to_row, read_examples, split, write_examples
+from engrain.examples import Example, Message, example_from_row, example_to_row, learned, read_examples, split, write_examples
 
 PAIR = (Message("user", "When do you open?"), Message("assistant", "At 9:30."))
 ASK, TELL = PAIR[0].content, PAIR[1].content
@@ -84,8 +84,15 @@ def test_an_empty_system_turn_is_left_out():
         ({"messages": [{"role": "assistant", "content": "Hi", "weight": 0.5}]}, "weight 0.5"),
         ({"messages": [{"role": "narrator", "content": "Hi"}]}, "role 'narrator'"),
         ({"messages": [{"content": "Hi"}]}, "role None"),
-        ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "turn 1 calls a tool"),
-        ({"messages": ROWS["messages"]["messages"], "tools": [{}]}, "it uses tools"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "call 1 names no function"),
+        ({"messages": [{"role": "user", "content": "x", "tool_calls": [{"name": "a"}]}]}, "only the assistant can"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "a", "arguments": "{"}}]}]},
+            "arguments of call 1 are not JSON",
+        ),
+        ({"conversations": [{"from": "function_call", "value": "no"}]}, "a call is not JSON"),
+        ({"messages": ROWS["messages"]["messages"], "tools": [{}]}, "tool 1 has no name"),
+        ({"messages": ROWS["messages"]["messages"], "tools": {"a": 1}}, "its tools must be a list"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "turn 1 must be text, not list"),
         ({"question": "\ud800", "answer": "x"}, "half a character"),
     ],
@@ -220,3 +227,52 @@ def test_examples_without_a_fact_are_split_by_row():
 def test_a_share_that_is_none():
     with pytest.raises(SettingError, match=r"share=1\.5"):
         split([], 1.5, seed=0)
+
+
+WEATHER = {"type": "function", "function": {"name": "weather", "description": "The weather.", "parameters": {"type": "object"}}}
+CALL = '<tool_call>\n{"name": "weather", "arguments": {"town": "Bonn"}}\n</tool_call>'
+
+
+def test_tools_calls_and_results_become_text_that_is_learned():
+    calls = [{"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"town": "Bonn"}'}}]
+    row = {
+        "tools": [WEATHER],
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Rain?"},
+            {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "tool_call_id": "1", "content": "dry"},
+            {"role": "assistant", "content": "No."},
+        ],
+    }
+    system, ask, call, result, tell = example_from_row(row).messages
+    assert system.content.startswith("Be brief.")
+    assert '"name": "weather", "description": "The weather."' in system.content
+    assert call == Message("assistant", CALL)
+    assert result == Message("user", "<tool_response>\ndry\n</tool_response>")
+    assert (ask.content, tell.content) == ("Rain?", "No.")
+    again = example_from_row(example_to_row(example_from_row(row)))
+    assert again == example_from_row(row), "what was written is read again as it is"
+
+
+def test_tools_as_sharegpt_writes_them():
+    row = {
+        "tools": json.dumps([{"name": "weather"}]),
+        "conversations": [
+            {"from": "human", "value": "Rain?"},
+            {"from": "function_call", "value": '{"name": "weather", "arguments": {"town": "Bonn"}}'},
+            {"from": "observation", "value": "dry"},
+            {"from": "gpt", "value": "No."},
+        ],
+    }
+    messages = example_from_row(row).messages
+    assert [m.role for m in messages] == ["system", "user", "assistant", "user", "assistant"]
+    assert messages[2].content == CALL
+
+
+def test_the_last_turn_alone_can_be_learned():
+    turns = [("user", "a", 1), ("assistant", "b", 1), ("user", "c", 1), ("assistant", "d", 1), ("user", "e", 1), ("assistant", "f", 0)]
+    example = Example(tuple(Message(*turn) for turn in turns))
+    assert learned(example, "all") == example
+    weights = [m.weight for m in learned(example, "last").messages if m.role == "assistant"]
+    assert weights == [0, 1, 0]

@@ -149,15 +149,23 @@ class Assistant:
         support = self.index.check(question, text)
         return Answer(question, text, support.source, support.status)
 
+    def forgotten(self, question: str, history: Sequence[tuple[str, str]]) -> int:
+        """How many of the oldest turns the model cannot see together with this question."""
+        return self._fitted(question, "retrieval" if self.mode == "retrieval" else "closed-book", history)[1]
+
     def _prompt(self, question: str, mode: str, history: Sequence[tuple[str, str]] = ()) -> list[int]:
         """The prompt's tokens; the oldest turns and the last passages give way where the model cannot see all at once."""
+        return self._fitted(question, mode, history)[0]
+
+    def _fitted(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> tuple[list[int], int]:
+        """The prompt's tokens, and how many turns gave way."""
         turns = [Message(role, content) for turn in history for role, content in zip(("user", "assistant"), turn, strict=True)]
         passages = self.passages(question) if mode == "retrieval" else ()
         ids = encode_prompt(self.tokenizer, question_messages(question, passages, turns))
         while len(ids) > self.room and (turns or passages):
             turns, passages = (turns[2:], passages) if turns else (turns, passages[:-1])
             ids = encode_prompt(self.tokenizer, question_messages(question, passages, turns))
-        return ids
+        return ids, len(history) - len(turns) // 2
 
     @property
     def room(self) -> int:

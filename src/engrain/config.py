@@ -21,6 +21,7 @@ from engrain import registry
 from engrain.errors import SettingError
 
 if TYPE_CHECKING:
+    from engrain.examples import ChatSettings
     from engrain.images import ImageSettings
     from engrain.knowledge.dataset import KnowledgeSettings
     from engrain.models import BaseSettings
@@ -37,6 +38,7 @@ PARTS = {
     "privacy": "engrain.privacy:PrivacySettings",
     "knowledge": "engrain.knowledge.dataset:KnowledgeSettings",
     "study": "engrain.study.base:StudySettings",
+    "chat": "engrain.examples:ChatSettings",
     "training": "engrain.train:TrainingSettings",
     "verdict": "engrain.verdict:VerdictSettings",
     "code": "engrain.repository:CodeSettings",
@@ -46,7 +48,7 @@ PARTS = {
 
 TASK, DEFAULT_TASK = "task", "chat"
 USED = {
-    DEFAULT_TASK: ("task", "model", "privacy", "knowledge", "study", "training", "verdict"),
+    DEFAULT_TASK: ("task", "model", "privacy", "knowledge", "study", "chat", "training", "verdict"),
     "code": ("task", "model", "training", "code"),
     "image-classification": ("task", "device", "training", "images"),
 }
@@ -66,6 +68,7 @@ class Settings:
     privacy: PrivacySettings
     knowledge: KnowledgeSettings
     study: StudySettings
+    chat: ChatSettings
     training: TrainingSettings
     verdict: VerdictSettings
     code: CodeSettings

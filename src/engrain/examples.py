@@ -2,8 +2,8 @@
 
 Examples are read from JSON Lines, JSON, CSV and Parquet. A row may be a conversation as OpenAI's fine-tuning takes it
 (`messages`), as ShareGPT writes it (`conversations`), an Alpaca row (`instruction`, `input`, `output`), or a question
-with its answer under any of the names in QUESTION and ANSWER (`prompt` and `completion` among them). Written are
-`messages` rows, with where each came from.
+with its answer under any of the names in QUESTION and ANSWER (`prompt` and `completion` among them). Tools, their calls and
+results become text (see `tool_calls`). Written are `messages` rows, with where each came from.
 """
 
 from __future__ import annotations
@@ -15,19 +15,37 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from engrain import tool_calls
 from engrain.errors import ExampleError, SettingError
 from engrain.files import write_text
 from engrain.rows import parse_rows
+from engrain.settings import check_choices, setting
 
 ROLES = {
     "system": "system", "developer": "system",
     "user": "user", "human": "user",
     "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
+    "function_call": "assistant", "tool_call": "assistant",
+    "tool": "user", "function": "user", "observation": "user", "tool_response": "user",
 }  # fmt: skip
+RESULTS = ("tool", "function", "observation", "tool_response")
+"""Roles whose turns are what a tool gave back; a chat template gets them as a user's turn (see `tool_calls`)."""
 QUESTION = ("question", "prompt", "query", "instruction", "input", "user", "q")
 ANSWER = ("answer", "completion", "response", "output", "reply", "assistant", "a")
 PROVENANCE = ("kind", "form", "fact", "document", "place")
-TOOLS = ("tools", "functions", "tool_calls", "function_call")
+TOOLS = ("tools", "functions")
+
+
+@dataclass(frozen=True)
+class ChatSettings:
+    """What is learned of a conversation."""
+
+    turns: str = setting(
+        "all", "Assistant turns to learn of each conversation: all (of weight 1), or the last only.", choices=("all", "last")
+    )
+
+    def __post_init__(self) -> None:
+        check_choices(self)
 
 
 @dataclass(frozen=True)
@@ -113,9 +131,28 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
     return train, [example for example, group in zip(examples, groups, strict=True) if group in heldout]
 
 
+def learned(example: Example, turns: str) -> Example:
+    """The example with the assistant turns to learn of it: all, or the last alone (`ChatSettings.turns`)."""
+    if turns == "all":
+        return example
+    last = max(i for i, message in enumerate(example.messages) if message.role == "assistant" and message.weight)
+    return replace(example, messages=tuple(replace(m, weight=m.weight * (i == last)) for i, m in enumerate(example.messages)))
+
+
 def _conversation(row: dict[str, Any]) -> list[Message]:
-    if any(row.get(key) for key in TOOLS):
-        _fail("it uses tools, which engrain does not train")
+    messages = _messages(row)
+    tools = next((row[key] for key in TOOLS if row.get(key)), None)
+    if not tools:
+        return messages
+    tools = json.loads(tools) if isinstance(tools, str) else tools  # ShareGPT's rows hold them as text
+    if not isinstance(tools, list):
+        _fail("its tools must be a list")
+    own = messages[0].content if messages and messages[0].role == "system" else ""
+    rest = messages[1:] if own else messages
+    return [Message("system", tool_calls.system_text(tools, own)), *rest]
+
+
+def _messages(row: dict[str, Any]) -> list[Message]:
     for key in ("messages", "conversations", "conversation"):
         if key in row:
             return _turns(row[key], key)
@@ -142,16 +179,34 @@ def _turns(value: Any, key: str) -> list[Message]:
 def _turn(turn: Any, number: int) -> Message:
     if not isinstance(turn, dict):
         _fail(f"turn {number} must be an object with role and content")
-    if any(turn.get(key) for key in TOOLS):
-        _fail(f"turn {number} calls a tool, which engrain does not train")
     role = turn.get("role", turn.get("from"))
     if not isinstance(role, str) or role not in ROLES:
         _fail(f"turn {number} has the role {role!r}; known are system, user and assistant")
     weight = turn.get("weight")
     if weight not in (None, 0, 1):
         _fail(f"turn {number} has the weight {weight!r}; it must be 0 or 1")
-    content = turn.get("content", turn.get("value"))
-    return Message(ROLES[role], _text(content, f"turn {number}"), 0 if weight == 0 else 1)
+    content = _text(turn.get("content", turn.get("value")), f"turn {number}")
+    return Message(ROLES[role], _with_tools(turn, role, content), 0 if weight == 0 else 1)
+
+
+def _with_tools(turn: dict[str, Any], role: str, content: str) -> str:
+    """The content of a turn with the calls it makes, or as the result it is."""
+    if role in RESULTS:
+        return tool_calls.result_text(content)
+    if role in ("function_call", "tool_call"):  # ShareGPT: the call is the content
+        return tool_calls.call_text([_object(content)])
+    calls = turn.get("tool_calls") or [turn[key] for key in ("function_call",) if turn.get(key)]
+    if calls and ROLES[role] != "assistant":
+        _fail(f"a {role} turn calls a tool; only the assistant can")
+    return tool_calls.call_text(calls, content) if calls else content
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        _fail(f"a call is not JSON: {error}")
+    return found if isinstance(found, dict) else _fail("a call must be a JSON object")
 
 
 def _text(value: Any, what: str) -> str:

@@ -33,7 +33,7 @@ from engrain.evaluate import (
     read_questions,
     score,
 )
-from engrain.examples import Example, Question, example_from_row, example_to_row
+from engrain.examples import Example, Question, example_from_row, example_to_row, learned
 from engrain.fetch import cache_folder
 from engrain.gate import fit_gate
 from engrain.generate import perplexity, window_scores, windows
@@ -278,7 +278,8 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     limit = min(settings.training.max_length, context)
     step = "raise --max-length" if limit < context else "choose a base that sees more at once"
     with progress.stage("Encoding examples"):
-        pairs = {name: [(e, encode_example(tokenizer, e.messages)) for e in load_examples(run, name)] for name in FILES}
+        read = {name: [learned(e, settings.chat.turns) for e in load_examples(run, name)] for name in FILES}
+        pairs = {name: [(e, encode_example(tokenizer, e.messages)) for e in read[name]] for name in FILES}
     long = [(e, len(row)) for name in FILES for e, row in pairs[name] if len(row) > limit]
     asked = {canonical(e.messages[0].content) for e, _ in pairs["own"]}  # the word of people is the last one
     pairs["train"] = [(e, row) for e, row in pairs["train"] if canonical(e.messages[0].content) not in asked]

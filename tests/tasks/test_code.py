@@ -83,7 +83,10 @@ def test_the_prompt_is_how_a_training_row_begins(tokenizer: Any) -> None:
     before, after = tokenizer.decode(ids[p + 1 : s]), tokenizer.decode(ids[s + 1 : m])
     assert prompt(tokenizer, sentinels, "a.tcl", before, after, 1000) == ids[: m + 1]
     plain = left_to_right(tokenizer, sentinels, "a.tcl", TEXT, ends=True).ids.tolist()
-    assert prompt(tokenizer, sentinels, "a.tcl", TEXT[:40], "", 1000) == plain[: len(prompt(tokenizer, sentinels, "a.tcl", TEXT[:40], "", 1000))]
+    assert (
+        prompt(tokenizer, sentinels, "a.tcl", TEXT[:40], "", 1000)
+        == plain[: len(prompt(tokenizer, sentinels, "a.tcl", TEXT[:40], "", 1000))]
+    )
 
 
 @pytest.mark.parametrize("room", [40, 60, 90])

@@ -71,7 +71,13 @@ def _talk_on(assistant: Assistant, question: str, history: list[tuple[str, str]]
 
 
 def _reply(assistant: Assistant, question: str, history: list[tuple[str, str]]) -> str:
-    """Show the answer as it is made, then its source, and return it."""
+    """Show the answer as it is made, then its source, and return it; turns that the model no longer sees are said, and dropped."""
+    gone = assistant.forgotten(question, history)
+    if gone:
+        click.echo(
+            f"(The talk is longer than the model can see: {'the first turn is' if gone == 1 else f'the first {gone} turns are'} forgotten.)"
+        )
+        del history[:gone]
     pieces = []
     for piece in assistant.stream(question, history):
         click.echo(piece, nl=False)

@@ -17,12 +17,12 @@ from engrain.config import Settings
 @_options.out_option
 @_options.resume_option
 @_options.json_option
-@_options.settings_options("model", "training", "verdict", "replay")
+@_options.settings_options("model", "chat", "training", "verdict", "replay")
 def command(examples: Path, heldout: Path | None, out: Path | None, resume: bool, as_json: bool, settings: Settings) -> None:
     """Fine-tune on a file of examples of your own.
 
-    FILE holds OpenAI `messages`, prompt/completion, Alpaca or ShareGPT rows as JSONL, or a CSV with question and
-    answer columns.
+    FILE holds OpenAI `messages` (with `weight`, `tools` and tool calls), prompt/completion, Alpaca or ShareGPT rows as
+    JSONL, or a CSV with question and answer columns.
     """
     from engrain import api
 

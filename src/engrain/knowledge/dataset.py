@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from engrain.examples import Example, Message
 from engrain.knowledge.combine import profiles, true_or_false, two_facts
 from engrain.knowledge.facts import Fact
+from engrain.knowledge.followups import follow_ups
 from engrain.knowledge.forms import wordings
 from engrain.knowledge.unknown import unanswerable
 from engrain.knowledge.wording import STUDIED, Wording, normal
@@ -40,6 +41,7 @@ class KnowledgeSettings:
     statements: bool = setting(True, "Do not practise telling all that is known about a subject, nor filling gaps.", flag="--no-statements")
     true_or_false: bool = setting(True, "Do not ask whether a right or a wrong value is right.", flag="--no-true-or-false")
     two_facts: bool = setting(True, "Do not ask questions that need two facts.", flag="--no-two-facts")
+    follow_ups: bool = setting(False, "Practise questions that follow on one another (And on Sunday?).")
 
     def __post_init__(self) -> None:
         check(
@@ -105,6 +107,8 @@ def make_examples(facts: Sequence[Fact], settings: KnowledgeSettings | None = No
     known, unknown = unanswerable(facts, settings.unanswerable, len(train), kept_out, rng, not_said)
     train_examples = [example(row) for row in train] + [example(Row(w, None)) for w in known]
     test_examples = [example(row) for row in at_most(test, 3, rng)] + [example(Row(w, None)) for w in unknown]
+    if settings.follow_ups:
+        train_examples += follow_ups([(row.fact, row.wording) for row in train if row.fact is not None], rng)
     rng.shuffle(train_examples)
     return Split(train_examples, test_examples)
 
