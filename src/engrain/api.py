@@ -254,12 +254,13 @@ def make_ready(
     """
     if resume and has_examples(run):
         return
+    edited = pipeline.take_edited(run, first == 2, progress) if first else None
     for name in MADE_AFTER_EXAMPLES:
         delete(run.path / name)
-    if first == 0:
+    if edited is None:
         facts = pipeline.find(run, settings, pipeline.read(run, settings, files, progress), progress, earlier)
     else:
-        facts = pipeline.facts_of(run)
+        facts = edited
     if first < 2:
         pipeline.write_examples(run, settings, facts, progress, earlier or (run if first else None))
     else:

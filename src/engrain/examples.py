@@ -66,7 +66,7 @@ class Example:
 
     `kind` says what it practises (question, reverse, statement, unanswerable, replay, own), `form` which wording
     it uses, `fact` and `document` what it is about, `place` the file and line it was read from; empty where they do not
-    apply.
+    apply. `edited` marks what people changed or added by hand.
     """
 
     messages: tuple[Message, ...]
@@ -75,6 +75,7 @@ class Example:
     fact: str = ""
     document: str = ""
     place: str = field(default="", compare=False)
+    edited: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,10 @@ def write_examples(path: str | Path, examples: Iterable[Example]) -> None:
 
 
 def example_to_row(example: Example) -> dict[str, Any]:
-    """The example as a `messages` row that says where it came from; `weight` is there only where it is 0."""
+    """The example as a `messages` row that says where it came from; `weight` is there only where it is 0, `edited` where it is so."""
     row = asdict(example)
+    if not example.edited:
+        del row["edited"]
     return {"messages": [turn if turn.pop("weight") else turn | {"weight": 0} for turn in row.pop("messages")], **row}
 
 
@@ -115,7 +118,8 @@ def example_from_row(row: dict[str, Any]) -> Example:
             _fail("the answer is empty" if message.role == "assistant" else f"turn {number} ({message.role}) is empty")
     if not any(message.role == "assistant" and message.weight for message in messages):
         _fail("there is no assistant turn to learn from")
-    return Example(tuple(messages), **{key: row[key] for key in PROVENANCE if isinstance(row.get(key), str)})
+    given = {key: row[key] for key in PROVENANCE if isinstance(row.get(key), str)}
+    return Example(tuple(messages), **given, edited=row.get("edited") is True)
 
 
 def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:

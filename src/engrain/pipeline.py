@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from engrain import registry
-from engrain.assistant import Assistant, Library, check_trained, put_adapter_in
+from engrain.assistant import Assistant, Library, check_trained, put_adapter_in, section_of
 from engrain.assistant import load as load_assistant
 from engrain.batches import micro_batches
 from engrain.config import Settings
 from engrain.documents.base import Document, Section, read_documents
+from engrain.edits import EXAMPLES, FACTS, edited_examples, edited_facts, note_made
 from engrain.errors import DocumentError, ExampleError
 from engrain.evaluate import (
     BASE,
@@ -131,7 +132,8 @@ def find(run: Run, settings: Settings, documents: Sequence[Document], progress: 
         facts = in_order([*kept, *(f for f in facts if f.section not in same)], [s for d in documents for s in d.sections])
     run.write_json("coverage.json", [asdict(c) for c in coverage(documents, facts)])
     facts, old = supersede(facts, documents)
-    run.write_rows("facts.jsonl", facts)
+    run.write_rows(FACTS, facts)
+    note_made(run, FACTS, facts)
     note_superseded(run, old, progress)
     progress.note(f"{len(facts)} facts in {len(documents)} documents.")
     return facts
@@ -248,8 +250,25 @@ def spread(rows: Sequence[T], count: int) -> list[T]:
 
 def save_examples(run: Run, train_rows: Sequence[Example], heldout: Sequence[Example]) -> None:
     """Put training and held-out examples where training looks for them."""
-    run.write_rows("examples/train.jsonl", map(example_to_row, train_rows))
-    run.write_rows("examples/heldout.jsonl", map(example_to_row, heldout))
+    for name, rows in zip(EXAMPLES, (train_rows, heldout), strict=True):
+        run.write_rows(name, map(example_to_row, rows))
+        note_made(run, name, rows)
+
+
+def take_edited(run: Run, with_examples: bool, progress: Progress) -> list[Fact]:
+    """The facts of a run as people left them, and its examples too where asked for, checked; what was edited is marked in the files.
+
+    Raises DocumentError or ExampleError that lists every fault with file and line, and changes nothing then.
+    """
+    sections = [section_of(row) for row in run.read_rows("documents.jsonl")]
+    facts, examples = edited_examples(run, sections) if with_examples else (edited_facts(run, sections), {})
+    run.write_rows(FACTS, facts)
+    for name, rows in examples.items():
+        run.write_rows(name, map(example_to_row, rows))
+    counts = {"facts": sum(fact.edited for fact in facts), "examples": sum(e.edited for rows in examples.values() for e in rows)}
+    if any(counts.values()):
+        progress.note(f"Edited by hand: {', '.join(f'{count:,} {name}' for name, count in counts.items() if count)}.")
+    return facts
 
 
 def write_replay(run: Run, settings: Settings, progress: Progress) -> None:

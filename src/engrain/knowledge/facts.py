@@ -29,7 +29,7 @@ class Fact:
     ___."; a yes/no fact's statement has no gap), a question that the documents answer themselves ("Where can I
     park?"), or the name of an attribute ("price"). `topic` is the heading it stands under, `business` whose
     document it is. `weight` is how much it is practised: people ask for prices, times, names and what the documents
-    themselves ask; less for the rest.
+    themselves ask; less for the rest. `edited` marks what people changed or added by hand.
     """
 
     id: str
@@ -44,6 +44,7 @@ class Fact:
     topic: str = ""
     business: str = ""
     weight: float = 1.0
+    edited: bool = False
 
     @property
     def form(self) -> str:
