@@ -16,9 +16,11 @@ from engrain import code_pipeline, image_pipeline, pipeline
 from engrain.assistant import Answer, Assistant, check_trained
 from engrain.assistant import load as load_assistant
 from engrain.classifier import Prediction, load_classifier
+from engrain.compare import compare as compare_methods
+from engrain.compare import entries
 from engrain.comparison import Comparison
 from engrain.completion import Completed, load_completer
-from engrain.config import DEFAULT_TASK, Settings, settings_from
+from engrain.config import DEFAULT_TASK, PARTS, Settings, catalogue, settings_from
 from engrain.documents.base import Unread, check_paths, read_documents
 from engrain.errors import Interrupted, RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, read_questions
@@ -29,6 +31,9 @@ from engrain.knowledge.coverage import Coverage, coverage
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.superseded import Superseded, supersede
+from engrain.merging import MergeSettings
+from engrain.merging import merge as merge_runs
+from engrain.methods._listing import Listed, listed
 from engrain.models import BaseSettings, locate, on_disk
 from engrain.pipeline import Changed
 from engrain.plan import Plan, Work, make_plan
@@ -37,6 +42,7 @@ from engrain.progress import SILENT, Progress
 from engrain.report import model_card, write_report
 from engrain.retrieval import Retriever
 from engrain.run import Run
+from engrain.scoreboard import Scoreboard
 from engrain.study.adapter import worth_asking
 from engrain.study.prepare import SETTINGS, install, study_examples
 from engrain.study.replay import known_answers, replay_prompts
@@ -44,13 +50,16 @@ from engrain.study.teacher_prompts import expected
 from engrain.verdict import Verdict, decide
 
 __all__ = [
-    "Answer", "Assistant", "Changed", "Completed", "Plan", "Prediction", "Preview", "Result", "Update",
-    "build", "classify", "complete", "evaluate", "examples", "load", "plan", "prepare", "runs", "tune", "update",
+    "Answer", "Assistant", "Changed", "Completed", "Listed", "Plan", "Prediction", "Preview", "Result", "Scoreboard", "Update",
+    "build", "classify", "compare", "complete", "evaluate", "examples", "load", "merge", "methods",
+    "plan", "prepare", "runs", "tune", "update",
 ]  # fmt: skip
 
 Paths = str | Path | Sequence[str | Path]
 STAGES = ("documents", "facts", "examples")
 ENDS = ("examples", "verdict")
+COMPARISONS = Path("comparisons")
+"""Where comparisons go: apart from the runs, of which the newest is asked."""
 COMPLETE, READY = "complete", "ready"
 """How `run.json` says that a run was measured, or that its examples are there to be looked at and nothing is trained yet."""
 MADE_AFTER_EXAMPLES = ("before.json", "checkpoints", "metrics.jsonl", "adapter", "model", "evaluation.json", "report.html")
@@ -428,6 +437,54 @@ def complete(
 def classify(run: str | Path | Run | Result | None, images: Paths, *, progress: Progress = SILENT) -> list[Prediction]:
     """What each image file shows, by the classifier of a run (default: the newest). Raises ExampleError for a file that is no image."""
     return load_classifier(as_run(run), progress).classify(as_paths(images), progress)
+
+
+def methods(base: str = BaseSettings.base, *, progress: Progress = SILENT) -> list[Listed]:
+    """Every method of fine-tuning: whether it can be used here, why not, and how much it trains on `base`."""
+    return listed(base, progress)
+
+
+def merge(runs: Sequence[str | Path | Run], *, out: str | Path | None = None, progress: Progress = SILENT, **options: Any) -> Run:
+    """A new run that joins the LoRA adapters of `runs`; `options` are those of `merging.MergeSettings` (`how="ties"`)."""
+    return merge_runs([as_run(run) for run in runs], MergeSettings(**options), as_path(out), progress)
+
+
+def compare(
+    paths: Paths,
+    methods: Sequence[str],
+    *,
+    seeds: int = 3,
+    out: str | Path | None = None,
+    questions: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress = SILENT,
+    settings: Settings | None = None,
+    **options: Any,
+) -> tuple[Run, Scoreboard]:
+    """The run of a comparison and its scoreboard: each method trained `seeds` times on the same examples of these documents.
+
+    `methods` are names, with settings of their own if need be (`lora:rank=16`); `settings` and `options` hold for all.
+    The gate stays off, because it would hide what a method makes the model forget. Raises SettingError listing every
+    method that cannot be used.
+    """
+    chosen, files = settings or settings_from(options), as_paths(paths)
+    owners = {name: found.owners for name, found in catalogue().items()}
+    own = ("method", "seed", "gate")
+    common = {k: v for k, v in chosen.to_dict().items() if set(owners[k]) & set(PARTS) and k not in own} | {"gate": False}
+    asked = entries(methods, common)
+    if seeds < 1:
+        raise SettingError(f"seeds={seeds}: must be at least 1", "Change it and start again.")
+    check_paths(files)
+    check_usable(chosen)
+    folder = as_path(out) or COMPARISONS / files[0].resolve().stem
+    run = stopped(folder) if resume else Run.create(folder, folder.name)
+    same = settings_from(common)
+    with run.lock(), status_of(run, progress):
+        run.update(status="running", settings=same.to_dict(), methods=list(methods), seeds=seeds)
+        make_ready(run, same, files, 0, resume, progress)
+        board = compare_methods(run, asked, seeds, common, as_path(questions), progress)
+        run.update(status="complete")
+    return run, board
 
 
 def evaluate(run: str | Path | Run | Result | None, questions: str | Path, *, progress: Progress = SILENT) -> Evaluation:

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from engrain.evaluate import Evaluation, Share
     from engrain.examples import Example, Question
     from engrain.knowledge.superseded import Superseded
+    from engrain.methods._listing import Listed
     from engrain.privacy import Private
     from engrain.run import Run
+    from engrain.scoreboard import Scoreboard
     from engrain.verdict import Verdict
 
 SIGNS = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "blocks": ("blocks", "red")}
@@ -248,6 +250,35 @@ def runs(found: Sequence[Run], root: Path) -> None:
         ]
         drawn.add_row(*map(Text, [str(run.path), *words]))
     console().print(drawn)
+
+
+def scoreboard(found: Scoreboard, folder: Path) -> None:
+    """Print the table of a comparison, what did not end, and the advice."""
+    drawn = table("way", "exact", "gist", "kept", "trains", "memory", "seconds", title="The same questions, in wordings not trained")
+    for s in found.scores:
+        kept = f"{s.retention.value:.0%}" if s.retention and s.retention.count else ""
+        trains = "" if s.trainable_parameters is None else f"{s.trainable_parameters:,}"
+        memory = "" if s.memory_bytes is None else f"{s.memory_bytes / 2**30:.2f} GiB"
+        seconds = "" if s.seconds is None else f"{s.seconds:.0f}"
+        drawn.add_row(*map(Text, (s.name, _percent(s.exact), _percent(s.gist), kept, trains, memory, seconds)))
+    console().print(drawn)
+    for name, why in found.failed.items():
+        click.echo(f"Not ended: {name}: {why}")
+    click.echo(found.advice)
+    click.echo(f"\nRun:    {folder}\nReport: {folder / 'comparison.html'}")
+
+
+def methods(found: Sequence[Listed]) -> None:
+    """Print a line for each method, and below why some are not supported."""
+    drawn = table("method", "what", "trains", "paper")
+    for each in found:
+        if each.supported:
+            count = "" if each.trainable_parameters is None else f"{each.trainable_parameters:,}"
+            drawn.add_row(*map(Text, (each.name, each.title, count, each.paper)))
+    console().print(drawn)
+    for each in found:
+        if not each.supported:
+            click.echo(f"{each.name}: not supported, because {each.reason}")
 
 
 def checks(found: Sequence[Check]) -> None:

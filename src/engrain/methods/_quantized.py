@@ -18,7 +18,6 @@ from torch.nn import functional as F
 
 from engrain.kernels.lora_linear import LoRALinear
 
-
 BLOCK = 64
 
 

@@ -1,0 +1,192 @@
+"""Methods compared on the same documents: identical examples, questions and budget, one training a method and seed.
+
+The comparison is a run of its own; its trainings are runs under `parts/`, each in a process of its own, so that memory
+is that of one training and a killed comparison goes on where it was.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engrain import agent, pipeline
+from engrain.assistant import load as load_assistant
+from engrain.config import settings_from
+from engrain.errors import EngrainError, Interrupted, SettingError
+from engrain.evaluate import BASE, BASE_RETRIEVAL, GENERAL, TUNED, TUNED_RETRIEVAL, Evaluation, evaluate
+from engrain.examples import Question
+from engrain.progress import SILENT, Progress
+from engrain.report.compare import write_comparison
+from engrain.run import Run
+from engrain.scoreboard import Costs, Score, Scoreboard, advice, score_of
+
+SHARED = ("documents.jsonl", "facts.jsonl", "before.json", "examples")
+"""What every training gets from the comparison's own run."""
+AGENT, RESULT = "base+agent", "comparison.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method in the comparison: `name` as it was asked for, and the settings that differ from the common ones."""
+
+    name: str
+    values: Mapping[str, Any]
+
+
+def entries(methods: Sequence[str], common: Mapping[str, Any]) -> list[Entry]:
+    """The methods as they were asked for: `lora`, or `lora:rank=16:rank_stabilized=true`.
+
+    Raises SettingError listing every method that there is not, is not supported or does not take its settings.
+    """
+    found, problems = [], []
+    for text in methods:
+        name, *pairs = text.split(":")
+        values = {"method": name, **{key: value for key, _, value in (pair.partition("=") for pair in pairs)}}
+        try:
+            settings_from({**common, **values})
+        except SettingError as error:
+            problems += [f"{text}: {line}" for line in (error.problems or [f"{error.message}. {error.next_step}"])]
+        found.append(Entry(text, values))
+    twice = sorted({e.name for e in found if [o.name for o in found].count(e.name) > 1})
+    problems += [f"{name}: named twice" for name in twice]
+    if problems or not found:
+        raise SettingError("These methods cannot be compared:", "`engrain methods` lists those there are.", problems or ["none was named"])
+    return found
+
+
+def compare(
+    run: Run, chosen: Sequence[Entry], seeds: int, common: Mapping[str, Any], questions: Path | None, progress: Progress
+) -> Scoreboard:
+    """The scoreboard of all methods; `run` holds documents and examples already. What was finished before stays as it is.
+
+    A training that fails is told and does not end the comparison. Raises Interrupted after a signal, with every step saved.
+    """
+    test = pipeline.questions_for(run, questions, 0)
+    if not (run.path / "before.json").is_file():
+        pipeline.measure_base(run, test, progress)
+    failed: dict[str, str] = {}
+    parts = [(entry, seed) for seed in range(seeds) for entry in chosen]
+    with progress.stage("Training and measuring", len(parts), "trainings") as stage:
+        for entry, seed in parts:
+            part = prepared(run, entry, seed)
+            if part.info.get("status") != "complete":
+                in_own_process(part, {**common, **entry.values, "seed": seed}, questions)
+            if part.info.get("status") != "complete":
+                failed[part.path.name] = str(part.info.get("error", "its process was ended"))
+                progress.note(f"{part.path.name} failed: {failed[part.path.name]}")
+            stage.advance(1)
+    board = scored(run, chosen, seeds, test, failed, progress)
+    run.write_json(RESULT, board)
+    write_comparison(run, board)
+    return board
+
+
+def prepared(run: Run, entry: Entry, seed: int) -> Run:
+    """The run of one training, with the shared examples in it."""
+    path = run.path / "parts" / f"{entry.name.replace(':', '-').replace('=', '-')}-{seed}"
+    if (path / "run.json").is_file():
+        return Run.open(path)
+    part = Run.create(path, path.name)
+    for name in SHARED:
+        source = run.path / name
+        if source.is_dir():
+            shutil.copytree(source, path / name)
+        elif source.is_file():
+            shutil.copyfile(source, path / name)
+    part.update(status="waiting")
+    return part
+
+
+def in_own_process(part: Run, values: Mapping[str, Any], questions: Path | None) -> None:
+    """Carry one training out in a new process. Raises Interrupted where a signal ended it."""
+    process = multiprocessing.get_context("spawn").Process(target=carry_out, args=(part.path, dict(values), questions))
+    process.start()
+    try:
+        process.join()
+    except KeyboardInterrupt:
+        process.join()  # it got the signal too, and writes its checkpoint
+        raise
+    code = process.exitcode or 0
+    if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        raise Interrupted("The comparison was stopped", "Go on with --resume.", code - 128)
+
+
+def carry_out(path: Path, values: dict[str, Any], questions: Path | None) -> None:
+    """Train and measure one method; how it ended is in its `run.json` and the exit code. The main function of a process."""
+    part = Run.open(path)
+    try:
+        with part.lock():
+            settings = settings_from(values)
+            part.update(status="running", settings=settings.to_dict())
+            pipeline.tune(part, settings, pipeline.encode(part, settings, SILENT), SILENT)
+            part.update(trained_numbers=trained_numbers(part))
+            pipeline.measure(part, pipeline.questions_for(part, questions, 0), SILENT)
+            part.update(status="complete")
+    except (Interrupted, KeyboardInterrupt) as stop:
+        part.update(status="interrupted")
+        sys.exit(getattr(stop, "exit_code", 128 + signal.SIGINT))
+    except EngrainError as error:
+        part.update(status="failed", error=str(error))
+        sys.exit(error.exit_code)
+
+
+def trained_numbers(run: Run) -> int:
+    """How many numbers trained: those that a checkpoint holds."""
+    from safetensors import safe_open
+
+    newest = run.newest_checkpoint()
+    assert newest is not None, "a finished training has a checkpoint"
+    with safe_open(newest[1] / "values.safetensors", "pt") as file:
+        return sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118 - the file is no dictionary
+
+
+def costs_of(part: Run) -> Costs:
+    """What a finished training took."""
+    info, rows = part.info, part.read_rows("metrics.jsonl")
+    trained = info["trained"]
+    folder = part.path / ("adapter" if (part.path / "adapter").is_dir() else "model")
+    return Costs(
+        trainable_parameters=info["trained_numbers"],
+        memory_bytes=max(row["memory_bytes"] for row in rows),
+        seconds=trained["seconds"],
+        tokens_per_second=trained["tokens"] / trained["seconds"],
+        artifact_bytes=sum(file.stat().st_size for file in folder.glob("*.safetensors")),
+    )
+
+
+def scored(
+    run: Run, chosen: Sequence[Entry], seeds: int, test: Sequence[Question], failed: Mapping[str, str], progress: Progress
+) -> Scoreboard:
+    """The scores of all that ended, those without tuning first."""
+    scores: list[Score] = []
+    for entry in chosen:
+        parts = [part for part in (prepared(run, entry, seed) for seed in range(seeds)) if part.info.get("status") == "complete"]
+        found = [Evaluation.from_dict(part.read_json("evaluation.json")) for part in parts]
+        if found:
+            if not scores:
+                scores += untuned(run, found[0], test, progress)
+            costs = [costs_of(part) for part in parts]
+            scores.append(score_of(entry.name, TUNED, found, costs))
+            if TUNED_RETRIEVAL in found[0].outcomes:
+                scores.append(score_of(f"{entry.name}+retrieval", TUNED_RETRIEVAL, found, costs))
+    return Scoreboard(tuple(scores), advice(scores), dict(failed))
+
+
+def untuned(run: Run, known: Evaluation, test: Sequence[Question], progress: Progress) -> list[Score]:
+    """Base, base with retrieval, and the agent; what the agent said is kept in `agent.json`."""
+    scores = [score_of(column, column, [known]) for column in (BASE, BASE_RETRIEVAL) if column in known.outcomes]
+    asked = [q for q in test if q.kind != GENERAL]
+    if not (run.path / "agent.json").is_file():
+        assistant = load_assistant(run, base_only=True, progress=progress)
+        if assistant.retriever is None:
+            return scores
+        run.write_json("agent.json", agent.replies(assistant, [q.question for q in asked], progress))
+    said = run.read_json("agent.json")
+    seen = evaluate({BASE_RETRIEVAL: lambda _: said}, asked)
+    return [*scores, score_of(AGENT, BASE_RETRIEVAL, [seen])]

@@ -1,0 +1,145 @@
+"""Joining what several runs learned: their LoRA adapters become one, and the result is a run like any other.
+
+The PEFT library does the joining: `linear` adds the factors, `cat` puts them side by side (exact, the ranks add up), `svd`
+approximates the weighted sum of the updates, TIES (arXiv 2306.01708) keeps each update's largest values and lets signs
+vote, DARE (arXiv 2311.03099) drops values at random and scales up the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engrain.assistant import check_trained
+from engrain.errors import RunError, SettingError
+from engrain.fetch import quiet
+from engrain.files import clear_partials
+from engrain.models import load_model, load_tokenizer, locate
+from engrain.progress import SILENT, Progress
+from engrain.run import Run
+from engrain.settings import check, check_choices, setting
+
+WAYS = ("linear", "cat", "svd", "ties", "dare_linear", "dare_ties")
+PRUNING = ("ties", "dare_linear", "dare_ties")
+ROWS = ("documents.jsonl", "facts.jsonl", "examples/train.jsonl", "examples/heldout.jsonl")
+"""What the joined run takes over from each of its parts."""
+
+
+@dataclass(frozen=True)
+class MergeSettings:
+    """How adapters are joined."""
+
+    how: str = setting("cat", "How the updates are joined.", choices=WAYS)
+    weights: tuple[float, ...] = setting((), "How much each run counts, separated by commas; default: 1 each.")
+    density: float | None = setting(None, "Share of an update's values that TIES and DARE keep; default 0.5.")
+    seed: int = setting(0, "Seed of what DARE drops.")
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check(
+            self,
+            density=(self.density is None or 0 < self.density <= 1, "must be above 0 and at most 1"),
+            weights=(all(math.isfinite(w) and w > 0 for w in self.weights), "must all be above 0"),
+        )
+        if self.density is not None and self.how not in PRUNING:
+            raise SettingError(f"density={self.density:g} cannot take effect with how={self.how!r}", f"Use it with {', '.join(PRUNING)}.")
+
+
+def merge(runs: Sequence[Run], settings: MergeSettings, out: Path | None = None, progress: Progress = SILENT) -> Run:
+    """A new run whose adapter joins those of `runs`, with their documents and facts.
+
+    Raises RunError for runs that were not trained or stand on different bases, SettingError for adapters that cannot be joined.
+    """
+    import torch
+
+    weights = check_joinable(runs, settings)
+    run = Run.create(out, "merged")
+    try:
+        with run.lock(), progress.stage("Joining adapters"), run.stage("adapter") as folder:
+            base = locate(runs[0].info["settings"]["base"], progress)
+            model = load_model(base, dtype=torch.float32, device="cpu")  # what is joined would be rounded to the model's format
+            join([r.path / "adapter" for r in runs], weights, settings, model, folder)
+            load_tokenizer(base).save_pretrained(folder)
+    except BaseException:
+        clear_partials(run.path)
+        run.discard()
+        raise
+    describe(run, runs, weights, settings)
+    return run
+
+
+def check_joinable(runs: Sequence[Run], settings: MergeSettings) -> tuple[float, ...]:
+    """The weights of the runs, once all of them can be joined; every problem is listed."""
+    if len(runs) < 2:
+        raise SettingError("There is nothing to join: only one run was named", "Name two runs or more.")
+    weights = settings.weights or (1.0,) * len(runs)
+    if len(weights) != len(runs):
+        raise SettingError(f"weights: {len(weights)} for {len(runs)} runs", "Give one weight for each run.")
+    for run in runs:
+        check_trained(run.path, run.info)
+    bases = {json.dumps(run.info["base"]["files"], sort_keys=True) for run in runs}
+    if len(bases) > 1:
+        told = [f"{run.path}: {run.info['base']['name']} {run.info['base']['revision']}".rstrip() for run in runs]
+        raise RunError("These runs stand on different base models:", "Join runs that were trained from the same base.", told)
+    problems = [f"{run.path}: {problem}" for run in runs for problem in [_problem(run)] if problem]
+    ranks = {_config(run)["r"] for run in runs if not _problem(run)}
+    if len(ranks) > 1 and settings.how not in ("cat", "svd"):
+        problems.append(f"their ranks differ ({', '.join(map(str, sorted(ranks)))}): how={settings.how!r} needs equal ones; use cat or svd")
+    if problems:
+        raise SettingError("These adapters cannot be joined:", "Join runs of the method lora, or train them alike.", problems)
+    return weights
+
+
+def join(folders: Sequence[Path], weights: Sequence[float], settings: MergeSettings, model: Any, out: Path) -> None:
+    """Write the joined adapter of these folders into `out`; `model` is their base, and is changed."""
+    import torch
+    from peft import PeftModel
+
+    names = [f"part{number}" for number in range(len(folders))]
+    extra = {"density": settings.density or 0.5} if settings.how in PRUNING else {}
+    with torch.random.fork_rng(devices=[]), quiet():
+        torch.manual_seed(settings.seed)
+        wrapper = PeftModel.from_pretrained(model, folders[0], adapter_name=names[0])
+        for name, folder in zip(names[1:], folders[1:], strict=True):
+            wrapper.load_adapter(folder, adapter_name=name)
+        wrapper.add_weighted_adapter(names, list(weights), "joined", combination_type=settings.how, **extra)
+        wrapper.save_pretrained(out, selected_adapters=["joined"])
+    for file in (out / "joined").iterdir():
+        file.replace(out / file.name)
+    shutil.rmtree(out / "joined")
+
+
+def describe(run: Run, runs: Sequence[Run], weights: Sequence[float], settings: MergeSettings) -> None:
+    """Give the joined run its settings, and the documents, facts and examples of its parts."""
+    config = json.loads((run.path / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
+    first = runs[0].info
+    targets = ",".join(sorted(config["target_modules"]))
+    kept = {k: v for k, v in first["settings"].items() if k not in ("learning_rate_ratio", "rank_pattern", "rank_stabilized")}
+    made = {"method": "lora", "rank": config["r"], "alpha": float(config["lora_alpha"]), "dropout": 0.0, "target_modules": targets}
+    for name in ROWS:
+        seen: dict[str, Any] = {json.dumps(row, sort_keys=True): row for part in runs for row in part.read_rows(name)}
+        run.write_rows(name, seen.values())
+    merged = {"runs": [str(r.path) for r in runs], "weights": list(weights), "how": settings.how, "density": settings.density}
+    run.update(status="complete", settings={**kept, **made}, base=first["base"], merged=merged)
+
+
+def _problem(run: Run) -> str:
+    """Why an adapter cannot be joined, or nothing."""
+    if not (run.path / "adapter" / "adapter_config.json").is_file():
+        return f"the method {run.info['settings']['method']} leaves a whole model, not an adapter"
+    config = _config(run)
+    if config["peft_type"] != "LORA":
+        return f"the method {run.info['settings']['method']} leaves no LoRA adapter"
+    kept = [name for name, there in (("DoRA", config.get("use_dora")), ("other ranks for some layers", config.get("rank_pattern")),
+            ("whole modules", config.get("modules_to_save")), ("biases", config.get("bias", "none") != "none")) if there]  # fmt: skip
+    return f"it has {' and '.join(kept)}, which cannot be joined" if kept else ""
+
+
+def _config(run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run.path / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engrain import api
+from engrain.errors import RunError, SettingError
+from engrain.merging import WAYS, MergeSettings
+from engrain.methods._low_rank import adapted
+from engrain.models import load_model, locate
+from engrain.pipeline import base_row
+from engrain.run import Run
+from training import method, trainable
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the PEFT library warns of adapters beside each other, which is meant
+
+
+def run_of(folder: Path, base: Path, seed: int, name: str = "lora", **values: Any) -> Run:
+    """A run that looks as if it had been trained: its update is random."""
+    located = locate(str(base))
+    model, chosen = load_model(located, dtype=torch.float32, device="cpu"), method(name, **values)
+    torch.manual_seed(seed)
+    chosen.apply(model)
+    with torch.no_grad():
+        for parameter in trainable(model).values():
+            parameter.normal_(std=0.05)
+    run = Run.create(folder, folder.name)
+    chosen.save(model, run.path / chosen.artifact)
+    settings = {"base": str(base), "method": name, "device": "cpu", "precision": "float32", **vars(chosen.settings)}
+    run.write_rows("documents.jsonl", [{"file": f"{seed}.md", "number": 0, "text": f"Room {seed} is free.", "headings": [], "start": 0}])
+    run.update(status="complete", settings=settings, base=base_row(located))
+    return run
+
+
+def update(folder: Path, base: Path, info: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """By how much each layer of a run differs from the base."""
+    from engrain.assistant import method_of
+
+    model, chosen = load_model(locate(str(base)), dtype=torch.float32, device="cpu"), method_of(info["settings"])
+    chosen.apply(model)
+    chosen.load(model, folder / "adapter")
+    return {name: layer.scale * layer.lora_B @ layer.lora_A for name, layer in adapted(model)}
+
+
+@pytest.fixture(scope="module")
+def parts(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    place = tmp_path_factory.mktemp("parts")
+    return [run_of(place / f"run{seed}", tiny_folder, seed, rank=4) for seed in (1, 2)]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_every_way_leaves_a_run_that_answers(how: str, parts: list[Run], tiny_folder: Path, tmp_path: Path) -> None:
+    made = api.merge(parts, how=how, weights=(1.0, 0.5), out=tmp_path / "joined")
+    joined = update(made.path, tiny_folder, made.info)
+    assert all(torch.isfinite(delta).all() for delta in joined.values())
+    assert any(delta.abs().max() > 0 for delta in joined.values())
+    if how == "cat":
+        first, second = (update(run.path, tiny_folder, run.info) for run in parts)
+        for name, delta in joined.items():
+            torch.testing.assert_close(delta, first[name] + 0.5 * second[name], rtol=1e-4, atol=1e-5)
+    assistant = api.load(made)
+    assert len(assistant.ask_many(["Which room is free?"])) == 1
+    assert {row["file"] for row in made.read_rows("documents.jsonl")} == {"1.md", "2.md"}
+    assert made.info["status"] == "complete"
+    assert made.info["merged"]["how"] == how
+
+
+def test_different_bases_are_refused(parts: list[Run], tmp_path: Path) -> None:
+    import tiny
+
+    other = run_of(tmp_path / "other", tiny.build(tmp_path / "base", seed=5), 3, rank=4)
+    with pytest.raises(RunError, match="different base models") as caught:
+        api.merge([*parts, other], out=tmp_path / "joined")
+    assert len(caught.value.problems) == 3
+    assert not (tmp_path / "joined").exists()
+
+
+def test_what_cannot_be_joined_is_listed(parts: list[Run], tiny_folder: Path, tmp_path: Path) -> None:
+    dora = run_of(tmp_path / "dora", tiny_folder, 3, "dora", rank=4)
+    pattern = run_of(tmp_path / "pattern", tiny_folder, 4, rank=4, rank_pattern="q_proj=2")
+    full = run_of(tmp_path / "full", tiny_folder, 5, "full")
+    with pytest.raises(SettingError, match="cannot be joined") as caught:
+        api.merge([*parts, dora, pattern, full], out=tmp_path / "joined")
+    told = "\n".join(caught.value.problems)
+    assert "DoRA" in told
+    assert "other ranks" in told
+    assert "a whole model" in told
+    large = run_of(tmp_path / "large", tiny_folder, 6, rank=8)
+    with pytest.raises(SettingError, match="their ranks differ"):
+        api.merge([*parts, large], how="linear", out=tmp_path / "joined")
+    made = api.merge([*parts, large], how="cat", out=tmp_path / "joined")
+    assert json.loads((made.path / "adapter" / "adapter_config.json").read_text())["r"] == 16
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [({"how": "mean"}, "choose one of"), ({"how": "ties", "density": 0.0}, "density=0.0"), ({"density": 0.5}, "cannot take effect"),
+     ({"weights": (1.0, -1.0)}, "must all be above 0")],
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_refused(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        MergeSettings(**values)
+
+
+def test_one_run_and_wrong_weights_are_refused(parts: list[Run]) -> None:
+    with pytest.raises(SettingError, match="only one run"):
+        api.merge(parts[:1])
+    with pytest.raises(SettingError, match="3 for 2 runs"):
+        api.merge(parts, weights=(1.0, 1.0, 1.0))
