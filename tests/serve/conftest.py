@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,36 +12,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-def make_run(runs: Path, name: str, base: Path, seed: int, rank: int = 4, **info: Any) -> Path:
-    """A complete run with a random LoRA adapter strong enough to change answers."""
-    import torch
-
-    from engrain import registry
-    from engrain.files import to_json, write_text
-    from engrain.models import load_model, locate
-    from engrain.run import Run
-
-    kind: Any = registry.find("methods", "lora")
-    method = kind(kind.Settings(rank=rank))
-    model = load_model(locate(str(base)), dtype=torch.float32, device="cpu")
-    run = Run.create(runs / name, name)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        method.apply(model)
-        for parameter_name, parameter in model.named_parameters():
-            if parameter_name.endswith("lora_B"):
-                torch.nn.init.normal_(parameter, std=0.2)
-    method.save(model, run.path / "adapter")
-    write_text(run.path / "facts.jsonl", "")
-    run.update(status="complete", settings={"base": str(base), "method": "lora", "rank": rank, "precision": "float32"}, **info)
-    assert json.loads(to_json(run.info))
-    return run.path
-
-
 @pytest.fixture(scope="session")
 def many_runs(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
     """A folder with runs one … five on the tiny base; `one` has documents."""
     from dataclasses import asdict
+
+    from making import make_run
 
     from engrain.documents.base import Section
     from engrain.run import Run
@@ -94,6 +69,8 @@ def kites(kites_made: Path, tmp_path: Path) -> Path:
 def kites_adapter(kites: Path, tiny_folder: Path, tmp_path: Path) -> Path:
     """The same run, complete, with a random adapter."""
     import shutil
+
+    from making import make_run
 
     from engrain.run import Run
 

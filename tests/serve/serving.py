@@ -15,7 +15,6 @@ import httpx
 import uvicorn
 
 from engrain.serve.app import create_app, make_parts
-from engrain.serve.engine import Engine
 from engrain.serve.parts import Parts
 from engrain.serve.settings import ServeSettings
 
@@ -45,8 +44,8 @@ def settings(runs: Path, base: Path, **values: Any) -> ServeSettings:
 
 
 @contextmanager
-def running(runs: Path, base: Path, engine: Engine | None = None, **values: Any) -> Iterator[Running]:
-    parts = make_parts(settings(runs, base, **values), key=KEY, engine=engine)
+def running(runs: Path, base: Path, **values: Any) -> Iterator[Running]:
+    parts = make_parts(settings(runs, base, **values), key=KEY)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(parts), log_config=None, access_log=False, timeout_graceful_shutdown=5))

@@ -235,6 +235,22 @@ def test_slots_compute_what_the_model_computes(kind: str, tmp_path: Path) -> Non
             assert torch.allclose(found, wanted[place], atol=1e-4)
 
 
+def test_hidden_states_are_those_of_the_untouched_base_while_others_write(many_runs: Path, tiny_folder: Path, tiny_model: Any) -> None:
+    import torch
+
+    from engrain.gate import mean_states
+
+    async def work(engine: LocalEngine) -> tuple[Any, Any]:
+        writing = [asyncio.create_task(ask(engine, w, q)) for w, q in zip(choices(many_runs, tiny_folder), QUESTIONS, strict=True)]
+        await asyncio.sleep(0.05)
+        states = await engine.states(str(tiny_folder), QUESTIONS)
+        await asyncio.gather(*writing)
+        return states, mean_states(tiny_model, engine.tokenizer(str(tiny_folder)), QUESTIONS)
+
+    found, wanted = run(many_runs, tiny_folder, work)
+    assert torch.allclose(found, wanted, atol=1e-5)
+
+
 def test_a_model_with_a_state_of_another_kind_is_refused(tmp_path: Path) -> None:
     from engrain.serve.lane import Lane
     from training import small_model

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from making import make_run
 
 MESSAGES = [{"role": "user", "content": "When do you open?"}]
 
@@ -114,6 +116,23 @@ def test_an_openai_name_means_the_servers_base(client: Any, server: Any) -> None
     assert answer.model == server.parts.settings.base
 
 
+@pytest.mark.parametrize("concerns", [True, False])
+def test_everyday_questions_go_to_the_untouched_base(client: Any, server: Any, tiny_folder: Path, concerns: bool) -> None:
+    import torch
+
+    from engrain.gate import Gate
+
+    name = f"gated-{concerns}"
+    make_run(server.parts.settings.runs, name, tiny_folder, seed=9)
+    Gate(torch.zeros(64, dtype=torch.float64), 1.0 if concerns else -1.0, 0.0).save(server.parts.settings.runs / name)
+    models = (name, server.parts.settings.base)
+    tuned, base = (client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=12) for model in models)
+    assert (tuned.choices[0].message.content == base.choices[0].message.content) is not concerns
+    assert tuned.engrain["mode"] == ("closed-book" if concerns else "everyday")
+    without = client.chat.completions.create(model=name, messages=MESSAGES, max_tokens=12, extra_body={"engrain": {"gate": False}})
+    assert without.choices[0].message.content != base.choices[0].message.content
+
+
 @pytest.mark.parametrize(
     ("change", "status", "param"),
     [
@@ -132,7 +151,11 @@ def test_an_openai_name_means_the_servers_base(client: Any, server: Any) -> None
         ({"engrain": {"mode": "magic"}}, 400, "engrain.mode"),
         ({"model": "two+retrieval"}, 400, None),
         ({"messages": [{"role": "user", "content": "long " * 400}]}, 400, "messages"),
-        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}}, 400, "response_format"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}},
+            400,
+            "response_format",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_the_parameter(server: Any, change: dict[str, Any], status: int, param: str | None) -> None:

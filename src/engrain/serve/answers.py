@@ -14,13 +14,16 @@ from engrain.assistant import check_mode
 from engrain.examples import Message
 from engrain.serve.bodies import ChatBody, max_tokens, sampling_of
 from engrain.serve.catalogue import Served
-from engrain.serve.engine import Piece, Sampling, Token
+from engrain.serve.engine import Piece, Sampling, Token, Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.knowledge import Knowledge
 from engrain.serve.parts import Parts
 from engrain.tokens import encode_prompt, question_messages
 
 T = TypeVar("T")
+BOTH = ("closed-book", "retrieval")
+EVERYDAY = "everyday"
+"""The mode of an answer that the untouched base gave, because the question does not concern the documents."""
 GONE_SECONDS = 0.25
 """How often it is looked whether the client still waits."""
 
@@ -66,13 +69,33 @@ class Chat:
 
 async def open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...]) -> Chat:
     """The chat with its prompts, checked; so what is wrong with it is known before anything is sent."""
-    return await asyncio.to_thread(_open_chat, parts, body, served, mode, messages)
-
-
-def _open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...]) -> Chat:
-    knowledge = parts.shelf.get(served.run)
+    knowledge = await asyncio.to_thread(parts.shelf.get, served.run)
     check_mode(mode, has_documents=knowledge.retriever is not None)
-    ways = ("closed-book", "retrieval") if mode == "both" else (mode,)
+    ways: tuple[str, ...] = BOTH if mode == "both" else (mode,)
+    if not await _concerns(parts, body, served, knowledge, messages):
+        served, mode, ways = replace(served, weights=Weights(served.weights.base)), EVERYDAY, ("closed-book",)
+    return await asyncio.to_thread(_open_chat, parts, body, served, mode, ways, messages, knowledge)
+
+
+async def _concerns(parts: Parts, body: ChatBody, served: Served, knowledge: Knowledge, messages: Sequence[Message]) -> bool:
+    """Whether the question, by itself or with the one before it, concerns the documents; without a gate each does."""
+    if knowledge.gate is None or (body.engrain and not body.engrain.gate):
+        return True
+    *before, question = [message.content for message in messages if message.role == "user"]
+    texts = [question, *([f"{before[-1]} {question}"] if before else [])]
+    states = await parts.engine.states(served.weights.base, texts)
+    return states is None or any(knowledge.gate.opens(states))
+
+
+def _open_chat(
+    parts: Parts,
+    body: ChatBody,
+    served: Served,
+    mode: str,
+    ways: Sequence[str],
+    messages: tuple[Message, ...],
+    knowledge: Knowledge,
+) -> Chat:
     context = parts.engine.context(served.weights.base)
     most = context - max_tokens(body, 0, context)
     prompts = {way: make_prompt(parts, served, knowledge, messages, way, most) for way in ways}
@@ -95,7 +118,8 @@ def make_prompt(parts: Parts, served: Served, knowledge: Knowledge, messages: Se
 async def chat(parts: Parts, asked: Chat, number: int, written: Written) -> AsyncGenerator[Piece, None]:
     """Answer `number` to a chat, piece by piece; `written` holds all of it. With mode both it comes once it is decided."""
     if asked.mode != "both":
-        async with aclosing(_way(parts, asked, asked.mode, number, written)) as pieces:
+        (way,) = asked.prompts
+        async with aclosing(_way(parts, asked, way, number, written)) as pieces:
             async for piece in pieces:
                 yield piece
         return

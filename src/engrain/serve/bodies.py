@@ -51,10 +51,11 @@ class StreamOptions(BaseModel):
 
 
 class Own(BaseModel):
-    """engrain's own field: where answers come from (closed-book, retrieval, both)."""
+    """engrain's own field: where answers come from, and whether everyday questions go to the untouched base."""
 
     model_config = ConfigDict(extra="forbid")
     mode: Literal["closed-book", "retrieval", "both"] | None = None
+    gate: bool = True
 
 
 class JsonSchema(Lenient):

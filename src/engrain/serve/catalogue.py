@@ -15,12 +15,15 @@ from engrain.run import Run
 from engrain.serve.adapters import CONFIG, is_plain
 from engrain.serve.engine import Weights
 from engrain.serve.failures import ApiError
+from engrain.serve.gaps import CODE, is_code
 from engrain.serve.job_store import Job, JobStore
 from engrain.serve.settings import ServeSettings
 
 OPENAI = re.compile(r"(ft:)?(gpt-|chatgpt-|davinci-|babbage-|o\d)[\w.-]*")
 """Names of OpenAI's own models; the server's base stands in for them, so that scripts run unchanged."""
 FINE_TUNE = "fine-tune"
+TEXT = ("chat", "text", CODE)
+"""Tasks whose results write text."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,14 @@ def _served(run: Run, names: list[str]) -> Iterator[Served]:
 def weights_of(folder: Path, info: dict[str, Any]) -> Weights:
     """What a run's answers are computed with. Raises EngrainError or KeyError for a run that was made otherwise."""
     settings = info["settings"]
+    if settings.get("task", "chat") not in TEXT:
+        raise KeyError("task")
     artifact = method_of(settings).artifact
     if not (folder / artifact).is_dir():
         raise KeyError(artifact)
     base, adapter = str(settings["base"]), folder / artifact
-    return Weights(base, adapter=adapter) if (adapter / CONFIG).is_file() and is_plain(adapter) else Weights(base, run=folder)
+    beside = not is_code(info) and (adapter / CONFIG).is_file() and is_plain(adapter)  # code may have words of its own
+    return Weights(base, adapter=adapter) if beside else Weights(base, run=folder)
 
 
 def tuned_name(job: Job) -> str:

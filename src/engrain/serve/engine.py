@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 
@@ -76,6 +77,10 @@ class Engine(ABC):
     @abstractmethod
     def context(self, base: str) -> int:
         """How many tokens a prompt and its answer may have together."""
+
+    async def states(self, base: str, texts: Sequence[str]) -> Tensor | None:
+        """The mean hidden state of each text in the untouched base (see `gate.py`); None where the engine cannot tell."""
+        return None
 
     @abstractmethod
     def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engrain.assistant import NUM_PASSAGES, Library
+from engrain.gate import Gate
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.support import Index
@@ -19,10 +20,14 @@ MOST = 32
 
 @dataclass(frozen=True)
 class Knowledge:
-    """The index of a run's passages (None where it has no documents) and of what supports an answer."""
+    """The index of a run's passages (None where it has no documents) and of what supports an answer.
+
+    The `gate` tells questions on the documents from others.
+    """
 
     retriever: Retriever | None
     index: Index
+    gate: Gate | None = None
 
     def passages(self, question: str) -> tuple[str, ...]:
         """The passages that a question is answered from, the best first."""
@@ -55,7 +60,8 @@ class Shelf:
             if run.path not in self._known:
                 library = Library.of(run)
                 retriever = Retriever(library.sections) if library.sections else None
-                self._known[run.path] = Knowledge(retriever, Index(library.facts, {s.id: s for s in library.sections}))
+                index = Index(library.facts, {s.id: s for s in library.sections})
+                self._known[run.path] = Knowledge(retriever, index, Gate.load(run.path))
             self._known.move_to_end(run.path)
             while len(self._known) > MOST:
                 self._known.popitem(last=False)

@@ -41,6 +41,7 @@ class Lane:
         self._slots: list[Writing | None] = [None] * settings.slots
         self._waiting: list[Writing] = []
         self._loading: set[Path] = set()
+        self._errands: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         self._closing = False
         self._loader = ThreadPoolExecutor(1, "adapters")
@@ -54,6 +55,12 @@ class Lane:
         with self._changed:
             self.used = time.monotonic()
             self._waiting.append(writing)
+            self._changed.notify()
+
+    def run(self, errand: Callable[[], None]) -> None:
+        """Let the thread compute something else with the untouched model between two turns."""
+        with self._changed:
+            self._errands.append(errand)
             self._changed.notify()
 
     def wake(self) -> None:
@@ -94,9 +101,13 @@ class Lane:
                 if self._closing:
                     return
                 self._admit()
-                if not self.writing:
+                errands, self._errands = self._errands, []
+                if not self.writing and not errands:
                     self._changed.wait(timeout=1.0 if self._waiting else None)
                     continue
+            for errand in errands:
+                self.adapters.choose([])
+                errand()
             self._guarded(self._read_chunk)
             self._guarded(self._write_tokens)
 

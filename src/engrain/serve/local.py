@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from engrain.assistant import put_in
+from engrain.completion import load_completer
+from engrain.gate import mean_states
+from engrain.kernels.packed_attention import with_attention
 from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.run import Run
 from engrain.serve.engine import Engine, Piece, Sampling, Weights
 from engrain.serve.failures import ApiError
+from engrain.serve.gaps import is_code
 from engrain.serve.grammar import words
 from engrain.serve.lane import Lane
 from engrain.serve.metrics import Metrics
@@ -103,6 +108,26 @@ class LocalEngine(Engine):
                     writing.leave()
                 lane.wake()
 
+    async def states(self, base: str, texts: Sequence[str]) -> Tensor:
+        """The mean hidden state of each text in the untouched base (see `gate.py`)."""
+        known, lane = await asyncio.to_thread(self._base, base), await self._lane(Weights(base))
+        loop, told = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+        def compute() -> None:
+            try:
+                with with_attention(lane.model, "sdpa"):
+                    states = mean_states(lane.model, known.tokenizer, texts)
+            except Exception as error:
+                loop.call_soon_threadsafe(_tell, told, None, error)
+            else:
+                loop.call_soon_threadsafe(_tell, told, states, None)
+
+        try:
+            lane.run(compute)
+            return await told
+        finally:
+            lane.holders -= 1
+
     async def _lane(self, weights: Weights) -> Lane:
         """The lane for these weights, loaded first if need be, with one more holder; other lanes go on meanwhile."""
         name = (weights.base, weights.run)
@@ -126,6 +151,16 @@ class LocalEngine(Engine):
         await asyncio.to_thread(self.lanes.pop(oldest).close)
 
 
+def _tell(told: asyncio.Future[Tensor], states: Tensor | None, error: Exception | None) -> None:
+    """Give the result to who waits for it, if somebody still does."""
+    if told.done():
+        return
+    if error is not None:
+        told.set_exception(error)
+    elif states is not None:
+        told.set_result(states)
+
+
 def read_base(base: str, most: int) -> Loaded:
     """What is needed of a base to make prompts for it, without its weights."""
     from transformers import AutoConfig, GenerationConfig
@@ -146,7 +181,10 @@ def load_lane(weights: Weights, settings: ServeSettings, context: int) -> Lane:
     """A model in memory, ready to write."""
     located = locate(weights.base)
     device, dtype = BaseSettings(weights.base, settings.precision, settings.device).resolve()
+    run = Run.open(weights.run) if weights.run else None
+    if run and is_code(run.info):
+        return Lane(load_completer(run).model, settings, context)
     model = load_model(located, dtype=dtype, device=device)
-    if weights.run:
-        put_in(model, weights.run, Run.open(weights.run).info)
+    if run:
+        put_in(model, run.path, run.info)
     return Lane(model, settings, min(context, context_length(model)))

@@ -13,13 +13,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from engrain import registry
 from engrain.serve import answers, sse
 from engrain.serve.answers import Written
 from engrain.serve.bodies import CompletionBody, check_fields, max_tokens, sampling_of, without_surrogates
 from engrain.serve.catalogue import Served as Model
 from engrain.serve.engine import Piece, Sampling, Token
 from engrain.serve.failures import ApiError
+from engrain.serve.gaps import is_code
 from engrain.serve.logs import log_words
 from engrain.serve.openai_chat import usage
 from engrain.serve.parts import Parts, Served
@@ -55,35 +55,27 @@ def _gaps(parts: Parts, body: CompletionBody, model: Model) -> list[Gap]:
     """One gap for each prompt and answer; those of one prompt share their tokens."""
     context = parts.engine.context(model.weights.base)
     made = []
-    for number, prompt in enumerate(_prompts(parts, body, model)):
+    for number, prompt in enumerate(_prompts(parts, body, model, context - max_tokens(body, 0, context))):
         sampling = sampling_of(body, max_tokens(body, len(prompt), context))
         made += [Gap(prompt, replace(sampling, number=number * (body.n or 1) + i)) for i in range(body.n or 1)]
     return made
 
 
-def _prompts(parts: Parts, body: CompletionBody, model: Model) -> list[list[int]]:
-    tokenizer = parts.engine.tokenizer(model.weights.base)
+def _prompts(parts: Parts, body: CompletionBody, model: Model, room: int) -> list[list[int]]:
+    """The tokens of every prompt; runs of the task code see at most `room` tokens around the gap."""
+    tokenizer, info = parts.engine.tokenizer(model.weights.base), model.run.info if model.run else {}
     given: list[Any] = [body.prompt] if isinstance(body.prompt, str) or isinstance(body.prompt[0], int) else list(body.prompt)
-    if body.suffix:
+    if body.suffix and not is_code(info):
+        raise ApiError(400, f"suffix: {model.name!r} fills no gaps; runs of the task code do.", "invalid_value", "suffix")
+    size = len(tokenizer)
+    if any(token >= size for prompt in given if not isinstance(prompt, str) for token in prompt):
+        raise ApiError(400, f"prompt: token ids must be below {size}.", "invalid_value", "prompt")
+    if is_code(info):
         texts = [prompt if isinstance(prompt, str) else tokenizer.decode(prompt) for prompt in given]
-        return [fill_in_prompt(tokenizer, model, text, body.suffix) for text in texts]
-    ids = [tokenizer.encode(prompt, verbose=False) if isinstance(prompt, str) else prompt for prompt in given]
-    if any(token >= len(tokenizer) for prompt in ids for token in prompt):
-        raise ApiError(400, f"prompt: token ids must be below {len(tokenizer)}.", "invalid_value", "prompt")
-    return [prompt or [tokenizer.bos_token_id or tokenizer.eos_token_id] for prompt in ids]
-
-
-def fill_in_prompt(tokenizer: Any, model: Model, prefix: str, suffix: str) -> list[int]:
-    """The tokens after which the gap's text follows, made by the run's task. Raises ApiError 400 for a task that fills no gaps."""
-    task = str(model.run.info.get("settings", {}).get("task", "chat")) if model.run else "chat"
-    name = task.replace("-", "_")
-    fill = getattr(registry.find("tasks", name), "fill_in_prompt", None) if name in registry.names("tasks") else None
-    if fill is None:
-        raise ApiError(
-            400, f"suffix: {model.name!r} was tuned for {task}; gaps are filled by runs of the task code.", "invalid_value", "suffix"
-        )
-    ids: list[int] = fill(tokenizer, prefix, suffix)
-    return ids
+        made = [parts.gaps.prompt(info, text, body.suffix or "", room) for text in texts]
+    else:
+        made = [tokenizer.encode(prompt, verbose=False) if isinstance(prompt, str) else prompt for prompt in given]
+    return [prompt or [tokenizer.bos_token_id or tokenizer.eos_token_id] for prompt in made]
 
 
 async def _pieces(parts: Parts, model: Model, gap: Gap, written: Written) -> AsyncGenerator[Piece, None]:

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from engrain.serve.catalogue import Catalogue
 from engrain.serve.database import Database
 from engrain.serve.engine import Engine
+from engrain.serve.gaps import Gaps
 from engrain.serve.jobs import Jobs
 from engrain.serve.knowledge import Shelf
 from engrain.serve.metrics import Metrics
@@ -29,6 +30,7 @@ class Parts:
     engine: Engine
     metrics: Metrics
     shelf: Shelf = field(default_factory=Shelf)
+    gaps: Gaps = field(default_factory=Gaps)
 
 
 def parts(request: Request) -> Parts:

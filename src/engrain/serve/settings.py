@@ -25,7 +25,7 @@ class ServeSettings:
     base: str = setting("smollm2-135m", "Base model served beside the runs, and the one that jobs with an OpenAI model name train.")
     precision: str = setting("auto", "The number format that models compute in.", choices=("auto", "float32", "bfloat16"))
     device: str = setting("auto", "Where models compute.", choices=("auto", "cpu", "cuda", "mps"))
-    job_config: Path | None = setting(None, "YAML or JSON file with settings that every fine-tuning job starts from.")
+    job_config: Path | None = setting(None, "YAML or JSON file with settings that every fine-tuning job starts from.")  # noqa: RUF009 - as above
     engine: str = setting("local", "What computes the answers: this process, or a vLLM server behind it.", choices=ENGINES)
     vllm_url: str = setting("", "Address of a running vLLM server, for --engine vllm.")
     vllm_command: str = setting("", "vLLM program in an environment of its own, started for --engine vllm (path to `vllm`).")

@@ -1,0 +1,138 @@
+"""The whole server: routes that schemathesis cannot break, metrics, clients that go away, the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from serving import KEY, until
+
+MESSAGES = [{"role": "user", "content": "Who?"}]
+LONG = {"model": "two", "messages": MESSAGES, "max_tokens": 400, "temperature": 1.5, "seed": 3}
+
+
+def test_no_request_of_schemathesis_makes_the_server_fail(server: Any) -> None:
+    import schemathesis
+    from hypothesis import HealthCheck, Phase, given, settings
+
+    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json", headers={"Authorization": f"Bearer {KEY}"})
+    tried: dict[str, int] = {}
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if not operation.path.startswith(("/v1", "/healthz", "/metrics")):
+            continue
+
+        @given(case=operation.as_strategy())
+        @settings(max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck), database=None)
+        def attempt(case: Any) -> None:
+            response = case.call(headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
+            tried[operation.label] = tried.get(operation.label, 0) + 1  # noqa: B023
+            assert response.status_code < 500, (case.as_curl_command(), response.text)
+
+        attempt()
+    assert len(tried) > 15
+
+
+def slots(server: Any) -> float:
+    """Answers being written or waiting, as the metrics tell."""
+    with server.client() as client:
+        lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(("engrain_writing ", "engrain_waiting ")))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_goes_away_frees_its_slot_within_a_second(server: Any, stream: bool) -> None:
+    body = json.dumps({**LONG, "stream": stream, "stop": ["\0" * 9]}).encode()
+    address = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1]))) as connection:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        until(lambda: slots(server) > 0, 30)
+    left = time.monotonic()
+    until(lambda: slots(server) == 0, 30)
+    assert time.monotonic() - left < 1
+
+
+def test_metrics_count_requests_and_tokens(server: Any) -> None:
+    with server.client() as client:
+        client.post("/v1/chat/completions", json={"model": "one", "messages": MESSAGES, "max_tokens": 2})
+        text = client.get("/metrics").text
+    assert 'engrain_requests_total{method="POST",route="/v1/chat/completions",status="200"}' in text
+    assert "engrain_written_tokens_total" in text
+    assert "Who?" not in text
+
+
+def test_models_have_root_and_parent_as_vllm_gives_them(server: Any) -> None:
+    with server.openai() as client:
+        models = {model.id: model for model in client.models.list()}
+    base = server.parts.settings.base
+    assert {"one", "two", "three", "four", "five", base} <= models.keys()
+    assert models["one"].parent == base
+    assert models["one"].root.endswith("one/adapter")
+    assert models[base].parent is None
+
+
+def test_a_run_that_is_not_complete_is_no_model(server: Any) -> None:
+    from engrain.run import Run
+
+    run = Run(server.parts.settings.runs / "five")
+    run.update(status="running")
+    with server.client() as client:
+        assert client.get("/v1/models/five").status_code == 404
+        run.update(status="complete")
+        assert client.get("/v1/models/five").status_code == 200
+
+
+def test_the_command_makes_a_key_serves_and_stops_on_a_signal(tmp_path: Path, tiny_folder: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "ENGRAIN_API_KEY"}
+    command = [sys.executable, "-m", "engrain", "serve", "--port", "0", "--runs", str(tmp_path / "runs"), "--base", str(tiny_folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
+    assert process.stdout is not None
+    page, api = (process.stdout.readline() for _ in range(2))
+    url, _, key = page.removeprefix("Page: ").strip().partition("/#key=")
+    assert key.startswith("engrain-")
+    assert key in api
+    with httpx.Client(base_url=url, trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+        until(lambda: answers(client), 60)
+        assert client.get("/v1/models").json()["data"][0]["id"] == str(tiny_folder)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode in (0, 143, -signal.SIGTERM), log
+    *lines, last = [line for line in log.splitlines() if line]
+    assert last == "engrain: Stopped."
+    assert all(json.loads(line)["event"] == "request" for line in lines), log
+    assert key not in log
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/healthz").is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_a_folder_of_runs_has_one_server(server: Any) -> None:
+    import asyncio
+
+    from engrain.errors import RunError
+    from engrain.serve.app import _lifespan, create_app, make_parts
+
+    parts = make_parts(server.parts.settings, key=KEY)
+
+    async def start() -> None:
+        app = create_app(parts)
+        async with _lifespan(app):
+            pass
+
+    with pytest.raises(RunError, match="in use"):
+        asyncio.run(start())
+    parts.database.close()
