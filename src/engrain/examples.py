@@ -185,7 +185,7 @@ def _turn(turn: Any, number: int) -> Message:
         _fail(f"turn {number} must be an object with role and content")
     role = turn.get("role", turn.get("from"))
     if not isinstance(role, str) or role not in ROLES:
-        _fail(f"turn {number} has the role {role!r}; known are system, user and assistant")
+        _fail(f"turn {number} has the role {role!r}; known are system, user, assistant and tool")
     weight = turn.get("weight")
     if weight not in (None, 0, 1):
         _fail(f"turn {number} has the weight {weight!r}; it must be 0 or 1")

@@ -81,7 +81,7 @@ def build(run: Run, settings: Settings, paths: Sequence[Path], progress: Progres
 def passes(model: Classifier, task: ImageClassification) -> Iterator[Callable[[], object]]:
     """Each computes the model on some of the training images."""
     for start in range(0, len(task.train), BATCH):
-        yield partial(model, pixels(task.train[start : start + BATCH]))
+        yield partial(model.forward, pixels(task.train[start : start + BATCH]))
 
 
 def started(run: Run, settings: Settings, reading: Reading, train_part: Sequence[Picture], progress: Progress) -> tuple[Classifier, Any]:

@@ -266,4 +266,4 @@ def _lookalikes(pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Picture]
 def _coarse(pixels: np.ndarray) -> np.ndarray:
     """The mean colours of a grid of 8 by 8 fields."""
     cell = len(pixels) // 8
-    return pixels[: 8 * cell, : 8 * cell].reshape(8, cell, 8, cell, 3).mean((1, 3))
+    return np.asarray(pixels[: 8 * cell, : 8 * cell].reshape(8, cell, 8, cell, 3).mean((1, 3)))
