@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engrain.examples import Example, Message
+from engrain.knowledge.chains import chains
 from engrain.knowledge.combine import profiles, true_or_false, two_facts
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.followups import follow_ups
@@ -20,8 +21,8 @@ from engrain.settings import check, setting
 MIN_WORDINGS = 3
 NUM_PLAINEST = 2
 """Wordings by rules that come before those of a model."""
-MAX_REVERSE, MAX_OTHERS = 4, 1
-"""Rows of a fact that ask backwards, and others that are no questions: gaps, telling, right or wrong."""
+MAX_REVERSE, MAX_TWO, MAX_OTHERS = 4, 2, 1
+"""Rows of a fact that ask backwards, that need another fact too, and others that are no questions: gaps, telling, right or wrong."""
 OWN_WORDS = 0.85
 """Share of the wordings that ask in words of their own; the rest are the same questions with a greeting before them."""
 PLAINEST = {"wh-0", "polar", "faq", "attribute-what"}
@@ -123,7 +124,7 @@ def all_rows(facts: Sequence[Fact], settings: KnowledgeSettings, rng: random.Ran
     if settings.statements:
         rows += [Row(wording, fact) for fact, wording in profiles(facts, rng)]
     if settings.two_facts:
-        rows += [Row(wording, fact) for fact, wording in two_facts(facts, found, rng)]
+        rows += [Row(wording, fact) for fact, wording in [*two_facts(facts, found, rng), *chains(facts, found)]]
     return rows
 
 
@@ -196,11 +197,13 @@ def chosen(rows: Sequence[Row], wordings_each: int, rng: random.Random) -> list[
         own = plain[: max(1, round(count * OWN_WORDS))]
         rest = rng.sample(dressed, min(len(dressed), max(0, count - len(own))))
         reverse = [row for row in group if row.wording.kind == "reverse"]
-        others = [row for row in group if row.wording.kind not in ("question", "reverse")]
+        two = [row for row in group if row.wording.kind == "two"]
+        others = [row for row in group if row.wording.kind not in ("question", "reverse", "two")]
         found += [
             *own,
             *rest,
             *reverse[: math.ceil(MAX_REVERSE * share)],
+            *rng.sample(two, min(len(two), MAX_TWO)),
             *(rng.sample(others, min(len(others), MAX_OTHERS)) if group[0].fact else others),
         ]
     return found

@@ -1,0 +1,82 @@
+"""Questions over two cells of tables: a thing that is only described by another cell is asked for, in the words of its own questions."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from engrain.knowledge.attributes import tidy_key
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.wording import Wording, normal
+
+LONGEST = 6
+"""Words of a name or value that can stand inside a question."""
+ROLE = re.compile(r"role|position|title|job|function|post|duty", re.IGNORECASE)
+NO_NOUN = re.compile(r"(?:and|also|by|for|from|how|in|on|of|to|until|what|when|where|which|who|why|with)\b|\S+ed$", re.IGNORECASE)
+"""Column names that cannot stand after "whose" or "the … of"."""
+NUM_WORDINGS = 2
+"""Questions of a fact in which its subject is replaced by a description."""
+
+
+def chains(facts: Sequence[Fact], found: Sequence[Sequence[Wording]]) -> Iterator[tuple[Fact, Wording]]:
+    """Questions that need two attributes, each with the fact that holds its answer; the answer names what lies between.
+
+    `found` holds the wordings of each fact.
+    """
+    asked = {f.id: own_questions(f, each) for f, each in zip(facts, found, strict=True)}
+    cells = [f for f in facts if f.form == "attribute" and f.relation and f.kind != "yesno"]
+    by_subject: dict[str, list[Fact]] = defaultdict(list)
+    for fact in cells:
+        by_subject[fact.subject].append(fact)
+    same = Counter((f.relation, normal(f.value)) for f in cells)
+    for clue in cells:
+        if NO_NOUN.match(clue.relation):
+            continue
+        if is_short(clue.value) and same[clue.relation, normal(clue.value)] == 1:
+            for fact in by_subject[clue.subject]:
+                if fact.relation != clue.relation and not NO_NOUN.match(first_column(clue)):
+                    yield from described(fact, described_by(clue), asked[fact.id])
+        for fact in by_subject.get(clue.value, []):
+            if is_short(clue.subject) and fact.subject != clue.subject:
+                yield from described(fact, f"the {header(clue.relation)} of {tidy_key(clue.subject)}", asked[fact.id])
+
+
+def is_short(text: str) -> bool:
+    """Whether a text can stand inside a question."""
+    return 0 < len(text.split()) <= LONGEST
+
+
+def own_questions(fact: Fact, found: Sequence[Wording]) -> list[str]:
+    """The plainest questions of a fact that name its subject."""
+    key = tidy_key(fact.subject) if fact.subject.strip() else ""
+    plain = [w.prompt for w in found if w.kind == "question" and "+" not in w.form and "wrap-" not in w.form]
+    return [prompt for prompt in plain if key and key in prompt and prompt.endswith("?") and ":" not in prompt][:NUM_WORDINGS]
+
+
+def described_by(clue: Fact) -> str:
+    """A thing without its name: the Saturday assistant, the course whose tutor is X."""
+    value = clue.value.rstrip(".")
+    if ROLE.search(clue.relation):
+        return f"the {value[0].lower()}{value[1:]}"
+    kind = header(first_column(clue))
+    kind = kind if is_short(kind) and kind not in ("name", header(clue.relation)) else "one"
+    return f"the {kind} whose {header(clue.relation)} is {value}"
+
+
+def first_column(fact: Fact) -> str:
+    """What a table calls its rows."""
+    return fact.evidence.partition(":")[0].strip()
+
+
+def described(fact: Fact, description: str, questions: Sequence[str]) -> Iterator[tuple[Fact, Wording]]:
+    """The fact's questions with the description in its subject's place; the answer names the subject first."""
+    key = tidy_key(fact.subject) if fact.subject.strip() else ""
+    for number, question in enumerate(questions):
+        prompt = re.sub(rf"(?:\b[Tt]he )?{re.escape(key)}", description, question, count=1)
+        yield fact, Wording("two", f"two-described-{number}", prompt[0].upper() + prompt[1:], f"That is {key}: {fact.value.rstrip('.')}.")
+
+
+def header(text: str) -> str:
+    """A column's name inside a sentence: in small letters, but for abbreviations."""
+    return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in re.sub(r"\s*\(.*?\)", "", text).split())

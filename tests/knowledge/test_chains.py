@@ -1,0 +1,80 @@
+"""Questions over two cells: each is answered by the other cell, and names the thing only in its answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engrain.documents.base import read_documents
+from engrain.knowledge.chains import chains, header
+from engrain.knowledge.dataset import KnowledgeSettings, make_examples
+from engrain.knowledge.facts import Fact, find_facts
+from engrain.knowledge.forms import wordings
+
+TABLES = """# Harbour Kites
+
+## Courses
+
+| Course | Teacher | Fee | When |
+| --- | --- | --- | --- |
+| First Flight | Mira Oduvall | £41 | 4 March |
+| Kite Sewing | Tam Ferrow | £29 | 9 May |
+
+## Team
+
+| Name | Role | Extension |
+| --- | --- | --- |
+| Mira Oduvall | Shop manager | 12 |
+| Tam Ferrow | Repairer | 15 |
+"""
+
+
+@pytest.fixture
+def facts(tmp_path: Path) -> list[Fact]:
+    (tmp_path / "kites.md").write_text(TABLES)
+    return find_facts(read_documents([tmp_path]).documents)
+
+
+@pytest.fixture
+def found(facts: list[Fact]) -> dict[str, str]:
+    return {w.prompt: w.answer for _, w in chains(facts, wordings(facts))}
+
+
+def test_a_thing_is_described_by_another_cell(found: dict[str, str]) -> None:
+    asked = {prompt for prompt in found if "course whose teacher is Mira Oduvall" in prompt}
+    assert {found[prompt] for prompt in asked} >= {"That is First Flight: £41."}
+    assert any("the shop manager" in prompt and found[prompt] == "That is Mira Oduvall: 12." for prompt in found)
+
+
+def test_a_cell_leads_on_to_what_another_table_says_of_it(found: dict[str, str]) -> None:
+    asked = [prompt for prompt in found if "the teacher of Kite Sewing" in prompt]
+    assert asked
+    assert {found[prompt] for prompt in asked} == {"That is Tam Ferrow: Repairer.", "That is Tam Ferrow: 15."}
+
+
+def test_the_answer_holds_the_fact_and_the_question_does_not_name_the_thing(facts: list[Fact]) -> None:
+    pairs = list(chains(facts, wordings(facts)))
+    assert pairs
+    for fact, wording in pairs:
+        assert wording.kind == "two"
+        assert fact.value in wording.answer
+        assert fact.subject not in wording.prompt
+        assert wording.prompt[0].isupper()
+        assert wording.prompt.endswith("?")
+        assert "whose when" not in wording.prompt, "no noun, so it cannot stand there"
+
+
+def test_a_value_that_several_have_describes_none(tmp_path: Path) -> None:
+    (tmp_path / "kites.md").write_text(TABLES.replace("Repairer", "Shop manager"))
+    facts = find_facts(read_documents([tmp_path]).documents)
+    assert not any("shop manager" in w.prompt for _, w in chains(facts, wordings(facts)))
+
+
+def test_they_are_trained_unless_the_settings_say_no(facts: list[Fact]) -> None:
+    assert any("whose" in e.messages[0].content for e in make_examples(facts).train if e.kind == "two")
+    assert not any(e.kind == "two" for e in make_examples(facts, KnowledgeSettings(two_facts=False)).train)
+
+
+def test_column_names_inside_a_sentence() -> None:
+    assert header("Price (GBP) per VAT Unit") == "price per VAT unit"
