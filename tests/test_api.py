@@ -234,6 +234,15 @@ def test_written_examples_that_are_too_long_are_left_out(documents: Path, tiny_f
     assert any("longer than 110 tokens are left out" in text for text in notes.texts)
 
 
+def test_tune_measures_the_examples_that_are_kept_apart(tmp_path: Path, tiny_folder: Path) -> None:
+    rows = [{"question": f"What is {i}?", "answer": f"Number {i}."} for i in range(8)]
+    for name, chosen in (("learn.jsonl", rows[:6]), ("keep.jsonl", rows[6:])):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in chosen))
+    run = engrain.tune(tmp_path / "learn.jsonl", heldout=tmp_path / "keep.jsonl", base=str(tiny_folder), **OPTIONS).run
+    assert len(run.read_rows("examples/train.jsonl")) == 6
+    assert [row["messages"][0]["content"] for row in run.read_rows("examples/heldout.jsonl")] == ["What is 6?", "What is 7?"]
+
+
 def test_tune_uses_ones_own_examples(tmp_path: Path, tiny_folder: Path) -> None:
     file = tmp_path / "mine.jsonl"
     file.write_text("".join(json.dumps({"prompt": f"Question {i}?", "completion": f"Answer {i}."}) + "\n" for i in range(40)))

@@ -17,7 +17,7 @@ import pytest
 import engrain
 from engrain import registry
 from engrain.cli import main
-from engrain.cli._progress import Pace, Plain, duration, shown, status
+from engrain.cli._progress import JsonLines, Pace, Plain, duration, shown, status
 from engrain.documents.base import Unread
 from engrain.errors import DocumentError, Interrupted, SettingError
 from engrain.evaluate import Evaluation, score
@@ -138,7 +138,7 @@ def test_every_help_ends_with_a_real_example(name: str, api: Any, capsys: pytest
 
 
 def test_every_command_that_reports_has_json(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in set(COMMANDS) - {"chat"}:
+    for name in set(COMMANDS) - {"chat", "serve"}:
         assert main([name, "--help"]) == 0
         assert "--json" in capsys.readouterr().out, name
 
@@ -575,6 +575,32 @@ def test_figures_and_durations_are_written_for_people() -> None:
     assert shown({"heldout_accuracy": 0.875, "loss": 0.01234, "step": 3}) == ["heldout accuracy 88%", "loss 0.0123"]
     assert [duration(seconds) for seconds in (4.2, 75, 3660)] == ["4 s", "1 min 15 s", "1 h 01 min"]
     assert status(Pace(None, Clock()), "files", {}) == "0 files"
+
+
+def test_json_progress_is_an_object_a_line_at_most_once_a_second() -> None:
+    clock, lines = Clock(), list[str]()
+    progress = JsonLines(lines.append, clock)
+    with progress.stage("Training", 10, "steps") as stage:
+        for _ in range(10):
+            clock.now += 0.5
+            stage.advance(loss=1.25)
+        stage.expect(20)
+    progress.note("Done.")
+    events = [json.loads(line) for line in lines]
+    assert [event["event"] for event in events] == ["stage", *["progress"] * 5, "done", "note"]
+    assert events[-1]["text"] == "Done."
+    assert events[5] == {
+        "event": "progress", "title": "Training", "done": 10, "total": 10, "unit": "steps", "remaining": 0, "figures": {"loss": 1.25}
+    }  # fmt: skip
+    assert events[-2]["total"] == 20
+
+
+def test_the_environment_asks_for_json_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from engrain.cli._progress import listener
+
+    monkeypatch.setenv("ENGRAIN_PROGRESS", "json")
+    listener().note("Hello")
+    assert json.loads(capsys.readouterr().err) == {"event": "note", "text": "Hello"}
 
 
 def test_live_progress_leaves_one_line_a_stage() -> None:
