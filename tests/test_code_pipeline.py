@@ -95,7 +95,7 @@ def test_what_cannot_be_completed_says_so(result: api.Result) -> None:
         api.complete(result.run, "")
     with pytest.raises(SettingError, match="max_new_tokens=2000"):
         api.complete(result.run, "x", max_new_tokens=2000)
-    with pytest.raises(RunError, match="was not made for image classification"):
+    with pytest.raises(RunError, match="made for the task 'code', not 'image-classification'"):
         api.classify(result.run, "a.png")
 
 
@@ -147,3 +147,12 @@ def test_syntax_is_held_against_the_file_as_it_was() -> None:
     assert syntax_valid(here, "    return (x +") == 0.0
     assert syntax_errors("def f(:\n", "python") != 0
     assert syntax_valid(spot("x", file="a.tcl"), "y") is None
+
+
+def test_each_command_finds_the_newest_run_of_its_own_task(result: api.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mine").symlink_to(result.run.path)
+    assert api.run_for("code", None).path.name == "mine"
+    with pytest.raises(RunError, match="made for the task 'code', not 'chat'"):
+        api.load()

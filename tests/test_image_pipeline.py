@@ -140,7 +140,7 @@ def test_what_other_tasks_have_is_refused(images: Path, tmp_path: Path) -> None:
 
 def test_a_run_of_another_task_or_backbone_is_refused(images: Path, tmp_path: Path) -> None:
     run = built(images, tmp_path / "run", method="full", max_steps=1).run
-    with pytest.raises(RunError, match="was not made for code"):
+    with pytest.raises(RunError, match="made for the task 'image-classification', not 'code'"):
         api.complete(run, "x")
     with pytest.raises(ExampleError, match=r"images\.jsonl"):
         api.classify(run, run.path / "images.jsonl")

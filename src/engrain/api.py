@@ -415,7 +415,7 @@ def load(
     """
     if base_only and base is not None and run is None:
         return load_assistant(None, base_only=True, base=base, mode=mode, progress=progress)
-    return load_assistant(as_run(run), base_only=base_only, base=base, mode=mode, gate=gate, progress=progress)
+    return load_assistant(run_for(DEFAULT_TASK, run), base_only=base_only, base=base, mode=mode, gate=gate, progress=progress)
 
 
 def complete(
@@ -430,13 +430,13 @@ def complete(
     progress: Progress = SILENT,
 ) -> Completed:
     """The code that belongs between `before` and `after` in the file at `path`, by a run for code (default: the newest)."""
-    completer = load_completer(as_run(run), base_only=base_only, progress=progress)
+    completer = load_completer(run_for("code", run), base_only=base_only, progress=progress)
     return completer.complete(before, after, path=path, max_new_tokens=max_new_tokens, stop=stop)
 
 
 def classify(run: str | Path | Run | Result | None, images: Paths, *, progress: Progress = SILENT) -> list[Prediction]:
     """What each image file shows, by the classifier of a run (default: the newest). Raises ExampleError for a file that is no image."""
-    return load_classifier(as_run(run), progress).classify(as_paths(images), progress)
+    return load_classifier(run_for("image-classification", run), progress).classify(as_paths(images), progress)
 
 
 def methods(base: str = BaseSettings.base, *, progress: Progress = SILENT) -> list[Listed]:
@@ -492,7 +492,7 @@ def evaluate(run: str | Path | Run | Result | None, questions: str | Path, *, pr
 
     Raises ExampleError listing every bad row of the file.
     """
-    return pipeline.compare(as_run(run), read_questions(Path(questions)), progress)
+    return pipeline.compare(run_for(DEFAULT_TASK, run), read_questions(Path(questions)), progress)
 
 
 def examples(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None = None, **options: Any) -> Preview:
@@ -557,6 +557,20 @@ def as_run(run: str | Path | Run | Result | None) -> Run:
     if isinstance(run, Result):
         return run.run
     return run if isinstance(run, Run) else Run.open(Path(run))
+
+
+def run_for(task: str, run: str | Path | Run | Result | None) -> Run:
+    """The run that is meant, or the newest complete one of that task. Raises RunError for a run of another task."""
+    newest = (found for found in runs() if found.info.get("status") == "complete" and task_of(found) == task)
+    found = as_run(run) if run is not None else next(newest, None) or Run.open()
+    if task_of(found) != task:
+        raise RunError(f"{found.path} was made for the task {task_of(found)!r}, not {task!r}", "Name another run with --run.")
+    return found
+
+
+def task_of(run: Run) -> str:
+    """The task that a run was made for."""
+    return str(run.info.get("settings", {}).get("task", DEFAULT_TASK))
 
 
 def as_paths(paths: Paths) -> list[Path]:
