@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 
 from engrain import pipeline
 from engrain.config import settings_from
-from engrain.documents.base import Section
-from engrain.edits import edited_examples, edited_facts, note_made
+from engrain.documents.base import Section, read_documents
+from engrain.edits import carried, edited_examples, edited_facts, note_made
 from engrain.errors import DocumentError, ExampleError
 from engrain.examples import Example, Message, example_to_row
 from engrain.knowledge.facts import Fact
@@ -143,7 +144,12 @@ def test_faults_of_facts_and_examples_come_together(run: Run) -> None:
 
 
 def test_an_edited_answer_must_stand_in_its_source(run: Run) -> None:
-    change(run, "examples/train.jsonl", 0, messages=[{"role": "user", "content": "What?"}, {"role": "assistant", "content": "£77, and then £41."}])
+    change(
+        run,
+        "examples/train.jsonl",
+        0,
+        messages=[{"role": "user", "content": "What?"}, {"role": "assistant", "content": "£77, and then £41."}],
+    )
     with pytest.raises(ExampleError, match=r"train\.jsonl:1: it answers with '£77', which does not stand in kites\.md#1"):
         edited_examples(run, [SECTION])
     change(run, "examples/train.jsonl", 0, messages=[{"role": "user", "content": "What?"}, {"role": "assistant", "content": "41 pounds."}])
@@ -161,6 +167,15 @@ def test_nothing_to_train_on_is_a_fault(run: Run) -> None:
         edited_examples(run, [SECTION])
 
 
+def test_edits_stay_where_a_changed_text_still_says_it() -> None:
+    new = Section("kites.md", 1, SECTION.headings, f"Closed on Monday. {TEXT}", 0)
+    mine = replace(HOURS, weight=0.2, edited=True)
+    own = replace(PRICE, id="own", relation="Pay ___ for a kite.", edited=True)
+    gone = replace(PRICE, id="gone", value="£39", relation="It was ___.", evidence="It was £39.", edited=True)
+    found = carried([mine, own, gone], [replace(HOURS, id="now", start=54, end=58)], {new.id: new})
+    assert [(f.id, f.weight, new.text[f.start : f.end]) for f in found] == [("hours", 0.2, "nine"), ("own", 1.0, "£41")]
+
+
 class Notes(Progress):
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -174,7 +189,7 @@ def test_a_build_goes_on_from_edits_and_marks_them(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(pipeline, "write_replay", lambda *_: None)
     (tmp_path / "kites.md").write_text(f"# Harbour Kites\n\n{TEXT}\n")
     made, settings = Run.create(tmp_path / "run", "kites"), settings_from({})
-    pipeline.find(made, settings, pipeline.read(made, settings, [tmp_path / "kites.md"], SILENT), SILENT)
+    pipeline.find(made, settings, pipeline.keep_documents(made, settings, read_documents([tmp_path / "kites.md"]), SILENT), SILENT)
     change(made, "facts.jsonl", 0, weight=0.1)
     notes = Notes()
     found = pipeline.take_edited(made, False, notes)

@@ -9,6 +9,7 @@ import pytest
 
 from engrain import pipeline
 from engrain.config import settings_from
+from engrain.documents.base import read_documents
 from engrain.knowledge.dataset import Dropped, Studied
 from engrain.progress import Progress
 from engrain.run import Run
@@ -38,7 +39,7 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def found(run: Path, docs: Path, earlier: Run | None = None, notes: Progress | None = None) -> Run:
     """A run that got as far as its facts."""
     made, settings = Run.create(run, "test"), settings_from({})
-    documents = pipeline.read(made, settings, [docs], notes or Notes())
+    documents = pipeline.keep_documents(made, settings, read_documents([docs]), notes or Notes())
     pipeline.find(made, settings, documents, notes or Notes(), earlier)
     return made
 

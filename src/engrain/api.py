@@ -21,7 +21,7 @@ from engrain.compare import entries
 from engrain.comparison import Comparison
 from engrain.completion import Completed, load_completer
 from engrain.config import DEFAULT_TASK, PARTS, Settings, catalogue, settings_from
-from engrain.documents.base import Unread, check_paths, read_documents
+from engrain.documents.base import Reading, Unread, check_paths, read_documents
 from engrain.errors import Interrupted, RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, read_questions
 from engrain.examples import Example, example_to_row, read_examples, split
@@ -184,6 +184,7 @@ def update(
     paths: Paths,
     *,
     out: str | Path | None = None,
+    resume: bool = False,
     progress: Progress = SILENT,
     **options: Any,
 ) -> Update:
@@ -191,7 +192,8 @@ def update(
 
     Only sections that are new or changed are studied again; the model is trained anew from its original base on
     everything, because knowledge written on top of knowledge is lost (arXiv 2607.11020). `options` win over the
-    settings of `run`.
+    settings of `run`. What was edited by hand stays where the documents still say it. An update that was stopped goes
+    on with `resume`.
     """
     earlier, files = as_run(run), as_paths(paths)
     check_paths(files)
@@ -202,23 +204,37 @@ def update(
         )
     chosen = settings_from({**earlier.info["settings"], **options})
     check_usable(chosen)
-    before, now = earlier.info["documents"], {d.file: d.sha256 for d in read_documents(files, progress).documents}
+    reading = read_documents(files, progress)
+    before, now = earlier.info["documents"], {d.file: d.sha256 for d in reading.documents}
     added, removed = (tuple(sorted(a.keys() - b.keys())) for a, b in ((now, before), (before, now)))
     changed = tuple(sorted(name for name in now.keys() & before.keys() if now[name] != before[name]))
     if not (added or changed or removed):
         progress.note("No document has changed; nothing to do.")
         return Update(None, added, changed, removed)
-    new = Run.create(as_path(out), files[0].resolve().stem)
+    new = stopped_update(earlier, as_path(out)) if resume else Run.create(as_path(out), files[0].resolve().stem)
+    answers: list[Changed] = []
 
     def work() -> Result:
         new.update(updates=str(earlier.path))
-        make_ready(new, chosen, files, 0, False, progress, earlier)
-        return finish(new, chosen, None, progress)
+        is_same = resume and new.info.get("documents") == now
+        make_ready(new, chosen, reading, 0, is_same, progress, earlier)
+        result = finish(new, chosen, None, progress)
+        answers.extend(pipeline.changed_answers(earlier, new, progress))
+        new.write_json("changes.json", {"added": added, "changed": changed, "removed": removed, "answers": [asdict(a) for a in answers]})
+        return result
 
-    result = carried_out(new, chosen, work, progress, is_new=True)
-    answers = pipeline.changed_answers(earlier, new, progress)
-    new.write_json("changes.json", {"added": added, "changed": changed, "removed": removed, "answers": [asdict(a) for a in answers]})
+    result = carried_out(new, chosen, work, progress, is_new=not resume)
     return Update(result, added, changed, removed, tuple(answers))
+
+
+def stopped_update(earlier: Run, out: Path | None) -> Run:
+    """The update of a run to resume: at `out`, or the newest that is not complete. Raises SettingError where there is none."""
+    found = [stopped(out)] if out is not None else [run for run in runs() if run.info.get("status") != COMPLETE]
+    run = next((run for run in found if run.info.get("updates") == str(earlier.path)), None)
+    if run is None:
+        where = f"{out} is no update of" if out is not None else "There is no stopped update of"
+        raise SettingError(f"{where} {earlier.path}: nothing to resume", "Leave out --resume to start a new one.")
+    return run
 
 
 def check_start(start_from: str, out: str | Path | None) -> None:
@@ -255,30 +271,32 @@ def stopped(out: Path | None) -> Run:
 
 
 def make_ready(
-    run: Run, settings: Settings, files: Sequence[Path], first: int, resume: bool, progress: Progress, earlier: Run | None = None
+    run: Run,
+    settings: Settings,
+    documents: Sequence[Path] | Reading,
+    first: int,
+    resume: bool,
+    progress: Progress,
+    earlier: Run | None = None,
 ) -> None:
     """Make what training needs: documents, facts and examples, from stage number `first` on; what `resume` finds stays.
 
     What an `earlier` run holds of unchanged sections is taken over.
     """
-    if resume and has_examples(run):
+    if resume and pipeline.has_examples(run):
         return
     edited = pipeline.take_edited(run, first == 2, progress) if first else None
     for name in MADE_AFTER_EXAMPLES:
         delete(run.path / name)
     if edited is None:
-        facts = pipeline.find(run, settings, pipeline.read(run, settings, files, progress), progress, earlier)
+        reading = documents if isinstance(documents, Reading) else read_documents(documents, progress)
+        facts = pipeline.find(run, settings, pipeline.keep_documents(run, settings, reading, progress), progress, earlier)
     else:
         facts = edited
     if first < 2:
         pipeline.write_examples(run, settings, facts, progress, earlier or (run if first else None))
     else:
         pipeline.write_replay(run, settings, progress)
-
-
-def has_examples(run: Run) -> bool:
-    """Whether the run got as far as its examples; replay is written last."""
-    return (run.path / "examples" / "replay.jsonl").is_file()
 
 
 def tune(
@@ -302,7 +320,7 @@ def tune(
     run = stopped(as_path(out)) if resume else Run.create(as_path(out), file.stem)
 
     def work() -> Result:
-        if not (resume and has_examples(run)):
+        if not (resume and pipeline.has_examples(run)):
             share = HELDOUT_SHARE if chosen.training.evaluate and own is None else 0
             train_rows, others = split(rows, share, chosen.training.seed)
             pipeline.save_examples(run, train_rows, own or others)
@@ -323,7 +341,7 @@ def prepare(
     run = stopped(as_path(out)) if resume else Run.create(as_path(out), "study")
 
     def work() -> Result:
-        if not (resume and has_examples(run)):
+        if not (resume and pipeline.has_examples(run)):
             pipeline.save_examples(run, study_examples(chosen.training.seed), [])
             run.write_rows("examples/replay.jsonl", [])
         pipeline.tune(run, chosen, pipeline.encode(run, chosen, progress), progress)

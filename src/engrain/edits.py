@@ -162,6 +162,24 @@ def filled(row: Row, section: Section, start: int, edited: bool) -> Fact:
     return Fact(**{**values, "start": start, "end": start + len(row["value"]), "edited": edited})
 
 
+def carried(edited: Sequence[Fact], facts: Sequence[Fact], sections: Mapping[str, Section]) -> list[Fact]:
+    """The facts of sections that have changed, with what was edited by hand before, where the new text still says it."""
+    found = {fact.id: fact for fact in facts}
+    for fact in edited:
+        twin = next(
+            (f for f in facts if (f.section, f.subject, f.relation, f.value) == (fact.section, fact.subject, fact.relation, fact.value)),
+            None,
+        )
+        if twin is not None:
+            found.pop(twin.id, None)
+            found[fact.id] = replace(fact, start=twin.start, end=twin.end, evidence=twin.evidence)
+        elif (section := sections.get(fact.section)) and holds(said(section), canonical(fact.evidence)):
+            start = place_of(asdict(fact), section)
+            if start >= 0:
+                found[fact.id] = replace(fact, start=start, end=start + len(fact.value))
+    return list(found.values())
+
+
 def example_of(row: Row, edited: bool, facts: Mapping[str, Fact], texts: Mapping[str, str]) -> Example:
     """The example of a row. Raises ValueError where an edited one answers with a value that its source does not hold."""
     example = replace(example_from_row(dict(row)), edited=edited)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,8 @@ from engrain.assistant import Assistant, Library, check_trained, put_adapter_in,
 from engrain.assistant import load as load_assistant
 from engrain.batches import micro_batches
 from engrain.config import Settings
-from engrain.documents.base import Document, Section, read_documents
-from engrain.edits import EXAMPLES, FACTS, edited_examples, edited_facts, note_made
+from engrain.documents.base import Document, Reading, Section
+from engrain.edits import EXAMPLES, FACTS, carried, edited_examples, edited_facts, note_made
 from engrain.errors import DocumentError, ExampleError
 from engrain.evaluate import (
     BASE,
@@ -80,12 +80,11 @@ KINDS = {"question": "paraphrase"}
 COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: "retrieval", TUNED: "closed-book", TUNED_RETRIEVAL: "retrieval"}
 
 
-def read(run: Run, settings: Settings, paths: Sequence[Path], progress: Progress) -> tuple[Document, ...]:
-    """The documents under `paths`, private data masked where the settings say so.
+def keep_documents(run: Run, settings: Settings, reading: Reading, progress: Progress) -> tuple[Document, ...]:
+    """The documents that were read, private data masked where the settings say so.
 
     Sections go to `documents.jsonl`; files that could not be read, and private data by place, to `run.json`.
     """
-    reading = read_documents(paths, progress)
     documents, private = screened(reading.documents, settings.privacy)
     run.write_rows("documents.jsonl", [asdict(s) | {"sha256": s.sha256} for d in documents for s in d.sections])
     run.update(
@@ -110,11 +109,12 @@ def find(run: Run, settings: Settings, documents: Sequence[Document], progress: 
     """The facts of the documents, in `facts.jsonl`; how much of each document they cover, in `coverage.json`.
 
     Rules find them; a studying model weighs them and adds details that the rules do not see. Sections that an `earlier`
-    run holds unchanged keep its facts, with what was edited by hand. What newer documents supersede is not learned: it
-    goes to `superseded.jsonl`, and in few words to `run.json`.
+    run holds unchanged keep its facts; what was edited by hand stays wherever the text still says it. What newer
+    documents supersede is not learned: it goes to `superseded.jsonl`, and in few words to `run.json`.
 
     Raises DocumentError when there is none.
     """
+    before = edited_facts(earlier, Library.of(earlier).sections) if earlier else []
     with progress.stage("Finding facts"):
         facts = find_facts(documents)
     if not facts:
@@ -127,9 +127,11 @@ def find(run: Run, settings: Settings, documents: Sequence[Document], progress: 
     if writer is not None:
         sections = [s for document in documents for s in document.sections if s.id not in same]
         facts = writer.notice([f for f in facts if f.section not in same], sections, facts[0].business)
-    if same:
-        kept = [fact for fact in (*facts_of(earlier), *superseded_of(earlier)) if fact.section in same]
-        facts = in_order([*kept, *(f for f in facts if f.section not in same)], [s for d in documents for s in d.sections])
+    if earlier is not None:
+        places = {s.id: s for d in documents for s in d.sections}
+        kept = [fact for fact in (*before, *superseded_of(earlier)) if fact.section in same]
+        others = carried([f for f in before if f.edited and f.section not in same], [f for f in facts if f.section not in same], places)
+        facts = in_order([*kept, *others], list(places.values()))
     run.write_json("coverage.json", [asdict(c) for c in coverage(documents, facts)])
     facts, old = supersede(facts, documents)
     run.write_rows(FACTS, facts)
@@ -175,8 +177,27 @@ def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress
     run.write_json("absent.json", wrote.absent)
     run.write_rows("dropped.jsonl", wrote.dropped)
     made = practice(facts, sections, settings, progress, wrote)
-    save_examples(run, made.train, made.heldout)
+    save_examples(run, with_edited(made.train, edited_before(earlier, values)), made.heldout)
     write_replay(run, settings, progress)
+
+
+def edited_before(earlier: Run | None, facts: Mapping[str, str]) -> list[Example]:
+    """Training examples that people edited or added in an earlier run, about these facts or about none."""
+    if earlier is None or not has_examples(earlier):
+        return []
+    _, found = edited_examples(earlier, Library.of(earlier).sections)
+    return [e for e in found[EXAMPLES[0]] if e.edited and (not e.fact or e.fact in facts)]
+
+
+def has_examples(run: Run) -> bool:
+    """Whether a run got as far as its examples; replay is written last."""
+    return (run.path / "examples" / "replay.jsonl").is_file()
+
+
+def with_edited(rows: Sequence[Example], edited: Sequence[Example]) -> list[Example]:
+    """The examples, with what people wrote in place of those that ask the same."""
+    asked = {e.messages[-2].content for e in edited if len(e.messages) > 1}
+    return [*(e for e in rows if e.messages[-2].content not in asked), *edited]
 
 
 def wrote_before(earlier: Run | None, same: set[str]) -> Studied:

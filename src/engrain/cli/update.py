@@ -14,14 +14,16 @@ from engrain.cli._progress import listener
 @click.argument("run", type=_options.ANY)
 @click.argument("paths", nargs=-1, required=True, type=_options.ANY, metavar="PATH...")
 @_options.out_option
+@_options.resume_option
 @_options.json_option
-def command(run: Path, paths: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+def command(run: Path, paths: tuple[Path, ...], out: Path | None, resume: bool, as_json: bool) -> None:
     """Make a new run from documents that were added, changed or removed since RUN.
 
     Only what changed is studied again. The model is trained from its original base on everything, with the settings
-    of RUN, which stays as it is. Ends with the test questions that are answered otherwise than before.
+    of RUN, which stays as it is; what was edited by hand stays where the documents still say it. Ends with the test
+    questions that are answered otherwise than before.
     """
     from engrain import api
 
-    found = api.update(run, paths, out=out, progress=listener())
+    found = api.update(run, paths, out=out, resume=resume, progress=listener())
     _options.print_json(found) if as_json else _render.update(found)

@@ -14,7 +14,7 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from engrain.api import has_examples
+from engrain.pipeline import has_examples
 from engrain.examples import Example, Message, example_from_row
 from engrain.files import to_json
 from engrain.models import load_tokenizer, locate
