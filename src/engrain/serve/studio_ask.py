@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from engrain.assistant import MAX_NEW_TOKENS, NUM_PASSAGES, Library
 from engrain.documents.base import Section
 from engrain.files import append_line, to_json
+from engrain.gate import Gate
 from engrain.retrieval import Retriever
 from engrain.run import Run, now
 from engrain.serve.catalogue import weights_of
@@ -43,7 +44,10 @@ class Question(BaseModel):
 
 
 class Answered(BaseModel):
-    """A whole answer; `status` is supported (by `passage`), unsupported or refused. `read` are passages it was given."""
+    """A whole answer; `status` is supported (by `passage`), unsupported or refused. `read` are passages it was given.
+
+    `everyday` says that the question does not concern the documents, so that the untouched model answered it.
+    """
 
     way: Way
     text: str
@@ -51,6 +55,7 @@ class Answered(BaseModel):
     source: str
     passage: Passage | None
     read: list[str]
+    everyday: bool = False
 
 
 class Feedback(BaseModel):
@@ -70,6 +75,7 @@ class Shelf:
     sections: tuple[Section, ...]
     retriever: Retriever | None
     index: Index
+    gate: Gate | None
 
     def answered(self, way: Way, question: str, text: str, read: tuple[str, ...]) -> Answered:
         """The answer with what the documents say to it."""
@@ -105,7 +111,7 @@ def feedback(space: Working, given: Feedback) -> None:
 
 def shelf_of(run: Run) -> Shelf:
     """What a run knows of its documents; read once as long as they do not change."""
-    files = [run.path / name for name in ("documents.jsonl", "facts.jsonl")]
+    files = [run.path / name for name in ("documents.jsonl", "facts.jsonl", "run.json")]
     return _shelf(run.path, tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
 
 
@@ -113,7 +119,7 @@ def shelf_of(run: Run) -> Shelf:
 def _shelf(path: Path, changed: tuple[int, ...]) -> Shelf:
     library = Library.of(Run(path))
     index = Index(library.facts, {section.id: section for section in library.sections})
-    return Shelf(library.sections, Retriever(library.sections) if library.sections else None, index)
+    return Shelf(library.sections, Retriever(library.sections) if library.sections else None, index, Gate.load(path))
 
 
 async def _answers(served: Parts, shelf: Shelf, weights: Weights, asked: Question) -> AsyncIterator[str]:
@@ -137,8 +143,10 @@ async def _answers(served: Parts, shelf: Shelf, weights: Weights, asked: Questio
 async def _answer(served: Parts, shelf: Shelf, weights: Weights, question: str, way: Way, queue: asyncio.Queue[str]) -> None:
     """Put one answer on the queue piece by piece, and an empty text behind it."""
     try:
-        chosen = weights if way.startswith("tuned") else Weights(weights.base)
-        prompt, read = await to_thread.run_sync(_prompt, served, shelf, weights.base, question, way)
+        tuned = way.startswith("tuned")
+        everyday = tuned and not await _concerns(served, shelf, weights.base, question)
+        chosen = weights if tuned and not everyday else Weights(weights.base)
+        prompt, read = await to_thread.run_sync(_prompt, served, shelf, weights.base, question, "base" if everyday else way)
         text = ""
         async with aclosing(served.engine.write(chosen, prompt, Sampling(MAX_NEW_TOKENS))) as pieces:
             async for piece in pieces:
@@ -146,11 +154,17 @@ async def _answer(served: Parts, shelf: Shelf, weights: Weights, question: str, 
                 if piece.text:
                     queue.put_nowait(event("piece", {"way": way, "text": piece.text}))
         found = await to_thread.run_sync(shelf.answered, way, question, text.strip(), read)
-        queue.put_nowait(event("answer", found.model_dump()))
+        queue.put_nowait(event("answer", found.model_dump() | {"everyday": everyday}))
     except Exception as error:
         queue.put_nowait(event("failure", {"way": way, "message": of(error).message}))
     finally:
         queue.put_nowait("")
+
+
+async def _concerns(served: Parts, shelf: Shelf, base: str, question: str) -> bool:
+    """Whether a question concerns the documents; without a gate each does."""
+    states = await served.engine.states(base, [question]) if shelf.gate else None
+    return shelf.gate is None or states is None or bool(shelf.gate.opens(states)[0])
 
 
 def _prompt(served: Parts, shelf: Shelf, base: str, question: str, way: Way) -> tuple[list[int], tuple[str, ...]]:

@@ -14,8 +14,8 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from engrain import api
-from engrain.config import catalogue, json_schema, settings_from
+from engrain import api, registry
+from engrain.config import DEFAULT_TASK, TASK, USED, catalogue, json_schema, settings_from
 from engrain.files import delete, write_text
 from engrain.plan import Plan
 from engrain.run import Run
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/engrain", tags=["builds"])
 KIND = "studio"
 PRESETS: dict[str, dict[str, Any]] = {"quick": {"minutes": 5.0}, "thorough": {}}
 """Settings behind the plain choice; thorough is every setting's default."""
-BEFORE_TRAINING = ("model", "privacy", "knowledge", "study")
+BEFORE_TRAINING = ("model", "privacy", "knowledge", "study", "chat")
 """Parts whose settings decide which examples are written."""
 _one_at_a_time = Lock()
 
@@ -89,8 +89,10 @@ class BuildList(BaseModel):
 
 @router.get("/settings", response_model_by_alias=True)
 def settings(served: Served) -> Choices:
-    """What can be chosen."""
-    return Choices(schema_=json_schema(), presets=PRESETS, base=served.settings.base)
+    """What can be chosen for a model of documents."""
+    found, usable = json_schema(), {*USED[DEFAULT_TASK], *registry.names("methods")} - {TASK}
+    found["properties"] = {name: entry for name, entry in found["properties"].items() if usable & set(entry["x-owners"])}
+    return Choices(schema_=found, presets=PRESETS, base=served.settings.base)
 
 
 @router.post("/estimate")

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
+from engrain.config import DEFAULT_TASK
 from engrain.errors import RunError
 from engrain.evaluate import UNANSWERABLE, Evaluation, Share
 from engrain.report import NAMES, scores_table
@@ -30,6 +31,7 @@ class RunRow(BaseModel):
     seconds: float | None
     documents: int
     facts: int
+    task: str
     base: str
     method: str
     steps: int | None
@@ -171,7 +173,7 @@ def metrics(space: Working, run: str, after: int = 0) -> Metrics:
 def evaluation(space: Working, run: str) -> Measured:
     """The verdict, the scores, and every question with its answers."""
     found = space.run(run)
-    if not (found.path / "evaluation.json").is_file():
+    if not (found.path / "evaluation.json").is_file() or (found.info.get("settings") or {}).get("task", DEFAULT_TASK) != DEFAULT_TASK:
         raise ApiError(404, f"{run!r} was not measured.", "not_measured", "run")
     measured = Evaluation.from_dict(found.read_json("evaluation.json"))
     noted = found.info.get("verdict")
@@ -213,6 +215,7 @@ def _values(run: Run, builds: dict[str, str]) -> dict[str, Any]:
         "seconds": info.get("seconds") or _seconds(info),
         "documents": len(info.get("documents") or {}),
         "facts": len(run.read_rows("facts.jsonl")),
+        "task": str(settings.get("task", DEFAULT_TASK)),
         "base": str(settings.get("base", "")),
         "method": str(settings.get("method", "")),
         "steps": (info.get("trained") or {}).get("steps"),

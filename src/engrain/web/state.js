@@ -28,7 +28,8 @@ class State extends EventTarget {
 
   /** The run to ask and to take away: the one looked at if it holds a model, else the newest that does. */
   get trained() {
-    return this.run?.status === "complete" ? this.run : this.runs.find((run) => run.status === "complete") || null;
+    const answers = (run) => run?.status === "complete" && run.task === "chat";
+    return answers(this.run) ? this.run : this.runs.find(answers) || null;
   }
 
   choose(name) {

@@ -37,7 +37,7 @@ async function draw(main, run, signal) {
     input.value = "";
     await put(talk, run, question, ways.map(([way]) => way).filter((way) => chosen.has(way)), signal);
     submit.disabled = false;
-    input.focus();
+    input.focus({ preventScroll: true });
   } }, h("label", { for: "question", class: "hidden-text" }, "Your question"), h("div", { class: "row" }, input, submit), h("div", { class: "row", role: "group", "aria-label": "Whom to ask" }, boxes));
   const suggested = h("div", { class: "row suggestions" });
   fill(main, heading, form, suggested, talk);
@@ -74,7 +74,7 @@ async function put(talk, run, question, ways, signal) {
 }
 
 function drawFoot(foot, run, question, answer) {
-  const [kind, words] = STATUS[answer.status];
+  const [kind, words] = answer.everyday ? ["", "Everyday question: the untouched model answers"] : STATUS[answer.status];
   const say = async (good, pressed) => {
     await post("/engrain/feedback", { run: run.name, question, way: answer.way, answer: answer.text, good });
     for (const one of thumbs) one.setAttribute("aria-pressed", one === pressed);

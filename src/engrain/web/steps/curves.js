@@ -5,7 +5,7 @@ import { h } from "../dom.js";
 
 const CHARTS = [
   { title: "Surprise (loss)", help: "lower is better", key: "loss" },
-  { title: "Right words on unseen questions", help: "word by word", key: "heldout_accuracy", percent: true },
+  { title: "Right words on unseen questions", help: "", key: "heldout_accuracy", percent: true },
   { title: "Learning rate", help: "how big its steps are", key: "learning_rate" },
   { title: "Tokens a second", help: "how fast it reads", key: "tokens_per_second" },
 ];
@@ -17,6 +17,6 @@ export function curves(trainings, end) {
   return CHARTS.map((chart) => {
     const series = some.map(({ name, rows, style }) => ({ name, style, points: rows.filter((row) => typeof row[chart.key] === "number").map((row) => [row.step, row[chart.key]]) }));
     if (!series.some((one) => one.points.length > 0)) return null;
-    return h("figure", { class: "card" }, h("figcaption", {}, h("b", {}, chart.title), " ", h("small", {}, chart.help)), lines(series, chart.title, { percent: chart.percent, end }));
+    return h("figure", { class: "card" }, h("figcaption", {}, h("b", {}, chart.title), " ", chart.help && h("small", {}, chart.help)), lines(series, chart.title, { percent: chart.percent, end }));
   });
 }

@@ -2,14 +2,14 @@
 
 import { h } from "../dom.js";
 
-const PARTS = {
-  training: "Training", model: "Model", knowledge: "Examples", study: "Practice beside the facts", privacy: "Private data", verdict: "Verdict",
+const TITLES = {
+  training: "Training", model: "Model", knowledge: "Examples", study: "Practice beside the facts", chat: "Conversations", privacy: "Private data", verdict: "Verdict",
 };
-const LEFT_OUT = new Set(["teacher"]);
 
 /** `element` is the form; `values()` are the settings that differ from their defaults; `changed` is called after each change. */
 export function settingsForm({ schema, base }, changed) {
-  const all = Object.entries(schema.properties).filter(([name]) => !LEFT_OUT.has(name));
+  const all = Object.entries(schema.properties);
+  const known = schema.properties.method.enum;
   const given = {};
   const method = () => given.method ?? schema.properties.method.default;
   const set = (name, value) => {
@@ -18,16 +18,16 @@ export function settingsForm({ schema, base }, changed) {
     show();
     changed();
   };
-  const parts = Object.keys(PARTS);
   const fields = all.map(([name, entry]) => {
-    const methods = entry["x-owners"].filter((owner) => !parts.includes(owner));
+    const methods = entry["x-owners"].filter((owner) => known.includes(owner));
     const initial = name === "base" ? base : entry.default;
     return { name, methods, part: methods.length > 0 ? "method" : entry["x-owners"][0], element: field(name, { ...entry, default: initial }, set) };
   });
   const group = (title, part) => h("fieldset", {}, h("legend", {}, title), fields.filter((one) => one.part === part).map((one) => one.element));
   const choice = fields.find((one) => one.name === "method");
+  const parts = [...new Set(fields.map((one) => one.part))];
   const ofMethod = group("Of the method", "method");
-  const element = h("div", { class: "settings" }, group(PARTS.training, "training"), ofMethod, parts.slice(1).map((part) => group(PARTS[part], part)));
+  const element = h("div", { class: "settings" }, group(TITLES.training, "training"), ofMethod, parts.filter((part) => part !== "training" && part !== "method").map((part) => group(TITLES[part] || words(part), part)));
   element.prepend(h("fieldset", {}, h("legend", {}, "Method"), choice.element));
   function show() {
     for (const one of fields) if (one.methods.length > 0) one.element.hidden = !one.methods.includes(method());

@@ -1,4 +1,4 @@
-"""What the tests of the page's routes share: a server without an engine, a business, and a run that is ready."""
+"""What the tests of the page's routes share: a business, an engine that computes nothing, and a run that is ready."""
 
 from __future__ import annotations
 

@@ -61,3 +61,24 @@ def test_feedback_is_kept(studio: Any, tmp_path: Path) -> None:
     assert studio.post("/engrain/feedback", json=given).status_code == 204
     (line,) = (tmp_path / "runs" / ".studio" / "feedback.jsonl").read_text().splitlines()
     assert given.items() <= json.loads(line).items()
+
+
+def test_an_everyday_question_is_left_to_the_untouched_model(studio: Any, kites_adapter: Path, parrot: Any) -> None:
+    import torch
+
+    from engrain.gate import Gate
+
+    Gate(torch.tensor([1.0, 0.0], dtype=torch.float64), 0.0, 0.5).save(kites_adapter)
+    state = torch.tensor([[0.0, 1.0]])
+
+    async def states(base: str, texts: list[str]) -> Any:
+        return state
+
+    parrot.states = states
+    answers = {data["way"]: data for name, data in ask(studio, "base", "tuned") if name == "answer"}
+    assert answers["tuned"]["text"] == answers["base"]["text"]
+    assert answers["tuned"]["everyday"]
+    assert not answers["base"]["everyday"]
+    state = torch.tensor([[1.0, 0.0]])
+    answers = {data["way"]: data for name, data in ask(studio, "tuned") if name == "answer"}
+    assert answers["tuned"]["text"] == "It costs £41."

@@ -9,7 +9,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from studio import KITES, OPTIONS
+from kites import KITES, OPTIONS
 
 from engrain.run import Run
 
