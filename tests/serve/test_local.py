@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -124,6 +126,25 @@ def test_the_beginning_of_a_prompt_is_computed_once(many_runs: Path, tiny_folder
     assert other[1] == 0  # keys and values of other weights are other ones
     assert again[1] > second[1]
     assert again[0] == first[0]
+
+
+def test_what_is_trained_anew_into_the_same_folder_is_loaded_anew(many_runs: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    from engrain.serve.catalogue import weights_of
+
+    run_folder = tmp_path / "run"
+    info = {"settings": {"base": str(tiny_folder), "method": "lora", "rank": 4}}
+
+    def adapter(name: str) -> Weights:
+        shutil.rmtree(run_folder / "adapter", ignore_errors=True)
+        shutil.copytree(many_runs / name / "adapter", run_folder / "adapter")
+        os.utime(run_folder / "adapter", (len(name), len(name)))
+        return weights_of(run_folder, info)
+
+    async def work(engine: LocalEngine) -> list[str]:
+        return [(await ask(engine, adapter(name), QUESTIONS[0]))[0] for name in ("one", "three")]
+
+    first, second = run(many_runs, tiny_folder, work)
+    assert first != second
 
 
 def test_nothing_is_kept_where_that_is_off(many_runs: Path, tiny_folder: Path) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engrain.errors import ModelError
+from engrain.serve.engine import Weights
 
 CONFIG, WEIGHTS, PREFIX = "adapter_config.json", "adapter_model.safetensors", "base_model.model."
 """How the PEFT library names its files and tensors."""
@@ -93,36 +94,36 @@ class Adapters:
 
     def __init__(self, model: nn.Module, most: int) -> None:
         self.model, self.most = model, most
-        self.loaded: OrderedDict[Path, Adapter] = OrderedDict()
+        self.loaded: OrderedDict[Weights, Adapter] = OrderedDict()
         self._active: list[tuple[Adapter, Tensor | None]] = []
         for name, module in model.named_modules():
             if isinstance(module, nn.Linear):
                 module.register_forward_hook(partial(self._add, name))
 
-    def has(self, folder: Path) -> bool:
+    def has(self, weights: Weights) -> bool:
         """Whether the adapter is in memory; if so it counts as used now."""
-        if folder in self.loaded:
-            self.loaded.move_to_end(folder)
-        return folder in self.loaded
+        if weights in self.loaded:
+            self.loaded.move_to_end(weights)
+        return weights in self.loaded
 
-    def put(self, folder: Path, adapter: Adapter, in_use: Collection[Path]) -> None:
+    def put(self, weights: Weights, adapter: Adapter, in_use: Collection[Weights]) -> None:
         """Keep an adapter in memory; those `in_use` stay, whatever their number."""
-        self.loaded[folder] = adapter
-        idle = [other for other in self.loaded if other not in in_use and other != folder]
+        self.loaded[weights] = adapter
+        idle = [other for other in self.loaded if other not in in_use and other != weights]
         for other in idle[: max(0, len(self.loaded) - self.most)]:
             del self.loaded[other]
 
-    def choose(self, rows: Sequence[Path | None]) -> None:
-        """Use these adapters in the next passes, one for each row (None: the base alone)."""
-        folders = sorted({folder for folder in rows if folder is not None})
-        self._active = [(self.loaded[folder], self._mask(rows, folder)) for folder in folders]
+    def choose(self, rows: Sequence[Weights | None]) -> None:
+        """Use these weights in the next passes, one for each row (None: an idle row)."""
+        chosen = dict.fromkeys(row for row in rows if row is not None and row.adapter)
+        self._active = [(self.loaded[weights], self._mask(rows, weights)) for weights in chosen]
 
-    def _mask(self, rows: Sequence[Path | None], folder: Path) -> Tensor | None:
+    def _mask(self, rows: Sequence[Weights | None], weights: Weights) -> Tensor | None:
         """Which rows use the adapter, (B, 1, 1) of 0 and 1; None where all do."""
-        if all(row == folder for row in rows):
+        if all(row == weights for row in rows):
             return None
-        weight = next(iter(self.loaded[folder].pairs.values()))[0]
-        return torch.tensor([row == folder for row in rows], device=weight.device)[:, None, None].to(weight)
+        weight = next(iter(self.loaded[weights].pairs.values()))[0]
+        return torch.tensor([row == weights for row in rows], device=weight.device)[:, None, None].to(weight)
 
     def _add(self, name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """A linear layer's output (B, T, O) with the updates of the adapters that are in use."""

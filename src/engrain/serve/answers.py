@@ -12,7 +12,7 @@ from fastapi import Request
 
 from engrain.assistant import check_mode
 from engrain.examples import Message
-from engrain.serve.bodies import ChatBody, max_tokens, sampling_of
+from engrain.serve.bodies import ChatBody, check_length, max_tokens, sampling_of
 from engrain.serve.catalogue import Served
 from engrain.serve.engine import Piece, Sampling, Token, Weights
 from engrain.serve.failures import ApiError
@@ -97,6 +97,7 @@ def _open_chat(
     knowledge: Knowledge,
 ) -> Chat:
     context = parts.engine.context(served.weights.base)
+    check_length([message.content for message in messages], context, "messages")
     most = context - max_tokens(body, 0, context)
     prompts = {way: make_prompt(parts, served, knowledge, messages, way, most) for way in ways}
     room = max_tokens(body, max(map(len, prompts.values())), context)

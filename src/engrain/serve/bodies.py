@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
@@ -16,6 +16,8 @@ from engrain.serve.grammar import ANY_OBJECT, checked
 from engrain.serve.settings import ServeSettings
 
 DEFAULT_MAX_TOKENS = 256
+MOST_CHARACTERS = 32
+"""Characters for each token of context, above which a text is refused unread."""
 IDLE = {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "parallel_tool_calls", "modalities"}
 """Fields that say something about the request and ask for nothing that would change the answer."""
 NEUTRAL: tuple[Any, ...] = (None, 0, False, [], {}, "")
@@ -90,7 +92,7 @@ class Asked(Lenient):
 class ChatBody(Asked):
     """A chat completion."""
 
-    messages: Annotated[list[Turn], Field(min_length=1, max_length=1000)]
+    messages: Annotated[list[Turn], Field(min_length=1, max_length=512)]
     max_completion_tokens: Annotated[StrictInt, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = None
@@ -129,6 +131,13 @@ def _neutral(name: str, value: Any) -> bool:
 def _most_tokens(body: Asked) -> int | None:
     given = body.max_completion_tokens if isinstance(body, ChatBody) else None
     return given if given is not None else body.max_tokens
+
+
+def check_length(texts: Sequence[str], context: int, param: str) -> None:
+    """Raise ApiError 400 for texts so long that no tokenizer need be asked whether they fit."""
+    count = sum(map(len, texts))
+    if count > MOST_CHARACTERS * context:
+        raise ApiError(400, f"{count:,} characters do not fit into {context:,} tokens.", "context_length_exceeded", param)
 
 
 def max_tokens(body: Asked, prompt_tokens: int, context: int) -> int:

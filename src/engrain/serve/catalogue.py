@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Catalogue:
 
     def __init__(self, settings: ServeSettings, jobs: JobStore) -> None:
         self.settings, self.jobs = settings, jobs
+        self._known: dict[Path, tuple[int, Served | None]] = {}
 
     def all(self) -> list[Served]:
         """Every model: the base first, then runs and jobs, the newest first."""
@@ -69,22 +71,34 @@ class Catalogue:
         return found, mode
 
     def _runs(self) -> Iterator[Served]:
-        runs = [run for run in Run.list(self.settings.runs) if run.info.get("status") == "complete"]
-        named = {job.out.resolve(): job for job in self.jobs.list(FINE_TUNE) if job.status == "succeeded"}
-        for run in runs:
-            job = named.get(run.path.resolve())
-            yield from _served(run, [run.path.name, *([tuned_name(job)] if job else [])])
+        """Every complete run under its folder's name, and its `ft:` name where a job made it."""
+        found = [served for file in sorted(self.settings.runs.glob("*/run.json")) if (served := self._look(file))]
+        named = {job.out.resolve(): tuned_name(job) for job in self.jobs.list(FINE_TUNE) if job.status == "succeeded"}
+        for served in sorted(found, key=lambda served: -served.created):
+            assert served.run is not None
+            yield served
+            if (name := named.get(served.run.path.resolve())) is not None:
+                yield replace(served, name=name)
+
+    def _look(self, file: Path) -> Served | None:
+        """The run of a `run.json`, read again when that has changed; None where there is nothing to serve."""
+        with suppress(OSError):
+            changed = file.stat().st_mtime_ns
+            if self._known.get(file, (0, None))[0] != changed:
+                self._known[file] = changed, _served(Run(file.parent))
+            return self._known[file][1]
+        return None
 
 
-def _served(run: Run, names: list[str]) -> Iterator[Served]:
-    """The run under each of its names; nothing for one that holds no result."""
-    info = run.info
+def _served(run: Run) -> Served | None:
+    """The run as a model; None for one that is not complete or holds no result."""
     try:
-        weights = weights_of(run.path, info)
+        info = run.info
+        if info.get("status") != "complete":
+            return None
+        return Served(run.path.name, weights_of(run.path, info), run, _seconds(info))
     except (EngrainError, KeyError):
-        return
-    for name in names:
-        yield Served(name, weights, run, _seconds(info))
+        return None
 
 
 def weights_of(folder: Path, info: dict[str, Any]) -> Weights:
@@ -96,8 +110,9 @@ def weights_of(folder: Path, info: dict[str, Any]) -> Weights:
     if not (folder / artifact).is_dir():
         raise KeyError(artifact)
     base, adapter = str(settings["base"]), folder / artifact
+    version = adapter.stat().st_mtime_ns
     beside = not is_code(info) and (adapter / CONFIG).is_file() and is_plain(adapter)  # code may have words of its own
-    return Weights(base, adapter=adapter) if beside else Weights(base, run=folder)
+    return Weights(base, adapter=adapter, version=version) if beside else Weights(base, run=folder, version=version)
 
 
 def tuned_name(job: Job) -> str:

@@ -13,11 +13,20 @@ from transformers import PreTrainedTokenizerBase
 
 @dataclass(frozen=True)
 class Weights:
-    """What computes an answer: a base alone, with the LoRA adapter in a folder, or with what the run in a folder trained."""
+    """What computes an answer: a base alone, with the LoRA adapter in a folder, or with what the run in a folder trained.
+
+    `version` tells apart what was trained anew into the same folder.
+    """
 
     base: str
     adapter: Path | None = None
     run: Path | None = None
+    version: int = 0
+
+    @property
+    def lane(self) -> Weights:
+        """The model that must be in memory for it: a run's own, or the base, beside which adapters are loaded."""
+        return self if self.run else Weights(self.base)
 
 
 @dataclass(frozen=True)

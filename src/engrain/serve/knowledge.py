@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engrain.assistant import NUM_PASSAGES, Library
-from engrain.gate import Gate
+from engrain.gate import FILE, Gate
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.support import Index
 from engrain.tokens import passage
 
+FILES = ("documents.jsonl", "facts.jsonl", FILE)
 MOST = 32
 """Runs whose documents are held in memory."""
 
@@ -50,19 +51,20 @@ class Shelf:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[Path, Knowledge] = OrderedDict()
+        self._known: OrderedDict[tuple[Path, tuple[int, ...]], Knowledge] = OrderedDict()
 
     def get(self, run: Run | None) -> Knowledge:
-        """What a run knows; read from its folder the first time."""
+        """What a run knows; read from its folder the first time, and when it has changed."""
         if run is None:
             return NOTHING
         with self._lock:
-            if run.path not in self._known:
+            name = run.path, tuple(file.stat().st_mtime_ns for part in FILES if (file := run.path / part).is_file())
+            if name not in self._known:
                 library = Library.of(run)
                 retriever = Retriever(library.sections) if library.sections else None
                 index = Index(library.facts, {s.id: s for s in library.sections})
-                self._known[run.path] = Knowledge(retriever, index, Gate.load(run.path))
-            self._known.move_to_end(run.path)
+                self._known[name] = Knowledge(retriever, index, Gate.load(run.path))
+            self._known.move_to_end(name)
             while len(self._known) > MOST:
                 self._known.popitem(last=False)
-            return self._known[run.path]
+            return self._known[name]

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from engrain.errors import ModelError
 from engrain.serve.adapters import Adapter, Adapters, load_adapter
+from engrain.serve.engine import Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.settings import ServeSettings
 from engrain.serve.slots import Prefixes, Rows, Slots, use_slots
@@ -40,7 +41,7 @@ class Lane:
         self.used, self.holders = time.monotonic(), 0
         self._slots: list[Writing | None] = [None] * settings.slots
         self._waiting: list[Writing] = []
-        self._loading: set[Path] = set()
+        self._loading: set[Weights] = set()
         self._errands: list[Callable[[], None]] = []
         self._changed = threading.Condition()
         self._closing = False
@@ -141,15 +142,15 @@ class Lane:
                 self._waiting.remove(writing)
 
     def _has_adapter(self, writing: Writing) -> bool:
-        folder = writing.weights.adapter
-        if folder is None or self.adapters.has(folder):
+        weights = writing.weights
+        if weights.adapter is None or self.adapters.has(weights):
             return True
-        if folder not in self._loading:
-            self._loading.add(folder)
-            self._loader.submit(self._load, folder)
+        if weights not in self._loading:
+            self._loading.add(weights)
+            self._loader.submit(self._load, weights, weights.adapter)
         return False
 
-    def _load(self, folder: Path) -> None:
+    def _load(self, weights: Weights, folder: Path) -> None:
         """Load an adapter (in another thread); those who wait for one that cannot be loaded are told."""
         loaded: Adapter | Exception
         try:
@@ -157,11 +158,11 @@ class Lane:
         except Exception as error:
             loaded = error
         with self._changed:
-            self._loading.discard(folder)
+            self._loading.discard(weights)
             if isinstance(loaded, Adapter):
-                self.adapters.put(folder, loaded, {w.weights.adapter for w in self._under_way() if w.weights.adapter})
+                self.adapters.put(weights, loaded, {w.weights for w in self._under_way()})
             else:
-                for writing in [w for w in self._waiting if w.weights.adapter == folder]:
+                for writing in [w for w in self._waiting if w.weights == weights]:
                     writing.fail(loaded)
             self._changed.notify()
 
@@ -175,7 +176,7 @@ class Lane:
             self._reuse(writing)
         start, end = writing.read, min(writing.read + self.settings.prefill_chunk, len(writing.prompt))
         assert writing.slot is not None
-        self.adapters.choose([writing.weights.adapter])
+        self.adapters.choose([writing.weights])
         logits_V = self._read(writing.slot, start, writing.prompt[start:end])
         writing.read = end
         if self.prefixes.most and end % self.settings.prefill_chunk == 0:
@@ -203,7 +204,7 @@ class Lane:
         if not any(rows):
             return
         starts = [len(w.prompt) + len(w.ids) - 1 if w else 0 for w in rows]
-        self.adapters.choose([w.weights.adapter if w else None for w in rows])
+        self.adapters.choose([w.weights if w else None for w in rows])
         chosen = Rows(tuple(range(len(rows))), tuple(starts), tuple(int(w is not None) for w in rows))
         logits_BV = self._pass([[w.ids[-1] if w else 0] for w in rows], [[start] for start in starts], chosen, 0)
         for writing, logits_V in zip(rows, logits_BV, strict=True):

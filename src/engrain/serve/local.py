@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -45,8 +44,8 @@ class LocalEngine(Engine):
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
         self.settings, self.metrics = settings, metrics
-        self.lanes: dict[tuple[str, Path | None], Lane] = {}
-        self._locks: dict[tuple[str, Path | None], asyncio.Lock] = {}
+        self.lanes: dict[Weights, Lane] = {}
+        self._locks: dict[Weights, asyncio.Lock] = {}
         self._bases: dict[str, Loaded] = {}
         self._lock = threading.Lock()
         self._loader = ThreadPoolExecutor(1, "models")
@@ -130,7 +129,7 @@ class LocalEngine(Engine):
 
     async def _lane(self, weights: Weights) -> Lane:
         """The lane for these weights, loaded first if need be, with one more holder; other lanes go on meanwhile."""
-        name = (weights.base, weights.run)
+        name = weights.lane
         async with self._locks.setdefault(name, asyncio.Lock()):
             if name not in self.lanes:
                 await self._make_room()

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 
 from engrain.serve import answers, sse
 from engrain.serve.answers import Written
-from engrain.serve.bodies import CompletionBody, check_fields, max_tokens, sampling_of, without_surrogates
+from engrain.serve.bodies import CompletionBody, check_fields, check_length, max_tokens, sampling_of, without_surrogates
 from engrain.serve.catalogue import Served as Model
 from engrain.serve.engine import Piece, Sampling, Token
 from engrain.serve.failures import ApiError
@@ -54,6 +54,8 @@ async def create_completion(body: CompletionBody, request: Request, served: Serv
 def _gaps(parts: Parts, body: CompletionBody, model: Model) -> list[Gap]:
     """One gap for each prompt and answer; those of one prompt share their tokens."""
     context = parts.engine.context(model.weights.base)
+    texts = [body.prompt] if isinstance(body.prompt, str) else [text for text in body.prompt if isinstance(text, str)]
+    check_length(texts, context * len(texts), "prompt")
     made = []
     for number, prompt in enumerate(_prompts(parts, body, model, context - max_tokens(body, 0, context))):
         sampling = sampling_of(body, max_tokens(body, len(prompt), context))

@@ -14,7 +14,6 @@ import subprocess
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -40,7 +39,7 @@ class VllmEngine(Engine):
         self._lock = threading.Lock()
         self._bases: dict[str, Loaded] = {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._loaded: set[Path] = set()
+        self._loaded: set[str] = set()
         self._loading = asyncio.Lock()
         self.open = 0
         url = settings.vllm_url.rstrip("/").removesuffix("/v1") or f"http://127.0.0.1:{_free_port()}"
@@ -117,13 +116,13 @@ class VllmEngine(Engine):
         if weights.adapter is None:
             return self.settings.base
         folder = weights.adapter.resolve()
-        name = f"{folder.parent.name}-{folder.stat().st_mtime_ns}"
+        name = f"{folder.parent.name}-{weights.version}"
         async with self._loading:
-            if folder not in self._loaded:
+            if name not in self._loaded:
                 response = await self._client.post("/v1/load_lora_adapter", json={"lora_name": name, "lora_path": str(folder)})
                 if not response.is_success and b"already" not in response.content:
                     raise ModelError(f"vLLM cannot load {folder / CONFIG}: {_message(response.content)}", "Raise --max-lora-rank there.")
-                self._loaded.add(folder)
+                self._loaded.add(name)
         return name
 
 
