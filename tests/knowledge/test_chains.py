@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from engrain.documents.base import read_documents
-from engrain.knowledge.chains import chains, header
+from engrain.knowledge.attributes import header, reverse_attributes
+from engrain.knowledge.chains import chains
 from engrain.knowledge.dataset import KnowledgeSettings, make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.forms import wordings
@@ -78,3 +79,11 @@ def test_they_are_trained_unless_the_settings_say_no(facts: list[Fact]) -> None:
 
 def test_column_names_inside_a_sentence() -> None:
     assert header("Price (GBP) per VAT Unit") == "price per VAT unit"
+
+
+def test_a_row_is_asked_for_by_its_value(facts: list[Fact]) -> None:
+    fee = next(f for f in facts if f.value == "£41")
+    asked = [question for _, question in reverse_attributes(fee)]
+    assert {"What costs £41?", "Which course costs £41?", "Which course has a fee of £41?"} <= set(asked)
+    extension = next(f for f in facts if f.value == "15")
+    assert "Who has the extension 15?" in [question for _, question in reverse_attributes(extension)]

@@ -16,6 +16,9 @@ from engrain.knowledge.words import DETERMINERS, UNCOUNTED
 CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
 DAYS = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Week|Daily|Public hol|Bank hol|Holiday)", re.IGNORECASE)
 
+NO_NOUN = re.compile(r"(?:and|also|by|for|from|how|in|on|of|to|until|what|when|where|which|who|why|with)\b|\S+ed$", re.IGNORECASE)
+"""Column names that cannot stand after "whose" or "the … of"."""
+
 
 def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     """Questions for a table's cell or a `Key: value` item."""
@@ -60,6 +63,16 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     yield from (pair for pair in phrasing.asked("attribute", key, name) if fits(pair[0], key, name))
 
 
+def first_column(fact: Fact) -> str:
+    """What a table calls its rows."""
+    return fact.evidence.partition(":")[0].strip()
+
+
+def header(text: str) -> str:
+    """A column's name inside a sentence: in small letters, but for abbreviations."""
+    return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in re.sub(r"\s*\(.*?\)", "", text).split())
+
+
 def reverse_attributes(fact: Fact) -> Iterator[tuple[str, str]]:
     """Questions from an item's value back to the item: what costs this much, who has this role, whose number this is."""
     value, relation = fact.value, fact.relation.lower()
@@ -77,6 +90,20 @@ def reverse_attributes(fact: Fact) -> Iterator[tuple[str, str]]:
     elif full_name(fact.subject) and len(relation.split()) <= 2 and relation not in phrasing.KINDS:
         yield "reverse-whose", f"Whose {relation} is {value}?"
         yield "reverse-who", f"Who has {value} as {relation}?"
+        yield "reverse-the", f"Who has the {relation} {value}?"
+    yield from which_rows(fact)
+
+
+def which_rows(fact: Fact) -> Iterator[tuple[str, str]]:
+    """Questions for the row of a table that has a value, where the table says what its rows are: which course costs £52."""
+    kind, relation = header(first_column(fact)), header(fact.relation)
+    if kind in ("", "name", relation) or len(kind.split()) > 3 or NO_NOUN.match(kind) or NO_NOUN.match(relation):
+        return
+    yield "reverse-which", f"Which {kind} has {fact.value} as {relation}?"
+    if fact.kind in ("money", "count", "percent", "duration"):
+        yield "reverse-of", f"Which {kind} has a {relation} of {fact.value}?"
+    if fact.kind == "money":
+        yield "reverse-at", f"Which {kind} costs {fact.value}?"
 
 
 def fits(form: str, key: str, name: str) -> bool:

@@ -6,15 +6,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from engrain.knowledge.attributes import tidy_key
+from engrain.knowledge.attributes import NO_NOUN, first_column, header, tidy_key
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import Wording, normal
 
 LONGEST = 6
 """Words of a name or value that can stand inside a question."""
 ROLE = re.compile(r"role|position|title|job|function|post|duty", re.IGNORECASE)
-NO_NOUN = re.compile(r"(?:and|also|by|for|from|how|in|on|of|to|until|what|when|where|which|who|why|with)\b|\S+ed$", re.IGNORECASE)
-"""Column names that cannot stand after "whose" or "the … of"."""
 NUM_WORDINGS = 2
 """Questions of a fact in which its subject is replaced by a description."""
 
@@ -64,19 +62,9 @@ def described_by(clue: Fact) -> str:
     return f"the {kind} whose {header(clue.relation)} is {value}"
 
 
-def first_column(fact: Fact) -> str:
-    """What a table calls its rows."""
-    return fact.evidence.partition(":")[0].strip()
-
-
 def described(fact: Fact, description: str, questions: Sequence[str]) -> Iterator[tuple[Fact, Wording]]:
     """The fact's questions with the description in its subject's place; the answer names the subject first."""
     key = tidy_key(fact.subject) if fact.subject.strip() else ""
     for number, question in enumerate(questions):
         prompt = re.sub(rf"(?:\b[Tt]he )?{re.escape(key)}", description, question, count=1)
         yield fact, Wording("two", f"two-described-{number}", prompt[0].upper() + prompt[1:], f"That is {key}: {fact.value.rstrip('.')}.")
-
-
-def header(text: str) -> str:
-    """A column's name inside a sentence: in small letters, but for abbreviations."""
-    return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in re.sub(r"\s*\(.*?\)", "", text).split())
