@@ -83,7 +83,7 @@ def merged(space: Workspace, run: Run) -> Path:
     Its numbers have the format that the run was trained in.
     """
     folder = space.folder / "exports" / run.path.name
-    stamp = str(run.info["created"])
+    stamp = str(run.info.get("finished"))
     with _one_at_a_time:
         if not (folder / "made.txt").is_file() or (folder / "made.txt").read_text(encoding="utf-8") != stamp:
             chosen = BaseSettings(run.info["settings"]["base"], run.info["settings"].get("precision", "auto"), "cpu")
