@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,7 @@ def build(
     if chosen.task.task != DEFAULT_TASK:
         check_alone(chosen.task.task, questions=questions, own=own, earlier=earlier, start_from=start_from, until=until)
         return build_task(chosen, files, as_path(out), resume, progress)
+    chosen = replace(chosen, training=chosen.training.within_budget())
     check_start(start_from, out)
     check_until(until)
     check_paths(files)
@@ -532,6 +533,7 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
     Raises the errors that a build would raise before training.
     """
     chosen, started = settings or settings_from(options), time.perf_counter()
+    chosen = replace(chosen, training=chosen.training.within_budget())
     documents, _ = screened(read_documents(as_paths(paths), progress).documents, chosen.privacy)
     with progress.stage("Finding facts"):
         facts, _ = supersede(find_facts(documents), documents)

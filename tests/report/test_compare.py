@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from engrain.evaluate import TUNED, Evaluation, score
+from engrain.examples import Question
+from engrain.report.compare import Dot, render, scatter, size
+from engrain.run import Run
+from engrain.scoreboard import Costs, Scoreboard, advice, score_of
+
+
+def test_the_page_holds_every_way_and_escapes_its_texts(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "cmp", "cmp")
+    run.update(settings={"base": "<b>base</b>"}, seeds=2)
+    questions = [Question("1", "What?", ("£5",), "direct"), Question("2", "Who?", ("Maria",), "reverse")]
+    seen = Evaluation({TUNED: tuple(score(questions, ["£5", "Peter"]))})
+    scores = (score_of("base", TUNED, [seen]), score_of("lora<i>", TUNED, [seen, seen], [Costs(1234, 2**30, 61.0, 99.0, 2**20)] * 2))
+    page = render(run, Scoreboard(scores, advice(scores), {"ia3-0": "<u>memory</u>"}))
+    assert "<b>base" not in page
+    assert "lora<i>" not in page
+    assert "<u>memory" not in page
+    for text in ("lora&lt;i&gt;", "1,234", "1.0 GiB", "1.0 MiB", "2 seeds", "reverse", "Right answers against memory", "50%"):
+        assert text in page
+
+
+def test_dots_stand_where_their_numbers_say() -> None:
+    drawn = scatter([Dot("low", 0.0, 0.0), Dot("high", 100.0, 1.0)], "seconds")
+    assert drawn.count("<circle") == 2
+    assert 'cx="58.0" cy="220.0"' in drawn
+    assert 'cx="410.0" cy="16.0"' in drawn
+    assert scatter([], "seconds") == ""
+
+
+def test_sizes_are_told_for_people() -> None:
+    assert size(3 * 2**29) == "1.5 GiB"
+    assert size(2**19) == "0.5 MiB"
