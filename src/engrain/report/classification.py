@@ -76,7 +76,7 @@ def write_classification_report(run: Run) -> Path:
         classes=run.read_json("labels.json")["classes"],
         plot=reliability_plot(tuned["reliability"]),
         curve=loss_curve(run, CURVES),
-        findings=run.read_rows("findings.jsonl"),
+        findings=sorted(run.read_rows("findings.jsonl"), key=lambda found: found["kind"] == "tiny"),  # often all are
         errors=[_error(run, number, row) for number, row in enumerate(run.read_rows("errors.jsonl"), 1)],
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
     )
