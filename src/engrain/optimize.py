@@ -17,7 +17,6 @@ from engrain.errors import RunError
 SCHEDULES = ("cosine", "linear", "constant")
 FINAL_SHARE = 0.1
 """Where a cosine or linear schedule ends, as a share of the peak learning rate."""
-MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def learning_rate_at(step: int, total_steps: int, peak: float, schedule: str, warmup: float) -> float:
@@ -80,9 +79,10 @@ class Masters:
 
 def save_state(folder: Path, position: Mapping[str, Any], values: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
     """Write `values.safetensors`, `optimizer.safetensors` and `position.json` into the folder."""
-    state = {f"{key}.{n}": optimizer.state[v][key] for n, v in values.items() if v in optimizer.state for key in (*MOMENTS, "step")}
+    state = {f"{key}.{n}": torch.as_tensor(part) for n, v in values.items() for key, part in optimizer.state.get(v, {}).items()}
     save_file({name: v.detach().contiguous().cpu() for name, v in values.items()}, folder / "values.safetensors")
-    save_file({name: t.contiguous().cpu() for name, t in state.items()}, folder / "optimizer.safetensors")
+    # Cloned, because an optimizer may let values share a table, and safetensors keeps no tensor twice.
+    save_file({name: t.clone().contiguous().cpu() for name, t in state.items()}, folder / "optimizer.safetensors")
     (folder / "position.json").write_text(json.dumps(position), encoding="utf-8")
 
 
@@ -107,8 +107,7 @@ def load_state(folder: Path, values: Mapping[str, Tensor], optimizer: torch.opti
             value.copy_(saved[name])
     if optimizer is None:
         return
-    state = load_file(folder / "optimizer.safetensors")
-    for name, value in values.items():
-        if f"step.{name}" in state:
-            # The fused optimizer wants all three, the step too, beside the values.
-            optimizer.state[value] = {key: state[f"{key}.{name}"].to(value.device) for key in (*MOMENTS, "step")}
+    for key, part in load_file(folder / "optimizer.safetensors").items():
+        kind, _, name = key.partition(".")
+        # The fused AdamW wants its step, a float, beside the values; others count in a whole number.
+        optimizer.state[values[name]][kind] = int(part) if part.dtype == torch.int64 else part.to(values[name].device)

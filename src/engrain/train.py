@@ -112,12 +112,12 @@ class Trainer:
         steps = max(1, round(self.settings.epochs * self.order.steps_per_epoch))
         return min(steps, self.settings.max_steps or steps)
 
-    def _optimizer(self) -> torch.optim.AdamW:
+    def _optimizer(self) -> torch.optim.Optimizer:
         names = {id(p): name for name, p in self.model.named_parameters()}
         groups = self.method.parameter_groups(self.model)
         for group in groups:
             group["params"] = [self.masters.values[names[id(p)]] for p in group["params"]]
-        return torch.optim.AdamW(groups, lr=self.peak, weight_decay=self.settings.weight_decay, fused=True)
+        return self.method.optimizer(groups, self.peak, self.settings.weight_decay)
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of step `step` (from 0)."""

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from engrain.errors import SettingError
+from engrain.methods import full
 from engrain.run import Run
 from engrain.tasks.chat import Chat
 from engrain.train import Trainer, TrainingSettings
@@ -17,7 +18,7 @@ BLOCKS = 3
 
 
 def trainer(path: Path, name: str, values: dict[str, Any], dtype: torch.dtype = torch.float32) -> Trainer:
-    model, chosen = small_model(), method(name, **values)
+    model, chosen = small_model(hidden_size=64, intermediate_size=96), method(name, **values)
     chosen.apply(model)
     return Trainer(model, chosen, Chat(examples(24)), TrainingSettings(batch_size=4, epochs=2.0), Run.create(path, "test"), dtype)
 
@@ -52,7 +53,13 @@ def test_layers_are_drawn_while_embeddings_and_head_train_on(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "values"), [("full", {"block_steps": 2}), ("layerwise", {"layers": "1.0", "rotated_layers": 1, "rotation_steps": 2})]
+    ("name", "values"),
+    [
+        ("full", {"block_steps": 2}),
+        ("full", {"optimizer_bits": 8}),
+        ("full", {"optimizer_bits": 8, "block_steps": 2}),
+        ("layerwise", {"layers": "1.0", "rotated_layers": 1, "rotation_steps": 2}),
+    ],
 )
 def test_rotation_resumes_bit_for_bit(tmp_path: Path, name: str, values: dict[str, Any]) -> None:
     whole = trainer(tmp_path / "whole", name, values)
@@ -62,7 +69,7 @@ def test_rotation_resumes_bit_for_bit(tmp_path: Path, name: str, values: dict[st
     for _ in range(5):
         first.step()
     first.save()
-    again = small_model()
+    again = small_model(hidden_size=64, intermediate_size=96)
     chosen = method(name, **values)
     chosen.apply(again)
     second = Trainer(again, chosen, first.task, first.settings, first.run, torch.float32)
@@ -78,6 +85,7 @@ def test_rotation_resumes_bit_for_bit(tmp_path: Path, name: str, values: dict[st
     ("name", "values", "told"),
     [
         ("full", {"block_steps": -1}, "block_steps=-1"),
+        ("full", {"optimizer_bits": 4}, "must be 8 or 32"),
         ("layerwise", {"rotated_layers": -1}, "rotated_layers=-1"),
         ("layerwise", {"rotation_steps": 0}, "rotation_steps=0"),
         ("layerwise", {"rotated_layers": 1, "layers": "1"}, "is no rotation"),
@@ -86,3 +94,20 @@ def test_rotation_resumes_bit_for_bit(tmp_path: Path, name: str, values: dict[st
 def test_rotations_that_make_no_sense_are_refused(name: str, values: dict[str, Any], told: str) -> None:
     with pytest.raises(SettingError, match=told):
         method(name, **values).apply(small_model())
+
+
+def test_moments_of_large_weights_are_kept_in_eight_bits(tmp_path: Path) -> None:
+    made = trainer(tmp_path / "run", "full", {"optimizer_bits": 8})
+    first = made.step()["loss"]
+    for _ in range(11):
+        last = made.step()["loss"]
+    assert last < first
+    weight = made.masters.values["model.layers.0.mlp.up_proj.weight"]
+    state = made.optimizer.state[weight]
+    assert {state["state1"].dtype, state["state2"].dtype} == {torch.uint8}
+
+
+def test_an_8_bit_optimizer_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(full, "find_spec", lambda name: None)
+    with pytest.raises(SettingError, match="needs bitsandbytes"):
+        method("full", optimizer_bits=8).apply(small_model())

@@ -56,6 +56,12 @@ class Method(ABC):
         """The optimizer's parameter groups; all trainable parameters in one unless the method says otherwise."""
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
+    def optimizer(self, groups: list[dict[str, Any]], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+        """What updates the values of these groups: AdamW. Its state must be tensors and whole numbers, which a checkpoint holds."""
+        import torch
+
+        return torch.optim.AdamW(groups, lr=learning_rate, weight_decay=weight_decay, fused=True)
+
     def before_step(self, model: nn.Module, step: int) -> None:
         """Called before each optimizer step, for methods that change what trains: of what `apply` marked, some may rest."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from engrain.errors import SettingError
 from engrain.methods.base import WholeModel, drawn, free_only
 from engrain.models import decoder_layers
 from engrain.settings import check, setting
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -20,9 +23,14 @@ class FullSettings:
     block_steps: int = setting(
         0, "Train one layer at a time for so many steps (BAdam): gradients and moments of one layer only. 0: all at once."
     )
+    optimizer_bits: int = setting(32, "Bits of each number that the optimizer keeps: 32, or 8 (needs bitsandbytes).")
 
     def __post_init__(self) -> None:
-        check(self, block_steps=(self.block_steps >= 0, "must not be negative"))
+        check(
+            self,
+            block_steps=(self.block_steps >= 0, "must not be negative"),
+            optimizer_bits=(self.optimizer_bits in (8, 32), "must be 8 or 32"),
+        )
 
 
 class Full(WholeModel):
@@ -33,8 +41,19 @@ class Full(WholeModel):
     paper: ClassVar[str] = "https://arxiv.org/abs/2404.02827"
 
     def apply(self, model: nn.Module) -> None:
-        """Every parameter is marked to train."""
+        """Every parameter is marked to train. Raises SettingError without the library that an 8-bit optimizer needs."""
+        if self.settings.optimizer_bits == 8 and find_spec("bitsandbytes") is None:
+            raise SettingError("optimizer_bits=8 needs bitsandbytes, which is not installed", "pip install 'engrain[qlora]'")
         model.requires_grad_(True)
+
+    def optimizer(self, groups: list[dict[str, Any]], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+        """AdamW, or AdamW whose moments are kept in 8 bits (arXiv 2110.02861)."""
+        if self.settings.optimizer_bits == 32:
+            return super().optimizer(groups, learning_rate, weight_decay)
+        from bitsandbytes.optim import AdamW8bit
+
+        eight: torch.optim.Optimizer = AdamW8bit(groups, lr=learning_rate, weight_decay=weight_decay)
+        return eight
 
     def before_step(self, model: nn.Module, step: int) -> None:
         """Free the block whose turn it is."""
