@@ -14,10 +14,10 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from engrain.pipeline import has_examples
 from engrain.examples import Example, Message, example_from_row
 from engrain.files import to_json
 from engrain.models import load_tokenizer, locate
+from engrain.pipeline import has_examples
 from engrain.run import Run, now
 from engrain.serve.failures import ApiError
 from engrain.serve.studio_workspace import Own, Working, Workspace, is_editable, read_own, write_own

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from io import RawIOBase
 from pathlib import Path
+from shlex import quote
 from threading import Lock
 from typing import IO, Any, Literal, cast
 
@@ -140,12 +141,18 @@ def _model_bytes(run: Run, base: str) -> int:
 
 
 def _serve(name: str) -> str:
-    return f"vllm serve ./{name}"
+    return f"vllm serve {quote(f'./{name}')}"
 
 
 def _lay_over(run: Run, base: str, name: str) -> str:
     """The adapter needs its base, which has a name on the Hub or lies in a folder here."""
     found = on_disk(base)
-    there = str(found.folder) if found and found.source != "hub" else base
+    there = homely(found.folder) if found and found.source != "hub" else base
     rank = json.loads((run.path / "adapter" / "adapter_config.json").read_text(encoding="utf-8")).get("r", 0)
-    return f"vllm serve {there} --enable-lora --max-lora-rank {rank} --lora-modules {run.path.name}=./{name}"
+    return f"vllm serve {there} --enable-lora --max-lora-rank {rank} --lora-modules {quote(f'{run.path.name}=./{name}')}"
+
+
+def homely(folder: Path) -> str:
+    """A folder as a shell takes it, from the home folder where it lies in there."""
+    inside = folder.is_relative_to(Path.home())
+    return f"~/{quote(folder.relative_to(Path.home()).as_posix())}" if inside else quote(str(folder))

@@ -26,7 +26,7 @@ async function draw(main, run, signal) {
   const found = await get(path(["runs", run.name, "exports"]));
   if (signal.aborted) return;
   fill(main, heading, h("div", { class: "exports" }, found.exports.map((one) => card(run, one))),
-    h("section", { class: "card export" }, h("h2", {}, "Stay here, and let other programs ask it"), h("p", {}, "Everything that speaks OpenAI’s language can use it while this server runs. Give the program this address, your key, and the version as the model:"),
+    h("section", { class: "card export" }, h("h2", {}, "Stay here, and let other programs ask it"), h("p", {}, "Everything that speaks OpenAI’s language can use it while this server runs. Give the program this address, your key, and the version as the model. Here, everyday questions are left to the untouched model where the version can tell them apart; a model that was taken away answers them itself."),
       command(`base_url  ${location.origin}/v1\nmodel     ${run.name}`), h("p", {}, "Or in a shell on this computer, in the folder where the server was started:"), command(`engrain chat --run ${run.name.includes(" ") ? `"runs/${run.name}"` : `runs/${run.name}`}`)));
 }
 

@@ -91,7 +91,9 @@ function drawWork(top, build, signal) {
     h("div", { class: "row" },
       build.status === "paused" ? button("Go on", act("resume"), { kind: "primary" }) : button("Pause", act("pause")),
       button("Stop for good", async () => {
-        if (await confirmed("Stop this training?", "What was trained so far is not used. Facts and examples stay.", "Stop it")) await act("cancel")();
+        if (!(await confirmed("Stop this training?", "What was trained so far is not used. Facts and examples stay.", "Stop it"))) return;
+        await act("cancel")();
+        setTimeout(() => state.refresh().catch(() => {}), 4000); // by then its process has ended
       }, { kind: "danger" })), notes(signal)), live);
   if (build.goal === "verdict") follow(live, build, signal);
 }
