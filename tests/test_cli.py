@@ -28,6 +28,8 @@ from engrain.run import Run
 from engrain.verdict import Check, Verdict
 
 COMMANDS = registry.names("cli")
+SUPPORTED = {"tuner_options": "ia3", "virtual_tokens": "prompt_tuning"}
+"""A supported method for settings that the library's methods alone have."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,11 @@ def test_every_setting_has_an_option_that_reaches_run_json(api: Any, tmp_path: P
         methods = [owner for owner in setting.owners if owner in registry.names("methods")]
         tasks = [task for task, parts in USED.items() if task != DEFAULT_TASK and parts[-1] in setting.owners]
         value = another(setting)
-        arguments = [f"--{setting.flag}"] + ([] if setting.kind is bool else [str(value)]) + (["--method", methods[0]] if methods else [])
+        arguments = (
+            [f"--{setting.flag}"]
+            + ([] if setting.kind is bool else [str(value)])
+            + (["--method", SUPPORTED.get(setting.name, methods[0])] if methods else [])
+        )
         saved = built(api, [*arguments, *(["--task", tasks[0]] if tasks else [])], tmp_path).to_dict()[setting.name]
         assert saved == ([value] if isinstance(saved, list) else value), setting.name
 
@@ -263,7 +269,9 @@ def another(setting: Any) -> Any:
         return setting.kind(1 if setting.default is None else setting.default + 1 if setting.kind is int else setting.default * 1.01)
     if setting.kind is bool:
         return not setting.default
-    return {"window": "40,400", "augment": "flip", "rank_pattern": "q_proj=8"}.get(setting.name, "q_proj")
+    return {"window": "40,400", "augment": "flip", "rank_pattern": "q_proj=8", "tuner_options": "fan_in_fan_out=true"}.get(
+        setting.name, "q_proj"
+    )
 
 
 # --- ask

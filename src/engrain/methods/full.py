@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from engrain.errors import SettingError
 from engrain.methods.base import WholeModel, drawn, free_only
 from engrain.models import decoder_layers
-from engrain.settings import check, setting
+from engrain.settings import check, check_choices, setting
 
 if TYPE_CHECKING:
     import torch
@@ -23,14 +23,11 @@ class FullSettings:
     block_steps: int = setting(
         0, "Train one layer at a time for so many steps (BAdam): gradients and moments of one layer only. 0: all at once."
     )
-    optimizer_bits: int = setting(32, "Bits of each number that the optimizer keeps: 32, or 8 (needs bitsandbytes).")
+    optimizer_bits: str = setting("32", "Bits of each number that the optimizer keeps; 8 needs bitsandbytes.", choices=("32", "8"))
 
     def __post_init__(self) -> None:
-        check(
-            self,
-            block_steps=(self.block_steps >= 0, "must not be negative"),
-            optimizer_bits=(self.optimizer_bits in (8, 32), "must be 8 or 32"),
-        )
+        check_choices(self)
+        check(self, block_steps=(self.block_steps >= 0, "must not be negative"))
 
 
 class Full(WholeModel):
@@ -42,13 +39,13 @@ class Full(WholeModel):
 
     def apply(self, model: nn.Module) -> None:
         """Every parameter is marked to train. Raises SettingError without the library that an 8-bit optimizer needs."""
-        if self.settings.optimizer_bits == 8 and find_spec("bitsandbytes") is None:
+        if self.settings.optimizer_bits == "8" and find_spec("bitsandbytes") is None:
             raise SettingError("optimizer_bits=8 needs bitsandbytes, which is not installed", "pip install 'engrain[qlora]'")
         model.requires_grad_(True)
 
     def optimizer(self, groups: list[dict[str, Any]], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
         """AdamW, or AdamW whose moments are kept in 8 bits (arXiv 2110.02861)."""
-        if self.settings.optimizer_bits == 32:
+        if self.settings.optimizer_bits == "32":
             return super().optimizer(groups, learning_rate, weight_decay)
         from bitsandbytes.optim import AdamW8bit
 
