@@ -33,6 +33,20 @@ def test_changes_are_named_all_together() -> None:
     )
 
 
+def test_other_weights_of_the_base_are_named() -> None:
+    def on(**files: str) -> dict[str, dict[str, Any]]:
+        named = {f"{name}.safetensors": sha256 for name, sha256 in files.items()} | {"config.json": str(len(files))}
+        task = Chat(examples(3), examples(2, seed=5))
+        return fingerprint(TrainingSettings(), method("lora", rank=4), task, torch.float32, torch.device("cpu"), named)
+
+    assert check_same(on(a="1", b="2"), on(a="1", b="2")) == ""
+    with pytest.raises(RunError, match=r"the weights of the base are others: b\.safetensors, c\.safetensors"):
+        check_same(on(a="1", b="2"), on(a="1", b="3", c="4"))
+    then = on(a="1")
+    del then["base"]
+    assert check_same(then, on(a="2")) == "", "a checkpoint that did not note them is believed"
+
+
 def test_another_method_is_named() -> None:
     other = fingerprint(TrainingSettings(), method("full"), Chat(examples(3), examples(2, seed=5)), torch.float32, torch.device("cpu"))
     with pytest.raises(RunError, match="method was 'lora', is 'full'"):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from engrain import registry
 from engrain.documents.base import Section
-from engrain.errors import RunError, SettingError
+from engrain.errors import ModelError, RunError, SettingError
 from engrain.examples import Message
 from engrain.gate import Gate, mean_states
 from engrain.generate import generate, stream
 from engrain.knowledge.facts import Fact
-from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
+from engrain.models import Base, BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
 from engrain.retrieval import Retriever
 from engrain.support import Index
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MODES = ("closed-book", "retrieval", "both")
 NUM_PASSAGES = 3
 MAX_NEW_TOKENS = 64
+WEIGHTS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,8 @@ def load(
     settings = info.get("settings", {})
     chosen = BaseSettings(**{k: settings[k] for k in ("base", "precision", "device") if k in settings})
     located = locate(base or chosen.base, progress)
+    if run is not None and not base_only:
+        check_base(located, info.get("base", {}))
     device, dtype = chosen.resolve()
     model, tokenizer = load_model(located, dtype=dtype, device=device), load_tokenizer(located)
     if run is None or base_only:
@@ -217,6 +220,19 @@ def load(
     found = Gate.load(run.path) if gate else None
     everyday = Everyday(found, load_model(located, dtype=dtype, device=device)) if found else None
     return Assistant(model, tokenizer, library, mode, everyday)
+
+
+def check_base(base: Base, trained: Mapping[str, Any]) -> None:
+    """Raise ModelError where a base's weights are not those that a run was trained on; a Hub's commit vouches for its files."""
+    then = {name: sha256 for name, sha256 in trained.get("files", {}).items() if name.endswith(WEIGHTS)}
+    if not then or (base.source == "hub" and base.revision == trained.get("revision")):
+        return
+    changed = [name for name, sha256 in sorted(then.items()) if base.files.get(name) != sha256]
+    if changed:
+        step = "Put the files back that it was trained on, or train again: engrain build."
+        raise ModelError(
+            f"{base.name} is not the base that this run was trained on: these weights have changed or are gone:", step, changed
+        )
 
 
 def check_trained(folder: Path, info: dict[str, Any]) -> None:

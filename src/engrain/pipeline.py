@@ -349,6 +349,7 @@ def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> 
     base = locate(settings.model.base, progress)
     method = registry.find("methods", settings.method)(settings.method_settings)
     device, dtype = settings.model.resolve()
+    run.update(base=base_row(base))
     torch.manual_seed(settings.training.seed)
     model = load_model(base, dtype=dtype if method.keeps_float32 else torch.float32, device=device)
     make_gate(run, settings, model, progress)
@@ -360,7 +361,7 @@ def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> 
     with run.stage(method.artifact) as folder:
         method.save(model, folder)
         load_tokenizer(base).save_pretrained(folder)
-    run.update(trained=asdict(trained), base=base_row(base))
+    run.update(trained=asdict(trained))
     return trained
 
 

@@ -105,7 +105,7 @@ class Trainer:
         self.optimizer = self._optimizer()
         self.position = Position(total_steps=self.planned_steps(), micro_batch_tokens=settings.micro_batch_tokens)
         self.device = next(model.parameters()).device
-        self.fingerprint = fingerprint(settings, method, task, dtype, self.device)
+        self.fingerprint = fingerprint(settings, method, task, dtype, self.device, run.info.get("base", {}).get("files"))
 
     def planned_steps(self) -> int:
         """Steps that the settings ask for, whatever time they take."""

@@ -40,13 +40,19 @@ class Position:
     stale: int = 0
 
 
-def fingerprint(settings: Any, method: Method, task: Task, dtype: torch.dtype, device: torch.device) -> dict[str, dict[str, Any]]:
-    """What decides how training goes: `settings` and `data` must stay the same, `machine` for the same bits."""
+def fingerprint(
+    settings: Any, method: Method, task: Task, dtype: torch.dtype, device: torch.device, base: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """What decides how training goes: `settings` and `data` must stay the same, `machine` for the same bits.
+
+    `base` gives the sha256 of the base's files by name; its weights are part of the data.
+    """
     chosen = {name: value for name, value in asdict(settings).items() if name not in FREE}
     name = type(method).__module__.rpartition(".")[2]
     return {
         "settings": {**chosen, "method": name, **asdict(method.settings), "precision": str(dtype).removeprefix("torch.")},
         "data": {part: _sha256(task, getattr(task, part)) for part in ("train", "heldout")},
+        "base": {name: sha256 for name, sha256 in sorted((base or {}).items()) if name.endswith(".safetensors")},
         "machine": {
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
@@ -62,9 +68,12 @@ def _sha256(task: Task, examples: Any) -> str:
 
 
 def check_same(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> str:
-    """A note on why the resumed run will not be bit-exact, or "". Raises RunError that lists settings or data that changed."""
+    """A note on why the resumed run will not be bit-exact, or "". Raises RunError that lists settings, data or weights that changed."""
     data = [f"the {part} examples are others" for part in now["data"] if then["data"].get(part) != now["data"][part]]
-    problems = [*_changes(then["settings"], now["settings"]), *data]
+    before, weights = then.get("base", now["base"]), now["base"]
+    names = sorted(name for name in before.keys() | weights.keys() if before.get(name) != weights.get(name))
+    base = [f"the weights of the base are others: {', '.join(names)}"] if names else []
+    problems = [*_changes(then["settings"], now["settings"]), *data, *base]
     if problems:
         raise RunError("This run cannot go on with what has changed:", "Undo the changes, or start a new run with --out.", problems)
     machine = _changes(then["machine"], now["machine"])
