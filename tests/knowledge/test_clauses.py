@@ -43,3 +43,41 @@ def test_the_gap_stands_where_the_value_was() -> None:
     (clause,) = clauses(doc, Memory())
     span = doc.char_span(13, 17)
     assert clause.text(span.start, span.end) == "repairs cost ___ in spring."
+
+
+def told(*sentences: str, topic: str = "Ferry Pens") -> list[str]:
+    """The statements of a text's sentences, one after another."""
+    memory = Memory(topic=topic)
+    return [statement for sentence in sentences for statement in statements(sentence, memory)]
+
+
+@pytest.mark.parametrize(
+    ("sentences", "statement"),
+    [
+        (("It is in Weir Lane.",), "Ferry Pens is in Weir Lane."),
+        (("The Marlow is a pen.", "Its nib is made of steel.", "It costs £85."), "the Marlow costs £85."),
+        (("The Marlow is a pen.", "We engrave it for £12."), "we engrave the Marlow for £12."),
+        (("The Marlow is a pen.", "You can return it within 14 days."), "you can return the Marlow within 14 days."),
+        (("Ada Merle runs the workshop.", "It has four benches."), "the workshop has four benches."),
+        (("Pens are stored in a steel cabinet.", "It holds 200 pens."), "the steel cabinet holds 200 pens."),
+        (("The course takes two hours.", "Participants bring a pen.", "It costs £45."), "the course costs £45."),
+        (("Ada Merle runs the workshop.", "Her sister Ruth Merle keeps the books."), "Ada Merle’s sister Ruth Merle keeps the books."),
+        (("The repairers speak Welsh.", "They work on Saturdays."), "the repairers work on Saturdays."),
+    ],
+)
+def test_it_and_they_stand_for_what_the_text_speaks_of(sentences: tuple[str, ...], statement: str) -> None:
+    assert statement in told(*sentences)
+
+
+def test_what_belongs_to_a_thing_does_not_take_its_place() -> None:
+    assert "Ferry Pens opens at nine." in told("Its phone number is 01632 960111.", "It opens at nine.")
+
+
+def test_they_are_nobody_once_another_thing_was_spoken_of() -> None:
+    assert told("The repairers speak Welsh.", "The Marlow is a pen.", "They cost £30.")[2:] == []
+
+
+def test_an_object_that_the_sentence_names_itself_stays() -> None:
+    found = told("The Marlow is a pen.", "You bring the form and return it by Friday.")
+    assert "you bring the form." in found
+    assert not [statement for statement in found[1:] if "Marlow" in statement]

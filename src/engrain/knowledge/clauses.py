@@ -18,10 +18,12 @@ from engrain.knowledge.memory import (
     own,
     possessive,
     remember,
+    remember_object,
     small_first,
     stands_for,
     subject_of,
     subject_text,
+    uncapitalised,
 )
 from engrain.knowledge.parse import children, first, source, subtree
 from engrain.knowledge.phrases import REASON, Piece, asides, bracketed, noun_phrase, phrase_text, tidy, trace
@@ -85,7 +87,7 @@ def capital_clauses(doc: Any, memory: Memory) -> Iterator[Clause]:
         return
     for token in doc:
         if token.dep_ != "compound" and (is_person(token) or is_full_name(token)):
-            memory.person = phrase_text(doc, [i for i in noun_phrase(token) if doc[i].pos_ == "PROPN"])
+            memory.meet(phrase_text(doc, [i for i in noun_phrase(token) if doc[i].pos_ == "PROPN"]))
         if token.dep_ in VERBAL and token.pos_ in {"VERB", "AUX"}:
             if any(t.lower_ in CONDITION for t in children(token, "mark", "advmod")) and token.dep_ in {"advcl", "ccomp", "conj"}:
                 continue
@@ -109,7 +111,10 @@ def main(verb: Any, memory: Memory) -> Clause | None:
     relative_word = subject.tag_ in {"WDT", "WP"}
     if relative_word and seat.dep_ in {"relcl"}:
         text = stands_for(in_sentence(verb.doc, noun_phrase(seat.head), memory), memory)
+    it = memory.thing or memory.topic
     remember(memory, subject, text)
+    if subject.tag_ in {"NNS", "NNPS"} or is_person(subject) or text == memory.person:
+        remember_object(memory, verb)
     if (
         not text
         or verb.tag_ == "MD"
@@ -128,7 +133,19 @@ def main(verb: Any, memory: Memory) -> Clause | None:
     before = [i for i in indices if i < place]
     after = [i for i in indices if i >= place]
     pieces = [*trace(verb.doc, before), *insert, *trace(verb.doc, after)]
-    return Clause(tuple(pieces), text, verb, reason_of(verb))
+    return Clause(tuple(with_object(pieces, verb.doc, it)), text, verb, reason_of(verb))
+
+
+def with_object(pieces: list[Piece], doc: Any, it: str) -> list[Piece]:
+    """The pieces with an object "it" named, where nothing in the sentence before it can be meant."""
+    for n, piece in enumerate(pieces):
+        token = doc[piece.index] if piece.index is not None else None
+        if token is None or token.lower_ != "it" or token.dep_ not in {"dobj", "pobj"}:
+            continue
+        meant = any(t.pos_ in {"NOUN", "PROPN"} and not (is_person(t) or is_full_name(t) or t.dep_ == "compound") for t in doc[: token.i])
+        if it and not meant:
+            pieces[n] = replace(piece, text=uncapitalised(it))
+    return pieces
 
 
 def agrees(subject: Any, verb: Any, seat: Any) -> bool:

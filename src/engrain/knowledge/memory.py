@@ -8,7 +8,7 @@ from typing import Any
 
 from engrain.knowledge.parse import children, first
 from engrain.knowledge.phrases import noun_phrase, phrase_text
-from engrain.knowledge.words import PROPER_TAILS
+from engrain.knowledge.words import PROPER_TAILS, listed
 
 SUBJECTS = ("nsubj", "nsubjpass", "expl", "csubj")
 SMALL = {"You", "We", "Our", "Your", "The", "A", "An", "This", "These", "Each", "Every", "All", "Its", "Their", "My"}
@@ -18,13 +18,15 @@ SMALL = {"You", "We", "Our", "Your", "The", "A", "An", "This", "These", "Each", 
 class Memory:
     """What a pronoun can point to: the last thing, people and person named, and what the section is about.
 
-    `lowered` are the words that the documents write small somewhere, `named` those with a capital inside a sentence.
+    `before` is the person named before the last one: "her sister Ruth" is the sister of somebody else. `lowered` are the
+    words that the documents write small somewhere, `named` those with a capital inside a sentence.
     """
 
     topic: str = ""
     thing: str = ""
     things: str = ""
     person: str = ""
+    before: str = ""
     lowered: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
 
@@ -36,6 +38,14 @@ class Memory:
         if word in {"it", "its", "this", "that"}:
             return self.thing or self.topic
         return self.things if word in {"they", "their", "these", "those", "them"} else ""
+
+    def meet(self, person: str) -> None:
+        """Let a person be the last one named; the business is none, whatever its name looks like."""
+        if person not in (self.person, self.topic):
+            self.before, self.person = self.person, person
+
+
+HUMAN_ACTS = listed("run teach train lead keep live handle manage found join write work answer bake paint mend repair own study cook")
 
 
 def is_common(token: Any, memory: Memory) -> bool:
@@ -56,15 +66,30 @@ def small_first(text: str) -> str:
 
 
 def remember(memory: Memory, subject: Any, text: str) -> None:
-    """Let a named subject become what later pronouns point to."""
-    if subject.tag_ in {"PRP", "EX", "DT", "WP", "WDT"} or len(text.split()) > 8:
+    """Let a named subject become what later pronouns point to; what belongs to it ("its nib") does not take its place."""
+    owner = first(subject, "poss")
+    if subject.tag_ in {"PRP", "EX", "DT", "WP", "WDT"} or len(text.split()) > 8 or (owner is not None and owner.tag_ == "PRP$"):
         return
-    if is_person(subject):
-        memory.person = text
+    text = small_first(text) if noun_phrase(subject)[:1] == [0] and is_common(subject.doc[0], memory) else text
+    acts = is_full_name(subject) and subject.head.lemma_ in HUMAN_ACTS and text != memory.topic
+    if is_person(subject) or acts:
+        memory.meet(text)
     elif subject.tag_ in {"NNS", "NNPS"} or children(subject, "conj"):
         memory.things = text
     else:
-        memory.thing = text
+        memory.thing, memory.things = text, ""
+
+
+def remember_object(memory: Memory, verb: Any) -> None:
+    """Let the one thing that a sentence about people says something of become "it", where no other thing is spoken of."""
+    if memory.thing not in ("", memory.topic):
+        return
+    places = [t for prep in children(verb, "prep") for t in children(prep, "pobj")]
+    things = [t for t in (*children(verb, "dobj"), *places) if t.tag_ == "NN" and not is_person(t)]
+    named = [t for t in things if any(d.lower_ in {"the", "a", "an"} for d in children(t, "det"))]
+    if len(named) == 1 and len(things) == 1:
+        words = phrase_text(verb.doc, noun_phrase(named[0])).split(" ", 1)
+        memory.thing = f"the {words[-1]}" if words[0].lower() in {"a", "an"} else " ".join(words)
 
 
 def is_person(token: Any) -> bool:
@@ -110,6 +135,7 @@ def subject_text(subject: Any, memory: Memory) -> str:
     owner = first(subject, "poss")
     if owner is not None and owner.lower_ in {"its", "their", "his", "her"}:
         name = memory.resolve(owner.text)
+        name = memory.before if name and name in text else name
         return f"{possessive(name)} {text[len(owner.text) :].strip()}" if name else ""
     return text
 
