@@ -73,6 +73,10 @@ def test_what_belongs_to_a_thing_does_not_take_its_place() -> None:
     assert "Ferry Pens opens at nine." in told("Its phone number is 01632 960111.", "It opens at nine.")
 
 
+def test_everything_is_nothing_that_it_could_be() -> None:
+    assert "we never see it." in told("Everything is encrypted.", "We never see it.")
+
+
 def test_they_are_nobody_once_another_thing_was_spoken_of() -> None:
     assert told("The repairers speak Welsh.", "The Marlow is a pen.", "They cost £30.")[2:] == []
 

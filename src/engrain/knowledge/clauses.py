@@ -111,7 +111,7 @@ def main(verb: Any, memory: Memory) -> Clause | None:
     relative_word = subject.tag_ in {"WDT", "WP"}
     if relative_word and seat.dep_ in {"relcl"}:
         text = stands_for(in_sentence(verb.doc, noun_phrase(seat.head), memory), memory)
-    it = memory.thing or memory.topic
+    it = memory.thing
     remember(memory, subject, text)
     if subject.tag_ in {"NNS", "NNPS"} or is_person(subject) or text == memory.person:
         remember_object(memory, verb)

@@ -8,7 +8,7 @@ from typing import Any
 
 from engrain.knowledge.parse import children, first
 from engrain.knowledge.phrases import noun_phrase, phrase_text
-from engrain.knowledge.words import PROPER_TAILS, listed
+from engrain.knowledge.words import PROPER_TAILS, VAGUE, listed
 
 SUBJECTS = ("nsubj", "nsubjpass", "expl", "csubj")
 SMALL = {"You", "We", "Our", "Your", "The", "A", "An", "This", "These", "Each", "Every", "All", "Its", "Their", "My"}
@@ -68,7 +68,12 @@ def small_first(text: str) -> str:
 def remember(memory: Memory, subject: Any, text: str) -> None:
     """Let a named subject become what later pronouns point to; what belongs to it ("its nib") does not take its place."""
     owner = first(subject, "poss")
-    if subject.tag_ in {"PRP", "EX", "DT", "WP", "WDT"} or len(text.split()) > 8 or (owner is not None and owner.tag_ == "PRP$"):
+    if (
+        subject.tag_ in {"PRP", "EX", "DT", "WP", "WDT"}
+        or text.lower() in VAGUE
+        or len(text.split()) > 8
+        or (owner is not None and owner.tag_ == "PRP$")
+    ):
         return
     text = small_first(text) if noun_phrase(subject)[:1] == [0] and is_common(subject.doc[0], memory) else text
     acts = is_full_name(subject) and subject.head.lemma_ in HUMAN_ACTS and text != memory.topic
