@@ -175,6 +175,11 @@ class TestFile:
         with pytest.raises(SettingError, match="epochs=None: it must be a number"):
             self.read(tmp_path, "epochs: null")
 
+    @pytest.mark.parametrize("value", ["inf", "nan", float("inf"), 10**400])
+    def test_a_number_is_finite(self, value: Any) -> None:
+        with pytest.raises(SettingError, match="it must be a number"):
+            settings_from({"epochs": value})
+
     def test_text_that_yaml_takes_for_something_else_stays_text(self, tmp_path: Path) -> None:
         assert self.read(tmp_path, "method: layerwise\nlayers: 20:29").method_settings.layers == "20:29"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -220,8 +221,11 @@ def _number(value: Any, kind: type[int] | type[float]) -> int | float:
     try:
         if isinstance(value, bool) or (kind is int and isinstance(value, float)):
             raise TypeError
-        return kind(value)
-    except (TypeError, ValueError):
+        number = kind(value)
+        if not math.isfinite(number):
+            raise ValueError
+        return number
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"it must be a {'whole number' if kind is int else 'number'}") from None
 
 

@@ -21,6 +21,7 @@ from engrain.files import append_line, to_json
 from engrain.gate import Gate
 from engrain.retrieval import Retriever
 from engrain.run import Run, now
+from engrain.serve.bodies import without_surrogates
 from engrain.serve.catalogue import weights_of
 from engrain.serve.engine import Sampling, Weights
 from engrain.serve.failures import ApiError, of
@@ -92,6 +93,7 @@ async def ask(served: Served, space: Working, asked: Question) -> StreamingRespo
 
     `failure` (way, message) stands in the place of an answer that could not be written.
     """
+    without_surrogates(asked.model_dump())
     run = space.run(asked.run)
     if run.info.get("status") != "complete":
         raise ApiError(409, f"{asked.run!r} is not complete; there is no trained model to ask.", "not_complete", "run")
@@ -106,6 +108,7 @@ async def ask(served: Served, space: Working, asked: Question) -> StreamingRespo
 @router.post("/feedback", status_code=204)
 def feedback(space: Working, given: Feedback) -> None:
     """Remember whether an answer was right; a correction is an example that is added by POST /engrain/examples."""
+    without_surrogates(given.model_dump())
     append_line(space.feedback, to_json({"created": now(), **given.model_dump()}))
 
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from anyio import to_thread
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -19,6 +19,7 @@ from engrain.config import DEFAULT_TASK, TASK, USED, catalogue, json_schema, set
 from engrain.files import delete, write_text
 from engrain.plan import Plan
 from engrain.run import Run
+from engrain.serve.bodies import without_surrogates
 from engrain.serve.failures import ApiError
 from engrain.serve.job_store import Job
 from engrain.serve.jobs import Jobs
@@ -29,13 +30,14 @@ from engrain.serve.studio_workspace import Working, Workspace
 
 router = APIRouter(prefix="/engrain", tags=["builds"])
 KIND = "studio"
-PRESETS: dict[str, dict[str, Any]] = {"quick": {"minutes": 5.0}, "thorough": {}}
+PRESETS: dict[str, dict[str, Any]] = {"quick": {"minutes": 5.0}, "thorough": {"epochs": 3.0}}
 """Settings behind the plain choice; thorough is every setting's default."""
 BEFORE_TRAINING = ("model", "privacy", "knowledge", "study", "chat")
 """Parts whose settings decide which examples are written."""
 _one_at_a_time = Lock()
 
 Preset = Literal["quick", "thorough"]
+Number = Annotated[int, Query(ge=0, le=2**53)]
 
 
 class Choices(BaseModel):
@@ -135,7 +137,7 @@ def build(served: Served, build: str) -> Build:
 
 
 @router.get("/builds/{build}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
-def events(served: Served, build: str, after: int = 0, step: int = 0) -> StreamingResponse:
+def events(served: Served, build: str, after: Number = 0, step: Number = 0) -> StreamingResponse:
     """What happens in a build, as server-sent events until it has ended.
 
     `job` events carry number, type (status, stage, progress, done, note, line), message and data; `metrics` events carry
@@ -188,6 +190,7 @@ def _settings(base: str, wanted: Wanted, ready: Run | None = None) -> dict[str, 
 
     Raises SettingError for those that cannot be used. Where they mean other examples, the run's are written anew.
     """
+    without_surrogates(wanted.model_dump())
     given = ready.info["settings"] if ready else {}
     before = {name: given[name] for name, found in catalogue().items() if name in given and set(found.owners) & set(BEFORE_TRAINING)}
     chosen = {"base": base, **before, **PRESETS[wanted.preset], **wanted.settings}

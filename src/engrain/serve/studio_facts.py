@@ -17,6 +17,7 @@ from engrain.files import delete
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import full_statement
 from engrain.run import Run
+from engrain.serve.bodies import without_surrogates
 from engrain.serve.failures import ApiError
 from engrain.serve.studio_workspace import Working, is_editable
 
@@ -95,6 +96,7 @@ def facts(space: Working, run: str, q: str = "", document: str = "", kind: str =
 @router.patch("/facts/{fact}")
 def change(space: Working, run: str, fact: str, change: FactChange) -> FactRow:
     """Change a fact. Its value must stand in its source; its examples are written anew before training."""
+    without_surrogates(change.model_dump())
     edited = space.editable(run)
     with edited.lock():
         library = Library.of(edited)

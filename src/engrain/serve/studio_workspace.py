@@ -19,6 +19,8 @@ from engrain.run import Run
 from engrain.serve.failures import ApiError
 from engrain.serve.parts import Served
 
+LONGEST_NAME = 200
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -89,8 +91,14 @@ Working = Annotated[Workspace, Depends(workspace)]
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name is that of something directly in a folder, and not hidden."""
-    return bool(name) and not name.startswith(".") and Path(name).name == name and "\\" not in name and "\0" not in name
+    """Whether a name is that of something directly in a folder, not hidden, and no longer than every system takes."""
+    return (
+        0 < len(name.encode(errors="replace")) <= LONGEST_NAME
+        and not name.startswith(".")
+        and Path(name).name == name
+        and "\\" not in name
+        and "\0" not in name
+    )
 
 
 def is_editable(run: Run) -> bool:
