@@ -444,3 +444,10 @@ def test_a_finished_run_started_again_changes_nothing(tmp_path: Path) -> None:
     again = train_run(tmp_path / "run", *arguments)
     assert (again.steps, again.tokens, again.best_step) == (first.steps, first.tokens, first.best_step)
     assert (tmp_path / "run" / "weights.txt").read_text() == weights
+
+
+def test_without_a_word_on_how_long_documents_get_the_usual_budget() -> None:
+    assert TrainingSettings().within_budget().minutes == 8
+    for given in ({"epochs": 2.0}, {"max_steps": 5}, {"minutes": 1.0}):
+        assert TrainingSettings(**given).within_budget() == TrainingSettings(**given)
+    assert (TrainingSettings().passes, TrainingSettings(epochs=2.0).passes) == (3.0, 2.0)

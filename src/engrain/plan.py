@@ -211,8 +211,8 @@ def training_time(tokens: Tokens, cost: Cost, rate: float, settings: Settings) -
     chosen, count = settings.training, len(tokens.lengths)
     an_epoch = Order(count, chosen.batch_size, chosen.seed).steps_per_epoch
     steps, why = (
-        max(1, round(chosen.epochs * an_epoch)),
-        f"{chosen.epochs:g} epochs of {an_epoch:,} steps with {chosen.batch_size} examples",
+        max(1, round(chosen.passes * an_epoch)),
+        f"{chosen.passes:g} epochs of {an_epoch:,} steps with {chosen.batch_size} examples",
     )
     if chosen.max_steps and chosen.max_steps < steps:
         steps, why = chosen.max_steps, f"max_steps={chosen.max_steps:,}, less than {why}"

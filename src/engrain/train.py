@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 METRICS = "metrics.jsonl"
+EPOCHS, MINUTES = 3.0, 8.0
+"""Passes over the examples, and the time budget for documents, where the settings do not say. After three passes more
+exposures taught hardly more (docs/experiments.md)."""
 WARM_STEPS, PROBE_SHARES = 2, (0.05, 0.5)
 """A time budget becomes a number of steps once these shares of it were measured, after the first, slower steps."""
 FORWARD_SHARE = 1 / 3
@@ -47,10 +50,12 @@ class TrainingSettings:
     """How long, how fast and in what order to train."""
 
     seed: int = setting(0, "Seed of everything random: order of examples, first adapter values, dropout, made-up names.")
-    epochs: float = setting(3.0, "Passes over the examples.")
+    epochs: float | None = setting(None, "Passes over the examples; default: 3, and for documents no more than the time budget allows.")
     max_steps: int | None = setting(None, "Stop after this many steps, whatever the epochs say.")
     minutes: float | None = setting(
-        None, "Time budget for training; the number of steps follows from the measured ones, at the start and again half-way."
+        None,
+        "Time budget for training: the number of steps follows from the measured ones, at the start and again half-way. "
+        "Default: 8 for documents where neither epochs nor max_steps is given.",
     )
     batch_size: int = setting(32, "Examples a step.")
     micro_batch_tokens: int = setting(2048, "Tokens computed at once; memory grows with it, the result does not depend on it.")
@@ -68,14 +73,24 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        positive = ("epochs", "batch_size", "micro_batch_tokens", "clip", "max_length", "evaluate_every", "checkpoint_minutes")
-        optional = ("max_steps", "minutes", "learning_rate")
+        positive = ("batch_size", "micro_batch_tokens", "clip", "max_length", "evaluate_every", "checkpoint_minutes")
+        optional = ("epochs", "max_steps", "minutes", "learning_rate")
         check(
             self,
             **{name: (getattr(self, name) > 0, "must be above 0") for name in positive},
             **{name: (getattr(self, name) is None or getattr(self, name) > 0, "must be above 0") for name in optional},
             **{name: (getattr(self, name) >= 0, "must not be negative") for name in ("seed", "warmup", "weight_decay", "patience")},
         )
+
+    @property
+    def passes(self) -> float:
+        """Passes over the examples, whatever else ends training."""
+        return EPOCHS if self.epochs is None else self.epochs
+
+    def within_budget(self) -> TrainingSettings:
+        """These settings, with the usual time budget where nothing says how long to train."""
+        open_ended = (self.epochs, self.max_steps, self.minutes) == (None, None, None)
+        return replace(self, minutes=MINUTES) if open_ended else self
 
 
 @dataclass(frozen=True)
@@ -109,7 +124,7 @@ class Trainer:
 
     def planned_steps(self) -> int:
         """Steps that the settings ask for, whatever time they take."""
-        steps = max(1, round(self.settings.epochs * self.order.steps_per_epoch))
+        steps = max(1, round(self.settings.passes * self.order.steps_per_epoch))
         return min(steps, self.settings.max_steps or steps)
 
     def _optimizer(self) -> torch.optim.Optimizer:
