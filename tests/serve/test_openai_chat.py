@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from making import make_run
 
+from engrain.run import Run
+
 MESSAGES = [{"role": "user", "content": "When do you open?"}]
 
 
@@ -114,6 +116,16 @@ def test_the_prompt_is_the_one_that_training_knows(client: Any, tiny_tokenizer: 
 def test_an_openai_name_means_the_servers_base(client: Any, server: Any) -> None:
     answer = client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, max_tokens=1)
     assert answer.model == server.parts.settings.base
+
+
+def test_a_run_on_a_base_that_has_changed_is_refused(server: Any, tiny_folder: Path) -> None:
+    folder = make_run(server.parts.settings.runs, "stale", tiny_folder, seed=9)
+    Run(folder).update(base={"files": {"model.safetensors": "0" * 64}})
+    with server.client() as client:
+        chat = client.post("/v1/chat/completions", json={"model": "stale", "messages": MESSAGES})
+        text = client.post("/v1/completions", json={"model": "stale", "prompt": "x"})
+    assert (chat.status_code, text.status_code) == (409, 409)
+    assert "model.safetensors" in chat.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("concerns", [True, False])

@@ -7,14 +7,16 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from engrain.assistant import NUM_PASSAGES, Library
+from engrain.assistant import NUM_PASSAGES, Library, check_base
 from engrain.gate import FILE, Gate
+from engrain.models import Base, locate
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.support import Index
 from engrain.tokens import passage
 
-FILES = ("documents.jsonl", "facts.jsonl", FILE)
+FILES = ("documents.jsonl", "facts.jsonl", FILE, "adapter", "model")
+"""What changes when a run is made anew in its folder."""
 MOST = 32
 """Runs whose documents are held in memory."""
 
@@ -52,19 +54,34 @@ class Shelf:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[Path, tuple[int, ...]], Knowledge] = OrderedDict()
+        self._bases: dict[str, Base] = {}
 
     def get(self, run: Run | None) -> Knowledge:
-        """What a run knows; read from its folder the first time, and when it has changed."""
+        """What a run knows; read from its folder the first time, and when it has changed.
+
+        Raises ModelError where the run's base is no longer the one that it was trained on.
+        """
         if run is None:
             return NOTHING
+        name = run.path, tuple(file.stat().st_mtime_ns for part in FILES if (file := run.path / part).exists())
         with self._lock:
-            name = run.path, tuple(file.stat().st_mtime_ns for part in FILES if (file := run.path / part).is_file())
-            if name not in self._known:
-                library = Library.of(run)
-                retriever = Retriever(library.sections) if library.sections else None
-                index = Index(library.facts, {s.id: s for s in library.sections})
-                self._known[name] = Knowledge(retriever, index, Gate.load(run.path))
-            self._known.move_to_end(name)
+            if name in self._known:
+                self._known.move_to_end(name)
+                return self._known[name]
+        found = self._read(run)  # without the lock: others need not wait for it
+        with self._lock:
+            self._known[name] = found
             while len(self._known) > MOST:
                 self._known.popitem(last=False)
-            return self._known[name]
+        return found
+
+    def _read(self, run: Run) -> Knowledge:
+        info = run.info
+        base = str(info["settings"]["base"])
+        if base not in self._bases:  # its hashes are computed once
+            self._bases[base] = locate(base)
+        check_base(self._bases[base], info.get("base", {}))
+        library = Library.of(run)
+        retriever = Retriever(library.sections) if library.sections else None
+        index = Index(library.facts, {s.id: s for s in library.sections})
+        return Knowledge(retriever, index, Gate.load(run.path))

@@ -52,7 +52,8 @@ async def create_completion(body: CompletionBody, request: Request, served: Serv
 
 
 def _gaps(parts: Parts, body: CompletionBody, model: Model) -> list[Gap]:
-    """One gap for each prompt and answer; those of one prompt share their tokens."""
+    """One gap for each prompt and answer; those of one prompt share their tokens. Raises ModelError for a run on another base."""
+    parts.shelf.get(model.run)
     context = parts.engine.context(model.weights.base)
     texts = [body.prompt] if isinstance(body.prompt, str) else [text for text in body.prompt if isinstance(text, str)]
     check_length(texts, context * len(texts), "prompt")
