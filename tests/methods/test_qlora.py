@@ -50,3 +50,15 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     with pytest.raises(SettingError, match="needs bitsandbytes") as caught:
         method("qlora").apply(small_model())
     assert "engrain[qlora]" in str(caught.value)
+
+
+def test_an_outline_tells_the_cost_of_the_rounded_weights() -> None:
+    from engrain.cost import cost_of
+
+    with torch.device("meta"):
+        four, plain = small_model(), small_model()
+    method("qlora").apply(four)
+    method("lora").apply(plain)
+    kept, wide = (cost_of(model, torch.bfloat16, keeps_float32=True) for model in (four, plain))
+    assert kept.trained == wide.trained
+    assert 0.8 * wide.forward < kept.forward <= wide.forward

@@ -65,6 +65,7 @@ class QuantizedLinear(LoRALinear):
         self.state: Any = None
         if device.type == "meta":
             packed = torch.empty(self.out_features * self.in_features // 2, 1, dtype=torch.uint8, device=device)
+            self.outlined = linear.weight  # an outline has no bits, and what it costs is told by its weights
         else:
             packed, self.state = bits.quantize_4bit(in_blocks(linear.weight.detach()), quant_type="nf4", compress_statistics=True)
         self.register_buffer("packed", packed)
@@ -76,6 +77,8 @@ class QuantizedLinear(LoRALinear):
     @property
     def weight(self) -> Tensor:
         """W (O, I) as its 4 bits say, widened now."""
+        if self.state is None:
+            return self.outlined
         flat: Tensor = bits.dequantize_4bit(self.packed, self.state).view(-1)
         return flat[: self.out_features * self.in_features].view(self.out_features, self.in_features)
 
