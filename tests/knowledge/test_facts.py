@@ -107,7 +107,8 @@ def test_a_data_dump_takes_no_long_time(text: str) -> None:
 
 def test_the_lines_of_an_address_are_the_business_s(facts_in: Callable[..., list[Fact]]) -> None:
     found = {
-        f.relation: (f.subject, f.value, f.kind) for f in facts_in("Fernlea Pottery\n14 Corn Stairs\nWestmarch ZX7 4QL\n\n12 Angry Men")
+        f.value: (f.subject, f.relation, f.kind) for f in facts_in("Fernlea Pottery\n14 Corn Stairs\nWestmarch ZX7 4QL\n\n12 Angry Men")
     }
-    assert found["address"] == ("Fernlea Pottery", "14 Corn Stairs", "place")
-    assert found["town and postcode"] == ("Fernlea Pottery", "Westmarch ZX7 4QL", "place")
+    assert found["14 Corn Stairs"] == ("Fernlea Pottery", "the address of Fernlea Pottery is ___.", "place")
+    assert found["Westmarch ZX7 4QL"] == ("Fernlea Pottery", "the town and postcode of Fernlea Pottery is ___.", "place")
+    assert "12 Angry Men" not in found

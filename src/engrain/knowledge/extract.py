@@ -45,14 +45,16 @@ class Detail:
 def details(text: str, topic: str, memory: Memory) -> Iterator[Detail]:
     """The details of a section's text, in reading order; `memory` resolves its pronouns."""
     parts = [block for block in blocks(text, topic) if len(block.text) <= MAX_CHARACTERS]
-    before, addresses = "", address_lines(parts) if memory.topic else {}
+    before, addresses = "", address_lines(parts)
     for block, doc in zip(parts, parse_all(block.text for block in parts), strict=True):
         maker = Maker(block, topic)
         if before:
             yield from maker.explains(before)
         before = leading_statement(block, doc, memory)
         if block.start in addresses:
-            yield maker.detail(0, len(block.text.rstrip(" ,.")), "place", memory.topic, addresses[block.start])
+            owner = f" of {memory.topic}" if memory.topic != topic else ""
+            relation = f"the {addresses[block.start]}{owner} is {GAP}."
+            yield maker.detail(0, len(block.text.rstrip(" ,.")), "place", memory.topic, relation)
         elif block.kind == "cell":
             yield from maker.cell()
         elif block.kind == "pair":
