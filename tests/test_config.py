@@ -232,7 +232,7 @@ class TestTheRealParts:
             layers max-length no-shuffle no-evaluate"""
         assert set(promised.split()) <= {found.flag for found in catalogue().values()}
 
-    @pytest.mark.parametrize("method", (*registry.own("methods"), "ia3", "prompt_tuning"))
+    @pytest.mark.parametrize("method", [*registry.own("methods"), "ia3", "prompt_tuning"])
     def test_defaults_round_trip_for_every_method(self, method: str) -> None:
         settings = settings_from({"method": method})
         values = settings.to_dict()

@@ -130,7 +130,8 @@ def settings_from(values: Mapping[str, Any], file: Path | None = None, parts: Se
 def catalogue() -> dict[str, Setting]:
     """Name → Setting for all there are: `method`, then the parts' settings, then those of every method."""
     methods = registry.names("methods")
-    found = {METHOD: Setting(METHOD, str, False, DEFAULT_METHOD, "How the model is fine-tuned; `engrain methods` lists all.", methods, METHOD, ("training",))}
+    how = "How the model is fine-tuned; `engrain methods` lists all."
+    found = {METHOD: Setting(METHOD, str, False, DEFAULT_METHOD, how, methods, METHOD, ("training",))}
     for owner in [*PARTS, *methods]:
         for name, declared in _declared(owner).items():
             earlier = found.get(name)

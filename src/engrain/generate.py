@@ -206,6 +206,7 @@ class _Batch:
         given, prompts = [tuple(p) for p in prompts], list(dict.fromkeys(tuple(p) for p in prompts))
         self.copies = [prompts.index(p) for p in given] if len(prompts) < len(given) else []
         if prefix is not None:
+            assert self.cache is not None
             self.cache.batch_repeat_interleave(len(prompts))
         shared = 0 if prefix is None else prefix.get_seq_length()
         gaps = [max(map(len, prompts)) - len(prompt) for prompt in prompts]

@@ -137,7 +137,7 @@ def _given(setting: config.Setting, value: Any) -> Any:
 def _option(setting: config.Setting) -> Decorator:
     """The click option of a setting."""
     kind: Any = click.Choice(setting.choices) if setting.choices else setting.kind if setting.kind in (int, float) else str
-    shape = {"is_flag": True} if setting.kind is bool else {"type": kind}
+    shape: dict[str, Any] = {"is_flag": True} if setting.kind is bool else {"type": kind}
     hidden = setting.default in (None, "", ()) or setting.kind is bool
     text = setting.help if hidden else f"{setting.help}  [default: {_shown(setting.default)}]"
     methods = [owner for owner in setting.owners if owner not in config.PARTS]
