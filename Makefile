@@ -9,7 +9,7 @@ install: .venv/.installed
 	@touch $@
 
 demo: install
-	.venv/bin/engrain demo --minutes 5.5
+	.venv/bin/engrain demo --minutes 6
 
 test: install
 	scripts/test

@@ -66,7 +66,7 @@ T = TypeVar("T")
 EVERYDAY = Path(__file__).parent / "data" / "general"
 HELDOUT_QUESTIONS = 120
 """Questions in held-out wordings that are asked where the user brings none."""
-HELDOUT_EXAMPLES = 256
+HELDOUT_EXAMPLES = 128
 """Held-out examples whose loss is followed while training."""
 PERPLEXITY_TOKENS = 6000
 PASS_TOKENS = 1024

@@ -39,7 +39,7 @@ class StudySettings:
     teacher_concurrency: int = setting(8, "Requests to the teacher at a time.")
     teacher_price_sent: float | None = setting(None, "What a million tokens sent to the teacher cost, so that cost is shown.")
     teacher_price_received: float | None = setting(None, "What a million tokens received from the teacher cost, so that cost is shown.")
-    replay: int = setting(400, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
+    replay: int = setting(200, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
     gate: bool = setting(True, "Do not fit the gate that hands everyday questions to the untouched model.", flag="--no-gate")
     readings: int = setting(80, "Questions practised with retrieved passages, so that retrieval gains from tuning (0: none).")
 
