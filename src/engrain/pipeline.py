@@ -68,7 +68,7 @@ HELDOUT_QUESTIONS = 120
 """Questions in held-out wordings that are asked where the user brings none."""
 HELDOUT_EXAMPLES = 128
 """Held-out examples whose loss is followed while training."""
-PERPLEXITY_TOKENS = 6000
+PERPLEXITY_TOKENS = 4096
 PASS_TOKENS = 1024
 """Tokens that a method which looks at the examples first sees at once."""
 FILES = ("train", "own", "replay", "heldout")
@@ -432,12 +432,24 @@ def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Eval
     known = columns[BASE]([q for q in questions if q.kind == GENERAL])
     missed = {q.id for q, reply in zip((q for q in questions if q.kind == GENERAL), known, strict=True) if not matches(reply, q.answers)}
     assistant = load_assistant(run, progress=progress)
-    columns |= {column: asking(assistant, column, progress) for column in usable(assistant, (TUNED, TUNED_RETRIEVAL))}
+    columns |= {c: gated(asking(assistant, c, progress), columns[BASE], assistant) for c in usable(assistant, (TUNED, TUNED_RETRIEVAL))}
     figures = {BASE: before["perplexity"], **text_perplexities(assistant, progress)}
     left = [q for q in questions if q.id not in missed]
     evaluation = replace(evaluate(columns, left, progress, figures), ungated=without_gate(assistant, left, progress))
     run.write_json("evaluation.json", evaluation.to_dict())
     return evaluation
+
+
+def gated(tuned: Ask, base: Ask, assistant: Assistant) -> Ask:
+    """Asks `tuned` what concerns the documents; the others the base has answered already."""
+
+    def ask(questions: Sequence[Question]) -> list[str]:
+        concerned = assistant.concerns([q.question for q in questions])
+        replies = iter(tuned([q for q, c in zip(questions, concerned, strict=True) if c]))
+        known = iter(base([q for q, c in zip(questions, concerned, strict=True) if not c]))
+        return [next(replies if c else known) for c in concerned]
+
+    return ask
 
 
 def without_gate(assistant: Assistant, questions: Sequence[Question], progress: Progress) -> tuple[Outcome, ...]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from engrain.kernels.plain_attention import BLOCK, NAME, RoomyLayer, plain, plain_attention, roomy_cache
+from engrain.kernels.plain_attention import BLOCK, FEW_KEYS, FEW_QUERIES, NAME, RoomyLayer, plain, plain_attention, roomy_cache
 
 
 @settings(max_examples=30, deadline=None)
@@ -78,3 +78,13 @@ def test_the_model_is_as_before_afterwards(tiny_model: Any) -> None:
     with plain(tiny_model):
         assert tiny_model.config._attn_implementation == NAME
     assert tiny_model.config._attn_implementation == before
+
+
+def test_long_rows_keep_the_fused_attention() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(1, 4, FEW_QUERIES + 1, 8), *torch.randn(2, 1, 2, FEW_KEYS + 1, 8)
+    mask = torch.ones(FEW_QUERIES + 1, FEW_KEYS + 1, dtype=torch.bool).tril(FEW_KEYS - FEW_QUERIES)[None, None]
+    module = torch.nn.Identity().eval()
+    module.num_key_value_groups = 2
+    out, _ = plain_attention(module, q, k, v, mask)
+    torch.testing.assert_close(out, F.scaled_dot_product_attention(q, k, v, mask, enable_gqa=True).transpose(1, 2), atol=1e-5, rtol=1e-5)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 NAME = "engrain_plain"
 REPLACED = "sdpa"
-MOST_SCORES = 32 * 2**20
-"""Scores (B · H · M · T) up to which they are made whole: 128 MiB in fp32."""
+FEW_QUERIES, FEW_KEYS = 8, 192
+"""Queries or keys of a row up to which all scores are made; for more of both the fused attention is as quick and needs less room."""
 BLOCK = 64
 """Room for keys and values is made for so many tokens at once."""
 
@@ -43,13 +43,12 @@ def plain_attention(
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """query (B, H, M, D), key and value (B, Hkv, T, D), the mask (B, 1, M, T) true where a key is seen → output (B, M, H, D)."""
-    rows, heads, queries, _ = query.shape
-    if query.device.type != "cpu" or rows * heads * queries * key.shape[2] > MOST_SCORES:
+    if query.device.type != "cpu" or (query.shape[2] > FEW_QUERIES and key.shape[2] > FEW_KEYS):
         fused: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
         return fused
-    options = Options(scaling, dropout if module.training else 0.0, None, None, heads // key.shape[1])
+    options = Options(scaling, dropout if module.training else 0.0, None, None, query.shape[1] // key.shape[1])
     return with_scores(query, key, value, attention_mask, options).transpose(1, 2), None
 
 
