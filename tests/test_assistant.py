@@ -1,47 +1,27 @@
+"""What a run knows of its documents when it answers."""
+
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
-import pytest
-
-from engrain.assistant import check_base
-from engrain.errors import ModelError
-from engrain.models import Base
-from engrain.pipeline import base_row
+from engrain.assistant import Library
+from engrain.documents.base import read_documents
+from engrain.knowledge.facts import find_facts
+from engrain.run import Run
 
 
-@pytest.fixture
-def base(tmp_path: Path) -> Base:
-    for name in ("model-1.safetensors", "model-2.safetensors", "config.json"):
-        (tmp_path / name).write_text(name)
-    return Base("mine", tmp_path, "", "folder")
-
-
-def again(base: Base, source: str = "folder", revision: str = "") -> Base:
-    """The same base, looked at anew."""
-    return Base(base.name, base.folder, revision, source)
-
-
-def test_a_base_whose_weights_have_changed_is_refused(base: Base) -> None:
-    trained = base_row(base)
-    check_base(again(base), trained)
-    (base.folder / "config.json").write_text("{}")
-    (base.folder / "more.json").write_text("{}")
-    check_base(again(base), trained)
-    (base.folder / "model-1.safetensors").write_text("other")
-    (base.folder / "model-2.safetensors").unlink()
-    with pytest.raises(ModelError, match="mine is not the base that this run was trained on") as caught:
-        check_base(again(base), trained)
-    assert caught.value.problems == ("model-1.safetensors", "model-2.safetensors")
-
-
-def test_a_commit_of_the_hub_vouches_for_its_files(base: Base) -> None:
-    trained = base_row(again(base, "hub", "abc"))
-    (base.folder / "model-1.safetensors").write_text("other")
-    check_base(again(base, "hub", "abc"), trained)
-    with pytest.raises(ModelError, match="not the base"):
-        check_base(again(base, "hub", "def"), trained)
-
-
-def test_a_run_that_noted_no_files_is_believed(base: Base) -> None:
-    check_base(base, {})
+def test_a_superseded_value_is_neither_shown_nor_a_support_and_the_others_stay_in_place(tmp_path: Path) -> None:
+    (tmp_path / "prices.md").write_text("# Harbour Kites\n\nA Gannet costs £24. A Petrel costs £31.\n")
+    documents = read_documents([tmp_path / "prices.md"]).documents
+    old, kept = (next(f for f in find_facts(documents) if f.value == value) for value in ("£24", "£31"))
+    run = Run.create(tmp_path / "run", "kites")
+    run.write_rows("documents.jsonl", [asdict(s) | {"sha256": s.sha256} for d in documents for s in d.sections])
+    run.write_rows("facts.jsonl", [kept])
+    whole = Library.of(run).sections[0].text
+    run.write_rows("superseded.jsonl", [old])
+    (section,) = Library.of(run).sections
+    assert "£24" in whole
+    assert "£24" not in section.text
+    assert section.text[kept.start : kept.end] == "£31"
+    assert len(section.text) == len(whole)

@@ -132,7 +132,7 @@ def test_the_loss_of_a_step_is_the_mean_over_all_its_targets(tmp_path: Path) -> 
 
 
 def fake_figures(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) -> None:
-    figures = iter([{"heldout_loss": 1.0, "heldout_accuracy": value} for value in accuracies])
+    figures = iter([{"heldout_loss": 1 - value, "heldout_accuracy": value} for value in accuracies])
     monkeypatch.setattr(Trainer, "evaluate", lambda self: next(figures))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from engrain import registry
@@ -54,8 +54,12 @@ class Library:
 
     @classmethod
     def of(cls, run: Run) -> Library:
-        """The sections and facts of a run; none where it was tuned on examples alone."""
-        sections = tuple(section_of(row) for row in run.read_rows("documents.jsonl"))
+        """The sections and facts of a run; none where it was tuned on examples alone.
+
+        What newer documents say otherwise is blank in the sections: nothing is answered from it, and it supports nothing.
+        """
+        gone = [Fact(**row) for row in run.read_rows("superseded.jsonl")]
+        sections = tuple(blanked(section_of(row), gone) for row in run.read_rows("documents.jsonl"))
         return cls(sections, tuple(Fact(**row) for row in run.read_rows("facts.jsonl")))
 
 
@@ -177,6 +181,15 @@ class Assistant:
         """The passages of the documents that a question is answered from, the best first."""
         assert self.retriever is not None
         return tuple(passage(found.place, found.text) for found in self.retriever.search(question, NUM_PASSAGES))
+
+
+def blanked(section: Section, gone: Sequence[Fact]) -> Section:
+    """The section with spaces in place of these facts' values, so that every other value stays where it was."""
+    text = section.text
+    for fact in gone:
+        if fact.section == section.id:
+            text = text[: fact.start] + " " * (fact.end - fact.start) + text[fact.end :]
+    return replace(section, text=text)
 
 
 def check_mode(mode: str, has_documents: bool) -> None:

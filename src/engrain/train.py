@@ -230,9 +230,14 @@ class Trainer:
         return {"heldout_loss": total / max(1, count), "heldout_accuracy": correct / max(1, count)}
 
     def judge(self, figures: dict[str, float]) -> bool:
-        """Note an evaluation's figures; True when they are the best so far (accuracy first, then loss)."""
+        """Note an evaluation's figures; True when they are the best so far.
+
+        The loss decides: between two evaluations the accuracy moves by a few tokens more or less, and would keep weights from the
+        middle of the schedule.
+        """
         p = self.position
-        better = (figures["heldout_accuracy"], -figures["heldout_loss"]) > (p.best_accuracy, -p.best_loss)
+        found, best = ((-figures["heldout_loss"], figures["heldout_accuracy"]), (-p.best_loss, p.best_accuracy))
+        better = p.best_step == 0 or found > best
         p.stale = 0 if better else p.stale + 1
         if better:
             p.best_step, p.best_accuracy, p.best_loss = p.step, figures["heldout_accuracy"], figures["heldout_loss"]
