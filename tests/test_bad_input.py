@@ -305,7 +305,9 @@ def test_a_disk_that_fills_at_a_write(
 
 
 CHILD = """
-import sys, time
+import signal, sys, time
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
 from engrain import generate
 from engrain.documents import base
 
