@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engrain import code_pipeline, image_pipeline, pipeline
+from engrain import pipeline
 from engrain.assistant import Answer, Assistant, check_trained
 from engrain.assistant import load as load_assistant
-from engrain.classifier import Prediction, load_classifier
+from engrain.coding import pipeline as code_pipeline
+from engrain.coding.completion import Completed, load_completer
 from engrain.compare import compare as compare_methods
 from engrain.compare import entries
 from engrain.comparison import Comparison
-from engrain.completion import Completed, load_completer
 from engrain.config import DEFAULT_TASK, PARTS, Settings, catalogue, settings_from
 from engrain.documents.base import Reading, Unread, check_paths, read_documents
 from engrain.errors import Interrupted, RunError, SettingError
@@ -27,6 +27,8 @@ from engrain.evaluate import GENERAL, TUNED, Evaluation, read_questions
 from engrain.examples import Example, example_to_row, read_examples, split
 from engrain.fetch import cache_folder
 from engrain.files import delete, write_text
+from engrain.imaging import pipeline as image_pipeline
+from engrain.imaging.classifier import Prediction, load_classifier
 from engrain.knowledge.coverage import Coverage, coverage
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import Fact, find_facts

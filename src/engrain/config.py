@@ -22,12 +22,12 @@ from engrain import registry
 from engrain.errors import SettingError
 
 if TYPE_CHECKING:
+    from engrain.coding.repository import CodeSettings
     from engrain.examples import ChatSettings
-    from engrain.images import ImageSettings
+    from engrain.imaging.pictures import ImageSettings
     from engrain.knowledge.dataset import KnowledgeSettings
     from engrain.models import BaseSettings
     from engrain.privacy import PrivacySettings
-    from engrain.repository import CodeSettings
     from engrain.study.base import StudySettings
     from engrain.tasks.base import TaskSettings
     from engrain.train import TrainingSettings
@@ -42,8 +42,8 @@ PARTS = {
     "chat": "engrain.examples:ChatSettings",
     "training": "engrain.train:TrainingSettings",
     "verdict": "engrain.verdict:VerdictSettings",
-    "code": "engrain.repository:CodeSettings",
-    "images": "engrain.images:ImageSettings",
+    "code": "engrain.coding.repository:CodeSettings",
+    "images": "engrain.imaging.pictures:ImageSettings",
 }
 """Part → where its settings are declared; imported on use, because some parts import torch."""
 

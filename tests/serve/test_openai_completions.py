@@ -56,7 +56,7 @@ def code_run(server: Any, tiny_folder: Path) -> Path:
 
 @pytest.mark.parametrize("after", ["    return total\n", ""])
 def test_a_gap_is_filled_as_the_completer_fills_it(server: Any, code_run: Path, after: str) -> None:
-    from engrain.completion import load_completer
+    from engrain.coding.completion import load_completer
     from engrain.run import Run
 
     before = "def total(numbers):\n"

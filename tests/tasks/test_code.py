@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from engrain.repository import CodeFile
+from engrain.coding.repository import CodeFile
 from engrain.tasks._fim import fill_in, find_sentinels, gap, left_to_right, make_room, pieces, prompt, tokenize
 from engrain.tasks.code import Code, rows_of
 

@@ -20,7 +20,7 @@ def command(images: tuple[Path, ...], run: Path | None, as_json: bool) -> None:
     The run is one of `engrain build --task image-classification`. This is no medical device.
     """
     from engrain import api
-    from engrain.classifier import NOTICE
+    from engrain.imaging.classifier import NOTICE
 
     found = api.classify(run, images, progress=listener())
     _options.print_json(found) if as_json else _render.predictions(found, NOTICE)

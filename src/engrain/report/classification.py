@@ -12,11 +12,11 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from engrain.backbones import Classifier
-from engrain.classifier import NOTICE, heat_map
 from engrain.comparison import Measured
 from engrain.files import write_text
-from engrain.images import Picture
+from engrain.imaging.backbones import Classifier
+from engrain.imaging.classifier import NOTICE, heat_map
+from engrain.imaging.pictures import Picture
 from engrain.report.completion import loss_curve
 from engrain.run import Run
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from engrain.completion import MOST_CONTEXT
+from engrain.coding.completion import MOST_CONTEXT
 from engrain.models import load_tokenizer, locate
 from engrain.serve.failures import ApiError
 from engrain.tasks._fim import Sentinels, find_sentinels, prompt

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from engrain.assistant import put_in
-from engrain.completion import load_completer
+from engrain.coding.completion import load_completer
 from engrain.gate import mean_states
 from engrain.kernels.packed_attention import with_attention
 from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate

@@ -9,8 +9,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from engrain.coding.repository import CodeFile
 from engrain.kernels.supervised_loss import supervised_loss
-from engrain.repository import CodeFile
 from engrain.tasks._fim import ROOM, Sentinels, fill_in, heading, left_to_right, pieces
 from engrain.tasks._packed import PackedTask, common_prefix, head, supervised_hidden
 from engrain.tasks.base import Loss

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from engrain.images import Picture
+from engrain.imaging.pictures import Picture
 from engrain.tasks._augment import augmented
 from engrain.tasks.base import Loss, Task
 

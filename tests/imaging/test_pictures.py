@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engrain.errors import ExampleError, SettingError
-from engrain.images import ImageSettings, Picture, read_images, split_by_group
+from engrain.imaging.pictures import ImageSettings, Picture, read_images, split_by_group
 from pictures import shape, write_folder
 
 SMALL = ImageSettings(image_size=32)

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from engrain.assistant import check_trained, method_of
-from engrain.backbones import Classifier, load_backbone
-from engrain.classification import softmax
 from engrain.errors import ModelError, RunError
-from engrain.images import read_one
+from engrain.imaging.backbones import Classifier, load_backbone
+from engrain.imaging.pictures import read_one
+from engrain.imaging.scores import softmax
 from engrain.models import BaseSettings
 from engrain.progress import SILENT, Progress
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engrain import classification as c
 from engrain.comparison import Measured, mean_of, resampled
+from engrain.imaging import scores as c
 
 
 def test_auroc_counts_pairs() -> None:

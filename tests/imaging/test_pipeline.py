@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from engrain import api, backbones, registry
-from engrain.backbones import Classifier, EfficientNetLite0, TransformersBackbone, load_backbone, patch_map
-from engrain.classifier import heat_map, load_classifier, logits
+from engrain import api, registry
 from engrain.cli import main
 from engrain.errors import ExampleError, ModelError, RunError, SettingError
+from engrain.imaging import backbones
+from engrain.imaging.backbones import Classifier, EfficientNetLite0, TransformersBackbone, load_backbone, patch_map
+from engrain.imaging.classifier import heat_map, load_classifier, logits
 from engrain.run import Run
 from engrain.tasks._augment import augmented
 from engrain.tasks.image_classification import ImageClassification
@@ -52,8 +53,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, progress: Any = None) -> tuple[Small, str]:
         return small_backbone(), "1"
 
-    for module in ("image_pipeline", "classifier"):
-        monkeypatch.setattr(f"engrain.{module}.load_backbone", load)
+    for module in ("pipeline", "classifier"):
+        monkeypatch.setattr(f"engrain.imaging.{module}.load_backbone", load)
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +259,7 @@ def test_a_backbone_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def picture_of(label: str, seed: int) -> Any:
-    from engrain.images import Picture
+    from engrain.imaging.pictures import Picture
 
     return Picture(f"{label}{seed}", label, str(seed), "", 0, np.array(shape(label, seed)))
 

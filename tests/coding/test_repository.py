@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from engrain.coding.repository import CodeFile, CodeSettings, changed_times, language_of, read_repository, split_files
 from engrain.errors import ExampleError, SettingError
-from engrain.repository import CodeFile, CodeSettings, changed_times, language_of, read_repository, split_files
 
 ANY = CodeSettings()
 

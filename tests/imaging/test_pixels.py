@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from engrain.errors import ExampleError, SettingError
-from engrain.pixels import difference_hash, parse_window, read_picture, square
+from engrain.imaging.pixels import difference_hash, parse_window, read_picture, square
 from pictures import shape
 
 pydicom = pytest.importorskip("pydicom")

@@ -12,10 +12,10 @@ import torch
 from engrain import api
 from engrain.cli import main
 from engrain.cli.complete import split
-from engrain.code_pipeline import MIDDLE, NEXT_LINE, Spot, draw_spots, exact, similar, syntax_errors, syntax_valid
-from engrain.completion import load_completer
+from engrain.coding.completion import load_completer
+from engrain.coding.pipeline import MIDDLE, NEXT_LINE, Spot, draw_spots, exact, similar, syntax_errors, syntax_valid
+from engrain.coding.repository import CodeFile
 from engrain.errors import RunError, SettingError
-from engrain.repository import CodeFile
 
 LINES = ["set total 0", "incr total $x", "return $total"]
 

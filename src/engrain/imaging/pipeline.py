@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from engrain import registry
-from engrain.backbones import Classifier, load_backbone
-from engrain.classification import Scores, fit_head, fit_temperature, scores, softmax, suspects, thresholds_at
-from engrain.classifier import BATCH, LABELS, NOTICE, Labels, logits, set_head, vectors
 from engrain.comparison import Comparison, Line, Measured, mean_of
 from engrain.config import Settings
 from engrain.errors import SettingError
 from engrain.files import write_text
-from engrain.images import Finding, Picture, Reading, read_images, split_by_group
+from engrain.imaging.backbones import Classifier, load_backbone
+from engrain.imaging.classifier import BATCH, LABELS, NOTICE, Labels, logits, set_head, vectors
+from engrain.imaging.pictures import Finding, Picture, Reading, read_images, split_by_group
+from engrain.imaging.scores import Scores, fit_head, fit_temperature, scores, softmax, suspects, thresholds_at
 from engrain.methods.base import WholeModel
 from engrain.progress import Progress
 from engrain.report.classification import save_pictures, write_classification_report

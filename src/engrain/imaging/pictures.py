@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from engrain.errors import ExampleError, SettingError
-from engrain.pixels import DICOM, SUFFIXES, difference_hash, parse_window, read_picture, square
+from engrain.imaging.pixels import DICOM, SUFFIXES, difference_hash, parse_window, read_picture, square
 from engrain.progress import SILENT, Progress
 from engrain.rows import Row, parse_rows
 from engrain.settings import check, setting

@@ -16,8 +16,9 @@ import torch
 
 from engrain.assistant import method_of
 from engrain.batches import micro_batches
+from engrain.coding.completion import Completer, Gap, load_completer
+from engrain.coding.repository import CodeFile, language_of, read_repository, split_files
 from engrain.comparison import Comparison, Line, Measured, mean_of, resampled
-from engrain.completion import Completer, Gap, load_completer
 from engrain.config import Settings
 from engrain.errors import ExampleError, SettingError
 from engrain.files import write_text
@@ -26,7 +27,6 @@ from engrain.pipeline import spread, tune
 from engrain.progress import Progress
 from engrain.report.completion import write_completion_report
 from engrain.report.task_card import task_card
-from engrain.repository import CodeFile, language_of, read_repository, split_files
 from engrain.run import Run
 from engrain.tasks._fim import find_sentinels, make_room
 from engrain.tasks.code import Code, rows_of

@@ -1,0 +1,1 @@
+"""Code completion: source files read and checked, completions, the build."""

@@ -1,0 +1,1 @@
+"""Image classification: pictures read and checked, backbones, scores, the build."""
