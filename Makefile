@@ -1,6 +1,6 @@
 # Everything lives in .venv. The stamp makes a second `make install` instant, and a changed pyproject.toml or
 # constraints.txt makes it run again.
-.PHONY: install demo test check docs
+.PHONY: install demo test check docs bench bench-quick bench-gpu
 
 install: .venv/.installed
 
@@ -19,3 +19,13 @@ check: install
 
 docs: install
 	.venv/bin/python scripts/make_cli_docs.py
+
+# What the engine costs, beside its peers and this machine's limit (docs/performance.md). Goes on where it was stopped.
+bench: install
+	.venv/bin/python -m benchmarks
+
+bench-quick: install
+	.venv/bin/python -m benchmarks --quick
+
+bench-gpu: install
+	.venv/bin/python -m benchmarks --gpu

@@ -1,0 +1,88 @@
+"""An environment of its own for each peer, made once under the cache folder, with the versions that its file pins."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import pkgutil
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks import trainers
+
+ROOT = Path(__file__).parent.parent
+OWN = "engrain"
+
+
+class Unavailable(Exception):
+    """A peer that cannot be had here; the message says why."""
+
+
+def trainer_names() -> tuple[str, ...]:
+    """All trainers, engrain first."""
+    found = [m.name for m in pkgutil.iter_modules(trainers.__path__) if not m.name.startswith("_") and m.name != "base"]
+    return tuple(sorted(found, key=lambda name: (name != OWN, name)))
+
+
+def trainer(name: str) -> Any:
+    """A trainer's module (see `benchmarks/trainers`); its library is not imported by that."""
+    return importlib.import_module(f"benchmarks.trainers.{name}")
+
+
+def cache() -> Path:
+    """Where environments, workloads and logs are kept."""
+    from engrain.fetch import cache_folder
+
+    return cache_folder() / "bench"
+
+
+def python_of(name: str) -> Path:
+    """The Python that has the trainer's library; its environment is made the first time. Raises Unavailable where it cannot be."""
+    requirements = trainer(name).REQUIREMENTS
+    if not requirements:
+        return Path(sys.executable)
+    digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:8]
+    folder = cache() / "environments" / f"{name}-{digest}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").is_file():
+        _make(folder, python, requirements)
+    return python
+
+
+def _make(folder: Path, python: Path, requirements: tuple[str, ...]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    print(f"Making an environment with {', '.join(requirements)} in {folder}", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    made = subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], capture_output=True, text=True)
+    if made.returncode != 0:
+        raise Unavailable(f"pip could not install {', '.join(requirements)}: {made.stderr.strip().splitlines()[-1]}")
+    (folder / "complete").touch()
+
+
+def versions_of(name: str) -> dict[str, str]:
+    """The versions that a peer ran with: of its libraries and of torch."""
+    code = (
+        "import json, sys; from importlib.metadata import version, PackageNotFoundError\n"
+        "found = {}\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: found[name] = version(name)\n"
+        "    except PackageNotFoundError: pass\n"
+        "print(json.dumps(found))"
+    )
+    wanted = [name, "engrain", "trl", "peft", "transformers", "torch"]
+    done = subprocess.run([python_of(name), "-c", code, *dict.fromkeys(wanted)], capture_output=True, text=True, check=True)
+    import json
+
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def variables(threads: int) -> Mapping[str, str]:
+    """The environment variables of a measured process: so many threads, and `benchmarks` importable."""
+    own = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    return {**os.environ, **own}

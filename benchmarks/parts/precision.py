@@ -1,0 +1,53 @@
+"""Whether training in bf16 follows training in fp32, at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks.environments import OWN
+from benchmarks.measuring import Options
+from benchmarks.parts.training import METHODS, epoch, peers_of
+from benchmarks.results import Results, Row
+from benchmarks.tables import table
+
+TITLE = "Loss: bf16 beside fp32"
+ABOUT = (
+    "The same training by engrain in fp32 throughout is the reference; what is told is how far the loss of a step in bf16 lies from "
+    "the reference's loss of the same step, as a share of it. Peers are held against the same reference over the steps that they made."
+)
+TOLERANCE = 0.01
+
+
+def cells(options: Options) -> dict[str, Callable[[], Row]]:
+    """An fp32 epoch of each method."""
+    return {method: partial(epoch, method, "float32", options) for method in METHODS}
+
+
+def distances(loss: Sequence[float], reference: Sequence[float]) -> list[float]:
+    """How far each step's loss lies from the reference's, as a share of it; over the steps that both have."""
+    return [abs(a / b - 1) for a, b in zip(loss, reference, strict=False)]
+
+
+def section(results: Results, images: Path) -> list[str]:
+    """The largest and the mean distance of each method, and where it lies."""
+    references, found = results.read("precision"), results.read("training")
+    rows = []
+    for method, words in METHODS.items():
+        own = found.get(f"{OWN}-{method}")
+        if method not in references or own is None:
+            continue
+        reference = references[method]["loss"]
+        rows.append(_row(f"{words}: engrain bf16", own["loss"], reference))
+        rows += [_row(f"{words}: {name}", peer["loss"], reference) for name, peer in sorted(peers_of(method, found).items())]
+    if not rows:
+        return []
+    return table(["training", "steps", "largest distance", "at step", "mean distance", "within 1% at every step"], rows)
+
+
+def _row(name: str, loss: Sequence[float], reference: Sequence[float]) -> list[str]:
+    apart = distances(loss, reference)
+    worst = max(apart)
+    verdict = "yes" if worst <= TOLERANCE else f"no, at {sum(d > TOLERANCE for d in apart)} of {len(apart)}"
+    return [name, str(len(apart)), f"{worst:.2%}", str(apart.index(worst) + 1), f"{sum(apart) / len(apart):.2%}", verdict]

@@ -1,0 +1,35 @@
+"""Numbers as Markdown tables and words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+GB = 1e9
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table; the first column stands left, the others right."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)]
+
+
+def gigabytes(size: float) -> str:
+    """Bytes in GB (10⁹), one digit."""
+    return f"{size / GB:.1f} GB"
+
+
+def share(part: float, whole: float) -> str:
+    """A percentage, or a dash where the whole is not known."""
+    return "–" if math.isnan(whole) else f"{part / whole:.0%}"
+
+
+def times(ratio: float) -> str:
+    """How many times."""
+    return f"{ratio:.2f} ×"
+
+
+def verdict(value: float, target: float, at_least: bool = True) -> str:
+    """Whether a target is met, or by how much it is missed."""
+    met = value >= target if at_least else value <= target
+    return "met" if met else f"missed by {abs(value / target - 1):.0%}"
