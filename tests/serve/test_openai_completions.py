@@ -6,6 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import KEY
+
+from coders import make_coder
+from engrain.coding.completion import Gap, load_completer
+from engrain.coding.language_server import from_server
+from engrain.errors import ModelError
+from engrain.run import Run
 
 
 def test_completions_go_on_with_texts_and_ids(server: Any, tiny_tokenizer: Any) -> None:
@@ -30,37 +37,48 @@ def test_a_gap_is_filled_by_runs_of_the_task_code_only(server: Any) -> None:
 
 @pytest.fixture
 def code_run(server: Any, tiny_folder: Path) -> Path:
-    """A run of the task code on the tiny base, whose tokenizer got sentinels for gaps."""
-    import torch
-
-    from engrain import registry
-    from engrain.models import load_model, load_tokenizer, locate
-    from engrain.run import Run
-    from engrain.tasks._fim import find_sentinels, make_room
-
-    folder = server.parts.settings.runs / "coder"
-    if folder.exists():
-        return folder
-    base = locate(str(tiny_folder))
-    model, tokenizer = load_model(base, dtype=torch.float32, device="cpu"), load_tokenizer(base)
-    make_room(model, tokenizer, find_sentinels(tokenizer))
-    kind: Any = registry.find("methods", "lora")
-    method = kind(kind.Settings(rank=2))
-    method.apply(model)
-    run = Run.create(folder, "coder")
-    method.save(model, run.path / "adapter")
-    settings = {"task": "code", "base": str(tiny_folder), "precision": "float32", "device": "cpu", "method": "lora", "rank": 2}
-    run.update(status="complete", settings={**settings, "fim_rate": 0.5})
-    return folder
+    folder: Path = server.parts.settings.runs / "coder"
+    return folder if folder.exists() else make_coder(folder, tiny_folder)
 
 
 @pytest.mark.parametrize("after", ["    return total\n", ""])
 def test_a_gap_is_filled_as_the_completer_fills_it(server: Any, code_run: Path, after: str) -> None:
-    from engrain.coding.completion import load_completer
-    from engrain.run import Run
-
     before = "def total(numbers):\n"
     wanted = load_completer(Run(code_run)).complete(before, after, max_new_tokens=12).text
     with server.openai() as client:
         answer = client.completions.create(model="coder", prompt=before, suffix=after or None, max_tokens=12)
     assert answer.choices[0].text == wanted
+
+
+def test_the_path_of_a_file_is_context(server: Any, code_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, path = "def total(numbers):\n", "lib/sums.py"
+    seen = []
+    monkeypatch.setattr(server.parts.gaps, "prompt", lambda info, path, *rest: seen.append(path) or [1, 2, 3])
+    with server.openai() as client:
+        client.completions.create(model="coder", prompt=before, max_tokens=2, extra_body={"engrain": {"path": path}})
+    with server.client() as client:
+        refused = client.post("/v1/completions", json={"model": "one", "prompt": before, "engrain": {"path": path}})
+        chat = {"model": "one", "messages": [{"role": "user", "content": "Hello"}], "engrain": {"path": path}}
+        no_chat = client.post("/v1/chat/completions", json=chat)
+    assert seen == [path]
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "engrain.path"
+    assert no_chat.status_code == 400
+
+
+def test_editors_get_what_the_completer_writes(server: Any, code_run: Path) -> None:
+    gap = Gap("def total(numbers):\n", "    return total\n", "lib/sums.py")
+    completer = load_completer(Run(code_run))
+    wanted = completer.complete(gap.before, gap.after, path=gap.path, max_new_tokens=12).text
+    assert "".join(from_server(server.url, KEY, "coder", 12)(gap, ())) == wanted
+
+
+def test_editors_are_told_why_a_server_writes_nothing(server: Any, code_run: Path) -> None:
+    gap = Gap("def total(numbers):\n")
+    for url, key, model, reason in (
+        (server.url, "wrong", "coder", "key"),
+        (server.url, KEY, "nobody", "nobody"),
+        ("http://127.0.0.1:9", KEY, "coder", "does not answer"),
+    ):
+        with pytest.raises(ModelError, match=reason):
+            list(from_server(url, key, model, 12)(gap, ()))

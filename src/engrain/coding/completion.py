@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engrain.assistant import check_trained, method_of
 from engrain.errors import RunError, SettingError
-from engrain.generate import generate
+from engrain.generate import generate, stream
 from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
 from engrain.tasks._fim import Sentinels, find_sentinels, make_room, prompt
@@ -70,6 +70,10 @@ class Completer:
         )
         seconds = (time.perf_counter() - started) / max(1, len(gaps))
         return [Completed(c.text, c.finished, c.tokens, seconds) for c in made]
+
+    def stream(self, gap: Gap, *, max_new_tokens: int = 64, stop: Sequence[str] = ()) -> Iterator[str]:
+        """The code for a gap piece by piece as it is written."""
+        return stream(self.model, self.tokenizer, self.prompt(gap, max_new_tokens), max_new_tokens=max_new_tokens, stop=stop)
 
     def prompt(self, gap: Gap, max_new_tokens: int) -> list[int]:
         """The tokens that are written on; the server's completions begin with the same. Raises SettingError for an empty gap."""

@@ -60,6 +60,12 @@ class Own(BaseModel):
     gate: bool = True
 
 
+class OwnGap(Own):
+    """The same for a gap in code; `path` is that of its file in the code base."""
+
+    path: str = Field("", max_length=4096)
+
+
 class JsonSchema(Lenient):
     """A named JSON schema."""
 
@@ -108,6 +114,7 @@ class CompletionBody(Asked):
     prompt: str | Ids | Annotated[list[str], Field(min_length=1, max_length=64)] | Annotated[list[Ids], Field(min_length=1, max_length=64)]
     suffix: str | None = None
     logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = None
+    engrain: OwnGap | None = None
 
 
 def check_fields(body: Asked, settings: ServeSettings) -> None:

@@ -31,7 +31,7 @@ class Gaps:
         self._lock = threading.Lock()
         self._marks: dict[str, Marks] = {}
 
-    def prompt(self, info: dict[str, Any], before: str, after: str, room: int) -> list[int]:
+    def prompt(self, info: dict[str, Any], path: str, before: str, after: str, room: int) -> list[int]:
         """The tokens after which the gap's text follows, at most `room`. Raises ApiError 400 where the run knows no gaps."""
         settings = info["settings"]
         marks = self._of(str(settings["base"]))
@@ -39,7 +39,7 @@ class Gaps:
             raise ApiError(
                 400, "suffix: this run was trained without gaps (fim_rate 0), on a base that knows none.", "invalid_value", "suffix"
             )
-        return prompt(marks.tokenizer, marks.sentinels, "", before, after, min(room, MOST_CONTEXT))
+        return prompt(marks.tokenizer, marks.sentinels, path, before, after, min(room, MOST_CONTEXT))
 
     def _of(self, base: str) -> Marks:
         with self._lock:

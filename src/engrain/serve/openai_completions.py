@@ -68,14 +68,16 @@ def _prompts(parts: Parts, body: CompletionBody, model: Model, room: int) -> lis
     """The tokens of every prompt; runs of the task code see at most `room` tokens around the gap."""
     tokenizer, info = parts.engine.tokenizer(model.weights.base), model.run.info if model.run else {}
     given: list[Any] = [body.prompt] if isinstance(body.prompt, str) or isinstance(body.prompt[0], int) else list(body.prompt)
-    if body.suffix and not is_code(info):
-        raise ApiError(400, f"suffix: {model.name!r} fills no gaps; runs of the task code do.", "invalid_value", "suffix")
+    path = body.engrain.path if body.engrain else ""
+    if (body.suffix or path) and not is_code(info):
+        name = "suffix" if body.suffix else "engrain.path"
+        raise ApiError(400, f"{name}: {model.name!r} fills no gaps in code; runs of the task code do.", "invalid_value", name)
     size = len(tokenizer)
     if any(token >= size for prompt in given if not isinstance(prompt, str) for token in prompt):
         raise ApiError(400, f"prompt: token ids must be below {size}.", "invalid_value", "prompt")
     if is_code(info):
         texts = [prompt if isinstance(prompt, str) else tokenizer.decode(prompt) for prompt in given]
-        made = [parts.gaps.prompt(info, text, body.suffix or "", room) for text in texts]
+        made = [parts.gaps.prompt(info, path, text, body.suffix or "", room) for text in texts]
     else:
         made = [tokenizer.encode(prompt, verbose=False) if isinstance(prompt, str) else prompt for prompt in given]
     return [prompt or [tokenizer.bos_token_id or tokenizer.eos_token_id] for prompt in made]
