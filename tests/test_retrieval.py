@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from engrain.documents.base import Section
-from engrain.retrieval import Retriever, cut
+from engrain.retrieval import Asked, Retriever, cut
 
 
 def section(number: int, heading: str, text: str) -> Section:
@@ -68,3 +68,17 @@ def test_a_table_cut_in_two_repeats_its_header() -> None:
 def test_a_short_section_stays_as_it_is() -> None:
     assert cut(SECTIONS[0]) == [SECTIONS[0]]
     assert cut(section(0, "Empty", " \n ")) == []
+
+
+def test_a_passage_is_found_by_the_questions_it_answers() -> None:
+    asked = [Asked("Who do I call to call off my booking?", "guide.md#3", 20), Asked("Who is the boss?", "guide.md#2", 0)]
+    assert Retriever(SECTIONS).search("the boss") == []
+    assert [s.number for s in Retriever(SECTIONS, asked).search("the boss")] == [2]
+
+
+def test_a_question_belongs_to_the_passage_that_holds_its_answer() -> None:
+    text = " ".join(f"Sentence {i} is about topic{i} alone." for i in range(60))
+    long = section(7, "Long", text)
+    asked = [Asked("Where is the zebra?", long.id, text.index("topic42"))]
+    [best] = Retriever([long], asked, passage_words=30).search("zebra")
+    assert "topic42 " in best.text

@@ -16,7 +16,7 @@ from engrain.generate import generate, stream
 from engrain.knowledge.facts import Fact
 from engrain.models import Base, BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
-from engrain.retrieval import Retriever
+from engrain.retrieval import Asked, Retriever
 from engrain.support import Index
 from engrain.tokens import encode_prompt, passage, question_messages
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MODES = ("closed-book", "retrieval", "both")
 NUM_PASSAGES = 3
+ASKING = ("question", "reverse")
+"""Kinds of examples whose questions help to find passages."""
 MAX_NEW_TOKENS = 64
 WEIGHTS = ".safetensors"
 
@@ -51,6 +53,7 @@ class Library:
 
     sections: tuple[Section, ...]
     facts: tuple[Fact, ...]
+    asked: tuple[Asked, ...] = ()
 
     @classmethod
     def of(cls, run: Run) -> Library:
@@ -60,7 +63,12 @@ class Library:
         """
         gone = [Fact(**row) for row in run.read_rows("superseded.jsonl")]
         sections = tuple(blanked(section_of(row), gone) for row in run.read_rows("documents.jsonl"))
-        return cls(sections, tuple(Fact(**row) for row in run.read_rows("facts.jsonl")))
+        facts = tuple(Fact(**row) for row in run.read_rows("facts.jsonl"))
+        return cls(sections, facts, tuple(_asked(run, facts)))
+
+    def retriever(self) -> Retriever | None:
+        """What finds passages in the sections, also by the questions that were trained; None where there is no document."""
+        return Retriever(self.sections, self.asked) if self.sections else None
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class Assistant:
         everyday: Everyday | None = None,
     ) -> None:
         self.model, self.tokenizer, self.everyday = model, tokenizer, everyday
-        self.retriever = Retriever(library.sections) if library.sections else None
+        self.retriever = library.retriever()
         self.index = Index(library.facts, {s.id: s for s in library.sections})
         self.switch(mode)
 
@@ -181,6 +189,14 @@ class Assistant:
         """The passages of the documents that a question is answered from, the best first."""
         assert self.retriever is not None
         return tuple(passage(found.place, found.text) for found in self.retriever.search(question, NUM_PASSAGES))
+
+
+def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
+    """The questions that a run was trained on, each with the place of its fact."""
+    places = {fact.id: (fact.section, fact.start) for fact in facts}
+    for row in run.read_rows("examples/train.jsonl"):
+        if row.get("kind") in ASKING and row.get("fact") in places:
+            yield Asked(row["messages"][-2]["content"], *places[row["fact"]])
 
 
 def blanked(section: Section, gone: Sequence[Fact]) -> Section:

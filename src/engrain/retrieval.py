@@ -1,26 +1,44 @@
-"""Retrieval: the passages of the documents that fit a question best, by BM25 (Robertson and Zaragoza 2009)."""
+"""Retrieval: the passages of the documents that fit a question best, by BM25 (Robertson and Zaragoza 2009).
+
+A passage is also found by the questions that were made of it, in words that it does not use itself (doc2query: Nogueira
+and others 2019, arXiv 1904.08375).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engrain.documents.base import Section
 from engrain.words import keywords
 
-PASSAGE_WORDS = 120
+PASSAGE_WORDS = 60
 TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
 
 
-class Retriever:
-    """An index over sections, cut into passages of about 120 words that keep their section's file and headings."""
+@dataclass(frozen=True)
+class Asked:
+    """A question, and where its answer stands: `position` in the text of the section with this id."""
 
-    def __init__(self, sections: Sequence[Section], passage_words: int = PASSAGE_WORDS) -> None:
+    question: str
+    section: str
+    position: int
+
+
+class Retriever:
+    """An index over sections, cut into passages of about 60 words that keep their section's file and headings.
+
+    `asked` are questions that the sections answer; each helps to find the passage with its answer.
+    """
+
+    def __init__(self, sections: Sequence[Section], asked: Sequence[Asked] = (), passage_words: int = PASSAGE_WORDS) -> None:
         self.passages = [passage for section in sections for passage in cut(section, passage_words)]
-        self._tokens = [list(keywords(" ".join([*p.headings, p.text]))) for p in self.passages]
+        questions = _questions(self.passages, {section.id: section.start for section in sections}, asked)
+        self._tokens = [list(keywords(" ".join([*p.headings, p.text, *questions[i]]))) for i, p in enumerate(self.passages)]
         self._vocabulary = {token for tokens in self._tokens for token in tokens}
         if self._vocabulary:
             import bm25s
@@ -39,6 +57,19 @@ class Retriever:
         scores = self._index.get_scores(words)
         best = np.argsort(-scores, kind="stable")[:k]
         return [self.passages[i] for i in best if scores[i] > 0]
+
+
+def _questions(passages: Sequence[Section], starts: Mapping[str, int], asked: Sequence[Asked]) -> dict[int, list[str]]:
+    """By the number of a passage the questions whose answer it holds; `starts` says where in its file each section begins."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for number, found in enumerate(passages):
+        numbers[found.id].append(number)
+    questions: dict[int, list[str]] = defaultdict(list)
+    for each in asked:
+        before = [n for n in numbers[each.section] if passages[n].start - starts[each.section] <= each.position]
+        if before:
+            questions[before[-1]].append(each.question)
+    return questions
 
 
 def cut(section: Section, words: int = PASSAGE_WORDS) -> list[Section]:

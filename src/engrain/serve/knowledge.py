@@ -82,6 +82,6 @@ class Shelf:
             self._bases[base] = locate(base)
         check_base(self._bases[base], info.get("base", {}))
         library = Library.of(run)
-        retriever = Retriever(library.sections) if library.sections else None
+        retriever = library.retriever()
         index = Index(library.facts, {s.id: s for s in library.sections})
         return Knowledge(retriever, index, Gate.load(run.path))

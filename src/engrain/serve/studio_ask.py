@@ -114,7 +114,7 @@ def feedback(space: Working, given: Feedback) -> None:
 
 def shelf_of(run: Run) -> Shelf:
     """What a run knows of its documents; read once as long as they do not change."""
-    files = [run.path / name for name in ("documents.jsonl", "facts.jsonl", "run.json")]
+    files = [run.path / name for name in ("documents.jsonl", "facts.jsonl", "examples/train.jsonl", "run.json")]
     return _shelf(run.path, tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
 
 
@@ -122,7 +122,7 @@ def shelf_of(run: Run) -> Shelf:
 def _shelf(path: Path, changed: tuple[int, ...]) -> Shelf:
     library = Library.of(Run(path))
     index = Index(library.facts, {section.id: section for section in library.sections})
-    return Shelf(library.sections, Retriever(library.sections) if library.sections else None, index, Gate.load(path))
+    return Shelf(library.sections, library.retriever(), index, Gate.load(path))
 
 
 async def _answers(served: Parts, shelf: Shelf, weights: Weights, asked: Question) -> AsyncIterator[str]:
