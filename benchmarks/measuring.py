@@ -75,6 +75,11 @@ def rate(rows: Sequence[Row], warm: int = WARM) -> float:
     return sum(row["tokens"] for row in timed) / sum(row["seconds"] for row in timed)
 
 
+def share_of_processors(rows: Sequence[Row], threads: int) -> float:
+    """The part of the processors' time that the steps had; what lacks to 1 others had, or it was waited."""
+    return sum(row["computed"] for row in rows) / (threads * sum(row["seconds"] for row in rows))
+
+
 def curve(rows: Sequence[Row]) -> dict[str, list[float]]:
     """Loss, tokens and seconds of each step."""
     steps = [row for row in rows if "loss" in row]

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import laws, measuring, plots
 from benchmarks.environments import OWN, cache
-from benchmarks.measuring import BASE, Options, apart, rate
+from benchmarks.measuring import BASE, Options, apart, rate, share_of_processors
 from benchmarks.results import Results, Row
 from benchmarks.tables import gigabytes, table, verdict
 from benchmarks.trainers.base import Job
@@ -47,7 +47,8 @@ def trained(options: Options, length: int = 512, rank: int = 16, model: str = ""
     batch = max(1, TOKENS // length)
     warm, steps = (0, 1) if length > 4 * TOKENS else (1, 3) if length > TOKENS or model == "1.7B" else (2, 6)
     (rows,) = measuring.run([(OWN, random_job("lora", steps, length, batch, model, rank=rank))], options.threads)
-    return {"seconds_per_token": 1 / rate(rows, warm), "peak_bytes": rows[-1]["peak_bytes"]}
+    had = share_of_processors(rows[warm:], options.threads)
+    return {"seconds_per_token": 1 / rate(rows, warm), "processors": had, "peak_bytes": rows[-1]["peak_bytes"]}
 
 
 def random_job(method: str, steps: int, length: int, batch: int, model: str = "", **more: Any) -> Job:
@@ -114,7 +115,7 @@ def section(results: Results, images: Path) -> list[str]:
     laws_found = fitted(found)
     if not laws_found:
         return []
-    rows = [[name, ", ".join(f"{a:g}: {b:.3g}" for a, b in at), law.told("x", y)] for name, (at, law, x, y) in laws_found.items()]
+    rows = [[name, ", ".join(f"{a:g}: {b:.3g}" for a, b in at), law.told(x, y)] for name, (at, law, x, y) in laws_found.items()]
     lines = table(["grows with", "measured", "law"], rows)
     file = images / "performance-growth.svg"
     plots.laws(file, {name: (at, _drawn(at, law), x, y) for name, (at, law, x, y) in laws_found.items()})

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import measuring
 from benchmarks.environments import OWN
-from benchmarks.measuring import Options, apart, rate
+from benchmarks.measuring import WARM, Options, apart, rate, share_of_processors
 from benchmarks.parts.growth import TOKENS, random_job
 from benchmarks.results import Results, Row
 from benchmarks.tables import gigabytes, table
@@ -48,6 +48,7 @@ def compared(options: Options, method: str, length: int = 0, model: str = "", **
     return {
         "estimated_seconds": said["seconds"] / STEPS,
         "seconds": tokens / rate(rows),
+        "processors": share_of_processors(rows[WARM:], options.threads),
         "estimated_bytes": said["bytes"],
         "peak_bytes": rows[-1]["peak_bytes"],
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import measuring, plots
 from benchmarks.environments import OWN, Unavailable, trainer, trainer_names, versions_of
-from benchmarks.measuring import Options, curve, rate
+from benchmarks.measuring import WARM, Options, curve, rate, share_of_processors
 from benchmarks.parts.machine import limit
 from benchmarks.results import Results, Row
 from benchmarks.tables import gigabytes, share, table, times, verdict
@@ -54,6 +54,7 @@ def epoch(method: str, precision: str, options: Options) -> Row:
         "rate": rate(steps[:EPOCH]),
         "later_rate": rate(steps[EPOCH:], warm=0) if passes > 1 else None,
         "settled_seconds": settled,
+        "processors": share_of_processors(steps, options.threads),
         "peak_bytes": steps[-1]["peak_bytes"],
         "flops_per_token": useful_flops(method, sum(row["tokens"] for row in steps[:EPOCH])),
         **curve(rows),
@@ -71,6 +72,8 @@ def in_turn(name: str, method: str, precision: str, options: Options) -> Row:
     return {
         "rate": rate(peer),
         "engrain_rate": rate(own),
+        "processors": share_of_processors(peer[WARM:], options.threads),
+        "engrain_processors": share_of_processors(own[WARM:], options.threads),
         "peak_bytes": peer[-1]["peak_bytes"],
         "engrain_peak_bytes": own[-1]["peak_bytes"],
         "versions": versions,

@@ -1,0 +1,145 @@
+"""The page made from results that are written here by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import environments, page, parts, quick
+from benchmarks.__main__ import main
+from benchmarks.measuring import Options, curve, rate
+from benchmarks.parts import gpu, growth, machine, precision, training
+from benchmarks.results import Results
+
+STEPS = 32
+PRODUCTS = {"float32": 100e9, "bfloat16": 200e9}
+
+
+def steps(first: float, seconds: float, count: int = STEPS) -> dict[str, list[float]]:
+    return {"loss": [first - 0.01 * i for i in range(count)], "tokens": [2000] * count, "seconds": [seconds] * count}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    made = Results(tmp_path / "results")
+    made.put("machine", "limits", {"products": {machine.LARGEST: PRODUCTS}, "copied": 50e9, "torch": "2"})
+    own = {"rate": 400.0, "later_rate": None, "settled_seconds": 0.0, "peak_bytes": 1.5e9, "flops_per_token": 0.25e9}
+    made.put("training", "engrain-lora", {**own, **steps(3.0, 5.0)})
+    made.put("training", "engrain-layerwise", {**own, "later_rate": 1300.0, **steps(3.0, 5.0, 2 * STEPS)})
+    peer = {"rate": 100.0, "engrain_rate": 390.0, "peak_bytes": 5e9, "engrain_peak_bytes": 1.5e9, "versions": {}, "engrain_loss": [3.0] * 7}
+    made.put("training", "trl-lora-bfloat16", {**peer, **steps(3.2, 20.0, 7)})
+    made.put("training", "unsloth-lora-bfloat16", {"unavailable": "pip could not install it"})
+    made.put("precision", "lora", {**own, **steps(3.0, 10.0)})
+    return made
+
+
+def test_the_page_tells_speeds_ratios_targets_and_what_did_not_run(results: Results, tmp_path: Path) -> None:
+    text = page.text(results, tmp_path / "images")
+    assert "| engrain bf16, whole epoch | 400 |  |  | 1.5 GB | 50% | 3.0000 | 2.9400 | 2.6900 |" in text
+    assert "| trl bf16 | 100 | 390 | 3.90 × | 5.0 GB | 12% | 3.2000 | 3.1400 |  |" in text
+    assert "| tokens/s | ≥ 450 | 400 | missed by 11% |" in text
+    assert "| times trl | ≥ 3.5 | 3.90 × | met |" in text
+    assert "| tokens/s from the second epoch on | ≥ 1,200 | 1,300 | met |" in text
+    assert "- unsloth-lora-bfloat16: pip could not install it" in text
+    assert "Not measured yet: generation, start, growth, plan, serve." in text
+
+
+def test_plots_are_the_same_for_the_same_results(results: Results, tmp_path: Path) -> None:
+    drawn = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        page.text(results, folder)
+        drawn.append((folder / "performance-lora.svg").read_bytes())
+    assert drawn[0] == drawn[1]
+    assert b"engrain bf16" not in drawn[0] or b"<svg" in drawn[0]
+
+
+def test_every_part_can_be_left_out(tmp_path: Path) -> None:
+    text = page.text(Results(tmp_path), tmp_path / "images")
+    assert all(name in text for name in parts.NAMES if name != "gpu")
+    assert "No CUDA device was there" in text
+
+
+def test_distances_are_of_the_same_step() -> None:
+    assert precision.distances([3.0, 2.02, 9.0], [3.0, 2.0]) == [0, pytest.approx(0.01)]
+
+
+@pytest.mark.parametrize(("loss", "said"), [(2.0, "yes"), (2.1, "no, at 1 of 32")])
+def test_the_page_says_where_bf16_leaves_fp32(results: Results, tmp_path: Path, loss: float, said: str) -> None:
+    reference = results.read("precision")["lora"]
+    reference["loss"] = [2.0] * STEPS
+    own = {**results.read("training")["engrain-lora"], "loss": [2.0] * 4 + [loss] + [2.0] * 27}
+    results.put("precision", "lora", reference)
+    results.put("training", "engrain-lora", own)
+    (row,) = [line for line in precision.section(results, tmp_path) if "engrain bf16" in line]
+    assert row.endswith(f"| {said} |")
+    assert ("| 5 |" in row) == (loss != 2.0)
+
+
+def test_growth_has_laws_and_the_longest_row(tmp_path: Path) -> None:
+    made = Results(tmp_path / "results")
+    for length in growth.LENGTHS:
+        made.put("growth", f"length-{length}", {"seconds_per_token": 2e-3 + 1e-7 * length, "peak_bytes": 1e9 + 5e5 * length})
+    lines = growth.section(made, tmp_path / "images")
+    assert any(line.startswith("| Length |") and "2 + 0.0001 · tokens of a row ms a token" in line for line in lines)
+    assert "Training on a row of 16,384 tokens takes 9.2 GB (target ≤ 8.0 GB: missed by 15%)." in lines
+    assert (tmp_path / "images" / "performance-growth.svg").is_file()
+
+
+def test_results_of_other_cells_stay(tmp_path: Path) -> None:
+    made = Results(tmp_path)
+    made.put("start", "evaluate", {"median": 7.0})
+    made.put("start", "no-evaluate", {"median": 3.0})
+    made.put("start", "evaluate", {"median": 6.0})
+    assert {name: row["median"] for name, row in made.read("start").items()} == {"evaluate": 6.0, "no-evaluate": 3.0}
+    assert "cores" in made.read("start")["evaluate"]["machine"]
+
+
+def test_quick_figures_stand_beside_those_before() -> None:
+    row: dict[str, Any] = {"training, lora": {"value": 440.0, "before": 400.0}, "start": {"value": 3.0, "before": None}}
+    lines = quick.shown(row)
+    assert "| training, lora | 440.0 tokens/s | 400.0 | +10.0% |" in lines
+    assert "| start | 3.0 s | – | – |" in lines
+
+
+def test_warm_up_does_not_count() -> None:
+    rows = [{"seconds": 9.0, "settled": True}, *({"seconds": s, "tokens": 100, "loss": 1.0} for s in (50.0, 40.0, 1.0, 1.0))]
+    assert rate(rows) == 100
+    assert curve(rows)["seconds"] == [50, 40, 1, 1]
+
+
+def test_every_trainer_says_what_it_needs_and_can() -> None:
+    names = environments.trainer_names()
+    assert names[0] == "engrain"
+    assert {"trl", "unsloth", "llamafactory"} <= set(names)
+    for name in names:
+        module = environments.trainer(name)
+        assert all("==" in requirement for requirement in module.REQUIREMENTS)
+        assert module.VARIANTS
+        assert callable(module.train)
+
+
+def test_every_part_names_its_cells() -> None:
+    options = Options(threads=1)
+    for name in parts.NAMES:
+        cells = page.part(name).cells(options)
+        assert all(callable(measure) for measure in cells.values())
+        assert bool(cells) == (name != "gpu")
+    assert "trl-lora-bfloat16" in training.cells(options)
+    assert not any(cell.startswith("liger") for cell in training.cells(options)), "its kernels need CUDA"
+    assert len(gpu.cells(Options(1, "cuda"))) > 10
+
+
+def test_without_a_card_bench_gpu_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "missing", lambda: ["torch finds no CUDA device"])
+    done = CliRunner().invoke(main, ["--gpu"])
+    assert done.exit_code == 2
+    assert "- torch finds no CUDA device" in done.output
+
+
+def test_an_unknown_cell_is_refused_with_those_there_are() -> None:
+    done = CliRunner().invoke(main, ["start", "nowhere"])
+    assert done.exit_code == 2
+    assert "start has no cell nowhere; it has no-evaluate, evaluate." in done.output
