@@ -32,7 +32,7 @@ def test_tokens_are_what_engrain_trains_on(tiny_folder: Path) -> None:
     assert len(first["input_ids"]) == len(first["labels"])
     assert len(learned) == len(rows[0]["messages"][1]["content"].encode())
     assert first["labels"][-1] == 2, "the end of the answer is learned"
-    assert {label for label in first["labels"][:20]} == {workload.IGNORED}
+    assert set(first["labels"][:20]) == {workload.IGNORED}
 
 
 def test_random_rows_have_their_length() -> None:
