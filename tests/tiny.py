@@ -37,25 +37,26 @@ def build_tokenizer(folder: Path, template: str = CHATML) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def build_model(folder: Path, seed: int = 0) -> None:
+def build_model(folder: Path, seed: int = 0, **changes: int) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(
-        vocab_size=256 + len(SPECIAL),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=1024,
+    sizes = {
+        "vocab_size": 256 + len(SPECIAL),
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 1024,
         # Far from uniform predictions, so that the order of a sum cannot decide which token is likeliest.
-        initializer_range=0.2,
-        tie_word_embeddings=True,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
-    )
+        "initializer_range": 0.2,
+        "tie_word_embeddings": True,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 2,
+    }
+    config = LlamaConfig(**sizes | changes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         LlamaForCausalLM(config).save_pretrained(folder)

@@ -25,6 +25,9 @@ from engrain.documents.base import Reading, Unread, check_paths, read_documents
 from engrain.errors import Interrupted, RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, read_questions
 from engrain.examples import Example, example_to_row, read_examples, split
+from engrain.export import Offer, offers
+from engrain.export import export as export_run
+from engrain.export.base import Exported
 from engrain.fetch import cache_folder
 from engrain.files import delete, write_text
 from engrain.imaging import pipeline as image_pipeline
@@ -52,8 +55,8 @@ from engrain.study.teacher_prompts import expected
 from engrain.verdict import Verdict, decide
 
 __all__ = [
-    "Answer", "Assistant", "Changed", "Completed", "Listed", "Plan", "Prediction", "Preview", "Result", "Scoreboard", "Update",
-    "build", "classify", "compare", "complete", "evaluate", "examples", "load", "merge", "methods",
+    "Answer", "Assistant", "Changed", "Completed", "Exported", "Listed", "Offer", "Plan", "Prediction", "Preview", "Result", "Scoreboard", "Update",
+    "build", "classify", "compare", "complete", "evaluate", "examples", "export", "exports", "load", "merge", "methods",
     "plan", "prepare", "runs", "tune", "update",
 ]  # fmt: skip
 
@@ -458,6 +461,27 @@ def complete(
 def classify(run: str | Path | Run | Result | None, images: Paths, *, progress: Progress = SILENT) -> list[Prediction]:
     """What each image file shows, by the classifier of a run (default: the newest). Raises ExampleError for a file that is no image."""
     return load_classifier(run_for("image-classification", run), progress).classify(as_paths(images), progress)
+
+
+def export(
+    run: str | Path | Run | Result | None,
+    to: str,
+    *,
+    out: str | Path | None = None,
+    type: str = "",
+    check: bool = True,
+    progress: Progress = SILENT,
+) -> Exported:
+    """A run's model (default: the newest) in the form that another program reads: `to` is adapter, merged, gguf, ollama, vllm ….
+
+    `type` is a number format (f32, f16, bf16, q8_0); without `check`, what was written is not read back and compared.
+    """
+    return export_run(as_run(run), to, out=as_path(out), type=type, check=check, progress=progress)
+
+
+def exports(run: str | Path | Run | Result | None = None) -> list[Offer]:
+    """The forms in which a run's model can be taken away, and for the others why not."""
+    return offers(as_run(run))
 
 
 def methods(base: str = BaseSettings.base, *, progress: Progress = SILENT) -> list[Listed]:

@@ -163,20 +163,32 @@ def _unpack(archive: Path, member: str, folder: Path) -> Path:
     return target
 
 
+def read_gguf(gguf: Path, progress: Progress) -> tuple[Any, Any]:
+    """The model in a GGUF file, in fp32, and its tokenizer. Raises ModelError where the file cannot be read."""
+    quantized, tokenizer = _read(gguf, f"Reading {gguf.name}", progress)
+    with quiet():
+        model = _plain_copy(quantized, tokenizer)
+    _mend_digits(tokenizer, gguf)
+    return model.eval(), tokenizer
+
+
 def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
     """Write the GGUF file as a Hugging Face folder; `folder` appears only when all of it is on the disk."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    title = f"Converting {gguf.name} (once)"
-    with model_errors(f"{gguf.name} cannot be converted"), staged(folder) as partial, quiet(), _gguf_progress(title, progress):
-        where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name, "local_files_only": True}
-        tokenizer = AutoTokenizer.from_pretrained(**where)
-        quantized = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-        _plain_copy(quantized, tokenizer).save_pretrained(partial)
+    model, tokenizer = _read(gguf, f"Converting {gguf.name} (once)", progress)
+    with model_errors(f"{gguf.name} cannot be converted"), staged(folder) as partial, quiet():
+        _plain_copy(model, tokenizer).save_pretrained(partial)
         _mend_digits(tokenizer, gguf)
         tokenizer.save_pretrained(partial)
         _write_manifest(partial)
+
+
+def _read(gguf: Path, title: str, progress: Progress) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with model_errors(f"{gguf.name} cannot be converted"), quiet(), _gguf_progress(title, progress):
+        where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name, "local_files_only": True}
+        return AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32), AutoTokenizer.from_pretrained(**where)
 
 
 def _plain_copy(quantized: Any, tokenizer: Any) -> Any:
