@@ -21,17 +21,26 @@ class Measured:
     def __str__(self) -> str:
         if self.value is None:
             return "–"
-        interval = f" ({self.low:.3f} to {self.high:.3f})" if self.low is not None and self.high is not None else ""
-        return f"{self.value:.3f}{interval}"
+        return self._written(".3f")
+
+    @property
+    def signed(self) -> str:
+        """A difference with its sign and interval."""
+        return "–" if self.value is None else self._written("+.3f")
+
+    def _written(self, form: str) -> str:
+        interval = f" ({self.low:{form}} to {self.high:{form}})" if self.low is not None and self.high is not None else ""
+        return f"{self.value:{form}}{interval}"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One score of the untouched and of the tuned model."""
+    """One score of the untouched and of the tuned model, and the `difference` on the same questions, images or files."""
 
     score: str
     base: Measured
     tuned: Measured
+    difference: Measured
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,8 @@ class Comparison:
 
     def table(self) -> list[str]:
         """The lines of a Markdown table."""
-        rows = [f"| {line.score} | {line.base} | {line.tuned} |" for line in self.lines]
-        return [f"| {self.what} | {self.base} | {self.tuned} |", "|---|---|---|", *rows]
+        rows = [f"| {line.score} | {line.base} | {line.tuned} | {line.difference.signed} |" for line in self.lines]
+        return [f"| {self.what} | {self.base} | {self.tuned} | difference |", "|---|---|---|---|", *rows]
 
 
 def resampled(groups: Sequence[str], seed: int = 0, count: int = RESAMPLES) -> list[np.ndarray]:
@@ -58,10 +67,19 @@ def resampled(groups: Sequence[str], seed: int = 0, count: int = RESAMPLES) -> l
     return [np.concatenate([members[g] for g in random.integers(len(members), size=len(members))]) for _ in range(count)]
 
 
+def with_interval(value: float, drawn: Sequence[float] | np.ndarray) -> Measured:
+    """A score with the middle 95% of what was drawn; what is NaN could not be computed."""
+    found = np.asarray(drawn, float)
+    found = found[~np.isnan(found)]
+    if np.isnan(value) or not len(found):
+        return Measured(None if np.isnan(value) else float(value))
+    low, high = np.percentile(found, (2.5, 97.5))
+    return Measured(float(value), float(low), float(high))
+
+
 def mean_of(values: Sequence[float], groups: Sequence[str]) -> Measured:
     """The mean of values with its interval over groups; None where there are no values."""
     if not len(values):
         return Measured(None)
     found = np.asarray(values, float)
-    low, high = np.percentile([found[rows].mean() for rows in resampled(groups)], (2.5, 97.5))
-    return Measured(float(found.mean()), float(low), float(high))
+    return with_interval(found.mean(), [found[rows].mean() for rows in resampled(groups)])

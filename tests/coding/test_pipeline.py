@@ -54,6 +54,7 @@ def test_a_build_measures_before_and_after_on_held_out_files(result: api.Result)
     assert before is not None
     assert after is not None
     assert after < before
+    assert scores["perplexity of held-out files"].difference.value == pytest.approx(after - before)
     held = {row["path"] for row in run.read_rows("files.jsonl") if row["part"] == "heldout"}
     assert held
     assert {spot["file"] for spot in run.read_rows("spots.jsonl")} <= held

@@ -85,6 +85,8 @@ def test_intervals_are_wider_where_images_belong_together() -> None:
     assert {len(rows) for rows in resampled(["a", "a", "b", "b"])} == {4}
     assert mean_of([], []) == Measured(None)
     assert str(Measured(0.5, 0.25, 0.75)) == "0.500 (0.250 to 0.750)"
+    assert Measured(0.5, -0.25, 0.75).signed == "+0.500 (-0.250 to +0.750)"
+    assert Measured(None).signed == "–"
 
 
 def test_scores_of_a_perfect_and_a_blind_classifier() -> None:
@@ -98,3 +100,22 @@ def test_scores_of_a_perfect_and_a_blind_classifier() -> None:
     assert blind.accuracy.value == pytest.approx(1 / 3)
     assert blind.auroc.value == 0.5
     assert blind.sensitivity.value == 0.0
+
+
+def test_differences_are_taken_on_the_same_images() -> None:
+    random = np.random.default_rng(0)
+    y, groups = random.integers(0, 2, 200), [str(i // 2) for i in range(200)]
+    first = c.softmax(random.normal(size=(200, 2)) + 1.2 * np.eye(2)[y])
+    second = first.copy()
+    second[:40] = np.eye(2)[y[:40]]
+    thresholds = np.array([0.5, 0.5])
+    found = c.differences([first, second], y, groups, [thresholds, thresholds])
+    before, after = (c.scores(p, y, groups, thresholds) for p in (first, second))
+    for name, difference in found.items():
+        assert difference.value == pytest.approx(getattr(after, name).value - getattr(before, name).value)
+    accuracy = found["accuracy"]
+    assert accuracy.low is not None
+    assert accuracy.high is not None
+    assert 0 < accuracy.low < accuracy.high
+    assert accuracy.high - accuracy.low < before.accuracy.high - before.accuracy.low  # type: ignore[operator]
+    assert all(same.value == 0 for same in c.differences([first, first], y, groups, [thresholds, thresholds]).values())

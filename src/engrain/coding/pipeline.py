@@ -18,7 +18,7 @@ from engrain.assistant import method_of
 from engrain.batches import micro_batches
 from engrain.coding.completion import Completer, Gap, load_completer
 from engrain.coding.repository import CodeFile, language_of, read_repository, split_files
-from engrain.comparison import Comparison, Line, Measured, mean_of, resampled
+from engrain.comparison import Comparison, Line, mean_of, resampled, with_interval
 from engrain.config import Settings
 from engrain.errors import ExampleError, SettingError
 from engrain.files import write_text
@@ -166,7 +166,7 @@ def compared(spots: Sequence[Spot], plain: Sequence[tuple[str, Any]], before: An
             lines.append(_line(f"{kind}: {title}", score, here, columns))
         lines.append(_line(f"{kind}: no new syntax error", syntax_valid, here, columns))
     files = [path for path, _ in plain]
-    lines.append(Line("perplexity of held-out files", *(perplexity(each["losses"], files) for each in (before, after))))
+    lines.append(perplexities([each["losses"] for each in (before, after)], files))
     notes = ["Completions are cut to as many lines as are missing; intervals are drawn over files."]
     if added:
         notes.append("The untouched model has no sentinels for gaps, so of a middle it sees only what stands before.")
@@ -177,11 +177,12 @@ def compared(spots: Sequence[Spot], plain: Sequence[tuple[str, Any]], before: An
 
 
 def _line(title: str, score: Callable[[Spot, str], float | None], spots: Sequence[Spot], columns: Sequence[Sequence[str]]) -> Line:
-    found = []
-    for replies in columns:
-        values = [(value, s.file) for s, reply in zip(spots, replies, strict=True) if (value := score(s, reply)) is not None]
-        found.append(mean_of([value for value, _ in values], [file for _, file in values]))
-    return Line(title, *found)
+    files = [s.file for s in spots]
+    base, tuned = ([score(s, reply) for s, reply in zip(spots, replies, strict=True)] for replies in columns)
+    known = [i for i in range(len(spots)) if base[i] is not None and tuned[i] is not None]
+    values = np.array([[base[i], tuned[i]] for i in known], float).reshape(-1, 2)
+    columns_of = (values[:, 0], values[:, 1], values[:, 1] - values[:, 0])
+    return Line(title, *(mean_of(list(column), [files[i] for i in known]) for column in columns_of))
 
 
 def exact(spot: Spot, reply: str) -> float:
@@ -222,11 +223,16 @@ def syntax_errors(text: str, language: str) -> int | None:
     return errors
 
 
-def perplexity(losses: Sequence[Sequence[float]], files: Sequence[str]) -> Measured:
-    """The perplexity over all tokens, its interval over files."""
-    sums, counts = (np.array(values, float) for values in zip(*losses, strict=True))
-    low, high = np.percentile([np.exp(sums[rows].sum() / counts[rows].sum()) for rows in resampled(files)], (2.5, 97.5))
-    return Measured(float(np.exp(sums.sum() / counts.sum())), float(low), float(high))
+def perplexities(columns: Sequence[Sequence[Sequence[float]]], files: Sequence[str]) -> Line:
+    """The perplexity of base and tuned model over all tokens, intervals over files; `columns` hold loss and tokens of each row."""
+
+    def both(rows: Any) -> tuple[float, float, float]:
+        base, tuned = (float(np.exp(losses[rows, 0].sum() / losses[rows, 1].sum())) for losses in tables)
+        return base, tuned, tuned - base
+
+    tables = [np.array(losses, float) for losses in columns]
+    drawn = np.array([both(rows) for rows in resampled(files)])
+    return Line("perplexity of held-out files", *map(with_interval, both(slice(None)), drawn.T))
 
 
 def told(files: Sequence[CodeFile], skipped: int, licences: Sequence[str], parts: dict[str, list[CodeFile]], progress: Progress) -> None:

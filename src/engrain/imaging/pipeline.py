@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from engrain import registry
-from engrain.comparison import Comparison, Line, Measured, mean_of
+from engrain.comparison import Comparison, Line, Measured
 from engrain.config import Settings
 from engrain.errors import SettingError
 from engrain.files import write_text
 from engrain.imaging.backbones import Classifier, load_backbone
 from engrain.imaging.classifier import BATCH, LABELS, NOTICE, Labels, logits, set_head, vectors
 from engrain.imaging.pictures import Finding, Picture, Reading, read_images, split_by_group
-from engrain.imaging.scores import Scores, fit_head, fit_temperature, scores, softmax, suspects, thresholds_at
+from engrain.imaging.scores import Scores, differences, fit_head, fit_temperature, scores, softmax, suspects, thresholds_at
 from engrain.methods.base import WholeModel
 from engrain.progress import Progress
 from engrain.report.classification import save_pictures, write_classification_report
@@ -131,8 +131,8 @@ def measured(
         chances = [softmax(found[1], own.temperature) for found, own in zip((before, after), labels, strict=True)]
         judged = [scores(p, y[1], groups, np.array(own.thresholds)) for p, own in zip(chances, labels, strict=True)]
         raw = scores(softmax(after[1]), y[1], groups, np.array(labels[1].thresholds))
-    better = (chances[1].argmax(1) == y[1]).astype(float) - (chances[0].argmax(1) == y[1])
-    made = compared(judged[0], judged[1], raw, mean_of(better.tolist(), groups), labels[1].temperature, specificity)
+        gained = differences(chances, y[1], groups, [np.array(own.thresholds) for own in labels])
+    made = compared(judged[0], judged[1], raw, gained, labels[1].temperature, specificity)
     run.write_json(LABELS, labels[1])
     run.write_json("scores.json", {NEW_HEAD: judged[0], TUNED: judged[1], "comparison": made})
     run.write_rows("predictions.jsonl", [_prediction(p, chance, classes) for p, chance in zip(test, chances[1], strict=True)])
@@ -147,15 +147,17 @@ def labels_from(found: np.ndarray, y: np.ndarray, classes: Sequence[str], specif
     return Labels(tuple(classes), temperature, tuple(map(float, thresholds)))
 
 
-def compared(base: Scores, tuned: Scores, raw: Scores, gain: Measured, temperature: float, specificity: float) -> Comparison:
+def compared(
+    base: Scores, tuned: Scores, raw: Scores, gained: Mapping[str, Measured], temperature: float, specificity: float
+) -> Comparison:
     """The scores side by side, and what to know beside them."""
     notes = (
-        f"Gain in accuracy: {gain}, intervals over groups.",
+        "Intervals are drawn over groups.",
         f"Sensitivity and specificity: class means, at thresholds chosen on other images for a specificity of {specificity:.0%}.",
         f"Probabilities are scaled by the temperature {temperature:.2f}; without it the calibration error is {raw.calibration_error}.",
         NOTICE,
     )
-    lines = tuple(Line(title, getattr(base, name), getattr(tuned, name)) for name, title in SCORES.items())
+    lines = tuple(Line(title, getattr(base, name), getattr(tuned, name), gained[name]) for name, title in SCORES.items())
     return Comparison(f"{tuned.count} test images", NEW_HEAD, TUNED, lines, notes)
 
 

@@ -5,17 +5,20 @@ Shapes: N images, C classes. Probabilities are (N, C), labels (N) numbers of cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from engrain.comparison import Measured, resampled
+from engrain.comparison import Measured, resampled, with_interval
 
 PENALTY = 5e-4
 """Weight of the squares in the head's loss."""
+NAMES = ("accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "calibration_error")
+"""Scores that have an interval."""
 BINS = 10
 """Bins of confidence for calibration."""
 FOLDS = 5
@@ -54,24 +57,33 @@ class Scores:
 def scores(probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], thresholds: np.ndarray, seed: int = 0) -> Scores:
     """All scores of test images; intervals are bootstrapped over groups, so that a patient with many images counts as one."""
     p, y = probabilities, labels
-    draws = resampled(groups, seed)
-
-    def measured(score: Callable[[np.ndarray, np.ndarray], float | None]) -> Measured:
-        found = [value for value in (score(p[rows], y[rows]) for rows in draws) if value is not None]
-        low, high = np.percentile(found, (2.5, 97.5)) if found else (None, None)
-        return Measured(score(p, y), low if low is None else float(low), high if high is None else float(high))
-
+    drawn = np.array([_values(p[rows], y[rows], thresholds) for rows in resampled(groups, seed)])
+    measured = dict(zip(NAMES, map(with_interval, _values(p, y, thresholds), drawn.T), strict=True))
     return Scores(
         count=len(y),
-        accuracy=measured(accuracy),
-        balanced_accuracy=measured(balanced_accuracy),
-        auroc=measured(mean_auroc),
-        sensitivity=measured(lambda p, y: rates(p, y, thresholds)[0]),
-        specificity=measured(lambda p, y: rates(p, y, thresholds)[1]),
-        calibration_error=measured(calibration_error),
+        **measured,
         reliability=tuple(reliability(p, y)),
         confusion=tuple(tuple(int(n) for n in row) for row in confusion(p, y)),
     )
+
+
+def differences(
+    probabilities: Sequence[np.ndarray], labels: np.ndarray, groups: Sequence[str], thresholds: Sequence[np.ndarray], seed: int = 0
+) -> dict[str, Measured]:
+    """By name of a score how far the second classifier's lies above the first's, on the same images; intervals as in `scores`."""
+
+    def above(rows: Any) -> np.ndarray:
+        first, second = (_values(p[rows], labels[rows], own) for p, own in zip(probabilities, thresholds, strict=True))
+        return second - first
+
+    drawn = np.array([above(rows) for rows in resampled(groups, seed)])
+    return dict(zip(NAMES, map(with_interval, above(slice(None)), drawn.T), strict=True))
+
+
+def _values(p: np.ndarray, y: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """The scores in the order of NAMES, NaN where one cannot be computed."""
+    found = (accuracy(p, y), balanced_accuracy(p, y), mean_auroc(p, y), *rates(p, y, thresholds), calibration_error(p, y))
+    return np.array([np.nan if value is None else value for value in found])
 
 
 def accuracy(p: np.ndarray, y: np.ndarray) -> float:

@@ -63,7 +63,11 @@ def png(pixels: np.ndarray) -> bytes:
 def write_classification_report(run: Run) -> Path:
     """Write the run's `report.html`, one self-contained page, and return its path."""
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": "{:.0%}".format, "share": lambda found: str(Measured(**found))}
+    environment.filters |= {
+        "percent": "{:.0%}".format,
+        "share": lambda found: str(Measured(**found)),
+        "signed": lambda found: Measured(**found).signed,
+    }
     info, scores = run.info, run.read_json("scores.json")
     tuned = scores[scores["comparison"]["tuned"]]
     page = environment.get_template("classification.html").render(

@@ -24,6 +24,7 @@ def write_completion_report(run: Run) -> Path:
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "share": lambda found: str(Measured(**found)),
+        "signed": lambda found: Measured(**found).signed,
         "tail": lambda text: "\n".join(text.split("\n")[-SHOWN_LINES:]),
         "head": lambda text: "\n".join(text.split("\n")[: SHOWN_LINES + 1]),
     }

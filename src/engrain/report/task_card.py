@@ -30,5 +30,5 @@ def task_card(run: Run, pipeline_tag: str) -> str:
 
 def comparison_from(row: dict[str, Any]) -> Comparison:
     """A comparison from its JSON."""
-    lines = [Line(line["score"], Measured(**line["base"]), Measured(**line["tuned"])) for line in row["lines"]]
+    lines = [Line(line["score"], *(Measured(**line[name]) for name in ("base", "tuned", "difference"))) for line in row["lines"]]
     return Comparison(row["what"], row["base"], row["tuned"], tuple(lines), tuple(row["notes"]))
