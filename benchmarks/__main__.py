@@ -22,16 +22,25 @@ from benchmarks.results import Results
 @click.option("--gpu", "on_card", is_flag=True, help="The CUDA configurations; ends with exit code 2 where there is no such device.")
 @click.option("--list", "listing", is_flag=True, help="Name all cells and say which are measured; measure nothing.")
 @click.option("--render", is_flag=True, help="Write the page from the results there are; measure nothing.")
+@click.option("--before", default="", help="A command to wait for before each step: one that ends when a shared machine is quiet.")
 @click.option("--threads", default=os.cpu_count() or 1, show_default="all", help="Threads of every measured process.")
 def main(
-    part: str | None, cells: tuple[str, ...], again: bool, in_minutes: bool, on_card: bool, listing: bool, render: bool, threads: int
+    part: str | None,
+    cells: tuple[str, ...],
+    again: bool,
+    in_minutes: bool,
+    on_card: bool,
+    listing: bool,
+    render: bool,
+    before: str,
+    threads: int,
 ) -> None:
     """Measure what is not measured yet of a PART (default: all), or some of its CELLS, and write docs/performance.md.
 
     Results are kept in benchmarks/results/ cell by cell, so that a run that was stopped goes on where it was.
     """
     results = Results()
-    options = Options(threads, "cuda" if on_card else "cpu", in_minutes)
+    options = Options(threads, "cuda" if on_card else "cpu", in_minutes, before)
     if on_card:
         need_card()
     if in_minutes:

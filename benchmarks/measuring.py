@@ -21,15 +21,18 @@ from benchmarks.workload import chats, token_rows, write_rows
 BASE = "smollm2-135m"
 WARM = 2
 """Steps of a run whose time does not count."""
+UNDISTURBED = 0.93
+"""A step that had the processors for less of its time, beside the best step of the run, was disturbed and does not count."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure: on so many threads, on this device, and whether in a few minutes."""
+    """How to measure: on so many threads, on this device, whether in a few minutes, and what is waited for before each step."""
 
     threads: int
     device: str = "cpu"
     quick: bool = False
+    before: str = ""
 
 
 def base_folder() -> str:
@@ -55,7 +58,7 @@ def job(method: str, precision: str, steps: int, **more: Any) -> Job:
     return Job(method=method, precision=precision, steps=steps, **given)
 
 
-def run(jobs: Sequence[tuple[str, Job]], threads: int) -> list[list[Row]]:
+def run(jobs: Sequence[tuple[str, Job]], options: Options) -> list[list[Row]]:
     """The rows of each (trainer, job), which take turns; each has the steps of its job."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         workers = []
@@ -64,20 +67,31 @@ def run(jobs: Sequence[tuple[str, Job]], threads: int) -> list[list[Row]]:
             own.mkdir()
             command = [str(python_of(name)), "-m", "benchmarks.trainers", name, replace(asked, scratch=str(own), waits=True).to_json()]
             log = cache() / "logs" / f"{name}-{asked.method}-{asked.precision}.log"
-            workers.append(Worker(name, command, log, variables(threads)))
+            workers.append(Worker(name, command, log, variables(options.threads)))
         turns = max(asked.steps + (asked.passes > 1) for _, asked in jobs)
-        return alternate(workers, turns)
+        return alternate(workers, turns, options.before)
+
+
+def timed(rows: Sequence[Row], warm: int = WARM) -> list[Row]:
+    """The steps after the first `warm` that others did not disturb: they had the processors for nearly as much of their time
+    as the step that had them most.
+    """
+    steps = [row for row in rows if "loss" in row][warm:]
+    most = max(row["computed"] / row["seconds"] for row in steps)
+    return [row for row in steps if row["computed"] / row["seconds"] >= UNDISTURBED * most]
 
 
 def rate(rows: Sequence[Row], warm: int = WARM) -> float:
-    """Tokens a second over the steps after the first `warm`."""
-    timed = [row for row in rows if "loss" in row][warm:]
-    return sum(row["tokens"] for row in timed) / sum(row["seconds"] for row in timed)
+    """Tokens a second over the steps that count (`timed`)."""
+    counted = timed(rows, warm)
+    return sum(row["tokens"] for row in counted) / sum(row["seconds"] for row in counted)
 
 
-def share_of_processors(rows: Sequence[Row], threads: int) -> float:
-    """The part of the processors' time that the steps had; what lacks to 1 others had, or it was waited."""
-    return sum(row["computed"] for row in rows) / (threads * sum(row["seconds"] for row in rows))
+def quietness(rows: Sequence[Row], options: Options, warm: int = WARM) -> Row:
+    """How many steps count, and the part of the processors' time that they had."""
+    counted = timed(rows, warm)
+    had = sum(row["computed"] for row in counted) / (options.threads * sum(row["seconds"] for row in counted))
+    return {"counted": len(counted), "processors": round(had, 3)}
 
 
 def curve(rows: Sequence[Row]) -> dict[str, list[float]]:

@@ -40,7 +40,7 @@ def shown(found: dict[str, Row]) -> list[str]:
 def _figures(options: Options) -> dict[str, float]:
     found = {"bf16 product": apart("benchmarks.parts.machine:largest", options.threads, device="cpu")["rates"]["bfloat16"]}
     for method in METHODS:
-        (rows,) = measuring.run([(OWN, measuring.job(method, "bfloat16", STEPS))], options.threads)
+        (rows,) = measuring.run([(OWN, measuring.job(method, "bfloat16", STEPS))], options)
         found |= {f"training, {method}": rate(rows), f"loss, {method}, step {STEPS}": rows[-1]["loss"]}
         found |= {f"memory, {method}": rows[-1]["peak_bytes"]}
     written = apart("benchmarks.parts.generation:engrain", options.threads, precision="bfloat16", device="cpu")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -92,12 +93,17 @@ class Worker:
         self.process.communicate()
 
 
-def alternate(workers: Sequence[Worker], steps: int) -> list[list[Row]]:
-    """The rows of each worker, which made `steps` steps one after the other in turn (fewer where it ended)."""
+def alternate(workers: Sequence[Worker], steps: int, before: str = "") -> list[list[Row]]:
+    """The rows of each worker, which made `steps` steps one after the other in turn (fewer where it ended).
+
+    `before` is a command that is waited for before each step.
+    """
     rows: list[list[Row]] = [[] for _ in workers]
     try:
         for _ in range(steps):
             for worker, own in zip(workers, rows, strict=True):
+                if before:
+                    subprocess.run(shlex.split(before), check=True)
                 row = worker.turn()
                 if row is not None:
                     own.append(row)

@@ -60,7 +60,7 @@ def in_turn(options: Options, model: str, length: int, method: str, peer: str) -
     job = Job(method, "bfloat16", str(folder(model)), str(tokens), STEPS, "", batch_size=batch, max_length=length, device="cuda")
     own = replace(job, options={"micro_batch_tokens": TOKENS})
     try:
-        (alone,), (beside,) = (measuring.run([each], options.threads) for each in ((OWN, own), (peer, job)))
+        (alone,), (beside,) = (measuring.run([each], options) for each in ((OWN, own), (peer, job)))
     except (Unavailable, RuntimeError) as error:
         return {"unavailable": str(error)}
     figures = {f"{who}_rate": rate(rows) for who, rows in (("engrain", alone), ("peer", beside))}

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import laws, measuring, plots
 from benchmarks.environments import OWN, cache
-from benchmarks.measuring import BASE, Options, apart, rate, share_of_processors
+from benchmarks.measuring import BASE, Options, apart, quietness, rate
 from benchmarks.results import Results, Row
 from benchmarks.tables import gigabytes, table, verdict
 from benchmarks.trainers.base import Job
@@ -46,9 +46,8 @@ def trained(options: Options, length: int = 512, rank: int = 16, model: str = ""
     """Seconds a token and peak memory of some steps; rows longer than a step's tokens make one step, others four after two."""
     batch = max(1, TOKENS // length)
     warm, steps = (0, 1) if length > 4 * TOKENS else (1, 3) if length > TOKENS or model == "1.7B" else (2, 6)
-    (rows,) = measuring.run([(OWN, random_job("lora", steps, length, batch, model, rank=rank))], options.threads)
-    had = share_of_processors(rows[warm:], options.threads)
-    return {"seconds_per_token": 1 / rate(rows, warm), "processors": had, "peak_bytes": rows[-1]["peak_bytes"]}
+    (rows,) = measuring.run([(OWN, random_job("lora", steps, length, batch, model, rank=rank))], options)
+    return {"seconds_per_token": 1 / rate(rows, warm), **quietness(rows, options, warm), "peak_bytes": rows[-1]["peak_bytes"]}
 
 
 def random_job(method: str, steps: int, length: int, batch: int, model: str = "", **more: Any) -> Job:

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import measuring
 from benchmarks.environments import OWN
-from benchmarks.measuring import WARM, Options, apart, rate, share_of_processors
+from benchmarks.measuring import Options, apart, quietness, rate
 from benchmarks.parts.growth import TOKENS, random_job
 from benchmarks.results import Results, Row
 from benchmarks.tables import gigabytes, table
@@ -43,12 +43,12 @@ def compared(options: Options, method: str, length: int = 0, model: str = "", **
     batch = max(1, TOKENS // length) if length else 16
     job = random_job(method, STEPS, length, batch, model, **more) if length else measuring.job(method, "bfloat16", STEPS, **more)
     said = apart(f"{__name__}:estimated", options.threads, job=job.to_json())
-    (rows,) = measuring.run([(OWN, job)], options.threads)
+    (rows,) = measuring.run([(OWN, job)], options)
     tokens = sum(row["tokens"] for row in rows) / len(rows)
     return {
         "estimated_seconds": said["seconds"] / STEPS,
         "seconds": tokens / rate(rows),
-        "processors": share_of_processors(rows[WARM:], options.threads),
+        **quietness(rows, options),
         "estimated_bytes": said["bytes"],
         "peak_bytes": rows[-1]["peak_bytes"],
     }

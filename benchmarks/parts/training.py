@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import measuring, plots
 from benchmarks.environments import OWN, Unavailable, trainer, trainer_names, versions_of
-from benchmarks.measuring import WARM, Options, curve, rate, share_of_processors
+from benchmarks.measuring import Options, curve, quietness, rate
 from benchmarks.parts.machine import limit
 from benchmarks.results import Results, Row
 from benchmarks.tables import gigabytes, share, table, times, verdict
@@ -45,7 +45,7 @@ def cells(options: Options) -> dict[str, Callable[[], Row]]:
 def epoch(method: str, precision: str, options: Options) -> Row:
     """A whole epoch of engrain (two of the method that gains from a second)."""
     passes = 2 if method == LATER else 1
-    (rows,) = measuring.run([(OWN, measuring.job(method, precision, passes * EPOCH, passes=passes))], options.threads)
+    (rows,) = measuring.run([(OWN, measuring.job(method, precision, passes * EPOCH, passes=passes))], options)
     settled = sum(row["seconds"] for row in rows if "settled" in row)
     steps = [row for row in rows if "loss" in row]
     if len(steps) != passes * EPOCH:
@@ -54,7 +54,7 @@ def epoch(method: str, precision: str, options: Options) -> Row:
         "rate": rate(steps[:EPOCH]),
         "later_rate": rate(steps[EPOCH:], warm=0) if passes > 1 else None,
         "settled_seconds": settled,
-        "processors": share_of_processors(steps, options.threads),
+        **quietness(steps, options),
         "peak_bytes": steps[-1]["peak_bytes"],
         "flops_per_token": useful_flops(method, sum(row["tokens"] for row in steps[:EPOCH])),
         **curve(rows),
@@ -65,15 +65,15 @@ def in_turn(name: str, method: str, precision: str, options: Options) -> Row:
     """A peer's steps and engrain's, one after the other; why, where the peer cannot be had here."""
     asked = [(each, measuring.job(method, form, STEPS)) for each, form in ((OWN, "bfloat16"), (name, precision))]
     try:
-        own, peer = measuring.run(asked, options.threads)
+        own, peer = measuring.run(asked, options)
         versions = versions_of(name)
     except (Unavailable, RuntimeError) as error:
         return {"unavailable": str(error)}
     return {
         "rate": rate(peer),
         "engrain_rate": rate(own),
-        "processors": share_of_processors(peer[WARM:], options.threads),
-        "engrain_processors": share_of_processors(own[WARM:], options.threads),
+        **quietness(peer, options),
+        "engrain_quietness": quietness(own, options),
         "peak_bytes": peer[-1]["peak_bytes"],
         "engrain_peak_bytes": own[-1]["peak_bytes"],
         "versions": versions,

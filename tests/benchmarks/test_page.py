@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from benchmarks import environments, page, parts, quick
 from benchmarks.__main__ import main
-from benchmarks.measuring import Options, curve, rate
+from benchmarks.measuring import Options, curve, quietness, rate
 from benchmarks.parts import gpu, growth, machine, precision, training
 from benchmarks.results import Results
 
@@ -105,9 +105,16 @@ def test_quick_figures_stand_beside_those_before() -> None:
 
 
 def test_warm_up_does_not_count() -> None:
-    rows = [{"seconds": 9.0, "settled": True}, *({"seconds": s, "tokens": 100, "loss": 1.0} for s in (50.0, 40.0, 1.0, 1.0))]
+    steps = [{"seconds": s, "computed": 2 * s, "tokens": 100, "loss": 1.0} for s in (50.0, 40.0, 1.0, 1.0)]
+    rows = [{"seconds": 9.0, "settled": True}, *steps]
     assert rate(rows) == 100
     assert curve(rows)["seconds"] == [50, 40, 1, 1]
+
+
+def test_disturbed_steps_do_not_count() -> None:
+    rows = [{"seconds": s, "computed": c, "tokens": 100, "loss": 1.0} for s, c in ((1.0, 2.0), (4.0, 2.0), (1.0, 1.9), (1.0, 2.0))]
+    assert rate(rows, warm=0) == 100
+    assert quietness(rows, Options(threads=2), warm=0) == {"counted": 3, "processors": 0.983}
 
 
 def test_every_trainer_says_what_it_needs_and_can() -> None:

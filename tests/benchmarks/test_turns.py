@@ -39,6 +39,11 @@ def test_they_take_turns(tmp_path: Path) -> None:
     assert "no row" in (tmp_path / "a.log").read_text()
 
 
+def test_a_command_is_waited_for_before_each_step(tmp_path: Path) -> None:
+    alternate([worker("a", 2, tmp_path)], 2, before=f"{sys.executable} -c \"open('{tmp_path / 'order'}', 'a').write('-')\"")
+    assert (tmp_path / "order").read_text() == "-a-a"
+
+
 def test_one_that_ends_earlier_has_fewer_rows(tmp_path: Path) -> None:
     assert [len(own) for own in alternate([worker("a", 1, tmp_path), worker("b", 3, tmp_path)], 3)] == [1, 3]
 
