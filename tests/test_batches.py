@@ -26,12 +26,30 @@ def test_the_order_is_shuffled_anew_each_epoch_by_the_seed() -> None:
     assert all(type(i) is int for i in first.step(0))
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=40), st.integers(1, 60))
-def test_micro_batches_fit_and_lose_nothing(lengths: list[int], max_tokens: int) -> None:
-    groups = micro_batches(range(len(lengths)), lengths, max_tokens)
+rows = st.lists(st.integers(1, 30), min_size=1, max_size=40)
+
+
+@given(rows, st.integers(1, 60), st.integers(0, 5))
+def test_micro_batches_fit_and_lose_nothing(lengths: list[int], max_tokens: int, shared: int) -> None:
+    lengths = [length + shared for length in lengths]
+    groups = micro_batches(range(len(lengths)), lengths, max_tokens, shared)
     assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
-    assert all(len(group) == 1 or sum(lengths[i] for i in group) <= max_tokens for group in groups)
+    assert all(len(group) == 1 or shared + sum(lengths[i] - shared for i in group) <= max_tokens for group in groups)
     assert [lengths[i] for group in groups for i in group] == sorted(lengths, reverse=True)
+
+
+@given(rows, st.integers(1, 60))
+def test_micro_batches_are_few_and_none_is_smaller_than_it_must_be(lengths: list[int], max_tokens: int) -> None:
+    groups = micro_batches(range(len(lengths)), lengths, max_tokens)
+    largest = max(sum(lengths[i] for i in group) for group in groups)
+    smaller = micro_batches(range(len(lengths)), lengths, max(1, largest - 1))
+    assert len(groups) < len(smaller) or largest == max(lengths)
+
+
+def test_what_does_not_fit_at_once_is_halved() -> None:
+    groups = micro_batches(range(16), [130] * 16, 2048)
+    assert [len(group) for group in groups] == [8, 8], "and not fifteen and one"
+    assert len(micro_batches(range(16), [130] * 16, 2048, shared=30)) == 1
 
 
 def test_micro_batches_do_not_depend_on_the_order_of_the_indices() -> None:

@@ -5,6 +5,7 @@ The order does not depend on the machine, the micro-batch or what ran before, so
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,14 +35,27 @@ class Order:
         return [int(i) for i in order[within * self.batch_size : (within + 1) * self.batch_size]]
 
 
-def micro_batches(indices: Sequence[int], lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """The indices in groups of at most `max_tokens` (a longer example stands alone), similar lengths together."""
+def micro_batches(indices: Sequence[int], lengths: Sequence[int], max_tokens: int, shared: int = 0) -> list[list[int]]:
+    """The indices in as few groups of at most `max_tokens` as can be (a longer example stands alone), similar lengths together.
+
+    The groups are as even as can be: a small one would cost nearly as much as a full one. The first `shared` tokens of all
+    examples count once in a group.
+    """
+    order = sorted(indices, key=lambda i: (-lengths[i], i))
+    fewest = len(_filled(order, lengths, max_tokens, shared))
+    even = 1 + bisect_left(range(1, max_tokens), True, key=lambda room: len(_filled(order, lengths, room, shared)) <= fewest)
+    return _filled(order, lengths, even, shared)
+
+
+def _filled(order: Sequence[int], lengths: Sequence[int], max_tokens: int, shared: int) -> list[list[int]]:
+    """The indices in this order, as many in each group as there is room for."""
     groups: list[list[int]] = []
     room = 0
-    for index in sorted(indices, key=lambda i: (-lengths[i], i)):
-        if not groups or lengths[index] > room:
+    for index in order:
+        own = lengths[index] - shared
+        if not groups or own > room:
             groups.append([])
-            room = max_tokens
+            room = max_tokens - shared
         groups[-1].append(index)
-        room -= lengths[index]
+        room -= own
     return groups

@@ -116,6 +116,7 @@ class Trainer:
         self.masters = Masters(model, dtype, method.keeps_float32, method.narrow(model))
         self.order = Order(len(task.train), settings.batch_size, settings.seed, settings.shuffle)
         self.lengths = [task.length(e) for e in task.train]
+        self.shared = task.shared(task.train)
         self.peak = settings.learning_rate or method.learning_rate
         self.optimizer = self._optimizer()
         self.position = Position(total_steps=self.planned_steps(), micro_batch_tokens=settings.micro_batch_tokens)
@@ -207,7 +208,7 @@ class Trainer:
         self._seed()  # again: a second try after a lack of memory starts like the first
         targets = max(1, sum(self.task.targets(self.task.train[i]) for i in indices))
         total = 0.0
-        for group in micro_batches(indices, self.lengths, self.position.micro_batch_tokens):
+        for group in micro_batches(indices, self.lengths, self.position.micro_batch_tokens, self.shared):
             loss = self.task.loss(self.model, [self.task.train[i] for i in group])
             (loss.total / targets).backward()
             total += float(loss.total.detach())
@@ -222,9 +223,9 @@ class Trainer:
         return figures
 
     def _heldout(self, lengths: Sequence[int]) -> dict[str, float]:
-        total, count, correct = 0.0, 0, 0
+        total, count, correct, shared = 0.0, 0, 0, self.task.shared(self.task.heldout)
         with torch.no_grad():
-            for group in micro_batches(range(len(lengths)), lengths, self.position.micro_batch_tokens):
+            for group in micro_batches(range(len(lengths)), lengths, self.position.micro_batch_tokens, shared):
                 loss = self.task.loss(self.model, [self.task.heldout[i] for i in group])
                 total, count, correct = total + float(loss.total), count + loss.count, correct + loss.correct
         return {"heldout_loss": total / max(1, count), "heldout_accuracy": correct / max(1, count)}

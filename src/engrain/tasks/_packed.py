@@ -44,6 +44,11 @@ class PackedTask(Task):
         """Tokens of the conversation."""
         return len(encoded.ids)
 
+    def shared(self, rows: Sequence[Encoded]) -> int:
+        """Leading tokens of every conversation."""
+        shared = shared_prefix(rows)
+        return shared if shared >= SHORTEST_PREFIX else 0
+
     def targets(self, encoded: Encoded) -> int:
         """Supervised tokens; the first token of a row has nothing before it to be predicted from."""
         return int(encoded.supervised[1:].sum())

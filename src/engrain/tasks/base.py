@@ -50,6 +50,10 @@ class Task(ABC):
     def length(self, encoded: Any) -> int:
         """The cost of an encoded example in tokens."""
 
+    def shared(self, rows: Sequence[Any]) -> int:
+        """How many leading tokens all of these examples have in common that a micro-batch computes once; 0 where a task has no such thing."""
+        return 0
+
     @abstractmethod
     def targets(self, encoded: Any) -> int:
         """How many targets of an encoded example count in the loss."""
