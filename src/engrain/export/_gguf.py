@@ -140,7 +140,7 @@ def _format(name: str, tensor: Tensor, type: str) -> GGMLQuantizationType:
 
 def _announce(writer: GGUFWriter, name: str, shape: tuple[int, ...], format: GGMLQuantizationType) -> None:
     """Tell the writer of a tensor whose values come later, so that no more than one is held at a time."""
-    plain = {GGMLQuantizationType.F32: np.dtype(np.float32), GGMLQuantizationType.F16: np.dtype(np.float16)}.get(format)
-    held = shape if plain else quant_shape_to_byte_shape(shape, format)
-    dtype = plain or np.dtype(np.uint8)
+    plain: dict[Any, Any] = {GGMLQuantizationType.F32: np.dtype(np.float32), GGMLQuantizationType.F16: np.dtype(np.float16)}
+    held = shape if format in plain else quant_shape_to_byte_shape(shape, format)
+    dtype = plain.get(format, np.dtype(np.uint8))
     writer.add_tensor_info(name, held, dtype, int(np.prod(held)) * dtype.itemsize, raw_dtype=format)

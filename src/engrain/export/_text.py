@@ -48,10 +48,10 @@ TOLERANCE = {"": 1e-5, "f32": 1e-5, "f16": 1e-4, "bf16": 1e-2, "q8_0": 1e-2}
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a model makes of prompts: log-probabilities (T, V) of the token after each of theirs, and the texts that it writes."""
+    """What a model makes of prompts: log-probabilities (T, V) of the token after each of theirs, and the tokens that it writes."""
 
     log_probabilities: tuple[Tensor, ...]
-    texts: tuple[str, ...]
+    wrote: tuple[tuple[int, ...], ...]
 
 
 def plain_model(source: Source, progress: Progress) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -91,7 +91,7 @@ def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts:
     with torch.no_grad():
         scores = tuple(F.log_softmax(model(torch.tensor([list(ids)]), use_cache=False).logits[0], -1) for ids in prompts)
     wrote = generate(model, tokenizer, prompts, max_new_tokens=NEW_TOKENS, progress=progress, title="Comparing")
-    return Answers(scores, tuple(completion.text for completion in wrote))
+    return Answers(scores, tuple(completion.ids for completion in wrote))
 
 
 def compared(ours: Answers, theirs: Answers, reader: str, type: str) -> Check:
@@ -99,7 +99,7 @@ def compared(ours: Answers, theirs: Answers, reader: str, type: str) -> Check:
     pairs = list(zip(ours.log_probabilities, theirs.log_probabilities, strict=True))
     total = sum(float(F.kl_div(their, our, log_target=True, reduction="sum")) for our, their in pairs)
     nats = abs(total) / sum(len(our) for our, _ in pairs)
-    same = sum(a == b for a, b in zip(ours.texts, theirs.texts, strict=True))
+    same = sum(a == b for a, b in zip(ours.wrote, theirs.wrote, strict=True))
     check = Check(reader, len(pairs), same, "prompts", "mean divergence of the next token in nats", nats, TOLERANCE[type])
     if not math.isfinite(nats) or nats > check.tolerance:
         raise ModelError(
@@ -132,7 +132,7 @@ def same_tokens(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenizerBase, 
     for ids in prompts:
         text = ours.decode(list(ids))
         wanted, found = (tokenizer.encode(text, add_special_tokens=False) for tokenizer in (ours, theirs))
-        if wanted != found:
+        if wanted != found or theirs.decode(list(ids)) != text:
             step = "This is a fault of engrain's own: report it."
             raise ModelError(f"The tokenizer that was written makes other tokens of {text[:60]!r}", step, [f"{wanted}", f"{found}"])
 

@@ -12,7 +12,7 @@ import torch
 
 from engrain.errors import ModelError
 from engrain.export import _text
-from engrain.export.base import CHAT, Made, Source, Target
+from engrain.export.base import CHAT, Check, Made, Source, Target
 from engrain.fetch import model_errors, quiet
 from engrain.files import write_text
 from engrain.models import load_model, load_tokenizer
@@ -66,7 +66,7 @@ def where(source: Source) -> str:
     return str(source.base.folder) if source.base else source.base_name
 
 
-def _check(source: Source, folder: Path, progress: Progress) -> _text.Check:
+def _check(source: Source, folder: Path, progress: Progress) -> Check:
     """The PEFT library lays the adapter over the base, which then answers as the run's model does."""
     from peft import PeftModel
 
