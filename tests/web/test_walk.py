@@ -209,11 +209,14 @@ def ask(page: Any, tmp_path: Path) -> None:
 
 def take_it_away(page: Any, tmp_path: Path) -> None:
     go(page, "Take it away")
-    for name in ("adapter", "model"):
+    page.get_by_text("It answers from memory").wait_for()
+    page.locator('[data-target="merged"]').get_by_label("Number format").select_option("f16")
+    for name, title in (("adapter", "Only what was learned"), ("merged", "The whole model")):
         with page.expect_download(timeout=SLOW) as started:
-            page.get_by_role("button", name=f"Download the {name}").click()
+            page.get_by_role("button", name=f"Download for {title}").click()
         started.value.save_as(tmp_path / f"{name}.zip")
         assert any(entry.endswith(".safetensors") for entry in ZipFile(tmp_path / f"{name}.zip").namelist())
+    page.locator('[data-target="vllm"]').get_by_text("vllm serve ./").wait_for()
     check_access(page)
     go(page, "Facts and examples")
     page.get_by_role("button", name="Make a new version").wait_for()

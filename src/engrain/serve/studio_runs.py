@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from engrain.config import DEFAULT_TASK
 from engrain.errors import RunError
 from engrain.evaluate import UNANSWERABLE, Evaluation, Share
+from engrain.files import delete
 from engrain.report import NAMES, scores_table
 from engrain.run import Run
 from engrain.serve.failures import ApiError
@@ -155,11 +156,12 @@ def run(served: Served, space: Working, run: str) -> RunDetails:
 
 @router.delete("/{run}", status_code=204)
 def remove(served: Served, space: Working, run: str) -> None:
-    """Remove a run with all that it holds."""
+    """Remove a run with all that it holds, and what was made of it to be taken away."""
     found = space.run(run)
     waiting = [job for job in served.jobs.list() if job.out.resolve() == found.path.resolve() and not job.ended]
     if waiting or found.in_use():
         raise ApiError(409, f"Something works on {run!r} or waits to; stop that first.", "busy", "run")
+    delete(space.exports(found))
     found.discard()
 
 
@@ -258,7 +260,7 @@ def _questions(measured: Evaluation) -> list[QuestionRow]:
     return [
         QuestionRow(
             id=q.id,
-            question=q.question,
+            question=q.whole,
             kind=q.kind,
             answers=[] if q.kind == UNANSWERABLE else list(q.answers),
             source="" if q.source == "none" else q.source,

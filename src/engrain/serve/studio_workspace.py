@@ -48,6 +48,10 @@ class Workspace:
         """Which answers people found right and wrong."""
         return self.folder / "feedback.jsonl"
 
+    def exports(self, run: Run) -> Path:
+        """What was made of a run to be taken away."""
+        return self.folder / "exports" / run.path.name
+
     def files(self) -> list[Path]:
         """The documents by name."""
         return sorted(path for path in self.documents.glob("*") if path.is_file() and not path.name.endswith(".partial"))

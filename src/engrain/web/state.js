@@ -4,6 +4,7 @@ import { get, path, stream } from "./api.js";
 import { announce } from "./dom.js";
 
 const CHOSEN = "engrain-run";
+export const IMAGES = "image-classification";
 
 class State extends EventTarget {
   documents = [];
@@ -26,10 +27,19 @@ class State extends EventTarget {
     return this.runs.find((run) => run.name === this.chosen) || this.runs[0] || null;
   }
 
-  /** The run to ask and to take away: the one looked at if it holds a model, else the newest that does. */
+  /** The run that has a verdict: the one looked at if it holds a model that answers questions, else the newest that does. */
   get trained() {
-    const answers = (run) => run?.status === "complete" && run.task === "chat";
-    return answers(this.run) ? this.run : this.runs.find(answers) || null;
+    return this.newest("chat");
+  }
+
+  /** The run to ask and to take away; one that classifies images can be asked too. */
+  get usable() {
+    return this.newest("chat", IMAGES);
+  }
+
+  newest(...tasks) {
+    const usable = (run) => run?.status === "complete" && tasks.includes(run.task);
+    return usable(this.run) ? this.run : this.runs.find(usable) || null;
   }
 
   choose(name) {

@@ -82,29 +82,48 @@ def look_at(studio: Any, tmp_path: Path) -> None:
     assert measured["verdict"]["choice"]
     assert all(question["replies"] for question in measured["questions"])
     assert studio.get("/engrain/runs/harbour-kites/report").text.startswith("<!doctype html>")
-    exports = {row["target"]: row for row in studio.get("/engrain/runs/harbour-kites/exports").json()["exports"]}
-    assert "--max-lora-rank 4" in exports["adapter"]["command"]
-    for target, expected in (("adapter", "adapter_model.safetensors"), ("model", "model.safetensors")):
-        (tmp_path / "taken.zip").write_bytes(studio.get(f"/engrain/runs/harbour-kites/exports/{target}").content)
-        names = ZipFile(tmp_path / "taken.zip").namelist()
-        assert f"harbour-kites-{target}/{expected}" in names
-        assert f"harbour-kites-{target}/tokenizer.json" in names
+    take_away(studio, tmp_path)
     assert studio.delete("/engrain/runs/harbour-kites").status_code == 204
     assert studio.get("/engrain/runs").json()["runs"] == []
 
 
-def test_the_merged_model_answers_as_the_run_does(kites_adapter: Path, tmp_path: Path) -> None:
-    import torch
+def take_away(studio: Any, tmp_path: Path) -> None:
+    """What fits the run, each with its command; the zip holds what `engrain export` writes."""
+    found = studio.get("/engrain/runs/harbour-kites/exports").json()
+    exports = {row["target"]: row for row in found["exports"]}
+    assert set(exports) == {"adapter", "merged", "mlx", "vllm"}  # this tokenizer merges nothing, and no image is classified
+    assert exports["vllm"]["forms"][0]["command"] == "vllm serve ./harbour-kites-vllm --served-model-name harbour-kites"
+    assert [form["type"] for form in exports["merged"]["forms"]] == ["", "f32", "f16", "bf16"]
+    assert any("from memory" in note for note in found["notes"])
+    for target, expected in (("adapter", "adapter_model.safetensors"), ("merged", "model.safetensors")):
+        names = taken(studio, tmp_path, target)
+        assert {f"harbour-kites-{target}/{name}" for name in (expected, "tokenizer.json", "README.md")} <= names
+    assert studio.get("/engrain/runs/harbour-kites/exports/merged", params={"type": "f17"}).status_code == 400
+    assert studio.get("/engrain/runs/harbour-kites/exports/gguf").status_code == 404
 
-    from engrain.assistant import load
-    from engrain.models import load_model, locate
-    from engrain.serve.studio_export import merged
+
+def taken(studio: Any, tmp_path: Path, target: str, **query: str) -> set[str]:
+    """The names in the zip of an export."""
+    answer = studio.get(f"/engrain/runs/harbour-kites/exports/{target}", params=query)
+    assert answer.status_code == 200, answer.text
+    (tmp_path / "taken.zip").write_bytes(answer.content)
+    return set(ZipFile(tmp_path / "taken.zip").namelist())
+
+
+def test_an_export_is_made_once_and_anew_when_the_run_was(kites_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engrain import api
+    from engrain.serve.studio_export import made
     from engrain.serve.studio_workspace import Workspace
 
-    run = Run(kites_adapter)
-    plain = load_model(locate(str(merged(Workspace(tmp_path / "runs"), run))), dtype=torch.float32, device="cpu")
-    ids = torch.arange(3, 60)[None]
-    assert torch.allclose(plain(ids).logits, load(run).model(ids).logits, atol=1e-4)
+    calls, export = [], api.export
+    monkeypatch.setattr(api, "export", lambda *args, **values: calls.append(args[1]) or export(*args, **values, check=False))
+    run, space = Run(kites_adapter), Workspace(tmp_path / "runs")
+    first = made(space, run, "merged", "f16")
+    assert made(space, run, "merged", "f16") == first
+    assert made(space, run, "merged") != first
+    run.update(status="complete")
+    made(space, run, "merged", "f16")
+    assert calls == ["merged"] * 3
 
 
 def test_a_waiting_build_is_paused_and_cancelled(studio: Any) -> None:
