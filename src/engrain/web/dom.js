@@ -104,6 +104,13 @@ export function complain(element, error) {
   place.after(failure(error));
 }
 
+/** Let files be dropped on an element; `send` gets the list. */
+export function droppable(zone, send) {
+  for (const name of ["dragenter", "dragover"]) zone.addEventListener(name, (event) => { event.preventDefault(); zone.classList.add("over"); });
+  for (const name of ["dragleave", "drop"]) zone.addEventListener(name, (event) => { event.preventDefault(); zone.classList.remove("over"); });
+  zone.addEventListener("drop", (event) => send([...event.dataTransfer.files]));
+}
+
 /** A question with two answers, in a dialog; true when it is confirmed. */
 export function confirmed(title, text, action) {
   return new Promise((resolve) => {

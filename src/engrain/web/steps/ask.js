@@ -2,7 +2,8 @@
 
 import { get, path, post, stream } from "../api.js";
 import { announce, button, empty, failure, fill, h, marked } from "../dom.js";
-import { state } from "../state.js";
+import { IMAGES, state } from "../state.js";
+import { drawImages } from "./look.js";
 import { WAYS } from "./verdict.js";
 
 const STATUS = {
@@ -12,9 +13,9 @@ const STATUS = {
 export async function show(main, signal) {
   let known = null;
   const again = async () => {
-    if (known === (state.trained?.name || "")) return;
-    known = state.trained?.name || "";
-    await draw(main, state.trained, signal);
+    if (known === (state.usable?.name || "")) return;
+    known = state.usable?.name || "";
+    await draw(main, state.usable, signal);
   };
   state.addEventListener("changed", again, { signal });
   await again();
@@ -22,6 +23,7 @@ export async function show(main, signal) {
 
 async function draw(main, run, signal) {
   const heading = h("header", { class: "head" }, h("h1", {}, "Ask"), h("p", {}, run ? `Version ${run.name}. Every answer is looked up in your documents afterwards, so that you see whether it stands there.` : "Ask your model and the untouched one the same question."));
+  if (run?.task === IMAGES) return drawImages(main, h("header", { class: "head" }, h("h1", {}, "Ask"), h("p", {}, `Version ${run.name}. Give it an image, and it says what it shows.`)), run, signal);
   if (!run) return fill(main, heading, empty("Nobody to ask yet", "Train a model first.", h("a", { class: "button primary", href: "#/train" }, "Go to training")));
   const chosen = new Set(["base", "tuned"]);
   const talk = h("div", { class: "talk" });

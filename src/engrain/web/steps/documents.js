@@ -1,7 +1,7 @@
 // Step 1: drop documents; see what was read, what was not and why, what it gives, and where private data stands.
 
 import { get, path, post, remove } from "../api.js";
-import { announce, bytes, button, complain, confirmed, count, fill, h, percent, sheet, working } from "../dom.js";
+import { announce, bytes, button, complain, confirmed, count, droppable, fill, h, percent, sheet, working } from "../dom.js";
 import { state } from "../state.js";
 import { prepare } from "./facts.js";
 
@@ -48,9 +48,7 @@ function dropzone(draw) {
       complain(status, error);
     }
   }
-  for (const name of ["dragenter", "dragover"]) zone.addEventListener(name, (event) => { event.preventDefault(); zone.classList.add("over"); });
-  for (const name of ["dragleave", "drop"]) zone.addEventListener(name, (event) => { event.preventDefault(); zone.classList.remove("over"); });
-  zone.addEventListener("drop", (event) => send([...event.dataTransfer.files]));
+  droppable(zone, send);
   return zone;
 }
 
