@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engrain.cli.demo import BUSINESS
 from engrain.errors import ExampleError, SettingError
 from engrain.evaluate import Evaluation, evaluate, matches, mcnemar, read_questions, score, share
 from engrain.examples import Question
@@ -157,6 +158,30 @@ def test_questions_from_jsonl(tmp_path: Path) -> None:
     assert read_questions(path) == [Question("7", "Who?", ("Ana",), "direct", "a.md"), Question("2", "Why?", ())]
 
 
+def test_a_question_that_follows_on_others_is_a_talk(tmp_path: Path) -> None:
+    path = tmp_path / "questions.jsonl"
+    talk = [("user", "When do you open on Friday?"), ("assistant", "At nine."), ("user", "And on Sunday?")]
+    rows = [{"messages": [{"role": role, "content": text} for role, text in turns], "answers": ["closed"]} for turns in (talk, talk[2:])]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    follow, single = read_questions(path)
+    assert follow == Question("1", "And on Sunday?", ("closed",), "follow-up", "", (("When do you open on Friday?", "At nine."),))
+    assert follow.whole == "When do you open on Friday? › And on Sunday?"
+    assert (single.history, single.kind, single.whole) == ((), "direct", "And on Sunday?")
+    measured = evaluate({"base": lambda asked: ["We are closed."] * len(asked)}, [follow, single])
+    written = json.loads(json.dumps(measured.to_dict()))
+    assert Evaluation.from_dict(written) == measured
+    assert written["scores"]["base"]["follow-up"]["right"] == 1
+    assert "history" not in written["questions"][1]
+
+
+@pytest.mark.parametrize("roles", [["assistant"], ["user", "assistant"], ["user", "user"], ["system", "user"]])
+def test_a_talk_ends_with_a_question(tmp_path: Path, roles: list[str]) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_text(json.dumps({"messages": [{"role": role, "content": "So?"} for role in roles], "answers": ["x"]}))
+    with pytest.raises(ExampleError, match=r"questions.jsonl:1: its messages must be user and assistant in turn"):
+        read_questions(path)
+
+
 def test_questions_from_csv(tmp_path: Path) -> None:
     path = tmp_path / "q.csv"
     path.write_text('question,answer,kind\n"Who, then?",Ana | Ruiz,\n"Two\nlines?",x,reverse\nNobody?,,unanswerable\n', "utf-8")
@@ -197,3 +222,9 @@ def test_files_that_cannot_be_used(tmp_path: Path, name: str, content: bytes, wo
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="There is no file"):
         read_questions(tmp_path / "absent.jsonl")
+
+
+def test_the_bundled_follow_ups_are_talks() -> None:
+    found = read_questions(BUSINESS / "follow-ups.jsonl")
+    assert len(found) > 30
+    assert all(len(q.history) == 1 and (q.answers or q.kind == "unanswerable") for q in found)

@@ -186,7 +186,7 @@ def untuned(run: Run, known: Evaluation, test: Sequence[Question], progress: Pro
         assistant = load_assistant(run, base_only=True, progress=progress)
         if assistant.retriever is None:
             return scores
-        run.write_json("agent.json", agent.replies(assistant, [q.question for q in asked], progress))
+        run.write_json("agent.json", agent.replies(assistant, [q.whole for q in asked], progress))
     said = run.read_json("agent.json")
     seen = evaluate({BASE_RETRIEVAL: lambda _: said}, asked)
     return [*scores, score_of(AGENT, BASE_RETRIEVAL, [seen])]

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from engrain.errors import ExampleError, SettingError
-from engrain.examples import Question
+from engrain.examples import Question, messages_of, talk
 from engrain.progress import SILENT, Progress
 from engrain.rows import Row, parse_rows
 from engrain.words import canonical, holds, refused
 
 BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL = COLUMNS = ("base", "base+retrieval", "tuned", "tuned+retrieval")
 PAIRS = ((TUNED, BASE), (TUNED_RETRIEVAL, BASE_RETRIEVAL))
-UNANSWERABLE, GENERAL = "unanswerable", "general"
+UNANSWERABLE, GENERAL, FOLLOW_UP = "unanswerable", "general", "follow-up"
 UNGATED = "tuned, no gate"
 """The tuned model where no gate hands everyday questions to the base: as it is when it is exported."""
 DRAWS, SEED, TAIL = 10_000, 0, 0.025
@@ -152,7 +152,7 @@ class Evaluation:
         """`evaluation.json`: scores and comparisons for readers, and per question the reply of every column."""
         replies = {column: {o.question.id: _reply(o) for o in self.outcomes[column]} for column in self.columns}
         rows = [
-            {**asdict(q), "replies": {column: replies[column][q.id] for column in self.columns if q.id in replies[column]}}
+            {**_question_row(q), "replies": {column: replies[column][q.id] for column in self.columns if q.id in replies[column]}}
             for q in self.questions
         ]
         return {
@@ -170,7 +170,8 @@ class Evaluation:
         """The evaluation that `to_dict` wrote; scores are computed anew from the replies."""
         outcomes: dict[str, list[Outcome]] = {}
         for row in value["questions"]:
-            question = Question(row["id"], row["question"], tuple(row["answers"]), row["kind"], row["source"])
+            history = tuple((asked, said) for asked, said in row.get("history", ()))
+            question = Question(row["id"], row["question"], tuple(row["answers"]), row["kind"], row["source"], history)
             for column, reply in row["replies"].items():
                 outcomes.setdefault(column, []).append(Outcome(question, **reply))
         questions = {o.question.id: o.question for found in outcomes.values() for o in found}
@@ -252,8 +253,8 @@ def mcnemar(won: int, lost: int) -> float:
 def read_questions(path: Path) -> list[Question]:
     """The questions of a JSONL file, or of a CSV file with columns question and answer (id, kind, source as well).
 
-    A question without an id gets its number. Several accepted answers in one cell are separated by |. Raises
-    ExampleError that names every bad line.
+    A question that follows on others has `messages` in place of `question`: the talk, the question last. A question without
+    an id gets its number. Several accepted answers in one cell are separated by |. Raises ExampleError that names every bad line.
     """
     if not path.is_file():
         raise SettingError(f"There is no file {path}.", "Give a JSONL or CSV file of questions.")
@@ -272,7 +273,8 @@ def read_questions(path: Path) -> list[Question]:
 def _question(row: Mapping[str, Any], number: str) -> Question:
     """The question that a row holds; ExampleError says what is wrong with it."""
     given = {key: value for key, value in row.items() if value not in (None, "")}
-    if not isinstance(given.get("question"), str) or not given["question"].strip():
+    history, question = talk(messages_of(given)) if "messages" in given else ((), given.get("question"))
+    if not isinstance(question, str) or not question.strip():
         raise ExampleError(f"it has no text under question (its columns are {', '.join(row) or 'none'})")
     answers = given.get("answers", given.get("answer", []))
     answers = [part.strip() for part in answers.split("|") if part.strip()] if isinstance(answers, str) else answers
@@ -281,8 +283,13 @@ def _question(row: Mapping[str, Any], number: str) -> Question:
     wrong = [name for name, kind in (("id", str | int), ("kind", str), ("source", str)) if not isinstance(given.get(name, ""), kind)]
     if wrong:
         raise ExampleError(f"its {wrong[0]} must be text")
-    kind = given.get("kind", Question("", "", ()).kind)
-    return Question(str(given.get("id", number)), given["question"].strip(), tuple(answers), kind, given.get("source", ""))
+    kind = given.get("kind", FOLLOW_UP if history else Question("", "", ()).kind)
+    return Question(str(given.get("id", number)), question.strip(), tuple(answers), kind, given.get("source", ""), history)
+
+
+def _question_row(question: Question) -> dict[str, Any]:
+    row = asdict(question)
+    return row if question.history else {name: value for name, value in row.items() if name != "history"}
 
 
 def _outcome(question: Question, reply: str) -> Outcome:

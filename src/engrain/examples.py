@@ -80,13 +80,34 @@ class Example:
 
 @dataclass(frozen=True)
 class Question:
-    """A test question; a reply is right if it contains any of `answers`, or declines where `kind` is unanswerable."""
+    """A test question; a reply is right if it contains any of `answers`, or declines where `kind` is unanswerable.
+
+    `history` holds the earlier turns of the talk that it follows on, each a question with its answer.
+    """
 
     id: str
     question: str
     answers: tuple[str, ...]
     kind: str = "direct"
     source: str = ""
+    history: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def whole(self) -> str:
+        """The questions of the talk, one after the other."""
+        return " › ".join([*(earlier for earlier, _ in self.history), self.question])
+
+
+def talk(messages: Sequence[Message]) -> tuple[tuple[tuple[str, str], ...], str]:
+    """The turns before the last question, each a question with its answer, and that question.
+
+    Raises ExampleError for messages that are not question and answer in turn with a question last.
+    """
+    roles = [message.role for message in messages]
+    if not roles or roles != ["user", "assistant"] * (len(roles) // 2) + ["user"]:
+        _fail("its messages must be user and assistant in turn, and end with the user's question")
+    texts = [message.content for message in messages]
+    return tuple(zip(texts[:-1:2], texts[1::2], strict=True)), texts[-1]
 
 
 def read_examples(path: str | Path) -> list[Example]:
@@ -144,7 +165,7 @@ def learned(example: Example, turns: str) -> Example:
 
 
 def _conversation(row: dict[str, Any]) -> list[Message]:
-    messages = _messages(row)
+    messages = messages_of(row)
     tools = next((row[key] for key in TOOLS if row.get(key)), None)
     if not tools:
         return messages
@@ -156,7 +177,8 @@ def _conversation(row: dict[str, Any]) -> list[Message]:
     return [Message("system", tool_calls.system_text(tools, own)), *rest]
 
 
-def _messages(row: dict[str, Any]) -> list[Message]:
+def messages_of(row: dict[str, Any]) -> list[Message]:
+    """The turns of a row of any known format, without its tools. Raises ExampleError with the reason."""
     for key in ("messages", "conversations", "conversation"):
         if key in row:
             return _turns(row[key], key)

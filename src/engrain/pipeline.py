@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from engrain.errors import DocumentError, ExampleError
 from engrain.evaluate import (
     BASE,
     BASE_RETRIEVAL,
+    FOLLOW_UP,
     GENERAL,
     TUNED,
     TUNED_RETRIEVAL,
@@ -34,7 +36,7 @@ from engrain.evaluate import (
     read_questions,
     score,
 )
-from engrain.examples import Example, Question, example_from_row, example_to_row, learned
+from engrain.examples import Example, Question, example_from_row, example_to_row, learned, talk
 from engrain.fetch import cache_folder
 from engrain.gate import fit_gate
 from engrain.generate import perplexity, window_scores, windows
@@ -410,17 +412,20 @@ def questions_for(run: Run, file: Path | None, seed: int) -> list[Question]:
 def heldout_question(example: Example, number: int, value: str) -> Question:
     """A held-out example as a test question: its fact's value, or all of its answer, is what a reply must contain."""
     kind = KINDS.get(example.kind, example.kind)
-    answer = value if value and example.kind == "question" else example.messages[-1].content
+    answer = value if value and example.kind in ("question", FOLLOW_UP) else example.messages[-1].content
     answers = () if kind == "unanswerable" else (answer,)
-    return Question(f"h-{number:03}", example.messages[-2].content, answers, kind, example.document)
+    history: tuple[tuple[str, str], ...] = ()
+    question = example.messages[-2].content
+    with suppress(ExampleError):  # of a talk in another form the last question alone is asked
+        history, question = talk(example.messages[:-1])
+    return Question(f"h-{number:03}", question, answers, kind, example.document, history)
 
 
 def measure_base(run: Run, questions: Sequence[Question], progress: Progress) -> None:
     """What the untouched model answers, closed-book and from passages, in `before.json`."""
     assistant = load_assistant(run, base_only=True, progress=progress)
     replies = {
-        column: assistant.replies([q.question for q in asked(questions, column)], COLUMNS[column], progress, f"Asking the {column} model")
-        for column in usable(assistant, (BASE, BASE_RETRIEVAL))
+        column: asking(assistant, column, progress)(asked(questions, column)) for column in usable(assistant, (BASE, BASE_RETRIEVAL))
     }
     run.write_json("before.json", {"replies": replies, "perplexity": text_perplexities(assistant, progress)[TUNED]})
 
@@ -441,10 +446,11 @@ def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Eval
 
 
 def gated(tuned: Ask, base: Ask, assistant: Assistant) -> Ask:
-    """Asks `tuned` what concerns the documents; the others the base has answered already."""
+    """Asks `tuned` what concerns the documents, and in their talk what follows on others; the rest the base has answered already."""
 
     def ask(questions: Sequence[Question]) -> list[str]:
-        concerned = assistant.concerns([q.question for q in questions])
+        alone = assistant.concerns([q.question for q in questions])
+        concerned = [c or bool(q.history) for q, c in zip(questions, alone, strict=True)]
         replies = iter(tuned([q for q, c in zip(questions, concerned, strict=True) if c]))
         known = iter(base([q for q, c in zip(questions, concerned, strict=True) if not c]))
         return [next(replies if c else known) for c in concerned]
@@ -474,10 +480,10 @@ def changed_answers(earlier: Run, run: Run, progress: Progress) -> list[Changed]
     """The test questions of a run, about its documents, to which the model of an earlier run replies otherwise."""
     if not (run.path / "evaluation.json").is_file():
         return []
-    rows = [row for row in run.read_json("evaluation.json")["questions"] if row["kind"] != GENERAL]
-    before = load_assistant(earlier, progress=progress)
-    replies = before.replies([row["question"] for row in rows], "closed-book", progress, "Asking the model before")
-    pairs = [(row["question"], old, row["replies"][TUNED]["reply"]) for row, old in zip(rows, replies, strict=True)]
+    now = Evaluation.from_dict(run.read_json("evaluation.json"))
+    outcomes = [o for o in now.outcomes[TUNED] if o.question.kind != GENERAL]
+    replies = asking(load_assistant(earlier, progress=progress), TUNED, progress)([o.question for o in outcomes])
+    pairs = [(o.question.whole, old, o.reply) for o, old in zip(outcomes, replies, strict=True)]
     return [Changed(*pair) for pair in pairs if canonical(pair[1]) != canonical(pair[2])]
 
 
@@ -492,8 +498,23 @@ def compare(run: Run, questions: Sequence[Question], progress: Progress) -> Eval
 
 
 def asking(assistant: Assistant, column: str, progress: Progress) -> Ask:
-    """A column that asks the assistant."""
-    return lambda questions: assistant.replies([q.question for q in questions], COLUMNS[column], progress, f"Asking the {column} model")
+    """A column that asks the assistant; what follows on other questions is asked in its talk, as `engrain chat` does."""
+
+    def ask(questions: Sequence[Question]) -> list[str]:
+        alone = [q.question for q in questions if not q.history]
+        replies = iter(assistant.replies(alone, COLUMNS[column], progress, f"Asking the {column} model"))
+        return [in_talk(assistant, column, q, progress) if q.history else next(replies) for q in questions]
+
+    return ask
+
+
+def in_talk(assistant: Assistant, column: str, question: Question, progress: Progress) -> str:
+    """The reply to a question after the turns before it; turns that the model cannot see any more are said."""
+    assistant.switch(COLUMNS[column])
+    gone = assistant.forgotten(question.question, question.history)
+    if gone:
+        progress.note(f"{question.id}: the talk is longer than the model can see; {gone} of its turns are left out.")
+    return "".join(assistant.stream(question.question, question.history)).strip()
 
 
 def recalled(questions: Sequence[Question], replies: Sequence[str]) -> Ask:

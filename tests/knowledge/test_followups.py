@@ -64,6 +64,9 @@ def test_documents_give_follow_ups_where_they_are_asked_for() -> None:
     facts = find_facts([Document("menu.md", "Pizzeria", (section,), "")])
     without, with_them = (make_examples(facts, KnowledgeSettings(follow_ups=on)) for on in (False, True))
     assert not any(example.kind == "follow-up" for example in without.train)
-    found = [example for example in with_them.train if example.kind == "follow-up"]
+    assert not any(example.kind == "follow-up" for example in without.heldout)
+    found, tested = ([e for e in rows if e.kind == "follow-up"] for rows in (with_them.train, with_them.heldout))
+    assert len(tested) == 3
+    assert not {e.form for e in found} & {e.form for e in tested}, "the wording of none that is tested is trained"
     assert len(found) == 3
     assert {"€8.50", "€11.00", "€10.50"} == {next(v for v in ("€8.50", "€11.00", "€10.50") if v in e.messages[-1].content) for e in found}

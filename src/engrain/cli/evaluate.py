@@ -17,7 +17,8 @@ from engrain.cli._progress import listener
 def command(arguments: tuple[Path, ...], run: Path | None, as_json: bool) -> None:
     """Measure a run on a file of questions: base, retrieval, tuned, and tuned with retrieval.
 
-    QUESTIONS is JSONL with id, question and answers (and kind: unanswerable, where the right reply is to decline).
+    QUESTIONS is JSONL with id, question and answers (and kind: unanswerable, where the right reply is to decline). A question
+    that follows on others has `messages` in place of question: the talk, with the question last.
     """
     from engrain import api
 

@@ -12,7 +12,7 @@ from engrain.examples import Example, Message
 from engrain.knowledge.chains import chains
 from engrain.knowledge.combine import profiles, true_or_false, two_facts
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.followups import follow_ups
+from engrain.knowledge.followups import HELD_OUT, PATTERNS, follow_ups
 from engrain.knowledge.forms import wordings
 from engrain.knowledge.unknown import unanswerable
 from engrain.knowledge.wording import STUDIED, Wording, normal
@@ -109,7 +109,10 @@ def make_examples(facts: Sequence[Fact], settings: KnowledgeSettings | None = No
     train_examples = [example(row) for row in train] + [example(Row(w, None)) for w in known]
     test_examples = [example(row) for row in at_most(test, 3, rng)] + [example(Row(w, None)) for w in unknown]
     if settings.follow_ups:
-        train_examples += follow_ups([(row.fact, row.wording) for row in train if row.fact is not None], rng)
+        asked = [(row.fact, row.wording) for row in train if row.fact is not None]
+        tested_patterns = HELD_OUT if settings.heldout_patterns else ()
+        train_examples += follow_ups(asked, rng, [pattern for pattern in PATTERNS if pattern not in tested_patterns])
+        test_examples += follow_ups(asked, rng, tested_patterns) if tested_patterns else []
     rng.shuffle(train_examples)
     return Split(train_examples, test_examples)
 

@@ -14,15 +14,18 @@ from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import Wording
 
 PATTERNS = ("And {}?", "What about {}?", "And what about {}?", "How about {}?")
+HELD_OUT = PATTERNS[-1:]
+"""The pattern that is tested and not trained."""
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "weekdays", "weekends", "public holidays")
 LONGEST_SUBJECT = 6
 """Words of a subject that one asks for without saying more."""
 
 
-def follow_ups(asked: Sequence[tuple[Fact, Wording]], rng: random.Random) -> list[Example]:
+def follow_ups(asked: Sequence[tuple[Fact, Wording]], rng: random.Random, patterns: Sequence[str] = PATTERNS) -> list[Example]:
     """A conversation of two questions for each fact that has a partner: the partner's question first, then this fact's subject alone.
 
     `asked` are facts with wordings that are trained; the first plain question of each is used. Both answers are learned.
+    The second question is one of the `patterns`; HELD_OUT is kept for testing.
     """
     plain: dict[str, tuple[Fact, Wording]] = {}
     for fact, wording in asked:
@@ -32,7 +35,7 @@ def follow_ups(asked: Sequence[tuple[Fact, Wording]], rng: random.Random) -> lis
     for group in partners(fact for fact, _ in plain.values()):
         for fact in group:
             first = plain[rng.choice([other for other in group if other.id != fact.id]).id][1]
-            made.append(conversation(first, fact, plain[fact.id][1], rng.choice(PATTERNS)))
+            made.append(conversation(first, fact, plain[fact.id][1], rng.choice(patterns)))
     return made
 
 

@@ -136,7 +136,7 @@ def _rows(evaluation: Evaluation) -> list[Row]:
     return [
         Row(
             q.id,
-            q.question,
+            q.whole,
             q.kind,
             "nothing: the documents do not say" if q.kind == UNANSWERABLE else " / ".join(q.answers),
             "" if q.source in ("none", "") else q.source,
