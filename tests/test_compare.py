@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from engrain import api, compare
-from engrain.errors import Interrupted, SettingError
+from engrain.errors import EngrainError, SettingError, TrainingError
 from engrain.run import Run
 from test_api import DOCUMENT
 
@@ -29,25 +34,36 @@ def start(tiny_folder: Path, methods: list[str], **values: Any) -> Any:
     return api.compare("docs", methods, seeds=1, out="cmp", base=str(tiny_folder), **{**OPTIONS, **values})
 
 
+def until(holds: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Wait for something that the process brings about."""
+    while not holds():
+        assert process.poll() is None, "the process ended before it came about"
+        time.sleep(0.02)
+
+
 @pytest.mark.timeout(600)
-def test_a_comparison_goes_on_where_it_was_stopped(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    methods = ["lora:rank=4", "full"]
-    whole = compare.in_own_process
-
-    def stop_at_the_second(part: Run, *others: Any) -> None:
-        if part.path.name.startswith("full"):
-            raise Interrupted("stopped", signal_number=signal.SIGTERM)
-        whole(part, *others)
-
-    monkeypatch.setattr(compare, "in_own_process", stop_at_the_second)
-    with pytest.raises(Interrupted):
-        start(tiny_folder, methods)
+def test_a_comparison_that_a_signal_stopped_goes_on(tiny_folder: Path) -> None:
+    methods, options = ["lora:rank=4", "full"], {**OPTIONS, "max_steps": 60}
+    typed = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    command = ["compare", "docs", "--methods", ",".join(methods), "--seeds", "1", "--out", "cmp", "--base", str(tiny_folder), *typed]
+    process = subprocess.Popen([sys.executable, "-m", "engrain", *command])
+    until(lambda: Path("cmp/parts/full-0/metrics.jsonl").is_file(), process)
+    (worker,) = (child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline()))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 143
+    assert not worker.is_running()
     assert Run.open(Path("cmp")).info["status"] == "interrupted"
+    stopped = Run.open(Path("cmp/parts/full-0"))
+    assert stopped.info["status"] == "interrupted"
+    newest = stopped.newest_checkpoint()
+    assert newest is not None
+    assert newest[0] == len(stopped.read_rows("metrics.jsonl"))
     first = Path("cmp/parts/lora-rank-4-0")
+    assert not (first / "checkpoints").exists()
     before = (first / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns
-    monkeypatch.setattr(compare, "in_own_process", whole)
-    run, board = start(tiny_folder, methods, resume=True)
+    run, board = start(tiny_folder, methods, resume=True, max_steps=60)
 
+    assert [row["step"] for row in stopped.read_rows("metrics.jsonl")] == list(range(1, 61))
     assert (first / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns == before
     names = [score.name for score in board.scores]
     assert names == ["base", "base+retrieval", "base+agent", "lora:rank=4", "lora:rank=4+retrieval", "full", "full+retrieval"]
@@ -73,11 +89,12 @@ def test_a_comparison_goes_on_where_it_was_stopped(tiny_folder: Path, monkeypatc
 
 def test_every_method_that_cannot_be_compared_is_named(tiny_folder: Path) -> None:
     with pytest.raises(SettingError, match="cannot be compared") as caught:
-        start(tiny_folder, ["lorra", "prefix_tuning", "full:rank=3", "lora", "lora"])
+        start(tiny_folder, ["lorra", "poly", "full:rank=3", "lora", "lora"])
     told = "\n".join(caught.value.problems)
     assert "lorra: " in told
     assert "did you mean 'lora'" in told
-    assert "keys and values of every layer" in told
+    assert "poly: " in told
+    assert "is not supported, because" in told
     assert "full:rank=3: " in told
     assert "lora: named twice" in told
     assert not Path("cmp").exists()
@@ -88,10 +105,27 @@ def test_no_seed_is_refused(tiny_folder: Path) -> None:
         api.compare("docs", ["lora"], seeds=0, base=str(tiny_folder), **OPTIONS)
 
 
-def test_a_training_that_fails_is_told_and_the_others_go_on(tiny_folder: Path) -> None:
+def test_a_training_that_fails_is_told_and_the_others_go_on(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_the_first(work: Any, path: Path, *others: Any) -> int:
+        if path.name.startswith("dora"):
+            Run.open(path).update(status="failed", error="no memory is left")
+            return TrainingError.exit_code
+        if path.name.startswith("full"):
+            return -9
+        work(path, *others)
+        return 0
+
+    monkeypatch.setattr(compare, "in_own_process", fail_the_first)
+    run, board = start(tiny_folder, ["dora:rank=4", "full", "lora:rank=4"])
+    assert board.failed == {"dora-rank-4-0": "no memory is left", "full-0": "its process was ended"}
+    assert [s.name for s in board.scores if s.tuned] == ["lora:rank=4", "lora:rank=4+retrieval"]
+    assert "no memory is left" in (run.path / "comparison.html").read_text()
+
+
+def test_a_method_that_cannot_train_this_base_says_so(tiny_folder: Path) -> None:
     run = Run.create(Path("cmp"), "cmp")
     part = compare.prepared(run, compare.Entry("c3a", {}), 0)
-    with pytest.raises(SystemExit):
+    with pytest.raises(EngrainError) as caught:
         compare.carry_out(part.path, {"base": str(tiny_folder), "method": "c3a", **OPTIONS}, None)
     assert part.info["status"] == "failed"
-    assert part.info["error"]
+    assert part.info["error"] == str(caught.value)

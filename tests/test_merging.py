@@ -9,6 +9,7 @@ import torch
 
 from engrain import api
 from engrain.errors import RunError, SettingError
+from engrain.knowledge.facts import Fact
 from engrain.merging import WAYS, MergeSettings
 from engrain.methods._low_rank import adapted
 from engrain.models import load_model, locate
@@ -54,7 +55,7 @@ def parts(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[R
 
 @pytest.mark.parametrize("how", WAYS)
 def test_every_way_leaves_a_run_that_answers(how: str, parts: list[Run], tiny_folder: Path, tmp_path: Path) -> None:
-    made = api.merge(parts, how=how, weights=(1.0, 0.5), out=tmp_path / "joined")
+    made = api.merge(parts, how=how, weights=(1.0, 0.5), out=tmp_path / "joined", evaluate=False).run
     joined = update(made.path, tiny_folder, made.info)
     assert all(torch.isfinite(delta).all() for delta in joined.values())
     assert any(delta.abs().max() > 0 for delta in joined.values())
@@ -92,8 +93,40 @@ def test_what_cannot_be_joined_is_listed(parts: list[Run], tiny_folder: Path, tm
     large = run_of(tmp_path / "large", tiny_folder, 6, rank=8)
     with pytest.raises(SettingError, match="their ranks differ"):
         api.merge([*parts, large], how="linear", out=tmp_path / "joined")
-    made = api.merge([*parts, large], how="cat", out=tmp_path / "joined")
+    made = api.merge([*parts, large], how="cat", out=tmp_path / "joined", evaluate=False).run
     assert json.loads((made.path / "adapter" / "adapter_config.json").read_text())["r"] == 16
+
+
+def test_the_result_is_measured_like_any_run(parts: list[Run], tiny_folder: Path, tmp_path: Path) -> None:
+    """Once on what the parts held out, and once on questions of one's own."""
+    for number, part in enumerate(parts, 1):
+        fact = Fact(f"f{number}", "room", "is ___", f"{number}", "count", "", f"{number}.md#0", 5, 6)
+        part.write_rows("facts.jsonl", [fact])
+        for name, question in (("train", "Which room is free?"), ("heldout", f"Is room {number} free?")):
+            turns = [{"role": "user", "content": question}, {"role": "assistant", "content": f"{number}"}]
+            part.write_rows(f"examples/{name}.jsonl", [{"messages": turns, "kind": "question", "fact": fact.id}])
+    made = api.merge(parts, out=tmp_path / "joined")
+    assert made.evaluation is not None
+    assert made.verdict is not None
+    assert made.evaluation.accuracy("tuned").count == 2
+    assert {"base", "base+retrieval", "tuned", "tuned+retrieval"} == set(made.evaluation.columns)
+    assert made.run.info["verdict"]["choice"] == made.verdict.choice
+    assert made.run.info["status"] == "complete"
+    for name in ("before.json", "evaluation.json", "report.html", "README.md"):
+        assert (made.run.path / name).is_file()
+    own = tmp_path / "questions.jsonl"
+    own.write_text(json.dumps({"id": "a", "question": "Which room is free?", "answers": ["1"]}) + "\n")
+    asked = api.merge(parts, out=tmp_path / "asked", questions=own)
+    assert asked.evaluation is not None
+    assert asked.evaluation.accuracy("tuned").count == 1
+
+
+def test_updates_of_rounded_weights_stay_beside_these(tiny_folder: Path, tmp_path: Path) -> None:
+    four = [run_of(tmp_path / f"four{seed}", tiny_folder, seed, "qlora", rank=4, loftq=True) for seed in (1, 2)]
+    made = api.merge(four, out=tmp_path / "joined", evaluate=False).run
+    assert made.info["settings"]["method"] == "qlora"
+    mixed = api.merge([four[0], run_of(tmp_path / "plain", tiny_folder, 3, rank=4)], out=tmp_path / "mixed", evaluate=False).run
+    assert mixed.info["settings"]["method"] == "lora"
 
 
 @pytest.mark.parametrize(

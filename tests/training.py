@@ -130,12 +130,20 @@ def train_steps(model: Any, chosen: Any, steps: int, dtype: torch.dtype | None =
     from engrain.tasks.chat import Chat
 
     masters, batch = Masters(model, dtype or torch.float32, chosen.keeps_float32, chosen.narrow(model)), examples(6)
-    optimizer = torch.optim.AdamW(masters.values.values(), lr=3e-3, weight_decay=0.0)
+    names, groups = {id(p): name for name, p in model.named_parameters()}, chosen.parameter_groups(model)
+    for group in groups:
+        group["params"] = [masters.values[names[id(p)]] for p in group["params"]]
+    optimizer = chosen.optimizer(groups, 3e-3, 0.0)
     losses, task = [], Chat(batch)
     for step in range(steps):
         chosen.before_step(model, step)
         loss = task.loss(model.train(), batch)
         (loss.total / loss.count).backward()
+        penalty = chosen.penalty(model)
+        if penalty is not None:
+            penalty.backward()
+        for group in optimizer.param_groups:
+            group["lr"], group["done"] = 3e-3 * group.get("scale", 1.0), step / steps
         optimizer.step()
         optimizer.zero_grad()
         masters.publish()

@@ -1,10 +1,11 @@
-"""What engrain does, from Python: `build`, `update`, `tune`, `load`, `evaluate`, `examples`, `plan`, `runs`. The only wiring.
+"""What engrain does, from Python: `build`, `update`, `tune`, `load`, `evaluate`, `examples`, `plan`, `runs` … The only wiring.
 
 Every stage leaves what it made in the run folder; the next one goes on from there, and so does a second start.
 """
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,11 +21,11 @@ from engrain.coding.completion import Completed, load_completer
 from engrain.compare import compare as compare_methods
 from engrain.compare import entries
 from engrain.comparison import Comparison
-from engrain.config import DEFAULT_TASK, PARTS, Settings, catalogue, settings_from
+from engrain.config import DEFAULT_TASK, METHOD, PARTS, Settings, as_options, catalogue, settings_from
 from engrain.documents.base import Reading, Unread, check_paths, read_documents
 from engrain.errors import Interrupted, RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, read_questions
-from engrain.examples import Example, example_to_row, read_examples, split
+from engrain.examples import Example, Question, example_to_row, read_examples, split
 from engrain.export import Offer, offers
 from engrain.export import export as export_run
 from engrain.export.base import Exported
@@ -45,6 +46,7 @@ from engrain.plan import Plan, Work, make_plan
 from engrain.privacy import Private, screened
 from engrain.progress import SILENT, Progress
 from engrain.report import model_card, write_report
+from engrain.report.sweep import write_sweep
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.scoreboard import Scoreboard
@@ -52,22 +54,37 @@ from engrain.study.adapter import worth_asking
 from engrain.study.prepare import SETTINGS, install, study_examples
 from engrain.study.replay import known_answers, replay_prompts
 from engrain.study.teacher_prompts import expected
+from engrain.sweep import RESULT, check_installed, tuned_names
+from engrain.sweep import sweep as sweep_settings
+from engrain.trainings import share
+from engrain.tried import Swept
 from engrain.verdict import Verdict, decide
 
 __all__ = [
-    "Answer", "Assistant", "Changed", "Completed", "Exported", "Listed", "Offer", "Plan", "Prediction", "Preview", "Result", "Scoreboard", "Update",
+    "Answer", "Assistant", "Changed", "Completed", "Exported", "Listed", "Offer", "Plan", "Prediction", "Preview", "Result", "Scoreboard",
+    "Swept", "Update",
     "build", "classify", "compare", "complete", "evaluate", "examples", "export", "exports", "load", "merge", "methods",
-    "plan", "prepare", "runs", "tune", "update",
+    "plan", "prepare", "runs", "sweep", "tune", "update",
 ]  # fmt: skip
 
 Paths = str | Path | Sequence[str | Path]
 STAGES = ("documents", "facts", "examples")
 ENDS = ("examples", "verdict")
-COMPARISONS = Path("comparisons")
-"""Where comparisons go: apart from the runs, of which the newest is asked."""
+COMPARISONS, SWEEPS = Path("comparisons"), Path("sweeps")
+"""Where comparisons and sweeps go: apart from the runs, of which the newest is asked."""
 COMPLETE, READY = "complete", "ready"
 """How `run.json` says that a run was measured, or that its examples are there to be looked at and nothing is trained yet."""
-MADE_AFTER_EXAMPLES = ("before.json", "checkpoints", "metrics.jsonl", "adapter", "model", "evaluation.json", "report.html")
+MADE_AFTER_EXAMPLES = (
+    "before.json",
+    "parts",
+    "trials",
+    "checkpoints",
+    "metrics.jsonl",
+    "adapter",
+    "model",
+    "evaluation.json",
+    "report.html",
+)
 PIPELINES: dict[str, Any] = {"code": code_pipeline, "image-classification": image_pipeline}
 """Tasks that have a pipeline of their own."""
 HELDOUT_SHARE = 0.05
@@ -360,17 +377,29 @@ def prepare(
 def finish(run: Run, settings: Settings, questions: Path | None, progress: Progress) -> Result:
     """Measure the base, fine-tune, measure again, decide, and write report and model card."""
     task = pipeline.encode(run, settings, progress)
-    test = pipeline.questions_for(run, questions, settings.training.seed) if settings.training.evaluate else []
-    measured = any(question.kind != GENERAL for question in test)
-    if settings.training.evaluate and not measured:
-        progress.note("Nothing was held out, so nothing is measured and there is no verdict: add examples, or questions of your own.")
-    if measured and not (run.path / "before.json").is_file():
-        pipeline.measure_base(run, test, progress)
+    test = begin_measuring(run, settings, questions, progress)
     pipeline.tune(run, settings, task, progress)
-    evaluation = pipeline.measure(run, test, progress) if measured else None
-    verdict = decide(evaluation, settings.verdict) if evaluation else None
-    if evaluation and verdict:
-        run.update(verdict=asdict(verdict), heldout_accuracy=evaluation.accuracy(TUNED).value)
+    return measured(run, settings, test, progress)
+
+
+def begin_measuring(run: Run, settings: Settings, questions: Path | None, progress: Progress) -> list[Question]:
+    """The test questions, once the base has answered them; none where nothing is to be measured, or nothing was held out."""
+    test = pipeline.questions_for(run, questions, settings.training.seed) if settings.training.evaluate else []
+    asked = any(question.kind != GENERAL for question in test)
+    if settings.training.evaluate and not asked:
+        progress.note("Nothing was held out, so nothing is measured and there is no verdict: add examples, or questions of your own.")
+    if asked and not (run.path / "before.json").is_file():
+        pipeline.measure_base(run, test, progress)
+    return test if asked else []
+
+
+def measured(run: Run, settings: Settings, test: Sequence[Question], progress: Progress) -> Result:
+    """What the tuned model makes of the test questions, and what that means."""
+    if not test:
+        return Result(run)
+    evaluation = pipeline.measure(run, test, progress)
+    verdict = decide(evaluation, settings.verdict)
+    run.update(verdict=asdict(verdict), heldout_accuracy=evaluation.accuracy(TUNED).value)
     return Result(run, verdict, evaluation)
 
 
@@ -394,19 +423,25 @@ def carried_out(
     A new run that fails before it has measured or trained anything is removed: there is nothing to go on from.
     """
     started = time.time()
+    with removed_if_empty(run, is_new), run.lock(), status_of(run, progress):
+        run.update(status="running", settings=settings.to_dict())
+        result = work()
+        run.update(status=status, seconds=round(time.time() - started, 1))
+        if status == COMPLETE:
+            pages(run)
+    progress.note(f"Run: {run.path}")
+    return result
+
+
+@contextmanager
+def removed_if_empty(run: Run, is_new: bool) -> Iterator[None]:
+    """Remove a new run whose work fails before it has measured or trained anything: there is nothing to go on from."""
     try:
-        with run.lock(), status_of(run, progress):
-            run.update(status="running", settings=settings.to_dict())
-            result = work()
-            run.update(status=status, seconds=round(time.time() - started, 1))
-            if status == COMPLETE:
-                pages(run)
+        yield
     except Exception:
         if is_new and not any((run.path / name).exists() for name in MADE_AFTER_EXAMPLES):
             run.discard()
         raise
-    progress.note(f"Run: {run.path}")
-    return result
 
 
 @contextmanager
@@ -489,9 +524,29 @@ def methods(base: str = BaseSettings.base, *, progress: Progress = SILENT) -> li
     return listed(base, progress)
 
 
-def merge(runs: Sequence[str | Path | Run], *, out: str | Path | None = None, progress: Progress = SILENT, **options: Any) -> Run:
-    """A new run that joins the LoRA adapters of `runs`; `options` are those of `merging.MergeSettings` (`how="ties"`)."""
-    return merge_runs([as_run(run) for run in runs], MergeSettings(**options), as_path(out), progress)
+def merge(
+    runs: Sequence[str | Path | Run],
+    *,
+    out: str | Path | None = None,
+    questions: str | Path | None = None,
+    evaluate: bool = True,
+    progress: Progress = SILENT,
+    **options: Any,
+) -> Result:
+    """A new run that joins the LoRA adapters of `runs`, measured like any other: on what its parts held out, or on your `questions`.
+
+    `options` are those of `merging.MergeSettings` (`how="ties"`).
+    """
+    if questions is not None:
+        read_questions(Path(questions))
+    run = merge_runs([as_run(run) for run in runs], MergeSettings(**options), as_path(out), progress)
+    settings = settings_from({**run.info["settings"], "evaluate": evaluate})
+    with run.lock(), status_of(run, progress):
+        pipeline.gate_of_base(run, settings, progress)
+        result = measured(run, settings, begin_measuring(run, settings, as_path(questions), progress), progress)
+        write_pages(run)
+        run.update(status=COMPLETE)
+    return result
 
 
 def compare(
@@ -524,12 +579,89 @@ def compare(
     folder = as_path(out) or COMPARISONS / files[0].resolve().stem
     run = stopped(folder) if resume else Run.create(folder, folder.name)
     same = settings_from(common)
-    with run.lock(), status_of(run, progress):
+    with removed_if_empty(run, is_new=not resume), run.lock(), status_of(run, progress):
         run.update(status="running", settings=same.to_dict(), methods=list(methods), seeds=seeds)
         make_ready(run, same, files, 0, resume, progress)
         board = compare_methods(run, asked, seeds, common, as_path(questions), progress)
         run.update(status="complete")
     return run, board
+
+
+def sweep(
+    paths: Paths,
+    *,
+    trials: int = 16,
+    tune: Sequence[str] = (),
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress = SILENT,
+    settings: Settings | None = None,
+    **options: Any,
+) -> tuple[Run, Swept]:
+    """The run of a sweep and what it tried: up to `trials` short trainings with other values of the settings in `tune`.
+
+    `paths` are documents, or a run whose examples are used, with the settings that these were made with. All trainings have
+    the same examples and the same budget. With `resume` a sweep goes on, also a complete one with more trials. Raises
+    SettingError for settings that cannot be tuned, and where Optuna is not installed.
+    """
+    check_installed()
+    chosen, files = settings or settings_from(options), as_paths(paths)
+    if trials < 1:
+        raise SettingError(f"trials={trials}: must be at least 1", "Change it and start again.")
+    check_paths(files)
+    source = Run.open(files[0]) if (files[0] / "run.json").is_file() else None
+    chosen = settings_from({**made_with(source), **unusual(chosen)}) if source else chosen
+    names = tuned_names(chosen.method, tune)
+    check_usable(chosen)
+    folder = as_path(out) or SWEEPS / files[0].resolve().stem
+    run = Run.open(folder) if resume else Run.create(folder, folder.name)
+    same = settings_from({**chosen.to_dict(), "gate": False})
+    with removed_if_empty(run, is_new=not resume), run.lock(), status_of(run, progress):
+        if resume:
+            check_same_sweep(run, same, names)
+        run.update(status="running", settings=same.to_dict(), tuned=names)
+        if source:
+            share(source, run)
+        else:
+            make_ready(run, same, files, 0, resume, progress)
+        found = sweep_settings(run, same, names, trials, progress)
+        best = settings_from({**chosen.to_dict(), **found.best.settings}) if found.best else chosen
+        found = replace(found, command=shlex.join([*command_for(files, source), *as_options(best)]))
+        run.write_json(RESULT, found)
+        write_sweep(run, found)
+        run.update(status=COMPLETE)
+    return run, found
+
+
+def made_with(run: Run) -> dict[str, Any]:
+    """The settings of a run that are neither those of training nor those of its method: what its examples were made with."""
+    owners = {name: set(found.owners) & set(PARTS) - {"training"} for name, found in catalogue().items()}
+    return {name: value for name, value in run.info.get("settings", {}).items() if owners.get(name)}
+
+
+def unusual(settings: Settings) -> dict[str, Any]:
+    """Those settings that do not have their default value, and the method."""
+    usual = settings_from({METHOD: settings.method}).to_dict()
+    return {name: value for name, value in settings.to_dict().items() if name == METHOD or value != usual[name]}
+
+
+def check_same_sweep(run: Run, settings: Settings, names: Sequence[str]) -> None:
+    """Raise RunError where a sweep would go on with other settings than it began with."""
+    info, now = run.info, settings.to_dict() | {"tune": list(names)}
+    then = info.get("settings", {}) | {"tune": info.get("tuned", [])}
+    changed = [f"{name} was {then.get(name)!r}, is {now.get(name)!r}" for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
+    if changed:
+        raise RunError("This sweep cannot go on with what has changed:", "Undo the changes, or start a new one with --out.", changed)
+
+
+def command_for(files: Sequence[Path], source: Run | None) -> list[str]:
+    """The command that trains on what a sweep was made with."""
+    if source is None:
+        return ["engrain", "build", *map(str, files)]
+    if (source.path / "documents.jsonl").is_file():
+        return ["engrain", "build", str(source.path), "--from", "examples", "--out", str(source.path)]
+    rows = source.path / "examples"
+    return ["engrain", "tune", str(rows / "train.jsonl"), "--heldout", str(rows / "heldout.jsonl")]
 
 
 def evaluate(run: str | Path | Run | Result | None, questions: str | Path, *, progress: Progress = SILENT) -> Evaluation:

@@ -6,10 +6,6 @@ is that of one training and a killed comparison goes on where it was.
 
 from __future__ import annotations
 
-import multiprocessing
-import shutil
-import signal
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +14,17 @@ from typing import Any
 from engrain import agent, pipeline
 from engrain.assistant import load as load_assistant
 from engrain.config import settings_from
-from engrain.errors import EngrainError, Interrupted, SettingError
+from engrain.errors import Interrupted, SettingError
 from engrain.evaluate import BASE, BASE_RETRIEVAL, GENERAL, TUNED, TUNED_RETRIEVAL, Evaluation, evaluate
 from engrain.examples import Question
+from engrain.files import delete
+from engrain.processes import STOPPED, in_own_process
 from engrain.progress import SILENT, Progress
 from engrain.report.compare import write_comparison
 from engrain.run import Run
 from engrain.scoreboard import Costs, Score, Scoreboard, advice, score_of
+from engrain.trainings import part_of, trained_numbers, under_way
 
-SHARED = ("documents.jsonl", "facts.jsonl", "before.json", "examples")
-"""What every training gets from the comparison's own run."""
 AGENT, RESULT = "base+agent", "comparison.json"
 
 
@@ -76,9 +73,11 @@ def compare(
         for entry, seed in parts:
             part = prepared(run, entry, seed)
             if part.info.get("status") != "complete":
-                in_own_process(part, {**common, **entry.values, "seed": seed}, questions)
+                code = in_own_process(carry_out, part.path, {**common, **entry.values, "seed": seed}, questions)
+                if code in STOPPED:
+                    raise Interrupted("The comparison was stopped", "Go on with --resume.", code - 128)
             if part.info.get("status") != "complete":
-                failed[part.path.name] = str(part.info.get("error", "its process was ended"))
+                failed[part.path.name] = str(part.info.get("error") or "its process was ended")
                 progress.note(f"{part.path.name} failed: {failed[part.path.name]}")
             stage.advance(1)
     board = scored(run, chosen, seeds, test, failed, progress)
@@ -89,61 +88,17 @@ def compare(
 
 def prepared(run: Run, entry: Entry, seed: int) -> Run:
     """The run of one training, with the shared examples in it."""
-    path = run.path / "parts" / f"{entry.name.replace(':', '-').replace('=', '-')}-{seed}"
-    if (path / "run.json").is_file():
-        return Run.open(path)
-    part = Run.create(path, path.name)
-    for name in SHARED:
-        source = run.path / name
-        if source.is_dir():
-            shutil.copytree(source, path / name)
-        elif source.is_file():
-            shutil.copyfile(source, path / name)
-    part.update(status="waiting")
-    return part
-
-
-def in_own_process(part: Run, values: Mapping[str, Any], questions: Path | None) -> None:
-    """Carry one training out in a new process. Raises Interrupted where a signal ended it."""
-    process = multiprocessing.get_context("spawn").Process(target=carry_out, args=(part.path, dict(values), questions))
-    process.start()
-    try:
-        process.join()
-    except KeyboardInterrupt:
-        process.join()  # it got the signal too, and writes its checkpoint
-        raise
-    code = process.exitcode or 0
-    if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-        raise Interrupted("The comparison was stopped", "Go on with --resume.", code - 128)
+    return part_of(run, f"parts/{entry.name.replace(':', '-').replace('=', '-')}-{seed}")
 
 
 def carry_out(path: Path, values: dict[str, Any], questions: Path | None) -> None:
-    """Train and measure one method; how it ended is in its `run.json` and the exit code. The main function of a process."""
+    """Train and measure one method; how it ended is in its `run.json`. The work of a process."""
     part = Run.open(path)
-    try:
-        with part.lock():
-            settings = settings_from(values)
-            part.update(status="running", settings=settings.to_dict())
-            pipeline.tune(part, settings, pipeline.encode(part, settings, SILENT), SILENT)
-            part.update(trained_numbers=trained_numbers(part))
-            pipeline.measure(part, pipeline.questions_for(part, questions, 0), SILENT)
-            part.update(status="complete")
-    except (Interrupted, KeyboardInterrupt) as stop:
-        part.update(status="interrupted")
-        sys.exit(getattr(stop, "exit_code", 128 + signal.SIGINT))
-    except EngrainError as error:
-        part.update(status="failed", error=str(error))
-        sys.exit(error.exit_code)
-
-
-def trained_numbers(run: Run) -> int:
-    """How many numbers trained: those that a checkpoint holds."""
-    from safetensors import safe_open
-
-    newest = run.newest_checkpoint()
-    assert newest is not None, "a finished training has a checkpoint"
-    with safe_open(newest[1] / "values.safetensors", "pt") as file:
-        return sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118 - the file is no dictionary
+    with under_way(part, values) as settings:
+        pipeline.tune(part, settings, pipeline.encode(part, settings, SILENT), SILENT)
+        part.update(trained_numbers=trained_numbers(part))
+        pipeline.measure(part, pipeline.questions_for(part, questions, 0), SILENT)
+    delete(part.path / "checkpoints")  # of many trainings they would fill the disk, and nothing goes on from a complete one
 
 
 def costs_of(part: Run) -> Costs:

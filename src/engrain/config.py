@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from engrain import registry
 from engrain.errors import SettingError
+from engrain.settings import Around
 
 if TYPE_CHECKING:
     from engrain.coding.repository import CodeSettings
@@ -89,7 +90,8 @@ class Settings:
 class Setting:
     """A setting as seen from outside; `owners` are the parts and methods that have it, `kind` its type without None.
 
-    The flag of a yes-or-no setting is given to choose the opposite of the default (`--no-shuffle`).
+    The flag of a yes-or-no setting is given to choose the opposite of the default (`--no-shuffle`). `sweep` says which values
+    are worth trying.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Setting:
     choices: tuple[str, ...]
     flag: str
     owners: tuple[str, ...]
+    sweep: Around | tuple[Any, ...] = ()
 
 
 def settings_from(values: Mapping[str, Any], file: Path | None = None, parts: Sequence[str] = tuple(PARTS)) -> Settings:
@@ -164,6 +167,27 @@ def _declared(owner: str) -> dict[str, Setting]:
     return declared_by(owner_class(owner), owner)
 
 
+def sweepable(method: str) -> dict[str, Setting]:
+    """Name → Setting for all that a sweep can tune: settings of training, and of the method."""
+    return {name: found for owner in ("training", method) for name, found in _declared(owner).items() if found.sweep}
+
+
+def as_options(settings: Settings) -> list[str]:
+    """What has to be typed so that these settings come out: every option whose value is not the default."""
+    typed = [] if settings.method == DEFAULT_METHOD else ["--method", settings.method]
+    values = settings.to_dict()
+    for owner in (*PARTS, settings.method):
+        for name, found in _declared(owner).items():
+            if name in values and values[name] != _plain(found.default):
+                typed += [f"--{found.flag}"] if found.kind is bool else [f"--{found.flag}", _typed(values[name])]
+    return typed
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed after its option."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def declared_by(declared: type, owner: str) -> dict[str, Setting]:
     """Name → Setting for the fields of a dataclass of settings."""
     hints = typing.get_type_hints(declared)
@@ -175,7 +199,8 @@ def _setting(f: Field[Any], hint: Any, owner: str) -> Setting:
     kind = next(t for t in typing.get_args(hint) if t is not types.NoneType) if union else hint
     default = f.default_factory() if f.default_factory is not MISSING else f.default
     flag = f.metadata.get("flag", "").removeprefix("--") or ("no-" if default is True else "") + f.name.replace("_", "-")
-    return Setting(f.name, kind, union, default, f.metadata.get("help", ""), f.metadata.get("choices", ()), flag, (owner,))
+    told = {name: f.metadata.get(name, "" if name == "help" else ()) for name in ("help", "choices", "sweep")}
+    return Setting(f.name, kind, union, default, flag=flag, owners=(owner,), **told)
 
 
 def _value(name: str, value: Any, method: str, parts: Sequence[str], task: str) -> Any:

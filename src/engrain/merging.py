@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engrain import registry
 from engrain.assistant import check_trained
 from engrain.errors import RunError, SettingError
 from engrain.fetch import quiet
@@ -26,7 +27,7 @@ from engrain.settings import check, check_choices, setting
 
 WAYS = ("linear", "cat", "svd", "ties", "dare_linear", "dare_ties")
 PRUNING = ("ties", "dare_linear", "dare_ties")
-ROWS = ("documents.jsonl", "facts.jsonl", "examples/train.jsonl", "examples/heldout.jsonl")
+ROWS = ("documents.jsonl", "facts.jsonl", "superseded.jsonl", "examples/train.jsonl", "examples/heldout.jsonl")
 """What the joined run takes over from each of its parts."""
 
 
@@ -117,10 +118,15 @@ def join(folders: Sequence[Path], weights: Sequence[float], settings: MergeSetti
 def describe(run: Run, runs: Sequence[Run], weights: Sequence[float], settings: MergeSettings) -> None:
     """Give the joined run its settings, and the documents, facts and examples of its parts."""
     config = json.loads((run.path / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
-    first = runs[0].info
-    targets = ",".join(sorted(config["target_modules"]))
-    kept = {k: v for k, v in first["settings"].items() if k not in ("learning_rate_ratio", "rank_pattern", "rank_stabilized")}
-    made = {"method": "lora", "rank": config["r"], "alpha": float(config["lora_alpha"]), "dropout": 0.0, "target_modules": targets}
+    first, methods = runs[0].info, {run.info["settings"]["method"] for run in runs}
+    own: Any = registry.find("methods", first["settings"]["method"])
+    kept = {k: v for k, v in first["settings"].items() if k not in own.Settings.__dataclass_fields__}
+    made = {
+        "method": methods.pop() if methods == {"qlora"} else "lora",  # an update of rounded weights belongs beside these
+        "rank": config["r"],
+        "alpha": float(config["lora_alpha"]),
+        "target_modules": ",".join(sorted(config["target_modules"])),
+    }
     for name in ROWS:
         seen: dict[str, Any] = {json.dumps(row, sort_keys=True): row for part in runs for row in part.read_rows(name)}
         run.write_rows(name, seen.values())

@@ -381,6 +381,13 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
     gate.save(run.path)
 
 
+def gate_of_base(run: Run, settings: Settings, progress: Progress) -> None:
+    """Fit the gate of a run that is not trained here."""
+    if settings.study.gate and facts_of(run):
+        device, dtype = settings.model.resolve()
+        make_gate(run, settings, load_model(locate(settings.model.base, progress), dtype=dtype, device=device), progress)
+
+
 def passes(model: PreTrainedModel, task: Task) -> Iterator[Callable[[], object]]:
     """Each computes the model on some of the training examples, in their order."""
     for group in micro_batches(range(len(task.train)), [task.length(e) for e in task.train], PASS_TOKENS):

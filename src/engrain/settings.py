@@ -6,18 +6,26 @@ setting is written once, by the part that uses it.
 
 from __future__ import annotations
 
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from engrain.errors import SettingError
 
 
-def setting(default: Any, sentence: str, *, flag: str = "", choices: tuple[str, ...] = ()) -> Any:
+@dataclass(frozen=True)
+class Around:
+    """Values worth trying: from the usual one divided by `factor` to the usual one times `factor`, evenly by ratio."""
+
+    factor: float
+
+
+def setting(default: Any, sentence: str, *, flag: str = "", choices: tuple[str, ...] = (), sweep: Around | tuple[Any, ...] = ()) -> Any:
     """A dataclass field with its help sentence.
 
-    `flag` overrides the command-line name (default: the field's name with dashes); `choices` lists the only values.
+    `flag` overrides the command-line name (default: the field's name with dashes); `choices` lists the only values;
+    `sweep` gives those that `engrain sweep` tries, where the setting is worth tuning.
     """
-    return field(default=default, metadata={"help": sentence, "flag": flag, "choices": choices})
+    return field(default=default, metadata={"help": sentence, "flag": flag, "choices": choices, "sweep": sweep})
 
 
 def check(settings: Any, **rules: tuple[bool, str]) -> None:

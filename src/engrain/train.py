@@ -24,7 +24,7 @@ from engrain.batches import Order, micro_batches
 from engrain.errors import Interrupted, TrainingError
 from engrain.optimize import SCHEDULES, Masters, learning_rate_at, load_position, load_state, save_state
 from engrain.progress import SILENT, Progress, Stage
-from engrain.settings import check, check_choices, setting
+from engrain.settings import Around, check, check_choices, setting
 from engrain.train_state import Position, check_same, fingerprint
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class TrainingSettings:
         "Time budget for training: the number of steps follows from the measured ones, at the start and again half-way. "
         "Default: 8 for documents where neither epochs nor max_steps is given.",
     )
-    batch_size: int = setting(32, "Examples a step.")
+    batch_size: int = setting(32, "Examples a step.", sweep=(16, 32, 64))
     micro_batch_tokens: int = setting(2048, "Tokens computed at once; memory grows with it, the result does not depend on it.")
-    learning_rate: float | None = setting(None, "Peak learning rate; default: the method's own.")
-    schedule: str = setting("cosine", "How the learning rate falls after the warm-up.", choices=SCHEDULES)
-    warmup: float = setting(0.05, "Warm-up: a share of all steps (below 1) or a number of steps.")
-    weight_decay: float = setting(0.0, "AdamW's decoupled weight decay.")
+    learning_rate: float | None = setting(None, "Peak learning rate; default: the method's own.", sweep=Around(8))
+    schedule: str = setting("cosine", "How the learning rate falls after the warm-up.", choices=SCHEDULES, sweep=SCHEDULES)
+    warmup: float = setting(0.05, "Warm-up: a share of all steps (below 1) or a number of steps.", sweep=(0.02, 0.05, 0.1, 0.2))
+    weight_decay: float = setting(0.0, "AdamW's decoupled weight decay.", sweep=(0.0, 0.01, 0.1))
     clip: float = setting(1.0, "Largest norm of the gradient; larger ones are scaled down.")
     max_length: int = setting(1024, "Longest example in tokens.")
     shuffle: bool = setting(True, "Keep the examples in the order of the file.", flag="--no-shuffle")
@@ -157,7 +157,7 @@ class Trainer:
             )
         rate = self.learning_rate(number)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group.get("scale", 1.0)
+            group["lr"], group["done"] = rate * group.get("scale", 1.0), number / self.position.total_steps
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.masters.publish()
@@ -212,6 +212,9 @@ class Trainer:
             loss = self.task.loss(self.model, [self.task.train[i] for i in group])
             (loss.total / targets).backward()
             total += float(loss.total.detach())
+        penalty = self.method.penalty(self.model)
+        if penalty is not None:
+            penalty.backward()
         return total / targets, sum(self.lengths[i] for i in indices)
 
     def evaluate(self) -> dict[str, float]:

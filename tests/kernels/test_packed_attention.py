@@ -58,6 +58,22 @@ def test_bfloat16_is_near_the_reference(shape: dict[str, Any]) -> None:
         assert (fast.float() - plain).norm() <= 0.03 * plain.norm() + 0.02
 
 
+@pytest.mark.parametrize("prefix", [0, 3])
+@pytest.mark.parametrize("sliding_window", [None, 6])
+def test_keys_out_of_a_cache_are_seen_as_a_longer_prefix_is(prefix: int, sliding_window: int | None) -> None:
+    torch.manual_seed(0)
+    cached, lengths, groups = 5, [4, 7, 1], 2
+    tokens = cached + prefix + sum(lengths)
+    q, k, v = (torch.randn(1, heads, tokens, 8, requires_grad=True) for heads in (2 * groups, 2, 2))
+    reference = reference_attention(q, k, v, lengths, cached + prefix, sliding_window=sliding_window)[:, cached:]
+    found, _ = packed_attention(
+        SimpleNamespace(training=False), q[:, :, cached:], k, v, None, sliding_window=sliding_window, packing=pack(lengths, prefix, "cpu")
+    )
+    torch.testing.assert_close(found, reference, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(*(torch.autograd.grad(out.square().sum(), (q, k, v)) for out in (found, reference)), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 def test_segments_do_not_see_each_other() -> None:
     torch.manual_seed(0)
     packing = pack([4, 6, 5], 3, "cpu")

@@ -9,7 +9,7 @@ from engrain import api, registry
 from engrain.cli import main
 from engrain.errors import ModelError
 
-CHOSEN = ("full", "lora", "ia3", "prefix_tuning", "frod")
+CHOSEN = ("full", "lora", "ia3", "poly", "frod")
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +31,11 @@ def test_every_method_says_what_it_is_and_why_not(tiny_folder: Path, capsys: pyt
     assert rows["ia3"]["paper"].endswith("2205.05638")
     assert rows["frod"]["supported"]
     assert rows["frod"]["trainable_parameters"] is None
-    assert not rows["prefix_tuning"]["supported"]
-    assert "keys and values" in rows["prefix_tuning"]["reason"]
+    assert not rows["poly"]["supported"]
+    assert rows["poly"]["reason"]
     assert main(["methods", "--base", str(tiny_folder)]) == 0
     shown = capsys.readouterr().out
-    assert "prefix_tuning: not supported, because it learns keys and values" in shown
+    assert f"poly: not supported, because {rows['poly']['reason']}" in shown
 
 
 def test_a_base_that_is_not_there_is_named() -> None:

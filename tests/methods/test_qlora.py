@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from engrain.errors import SettingError
 from engrain.methods import qlora
 from engrain.methods._low_rank import adapted
 from engrain.tasks.chat import Chat
-from training import examples, method, small_model
+from training import examples, logits, method, small_model, train_steps
 
 
 def test_the_weight_is_kept_in_four_bits_and_close() -> None:
@@ -43,6 +44,32 @@ def test_gradients_are_those_of_plain_lora_on_the_rounded_weight(dropout: float)
     for (_, a), (_, b) in pairs:
         torch.testing.assert_close(a.lora_A.grad, b.lora_A.grad, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(a.lora_B.grad, b.lora_B.grad, rtol=1e-3, atol=1e-3)
+
+
+def test_loftq_starts_nearer_to_the_base() -> None:
+    """The update makes up for what rounding took, as well as its rank can; W itself is rounded as without it."""
+    wide, plain, near = small_model(), small_model(), small_model()
+    method("qlora", rank=8).apply(plain)
+    method("qlora", rank=8, loftq=True).apply(near)
+    for (name, rounded), (_, started) in zip(adapted(plain), adapted(near), strict=True):
+        weight = wide.get_submodule(name).weight
+        assert torch.equal(rounded.weight, started.weight)
+        lost = weight - rounded.weight
+        values = torch.linalg.svdvals(lost)
+        left = (weight - started.merged_weight()).norm()
+        torch.testing.assert_close(left, values[8:].norm(), rtol=1e-3, atol=1e-4)
+        assert left < lost.norm()
+
+
+def test_loftq_is_saved_with_what_it_started_from(tmp_path: Path) -> None:
+    model, chosen = small_model(), method("qlora", loftq=True)
+    chosen.apply(model)
+    train_steps(model, chosen, 2)
+    chosen.save(model, tmp_path)
+    again = small_model()
+    chosen.apply(again)
+    chosen.load(again, tmp_path)
+    assert torch.equal(logits(again), logits(model))
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from engrain.evaluate import TUNED, Evaluation, score
 from engrain.examples import Question
-from engrain.report.compare import Dot, render, scatter, size
+from engrain.report.charts import PERCENT, Axis, Dot, number, scatter
+from engrain.report.compare import render, size
 from engrain.run import Run
 from engrain.scoreboard import Costs, Scoreboard, advice, score_of
 
@@ -24,11 +25,12 @@ def test_the_page_holds_every_way_and_escapes_its_texts(tmp_path: Path) -> None:
 
 
 def test_dots_stand_where_their_numbers_say() -> None:
-    drawn = scatter([Dot("low", 0.0, 0.0), Dot("high", 100.0, 1.0)], "seconds")
+    axes = Axis.of([0.0, 100.0], number), Axis.of([0.0, 1.0], PERCENT)
+    drawn = scatter([Dot("low", 0.0, 0.0), Dot("high", 100.0, 1.0)], "seconds", *axes)
     assert drawn.count("<circle") == 2
     assert 'cx="58.0" cy="220.0"' in drawn
     assert 'cx="410.0" cy="16.0"' in drawn
-    assert scatter([], "seconds") == ""
+    assert scatter([], "seconds", *axes) == ""
 
 
 def test_sizes_are_told_for_people() -> None:

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from engrain.privacy import Private
     from engrain.run import Run
     from engrain.scoreboard import Scoreboard
+    from engrain.tried import Swept
     from engrain.verdict import Verdict
 
 SIGNS = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "blocks": ("blocks", "red")}
 TITLES = {"": "all that the documents answer", "unanswerable": "rightly declined", "general": "general knowledge"}
+ENDED = {"complete": "by itself", "pruned": "early", "failed": "failed: "}
 NEXT = {
     "chat": 'engrain ask --run {run} "…"   or   engrain chat --run {run}',
     "code": "engrain complete --run {run} FILE",
@@ -266,6 +268,19 @@ def scoreboard(found: Scoreboard, folder: Path) -> None:
         click.echo(f"Not ended: {name}: {why}")
     click.echo(found.advice)
     click.echo(f"\nRun:    {folder}\nReport: {folder / 'comparison.html'}")
+
+
+def sweep(found: Swept, folder: Path) -> None:
+    """Print what was tried, the best first, and how to build with the best settings."""
+    drawn = table(*found.tuned, "held-out loss", "ended", "trains", "seconds", title="Settings tried, the best first")
+    for t in found.trials:
+        values = ("all" if value == "" else str(value) for value in t.settings.values())
+        loss = "" if t.loss is None else f"{t.loss:.4f}"
+        trains = "" if t.trainable_parameters is None else f"{t.trainable_parameters:,}"
+        drawn.add_row(*map(Text, (*values, loss, ENDED[t.state] + t.reason, trains, f"{t.seconds:.0f}")))
+    console().print(drawn)
+    click.echo(f"\nSweep:  {folder}\nReport: {folder / 'sweep.html'}")
+    click.echo(f"Next:   {found.command}" if found.best else "No training ended: give each more time (--minutes), then --resume.")
 
 
 def methods(found: Sequence[Listed]) -> None:

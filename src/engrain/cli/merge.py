@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from engrain.cli import _options
+from engrain.cli import _options, _render
 from engrain.cli._progress import listener
 from engrain.merging import PRUNING, WAYS
 
@@ -17,14 +17,24 @@ from engrain.merging import PRUNING, WAYS
 @click.option("--weights", help="How much each run counts, separated by commas.  [default: 1 each]")
 @click.option("--density", type=float, help=f"Share of an update's values kept by {', '.join(PRUNING)}.  [default: 0.5]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of what DARE drops.")
+@click.option("--questions", type=_options.FILE, help="JSONL file of your own test questions: id, question, answers.")
+@click.option("--no-evaluate", "evaluate", is_flag=True, default=True, flag_value=False, help="Do not measure the result.")
 @_options.out_option
 @_options.json_option
 def command(
-    runs: tuple[Path, ...], how: str, weights: str | None, density: float | None, seed: int, out: Path | None, as_json: bool
+    runs: tuple[Path, ...],
+    how: str,
+    weights: str | None,
+    density: float | None,
+    seed: int,
+    questions: Path | None,
+    evaluate: bool,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Join the LoRA adapters of runs that stand on the same base model; the result is a run like any other.
 
-    It answers (engrain ask), is measured (engrain evaluate) and knows the documents of all its parts.
+    It knows the documents of all its parts, and is measured on what they held out, or on your own questions.
     """
     from engrain import api
 
@@ -32,5 +42,7 @@ def command(
         numbers = tuple(float(part) for part in weights.split(",")) if weights else ()
     except ValueError:
         raise click.BadParameter(f"{weights!r} is no list of numbers", param_hint="--weights") from None
-    made = api.merge(runs, how=how, weights=numbers, density=density, seed=seed, out=out, progress=listener())
-    _options.print_json(made) if as_json else click.echo(f"Run:    {made.path}\nNext:   engrain evaluate {made.path} QUESTIONS")
+    made = api.merge(
+        runs, how=how, weights=numbers, density=density, seed=seed, questions=questions, evaluate=evaluate, out=out, progress=listener()
+    )
+    _render.result(made, as_json)

@@ -116,18 +116,22 @@ def packed_attention(
 ) -> tuple[Tensor, None]:
     """Block-diagonal causal attention in the form that transformers' attention interface asks for.
 
-    query (1, H, N, D), key and value (1, Hkv, N, D) → output (1, N, H, D).
+    query (1, H, N, D), key and value (1, Hkv, N, D) → output (1, N, H, D). Keys and values that come before those of the
+    row, out of a cache, are seen by all of it.
     """
     assert packing is not None, "the packed attention runs inside `packed(model)` with packing=… only"
     options = Options(scaling, dropout if module.training else 0.0, sliding_window, softcap, query.shape[1] // key.shape[1])
-    q, k, v = (_Pad.apply(x[0].transpose(0, 1), packing).split(packing.sizes) for x in (query, key, value))
-    prefix = packing.prefix
-    done = [_attend(q[0][None], k[0][None], v[0][None], 0, options)[0]] if prefix else []
+    before = key.shape[2] - query.shape[2]
+    seen, rows = zip(*(x[0].transpose(0, 1).tensor_split([before]) for x in (key, value)), strict=True)
+    q, k, v = (_Pad.apply(x, packing).split(packing.sizes) for x in (query[0].transpose(0, 1), *rows))
+    shared_k, shared_v = (torch.cat([cached, x[0]]) if before else x[0] for cached, x in zip(seen, (k, v), strict=True))
+    done = [_attend(q[0][None], shared_k[None], shared_v[None], before, options)[0]] if packing.prefix else []
     for shape, *own in zip(packing.buckets, q[1:], k[1:], v[1:], strict=True):
         q_SMHD, k_SMHD, v_SMHD = (x.unflatten(0, shape) for x in own)
-        if prefix:
-            k_SMHD, v_SMHD = (torch.cat([shared.expand(shape[0], *shared.shape), x], 1) for shared, x in ((k[0], k_SMHD), (v[0], v_SMHD)))
-        done.append(_attend(q_SMHD, k_SMHD, v_SMHD, prefix, options).flatten(0, 1))
+        if len(shared_k):
+            pairs = ((shared_k, k_SMHD), (shared_v, v_SMHD))
+            k_SMHD, v_SMHD = (torch.cat([shared.expand(shape[0], *shared.shape), x], 1) for shared, x in pairs)
+        done.append(_attend(q_SMHD, k_SMHD, v_SMHD, len(shared_k), options).flatten(0, 1))
     return _Unpad.apply(torch.cat(done), packing)[None], None
 
 
@@ -221,7 +225,8 @@ def packed(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def with_attention(model: nn.Module, name: str, instead_of: str = "") -> Iterator[None]:
     """Inside, the model computes with the attention of this name, if before it did so with `instead_of` (default: whatever it was)."""
-    configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}.values()
+    found: list[Any] = [getattr(module, "config", None) for module in model.modules()]
+    configs = {id(config): config for config in found if hasattr(config, "_attn_implementation")}.values()
     before = [(config, config._attn_implementation) for config in configs if instead_of in ("", config._attn_implementation)]
     for config, _ in before:
         config._attn_implementation = name

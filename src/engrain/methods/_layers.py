@@ -72,6 +72,25 @@ class DoRALinear(LoRALinear):
         return weight * (self.lora_magnitude_vector / weight.norm(dim=1))[:, None]
 
 
+class SVDLinear(LoRALinear):
+    """W·x + s·B·diag(e)·A·x: `lora_E` (R, 1) holds e, zero at the start; A's rows and B's columns are orthonormal there."""
+
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float, dropout: float) -> None:
+        super().__init__(linear, rank, alpha, dropout)
+        self.lora_E = nn.Parameter(torch.zeros(rank, 1, dtype=torch.float32, device=linear.weight.device))
+        nn.init.orthogonal_(self.lora_A)
+        nn.init.orthogonal_(self.lora_B)
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """A (R, I) and B·diag(e) (O, R)."""
+        return self.lora_A, self.lora_B * self.lora_E.t()
+
+    def skewness(self) -> Tensor:
+        """‖A·Aᵀ − 1‖² + ‖Bᵀ·B − 1‖²: how far the two are from orthonormal."""
+        one_RR = torch.eye(self.rank, device=self.lora_A.device)
+        return (self.lora_A @ self.lora_A.t() - one_RR).square().sum() + (self.lora_B.t() @ self.lora_B - one_RR).square().sum()
+
+
 class Directions:
     """The main directions of what comes into some layers, gathered pass by pass (incremental SVD).
 

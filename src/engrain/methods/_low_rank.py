@@ -32,14 +32,18 @@ FACTORS = ("lora_A", "lora_B")
 class LowRankSettings:
     """The size and place of the update, and what else trains."""
 
-    rank: int = setting(64, "Rank r of the update B·A.")
+    rank: int = setting(64, "Rank r of the update B·A.", sweep=(8, 16, 32, 64, 128, 256))
     alpha: float | None = setting(None, "Scale: the update counts alpha / rank times; the default makes that 2.")
-    dropout: float = setting(0.0, "Share of the update's inputs dropped while training.")
+    dropout: float = setting(0.0, "Share of the update's inputs dropped while training.", sweep=(0.0, 0.05, 0.1))
     target_modules: str = setting("all-linear", "Linear layers to adapt: all-linear, or names separated by commas (q_proj,v_proj).")
-    layers: str = setting("", "Layers to adapt: a number of top layers, a range a-b, a list a,b,c, or a top fraction; default: all.")
+    layers: str = setting(
+        "",
+        "Layers to adapt: a number of top layers, a range a-b, a list a,b,c, or a top fraction; default: all.",
+        sweep=("", "0.67", "0.33"),
+    )
     rank_pattern: str = setting("", "Other ranks for some layers: name=rank, separated by commas (down_proj=16,v_proj=8).")
     rank_stabilized: bool = setting(False, "Count the update alpha / √rank times (rsLoRA): high ranks then learn as fast as low ones.")
-    learning_rate_ratio: float = setting(1.0, "How many times faster B learns than A (LoRA+; its paper takes 16).")
+    learning_rate_ratio: float = setting(1.0, "How many times faster B learns than A (LoRA+; its paper takes 16).", sweep=(1.0, 4.0, 16.0))
     bias: str = setting(
         "none", "Biases that train too: those of adapted layers, or all of the model.", choices=("none", "lora_only", "all")
     )
@@ -86,8 +90,8 @@ class LowRank(Method):
 
         return LoRALinear
 
-    def start(self, layer: LoRALinear) -> None:
-        """Give a new layer the values it starts from; as it is made, A is random and B zero."""
+    def start(self, layer: LoRALinear, weight: torch.Tensor) -> None:
+        """Give a new layer beside a `weight` the values it starts from; as it is made, A is random and B zero."""
 
     def apply(self, model: nn.Module) -> None:
         """Freeze the model and put an update beside every target. Raises SettingError listing what cannot be adapted."""
@@ -97,8 +101,9 @@ class LowRank(Method):
         ranks = self._ranks(model, targets)
         alpha = chosen.scale * chosen.divisor(chosen.rank)
         for name in targets:
-            made = kind(model.get_submodule(name), ranks[name], alpha * ranks[name] / chosen.divisor(ranks[name]), chosen.dropout)
-            self.start(made)
+            linear: Any = model.get_submodule(name)
+            made = kind(linear, ranks[name], alpha * ranks[name] / chosen.divisor(ranks[name]), chosen.dropout)
+            self.start(made, linear.weight.detach())
             replace(model, name, made)
         for module in self._whole_modules(model).values():
             module.requires_grad_(True)

@@ -19,7 +19,8 @@ from engrain.errors import ModelError, SettingError
 from engrain.fetch import quiet
 from engrain.methods._probe import KEPT, probe
 from engrain.methods.base import Method
-from engrain.settings import check, setting
+from engrain.models import decoder_layers
+from engrain.settings import Around, check, setting
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 PAPER = re.compile(r"https?://(?:huggingface\.co/papers|(?:www\.)?arxiv\.org/\w+|openreview\.net)/[\w.?=&/-]*\w")
 ARXIV = re.compile(r"\d{4}\.\d{5}")
+BETWEEN_OPTIONS = re.compile(r",(?![^\[]*\])")
+"""A comma that stands in no list."""
+ADAPTER_TOKENS = 10
+"""Learned tokens a layer of adaption prompts, as in their paper (arXiv 2303.16199); the library has no usual number."""
 PROMPT_BASE = "Prompt"
 """In the names of configurations of methods that put virtual tokens before the text."""
 
@@ -72,6 +77,8 @@ class Tuner(Method):
             values["target_modules"] = targets(chosen.target_modules)
         if declared.prompts:
             values["num_virtual_tokens"] = chosen.virtual_tokens
+        if "adapter_layers" in declared.fields:
+            values |= {"adapter_len": ADAPTER_TOKENS, "adapter_layers": len(decoder_layers(model))}
         if "encoder_hidden_size" in declared.fields:
             values["encoder_hidden_size"] = model.get_input_embeddings().weight.shape[1]
         if "progressbar" in declared.fields:
@@ -151,11 +158,11 @@ def settings_of(name: str, declared: Declared) -> type:
     """The settings of a tuner: rank, targets and virtual tokens where it has them, and any of its own by name."""
     made: list[tuple[str, type, Any]] = []
     if declared.fields.get("r"):
-        made.append(("rank", int, setting(declared.fields["r"], "Rank r of the update.")))
+        made.append(("rank", int, setting(declared.fields["r"], "Rank r of the update.", sweep=Around(4))))
     if "target_modules" in declared.fields:
         made.append(("target_modules", str, setting("default", "Layers to adapt: default, all-linear, or names separated by commas.")))
     if declared.prompts:
-        made.append(("virtual_tokens", int, setting(20, "Virtual tokens that stand before the text and are learned.")))
+        made.append(("virtual_tokens", int, setting(20, "Virtual tokens that stand before the text and are learned.", sweep=Around(4))))
     made.append(("tuner_options", str, setting("", "What else the PEFT library's configuration takes: name=value, separated by commas.")))
 
     def verify(self: Any) -> None:
@@ -186,7 +193,7 @@ def options(text: str) -> Any:
     """Name → value of `name=value` parts separated by commas, values as YAML reads them; None where one is something else."""
     import yaml
 
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    pairs = [part.partition("=") for part in BETWEEN_OPTIONS.split(text) if part.strip()]
     if any(not name.strip() or not equals for name, equals, _ in pairs):
         return None
     return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}

@@ -28,6 +28,14 @@ CLOSE = 2e-3
 SAME = 1e-5
 """How far the logits of a method that starts at the base may lie from its own."""
 
+IN_WORDS = {
+    "poly": "it must be told to which of several tasks every example belongs",
+    "shadow": "it runs a second, small model beside the first, which does not see the packed rows of a training step",
+    "trainable_tokens": "it trains the embeddings of tokens that would have to be named, and none are usual",
+    "xlora": "it only mixes adapters that were trained before",
+}
+"""Why methods fail that were looked into, for people; whether one fails is always tried out."""
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -52,13 +60,18 @@ def probe(name: str) -> Probe:
         torch.manual_seed(0)
         try:
             return _tried(kind)
-        except _Broken as broken:
-            return Probe(str(broken))
-        except EngrainError as error:
-            return Probe(error.message.partition(" like this: ")[2] or error.message)
         except Exception as error:
-            words = " ".join(str(error).split())
-            return Probe(f"it fails on a small model ({type(error).__name__}: {words[:200]})")
+            reason = _reason(error)
+            return Probe(f"{IN_WORDS[name]} ({reason})" if name in IN_WORDS else reason)
+
+
+def _reason(error: Exception) -> str:
+    """Why a method cannot be used, from what was raised when it was tried."""
+    if isinstance(error, _Broken):
+        return str(error)
+    if isinstance(error, EngrainError):
+        return error.message.partition(" like this: ")[2] or error.message
+    return f"with its usual settings it fails on a small model ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
 
 
 def _tried(kind: Any) -> Probe:

@@ -57,10 +57,17 @@ class Method(ABC):
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
     def optimizer(self, groups: list[dict[str, Any]], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-        """What updates the values of these groups: AdamW. Its state must be tensors and whole numbers, which a checkpoint holds."""
+        """What updates the values of these groups: AdamW. Its state must be tensors and whole numbers, which a checkpoint holds.
+
+        Before each step every group is told the learning rate (`lr`) and which share of all steps is done (`done`).
+        """
         import torch
 
         return torch.optim.AdamW(groups, lr=learning_rate, weight_decay=weight_decay, fused=True)
+
+    def penalty(self, model: nn.Module) -> torch.Tensor | None:
+        """What a step adds to the mean loss of its examples, with gradient; None: nothing."""
+        return None
 
     def before_step(self, model: nn.Module, step: int) -> None:
         """Called before each optimizer step, for methods that change what trains: of what `apply` marked, some may rest."""

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 class LayerwiseSettings:
     """Which part of the model trains."""
 
-    layers: str = setting("0.33", "Layers to train: a number of top layers, a range a-b, a list a,b,c, a top fraction, or module names.")
+    layers: str = setting(
+        "0.33",
+        "Layers to train: a number of top layers, a range a-b, a list a,b,c, a top fraction, or module names.",
+        sweep=("0.17", "0.33", "0.67", "1.0"),
+    )
     rotated_layers: int = setting(0, "Train only so many of these at a time, drawn anew every rotation_steps (LISA). 0: all of them.")
     rotation_steps: int = setting(20, "Steps until layers are drawn anew.")
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from engrain.methods._difference import Difference
 
 if TYPE_CHECKING:
+    import torch
+
     from engrain.kernels.lora_linear import LoRALinear
 
 
@@ -15,9 +17,9 @@ class OLoRA(Difference):
 
     paper: ClassVar[str] = "https://arxiv.org/abs/2406.01775"
 
-    def start(self, layer: LoRALinear) -> None:
+    def start(self, layer: LoRALinear, weight: torch.Tensor) -> None:
         """B = Q and A = R, the first columns and rows of each."""
         import torch
 
-        q, r = torch.linalg.qr(layer.weight.float())
+        q, r = torch.linalg.qr(weight.float())
         layer.begin(r[: layer.rank], q[:, : layer.rank])

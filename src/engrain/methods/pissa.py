@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from engrain.methods._difference import Difference
 
 if TYPE_CHECKING:
+    import torch
+
     from engrain.kernels.lora_linear import LoRALinear
 
 
@@ -15,10 +17,10 @@ class PiSSA(Difference):
 
     paper: ClassVar[str] = "https://arxiv.org/abs/2404.02948"
 
-    def start(self, layer: LoRALinear) -> None:
+    def start(self, layer: LoRALinear, weight: torch.Tensor) -> None:
         """A = √S·Vᵀ and B = U·√S with the largest singular values S of W."""
         import torch
 
-        u, s, v = torch.linalg.svd(layer.weight.float(), full_matrices=False)
+        u, s, v = torch.linalg.svd(weight.float(), full_matrices=False)
         root = s[: layer.rank].sqrt()
         layer.begin(root[:, None] * v[: layer.rank], u[:, : layer.rank] * root)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 WIDTH, LEFT, RIGHT = 520, 58, 14
 LINE_HEIGHT, TOP, BOTTOM = 190, 12, 34
+SCATTER_HEIGHT, SCATTER_TOP, SCATTER_BOTTOM, NAMES = 260, 16, 40, 110
+"""Of a scatter: its height, and the room above, below and, for the names of dots, to the right."""
 MOST_POINTS = 160
+PERCENT: Callable[[float], str] = "{:.0%}".format
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,33 @@ class Series:
     name: str
     points: tuple[tuple[float, float], ...]
     style: str
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A dot with its name beside it."""
+
+    name: str
+    x: float
+    y: float
+    style: str = "c-tuned"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Ticks in order, each at its place with its label; the first and the last are the ends."""
+
+    ticks: tuple[tuple[float, str], ...]
+
+    @classmethod
+    def of(cls, values: Sequence[float], told: Callable[[float], str]) -> Axis:
+        """Round numbers around `values`, labelled by `told`."""
+        return cls(tuple((tick, told(tick)) for tick in ticks(min(values), max(values) or 1.0, 4)))
+
+    def share(self, value: float) -> float:
+        """How far along the axis a value lies, from 0 to 1."""
+        low, high = self.ticks[0][0], self.ticks[-1][0]
+        return (value - low) / ((high - low) or 1)
 
 
 def bars(rows: Sequence[Bar]) -> Markup:
@@ -74,6 +104,29 @@ def lines(series: Sequence[Series], label: str, percent: bool = False) -> Markup
         parts.append(f'<text class="tick" x="{frame.x(tick):.1f}" y="{LINE_HEIGHT - 16}" text-anchor="middle">{number(tick)}</text>')
     parts.append(f'<text class="tick" x="{WIDTH - RIGHT}" y="{LINE_HEIGHT - 2}" text-anchor="end">step</text>')
     parts += [_line(one, frame, percent) for one in series]
+    return Markup("".join([*parts, "</svg>"]))
+
+
+def scatter(dots: Sequence[Dot], across: str, x_axis: Axis, y_axis: Axis) -> Markup:
+    """Dots with their names; `across` says what the x axis is. Empty without dots."""
+    if not dots:
+        return Markup("")
+    floor, end = SCATTER_HEIGHT - SCATTER_BOTTOM, WIDTH - NAMES
+    parts = [f'<svg class="lines" viewBox="0 0 {WIDTH} {SCATTER_HEIGHT}" role="img" aria-label="{escape(across)}">']
+    for tick, label in y_axis.ticks:
+        y = floor - y_axis.share(tick) * (floor - SCATTER_TOP)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{end}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(label)}</text>')
+    for tick, label in x_axis.ticks:
+        x = LEFT + x_axis.share(tick) * (end - LEFT)
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{floor + 18}" text-anchor="middle">{escape(label)}</text>')
+    parts.append(f'<text class="tick" x="{end}" y="{SCATTER_HEIGHT - 4}" text-anchor="end">{escape(across)}</text>')
+    lowest = 0.0
+    for dot in sorted(dots, key=lambda d: -d.y):
+        x, y = LEFT + x_axis.share(dot.x) * (end - LEFT), floor - y_axis.share(dot.y) * (floor - SCATTER_TOP)
+        lowest = max(y + 4, lowest + 14)  # names of dots at one height stand below each other
+        parts.append(f'<g><title>{escape(dot.name)}</title><circle class="dot {dot.style}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
+        parts.append(f'<text class="note" x="{x + 9:.1f}" y="{lowest:.1f}">{escape(dot.name)}</text></g>')
     return Markup("".join([*parts, "</svg>"]))
 
 

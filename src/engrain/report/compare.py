@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from engrain.files import write_text
 from engrain.report import charts
+from engrain.report.charts import PERCENT, Axis, Dot
 from engrain.run import Run
 from engrain.scoreboard import Score, Scoreboard
 
 FOLDER = Path(__file__).parent
 PAGE = "comparison.html"
 STYLES = {True: "c-tuned", False: "c-base-retrieval"}
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 520, 260, 58, 16, 110, 40
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A method in a plot."""
-
-    name: str
-    x: float
-    y: float
 
 
 def write_comparison(run: Run, board: Scoreboard) -> Path:
@@ -62,36 +52,16 @@ def plots(scores: Sequence[Score]) -> list[tuple[str, Markup]]:
     time = [Dot(s.name, s.seconds or 0.0, s.exact.value) for s in tuned]
     forgotten = [Dot(s.name, s.exact.value, 1 - s.retention.value) for s in tuned if s.retention and s.retention.count]
     found = [
-        ("Right answers against memory", scatter(memory, "memory in MiB")),
-        ("Right answers against time", scatter(time, "seconds of training")),
-        ("Forgotten against learned", scatter(forgotten, "right answers", percent=True)),
+        ("Right answers against memory", _against(memory, "memory in MiB", charts.number)),
+        ("Right answers against time", _against(time, "seconds of training", charts.number)),
+        ("Forgotten against learned", _against(forgotten, "right answers", PERCENT)),
     ]
     return [(title, drawing) for title, drawing in found if drawing]
 
 
-def scatter(dots: Sequence[Dot], across: str, percent: bool = False) -> Markup:
-    """Dots with their names; y is a share, and x one too where `percent`. Empty without dots."""
-    if not dots:
-        return Markup("")
-    x_ticks, y_ticks = (charts.ticks(0.0, max(values) or 1.0, 4) for values in ([d.x for d in dots], [d.y for d in dots]))
-    wide, high = (WIDTH - LEFT - RIGHT) / x_ticks[-1], (HEIGHT - TOP - BOTTOM) / y_ticks[-1]
-    floor = HEIGHT - BOTTOM
-    parts = [f'<svg class="lines" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(across)}">']
-    for tick in y_ticks:
-        y = floor - tick * high
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:.0%}</text>')
-    for tick in x_ticks:
-        told = f"{tick:.0%}" if percent else charts.number(tick)
-        parts.append(f'<text class="tick" x="{LEFT + tick * wide:.1f}" y="{floor + 18}" text-anchor="middle">{told}</text>')
-    parts.append(f'<text class="tick" x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">{escape(across)}</text>')
-    lowest = 0.0
-    for dot in sorted(dots, key=lambda d: -d.y):
-        x, y = LEFT + dot.x * wide, floor - dot.y * high
-        lowest = max(y + 4, lowest + 14)  # names of dots at one height stand below each other
-        parts.append(f'<g><title>{escape(dot.name)}</title><circle class="dot c-tuned" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
-        parts.append(f'<text class="note" x="{x + 9:.1f}" y="{lowest:.1f}">{escape(dot.name)}</text></g>')
-    return Markup("".join([*parts, "</svg>"]))
+def _against(dots: Sequence[Dot], across: str, told: Callable[[float], str]) -> Markup:
+    x, y = (Axis.of([0.0, *values], how) for values, how in (([d.x for d in dots], told), ([d.y for d in dots], PERCENT)))
+    return charts.scatter(dots, across, x, y)
 
 
 def size(value: float) -> str:

@@ -1,0 +1,64 @@
+"""Work in a process of its own: its memory is given back when it ends, and what stops this process stops it in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from engrain.errors import EngrainError
+
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""Exit codes of work that a signal ended in order."""
+
+
+def in_own_process(work: Callable[..., None], *arguments: Any) -> int:
+    """The exit code of `work`, a module's function, in a new process; negative where a signal killed it.
+
+    Ctrl-C and whatever else interrupts this process reach the new one as SIGTERM; once it has ended, KeyboardInterrupt
+    goes on. A second interruption ends it at once.
+    """
+    process = multiprocessing.get_context("spawn").Process(target=_carried_out, args=(work, arguments), daemon=True)
+    process.start()
+    try:
+        process.join()
+    except KeyboardInterrupt:
+        process.terminate()
+        try:
+            process.join()
+        finally:
+            process.kill()
+        raise
+    assert process.exitcode is not None, "a joined process has ended"
+    return process.exitcode
+
+
+def _carried_out(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Do the work. The main function of the new process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; the one that started this tells it
+    signal.signal(signal.SIGTERM, _interrupt)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        work(*arguments)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGTERM)
+    except EngrainError as error:
+        sys.exit(error.exit_code)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # what is under way is put in order, which a second one must not disturb
+    raise KeyboardInterrupt
+
+
+def _end_with_parent() -> None:
+    """Stop this process once the one that started it has gone: nobody would wait for its work."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this runs in a process that another one started"
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
