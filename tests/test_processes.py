@@ -49,6 +49,16 @@ def wait(place: Path) -> None:
         raise
 
 
+def count(place: Path) -> None:
+    seen: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    note(place)
+    while not seen:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    (place / "ended").write_text(str(len(seen)))
+
+
 def ignore(place: Path) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note(place)
@@ -66,7 +76,7 @@ def started(place: Path, work: str, handled: bool = True) -> tuple[subprocess.Po
     code = STARTER.format(tests=str(Path(__file__).parent), work=work, place=str(place), handled=handled)
     script = place / "starter.py"
     script.write_text(code)
-    starter = subprocess.Popen([sys.executable, str(script)])
+    starter = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
     until(lambda: (place / "pid").is_file() and (place / "pid").read_text() != "")
     return starter, psutil.Process(int((place / "pid").read_text()))
 
@@ -86,6 +96,14 @@ def test_a_signal_ends_both_in_order(number: int, tmp_path: Path) -> None:
     assert starter.wait(30) == 99
     assert not worker.is_running()
     assert (tmp_path / "ended").read_text() == "in order"
+
+
+def test_what_is_sent_to_the_whole_group_comes_once(tmp_path: Path) -> None:
+    """Training that is told twice stops at once, without a checkpoint of its last steps."""
+    starter, _ = started(tmp_path, "count")
+    os.killpg(starter.pid, signal.SIGTERM)
+    assert starter.wait(30) == 99
+    assert (tmp_path / "ended").read_text() == "1"
 
 
 def test_work_whose_starter_was_killed_ends_in_order(tmp_path: Path) -> None:

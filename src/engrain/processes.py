@@ -40,8 +40,10 @@ def in_own_process(work: Callable[..., None], *arguments: Any) -> int:
 
 def _carried_out(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Do the work. The main function of the new process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes; the one that started this tells it
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        os.setsid()  # what a terminal or `timeout` sends to a whole group comes once, from the process that started this
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         work(*arguments)
