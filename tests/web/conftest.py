@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "serve"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "serve")]
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 
 
@@ -24,3 +24,24 @@ def chromium() -> Iterator[Any]:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--no-proxy-server"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any, address: str) -> Iterator[Any]:
+    """A page that fails the test on any error of its scripts and on any request to another machine."""
+    from walking import SLOW, leaves
+
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    opened, faults = context.new_page(), []
+    opened.set_default_timeout(SLOW)
+    opened.on("pageerror", lambda error: faults.append(f"script: {error}"))
+    opened.on(
+        "console",
+        lambda said: (
+            faults.append(f"console: {said.text}") if said.type == "error" and "Failed to load resource" not in said.text else None
+        ),
+    )
+    opened.on("request", lambda sent: faults.append(f"request to {sent.url}") if leaves(sent.url, address) else None)
+    yield opened
+    context.close()
+    assert faults == []

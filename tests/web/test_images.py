@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 from serving import KEY, running
-from test_walk import SLOW, check_access, go, leaves
+from walking import SLOW, check_access, go
 
 from engrain import api
 from pictures import build_backbone, make_image_run, shape
@@ -22,19 +22,6 @@ def address(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) 
     make_image_run(tmp_path / "runs" / "shapes", build_backbone(tmp_path / "backbone"))
     with running(tmp_path / "runs", tiny_folder, requests_per_minute=5000) as found:
         yield found.url
-
-
-@pytest.fixture
-def page(chromium: Any, address: str) -> Iterator[Any]:
-    """A page that fails the test on any error of its scripts and on any request to another machine."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    opened, faults = context.new_page(), []
-    opened.set_default_timeout(SLOW)
-    opened.on("pageerror", lambda error: faults.append(f"script: {error}"))
-    opened.on("request", lambda sent: faults.append(f"request to {sent.url}") if leaves(sent.url, address) else None)
-    yield opened
-    context.close()
-    assert faults == []
 
 
 @pytest.mark.timeout(300)

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from zipfile import ZipFile
 
 import pytest
 from serving import KEY, running
+from walking import SLOW, check_access, go
 
 KITES = """# Harbour Kites
 
@@ -28,7 +28,6 @@ Harbour Kites opened on 4 March 2025 in Salt Lane. Mira Oduvall runs the shop. W
 
 Repairs take nine days. A deposit of £15 is due when you hire a kite.
 """
-SLOW = 60_000
 
 
 @pytest.fixture
@@ -37,49 +36,6 @@ def address(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("ENGRAIN_DEVICE", "cpu")
     with running(tmp_path / "runs", tiny_folder, context=1024, requests_per_minute=5000) as found:
         yield found.url
-
-
-@pytest.fixture
-def page(chromium: Any, address: str) -> Iterator[Any]:
-    """A page that fails the test on any error of its scripts and on any request to another machine."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    opened, faults = context.new_page(), []
-    opened.set_default_timeout(SLOW)
-    opened.on("pageerror", lambda error: faults.append(f"script: {error}"))
-    opened.on(
-        "console",
-        lambda said: (
-            faults.append(f"console: {said.text}") if said.type == "error" and "Failed to load resource" not in said.text else None
-        ),
-    )
-    opened.on("request", lambda sent: faults.append(f"request to {sent.url}") if leaves(sent.url, address) else None)
-    yield opened
-    context.close()
-    assert faults == []
-
-
-def leaves(url: str, address: str) -> bool:
-    return urlsplit(url).scheme not in ("data", "blob") and not url.startswith(f"{address}/")
-
-
-def go(page: Any, step: str) -> None:
-    page.get_by_role("navigation", name="Steps").get_by_role("link", name=step).click()
-    page.get_by_role("heading", level=1).wait_for()
-
-
-def check_access(page: Any) -> None:
-    """No serious finding of axe-core, in light and in dark, and nothing that sticks out sideways on a phone."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found = Axe().run(page).response["violations"]
-        serious = [(f["id"], [node["html"][:200] for node in f["nodes"]][:3]) for f in found if f["impact"] in ("serious", "critical")]
-        assert serious == [], f"{scheme}: {json.dumps(serious, indent=1)}"
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size({"width": 390, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 @pytest.mark.timeout(600)  # a busy machine may take several times the usual minute
