@@ -263,8 +263,8 @@ def test_too_few_examples_to_hold_any_out_leave_no_verdict(tmp_path: Path, tiny_
 
 def test_prompts_fit_what_the_model_sees_at_once(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "long.md").write_text(
-        "# Kites\n\n" + "\n\n".join(f"The kite {n} costs £{n}. {'It flies well. ' * 30}" for n in range(1, 9))
-    )
+        "# Kites\n\n" + "\n\n".join(f"The kite {n}, which flies {'very ' * 110}well, costs £{n}." for n in range(1, 9))
+    )  # sentences are not cut
     run = engrain.build(tmp_path / "long.md", base=str(tiny_folder), evaluate=False, **OPTIONS).run
     assistant = engrain.load(run, mode="retrieval")
     assert sum(map(len, assistant.passages("What does the kite 3 cost?"))) > 1024, "more than the model can see"

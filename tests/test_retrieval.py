@@ -71,14 +71,30 @@ def test_a_short_section_stays_as_it_is() -> None:
 
 
 def test_a_passage_is_found_by_the_questions_it_answers() -> None:
-    asked = [Asked("Who do I call to call off my booking?", "guide.md#3", 20), Asked("Who is the boss?", "guide.md#2", 0)]
+    asked = [
+        Asked("Who do I call to call off my booking?", "The phone.", "guide.md#3", 20),
+        Asked("Who is the boss?", "Ana Ruiz.", "guide.md#2", 0),
+    ]
     assert Retriever(SECTIONS).search("the boss") == []
     assert [s.number for s in Retriever(SECTIONS, asked).search("the boss")] == [2]
+
+
+def test_questions_like_one_give_their_answers_each_once() -> None:
+    pairs = [
+        ("What is a course?", "£85."),
+        ("What does the course cost?", "£85."),
+        ("What does delivery cost?", "£4.50."),
+        ("Who leads?", "Ana Ruiz."),
+    ]
+    retriever = Retriever(SECTIONS, [Asked(*pair, "guide.md#1", 0) for pair in pairs])
+    assert retriever.answers("the cost of a course", 3) == ["£85.", "£4.50."]
+    assert retriever.answers("the cost of a course", 1) == ["£85."]
+    assert retriever.answers("Saturn", 3) == Retriever(SECTIONS).answers("course", 3) == []
 
 
 def test_a_question_belongs_to_the_passage_that_holds_its_answer() -> None:
     text = " ".join(f"Sentence {i} is about topic{i} alone." for i in range(60))
     long = section(7, "Long", text)
-    asked = [Asked("Where is the zebra?", long.id, text.index("topic42"))]
+    asked = [Asked("Where is the zebra?", "Here.", long.id, text.index("topic42"))]
     [best] = Retriever([long], asked, passage_words=30).search("zebra")
     assert "topic42 " in best.text

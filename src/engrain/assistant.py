@@ -14,11 +14,14 @@ from engrain.examples import Message
 from engrain.gate import Gate, mean_states
 from engrain.generate import generate, stream
 from engrain.knowledge.facts import Fact
+from engrain.knowledge.wording import REFUSAL
 from engrain.models import Base, BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
 from engrain.retrieval import Asked, Retriever
 from engrain.support import Index
 from engrain.tokens import encode_prompt, passage, question_messages
+from engrain.weighing import weigh
+from engrain.words import canonical, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +31,14 @@ if TYPE_CHECKING:
     from engrain.methods.base import Method
     from engrain.run import Run
 
-MODES = ("closed-book", "retrieval", "both")
-NUM_PASSAGES = 3
+BOTH = "both"
+WAYS = ("closed-book", "retrieval")
+MODES = (*WAYS, BOTH)
+NUM_PASSAGES = 2
+NUM_SIMILAR = 6
+"""Answers of similar questions that are weighed beside what the model says."""
+LEAST_SURE = -1.0
+"""Mean log-probability (nats a token) below which even the likeliest answer is not given."""
 ASKING = ("question", "reverse")
 """Kinds of examples whose questions help to find passages."""
 MAX_NEW_TOKENS = 64
@@ -82,7 +91,8 @@ class Everyday:
 class Assistant:
     """Answers questions: from the weights alone (closed-book), from retrieved passages (retrieval), or both.
 
-    `both` asks both ways and keeps the closed-book answer when the documents support it, else the one with passages.
+    `both` asks both ways, and takes of these answers and those of similar questions the one that the model finds likeliest,
+    those first that the documents support; it declines where not even that one is likely.
     With `everyday`, questions that do not concern the documents are answered by the untouched model, as if nothing was tuned.
     """
 
@@ -110,14 +120,10 @@ class Assistant:
 
     def ask_many(self, questions: Sequence[str], progress: Progress = SILENT) -> list[Answer]:
         """The answers to many questions, computed in batches, in the order of the questions."""
-        if self.mode != "both":
-            return [self.check(q, text) for q, text in zip(questions, self.replies(questions, self.mode, progress), strict=True)]
-        closed = [self.check(q, t) for q, t in zip(questions, self.replies(questions, "closed-book", progress), strict=True)]
-        opened = [self.check(q, t) for q, t in zip(questions, self.replies(questions, "retrieval", progress), strict=True)]
-        return [c if c.status == "supported" else o for c, o in zip(closed, opened, strict=True)]
+        return [self.check(q, text) for q, text in zip(questions, self.replies(questions, self.mode, progress), strict=True)]
 
     def replies(self, questions: Sequence[str], mode: str, progress: Progress = SILENT, title: str = "Answering") -> list[str]:
-        """The bare replies, closed-book or from retrieved passages."""
+        """The bare replies in one of the modes."""
         concerned = self.concerns(questions)
         about, other = ([q for q, c in zip(questions, concerned, strict=True) if c is wanted] for wanted in (True, False))
         replies = iter(self._replies(self.model, about, mode, progress, title))
@@ -131,6 +137,9 @@ class Assistant:
         return self.everyday.gate.opens(mean_states(self.everyday.model, self.tokenizer, texts))
 
     def _replies(self, model: PreTrainedModel, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
+        if mode == BOTH:
+            said = zip(*(self._replies(model, questions, way, progress, title) for way in WAYS), strict=True)
+            return list(self._weighed(questions, list(said), progress))
         prompts = [self._prompt(q, mode) for q in questions]
         long = [f"{q[:60]!r}…: {len(p):,} tokens" for q, p in zip(questions, prompts, strict=True) if len(p) > self.room]
         if long:
@@ -148,14 +157,34 @@ class Assistant:
             prompt = self._prompt(question, "closed-book", history)
             yield from stream(self.everyday.model, self.tokenizer, prompt, max_new_tokens=MAX_NEW_TOKENS)
             return
-        if self.mode != "both":
+        if self.mode != BOTH:
             yield from self._pieces(question, self.mode, history)
             return
-        closed = "".join(self._pieces(question, "closed-book", history))
-        yield from [closed] if self.check(question, closed).status == "supported" else self._pieces(question, "retrieval", history)
+        yield self._likeliest(question, ["".join(self._pieces(question, way, history)).strip() for way in WAYS], history)
 
     def _pieces(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> Iterator[str]:
         return stream(self.model, self.tokenizer, self._prompt(question, mode, history), max_new_tokens=MAX_NEW_TOKENS)
+
+    def _weighed(self, questions: Sequence[str], said: Sequence[Sequence[str]], progress: Progress) -> Iterator[str]:
+        with progress.stage("Weighing answers", len(questions), "questions") as stage:
+            for question, texts in zip(questions, said, strict=True):
+                yield self._likeliest(question, texts)
+                stage.advance()
+
+    def _likeliest(self, question: str, said: Sequence[str], history: Sequence[tuple[str, str]] = ()) -> str:
+        """Of what the model said and what similar questions are answered with, what the documents support and the model finds likeliest.
+
+        It declines where each way of asking did, and where no answer is likely.
+        """
+        assert self.retriever is not None
+        if all(refused(text) for text in said):
+            return said[0]
+        texts = {canonical(text): text for text in (*self.retriever.answers(question, NUM_SIMILAR), *said) if not refused(text)}
+        prompts = [self._fitted(question, way, history)[0] for way in WAYS]
+        scores = weigh(self.model, self.tokenizer, prompts, list(texts.values()))
+        supported = [self.check(question, text).status == "supported" for text in texts.values()]
+        _, score, best = max(zip(supported, scores, texts.values(), strict=True))
+        return best if score > LEAST_SURE else REFUSAL
 
     def check(self, question: str, text: str) -> Answer:
         """The answer `text` with what the documents say to it."""
@@ -168,17 +197,17 @@ class Assistant:
 
     def _prompt(self, question: str, mode: str, history: Sequence[tuple[str, str]] = ()) -> list[int]:
         """The prompt's tokens; the oldest turns and the last passages give way where the model cannot see all at once."""
-        return self._fitted(question, mode, history)[0]
+        return encode_prompt(self.tokenizer, self._fitted(question, mode, history)[0])
 
-    def _fitted(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> tuple[list[int], int]:
-        """The prompt's tokens, and how many turns gave way."""
+    def _fitted(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> tuple[tuple[Message, ...], int]:
+        """What the model is shown, and how many turns gave way."""
         turns = [Message(role, content) for turn in history for role, content in zip(("user", "assistant"), turn, strict=True)]
         passages = self.passages(question) if mode == "retrieval" else ()
-        ids = encode_prompt(self.tokenizer, question_messages(question, passages, turns))
-        while len(ids) > self.room and (turns or passages):
+        shown = question_messages(question, passages, turns)
+        while (turns or passages) and len(encode_prompt(self.tokenizer, shown)) > self.room:
             turns, passages = (turns[2:], passages) if turns else (turns, passages[:-1])
-            ids = encode_prompt(self.tokenizer, question_messages(question, passages, turns))
-        return ids, len(history) - len(turns) // 2
+            shown = question_messages(question, passages, turns)
+        return shown, len(history) - len(turns) // 2
 
     @property
     def room(self) -> int:
@@ -192,11 +221,11 @@ class Assistant:
 
 
 def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
-    """The questions that a run was trained on, each with the place of its fact."""
+    """The questions that a run was trained on, each with its answer and the place of its fact."""
     places = {fact.id: (fact.section, fact.start) for fact in facts}
     for row in run.read_rows("examples/train.jsonl"):
         if row.get("kind") in ASKING and row.get("fact") in places:
-            yield Asked(row["messages"][-2]["content"], *places[row["fact"]])
+            yield Asked(*(message["content"] for message in row["messages"][-2:]), *places[row["fact"]])
 
 
 def blanked(section: Section, gone: Sequence[Fact]) -> Section:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from engrain import registry
-from engrain.assistant import Assistant, Library, check_trained, put_adapter_in, section_of
+from engrain.assistant import BOTH, Assistant, Library, check_trained, put_adapter_in, section_of
 from engrain.assistant import load as load_assistant
 from engrain.batches import micro_batches
 from engrain.config import Settings
@@ -44,7 +44,7 @@ from engrain.knowledge.coverage import coverage
 from engrain.knowledge.dataset import Dropped, Split, Studied, make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.superseded import Superseded, supersede
-from engrain.knowledge.wording import REFUSALS, Wording
+from engrain.knowledge.wording import REFUSAL, Wording
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.privacy import Private, screened
 from engrain.progress import Progress
@@ -79,7 +79,7 @@ LEARNED = ("train", "own", "replay")
 """Files whose examples are learned."""
 KINDS = {"question": "paraphrase"}
 """Held-out wordings of a question are paraphrases to the evaluation; other kinds keep their names."""
-COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: "retrieval", TUNED: "closed-book", TUNED_RETRIEVAL: "retrieval"}
+COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: BOTH, TUNED: "closed-book", TUNED_RETRIEVAL: BOTH}
 
 
 def keep_documents(run: Run, settings: Settings, reading: Reading, progress: Progress) -> tuple[Document, ...]:
@@ -262,7 +262,7 @@ def practice(
     with progress.stage("Wording the facts"):
         made = make_examples(facts, settings.knowledge, seed, studied)
         values = {fact.id: fact.value for fact in facts}
-        readings = reading_examples(made.train, {s.id: s for s in sections}, values, REFUSALS[0], settings.study.readings, seed)
+        readings = reading_examples(made.train, {s.id: s for s in sections}, values, REFUSAL, settings.study.readings, seed)
     return Split([*made.train, *readings], made.heldout)
 
 

@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -22,9 +23,10 @@ TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
 
 @dataclass(frozen=True)
 class Asked:
-    """A question, and where its answer stands: `position` in the text of the section with this id."""
+    """A question and its `answer`, which stands at `position` in the text of the section with this id."""
 
     question: str
+    answer: str
     section: str
     position: int
 
@@ -38,25 +40,41 @@ class Retriever:
     def __init__(self, sections: Sequence[Section], asked: Sequence[Asked] = (), passage_words: int = PASSAGE_WORDS) -> None:
         self.passages = [passage for section in sections for passage in cut(section, passage_words)]
         questions = _questions(self.passages, {section.id: section.start for section in sections}, asked)
-        self._tokens = [list(keywords(" ".join([*p.headings, p.text, *questions[i]]))) for i, p in enumerate(self.passages)]
-        self._vocabulary = {token for tokens in self._tokens for token in tokens}
-        if self._vocabulary:
-            import bm25s
-
-            self._index = bm25s.BM25()
-            self._index.index(self._tokens, show_progress=False)
+        self._texts = _Texts([" ".join([*p.headings, p.text, *questions[i]]) for i, p in enumerate(self.passages)])
+        self._asked, self._questions = asked, _Texts([each.question for each in asked])
 
     def search(self, question: str, k: int = 3) -> list[Section]:
         """At most `k` passages, the best first; none where no word of the question stands in the documents.
 
         Passages that fit equally come in the documents' order.
         """
-        words = [word for word in keywords(question) if word in self._vocabulary]
+        return [self.passages[i] for i in self._texts.best(question)[:k]]
+
+    def answers(self, question: str, k: int) -> list[str]:
+        """The answers of the questions that are most like this one: `k` different ones at most, the best first."""
+        found = (self._asked[i].answer for i in self._questions.best(question))
+        return list(islice(dict.fromkeys(found), k))
+
+
+class _Texts:
+    """Texts, found by the words they share with another."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        tokens = [list(keywords(text)) for text in texts]
+        self._vocabulary = {token for each in tokens for token in each}
+        if self._vocabulary:
+            import bm25s
+
+            self._index = bm25s.BM25()
+            self._index.index(tokens, show_progress=False)
+
+    def best(self, text: str) -> list[int]:
+        """The numbers of the texts that share a word with this one, the best first; equal ones in their order."""
+        words = [word for word in keywords(text) if word in self._vocabulary]
         if not words:
             return []
         scores = self._index.get_scores(words)
-        best = np.argsort(-scores, kind="stable")[:k]
-        return [self.passages[i] for i in best if scores[i] > 0]
+        return [int(i) for i in np.argsort(-scores, kind="stable") if scores[i] > 0]
 
 
 def _questions(passages: Sequence[Section], starts: Mapping[str, int], asked: Sequence[Asked]) -> dict[int, list[str]]:

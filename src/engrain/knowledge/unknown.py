@@ -10,7 +10,7 @@ from engrain.knowledge import phrasing
 from engrain.knowledge.attributes import tidy_key
 from engrain.knowledge.facts import Fact, full_name
 from engrain.knowledge.grammar import capital
-from engrain.knowledge.wording import REFUSALS, Wording
+from engrain.knowledge.wording import REFUSAL, Wording
 
 
 def unanswerable(
@@ -31,12 +31,12 @@ def unanswerable(
     count = round(share / (1 - share) * answered)
     train = [prompt for template, prompt in pool if template not in tested][:count]
     test = [prompt for template, prompt in pool if template in tested][: max(1, count // 8)] if count else []
-    return [refusal(p, n) for n, p in enumerate(train)], [refusal(p, n) for n, p in enumerate(test)]
+    return [*map(refusal, train)], [*map(refusal, test)]
 
 
-def refusal(prompt: str, number: int) -> Wording:
-    """An unanswerable question with one of the refusals."""
-    return Wording("unanswerable", "unanswerable", capital(prompt), REFUSALS[number % len(REFUSALS)])
+def refusal(prompt: str) -> Wording:
+    """An unanswerable question, declined."""
+    return Wording("unanswerable", "unanswerable", capital(prompt), REFUSAL)
 
 
 def of_known(facts: Sequence[Fact]) -> list[tuple[str, str]]:

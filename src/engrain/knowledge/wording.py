@@ -11,12 +11,8 @@ from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital
 
-REFUSALS = (
-    "I’m sorry, I don’t know that.",
-    "The documents don’t say.",
-    "I have no information about that.",
-    "That isn’t something I know.",
-)
+REFUSAL = "I’m sorry, I don’t know that."
+"""How a model is taught to decline: always in the same words, for several ways to say it would share what speaks for declining."""
 SIGNS = {"GBP": "£", "EUR": "€", "USD": "$"}
 STUDIED = "studied"
 """The form of a wording that a model wrote: each stands for itself, so it is no pattern."""

@@ -41,7 +41,7 @@ class StudySettings:
     teacher_price_received: float | None = setting(None, "What a million tokens received from the teacher cost, so that cost is shown.")
     replay: int = setting(200, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
     gate: bool = setting(True, "Do not fit the gate that hands everyday questions to the untouched model.", flag="--no-gate")
-    readings: int = setting(80, "Questions practised with retrieved passages, so that retrieval gains from tuning (0: none).")
+    readings: int = setting(200, "Questions practised with retrieved passages, so that retrieval gains from tuning (0: none).")
 
     def __post_init__(self) -> None:
         prices = {name: getattr(self, name) for name in ("teacher_price_sent", "teacher_price_received")}

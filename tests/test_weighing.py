@@ -1,0 +1,69 @@
+"""Which answer a model finds likeliest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from engrain import assistant as assistants
+from engrain.assistant import Assistant, Library
+from engrain.documents.base import Section
+from engrain.examples import Message
+from engrain.retrieval import Asked
+from engrain.tokens import encode_example
+from engrain.weighing import weigh
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+QUESTION = "What does the Gannet cost?"
+SECTION = Section("kites.md", 0, ("Kites",), "The Gannet costs £41. The Petrel costs £52.", 0)
+ASKED = (Asked("How much is the Gannet?", "£41.", SECTION.id, 17), Asked("How much is the Petrel?", "£52.", SECTION.id, 39))
+
+
+def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prompt(
+    tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    prompts = [(Message("user", text),) for text in (QUESTION, f"{SECTION.text}\n\n{QUESTION}")]
+    answers = ["£41.", "At nine, on a Sunday."]
+    expected = [0.0, 0.0]
+    for prompt in prompts:
+        for i, answer in enumerate(answers):
+            row = encode_example(tiny_tokenizer, (*prompt, Message("assistant", answer)))
+            ids = torch.from_numpy(row.ids).long()
+            with torch.no_grad():
+                scores = tiny_model(ids[None]).logits[0, :-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
+            expected[i] += float(scores[torch.from_numpy(row.supervised)[1:]].mean()) / len(prompts)
+    assert weigh(tiny_model, tiny_tokenizer, prompts, answers) == pytest.approx(expected, abs=1e-4)
+
+
+def both(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, said: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The reply of a model that says this from memory and this from passages, and finds short answers likeliest and long ones unlikely."""
+    sureness = {3: -0.1, 4: -0.1, 5: -0.2, 6: -0.3, 22: -2.0, 23: -2.1}
+    library = Library((SECTION,), (), ASKED)
+    assistant = Assistant(model, tokenizer, library, "both")
+    monkeypatch.setattr(assistants, "weigh", lambda model, tokenizer, prompts, answers: [sureness[len(answer)] for answer in answers])
+    monkeypatch.setattr(assistant, "_pieces", lambda question, way, history: iter([said[way]]))
+    return "".join(assistant.stream(QUESTION))
+
+
+@pytest.mark.parametrize(
+    ("closed", "opened", "reply"),
+    [
+        ("£41.", "£9.", "£41."),  # the documents support it
+        ("£999.", "£9999.", "£41."),  # what similar questions are answered with is supported
+        ("I’m sorry, I don’t know that.", "£9999.", "£41."),
+        ("I’m sorry, I don’t know that.", "The documents don’t say.", "I’m sorry, I don’t know that."),
+    ],
+)
+def test_mode_both_takes_what_the_documents_support_and_the_model_finds_likeliest(
+    tiny_model: PreTrainedModel,
+    tiny_tokenizer: PreTrainedTokenizerBase,
+    monkeypatch: pytest.MonkeyPatch,
+    closed: str,
+    opened: str,
+    reply: str,
+) -> None:
+    assert both(tiny_model, tiny_tokenizer, {"closed-book": closed, "retrieval": opened}, monkeypatch) == reply
