@@ -41,12 +41,13 @@ def test_it_keeps_the_contract_or_is_refused_with_the_reason(name: str, tmp_path
     chosen.apply(model)
     assert found.starts_at_base == torch.allclose(logits(model), untouched, rtol=1e-4, atol=1e-4)
     before = {n: t.clone() for n, t in model.state_dict().items()}
-    declared = {t.data_ptr() for t in trainable(model).values()}
+    declared = set(trainable(model))
     losses = train_steps(model, chosen, 6)
     assert losses[-1] < losses[0]
     moved = {n for n, t in model.state_dict().items() if not torch.equal(t, before[n])}
     assert moved
-    assert {model.state_dict()[n].data_ptr() for n in moved} <= declared
+    places = {model.state_dict()[n].data_ptr() for n in declared}  # now: some give a parameter new numbers elsewhere
+    assert {model.state_dict()[n].data_ptr() for n in moved} <= places
     chosen.save(model, tmp_path / "adapter")
     torch.manual_seed(1)
     again = wide_model()
