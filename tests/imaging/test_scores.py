@@ -119,3 +119,15 @@ def test_differences_are_taken_on_the_same_images() -> None:
     assert 0 < accuracy.low < accuracy.high
     assert accuracy.high - accuracy.low < before.accuracy.high - before.accuracy.low  # type: ignore[operator]
     assert all(same.value == 0 for same in c.differences([first, first], y, groups, [thresholds, thresholds]).values())
+
+
+def test_a_head_gives_no_weight_to_what_hardly_varies() -> None:
+    random = np.random.default_rng(0)
+    y = np.repeat([0, 1], 60)
+    x = random.normal(size=(120, 4)).astype(np.float32)
+    x[:, 0] += 1.5 * y
+    x[:, 3] = 1e-4 * (y + random.normal(size=120))
+    w, b = c.fit_head(x, y, 2)
+    brighter = x + np.array([0, 0, 0, 0.1], np.float32)
+    assert np.abs(brighter @ w.T - x @ w.T).max() < 0.2
+    assert ((x @ w.T + b).argmax(1) == y).mean() > 0.7

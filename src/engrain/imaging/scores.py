@@ -74,7 +74,7 @@ def differences(
 
     def above(rows: Any) -> np.ndarray:
         first, second = (_values(p[rows], labels[rows], own) for p, own in zip(probabilities, thresholds, strict=True))
-        return second - first
+        return np.asarray(second - first)
 
     drawn = np.array([above(rows) for rows in resampled(groups, seed)])
     return dict(zip(NAMES, map(with_interval, above(slice(None)), drawn.T), strict=True))
@@ -169,9 +169,10 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 def fit_head(vectors: np.ndarray, labels: np.ndarray, num_classes: int, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Weight (C, D) and bias (C) of a linear classifier on fixed vectors (N, D): logistic regression by L-BFGS.
 
-    Vectors are standardized for it, so that PENALTY means the same for every backbone.
+    Vectors are standardized for it, so that PENALTY means the same for every backbone. Features that hardly vary count as if they
+    did: else they would get huge weights, and an image that is changed a little (a brighter one) a huge loss.
     """
-    mean, spread = vectors.mean(0), vectors.std(0) + 1e-6
+    mean, spread = vectors.mean(0), np.maximum(vectors.std(0), max(1e-6, vectors.std(0).mean()))
     x_ND, wanted_N = torch.from_numpy((vectors - mean) / spread).double(), torch.from_numpy(labels)
     each_N = torch.ones(len(labels)).double() if weights is None else torch.from_numpy(weights[labels]).double()
     w_CD = torch.zeros(num_classes, vectors.shape[1], dtype=torch.float64, requires_grad=True)
