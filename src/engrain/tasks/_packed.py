@@ -6,7 +6,8 @@ Shapes: N tokens of a row (prefix and segments), K supervised positions, D model
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from engrain.errors import ModelError
 from engrain.kernels.packed_attention import Packing, pack, packed
 from engrain.kernels.partial_model import upper
+from engrain.kernels.recompute import LONG, recomputed
 from engrain.tasks._trunk import Trunk, depth
 from engrain.tasks.base import Task
 from engrain.tokens import Encoded, shared_prefix
@@ -98,7 +100,8 @@ def supervised_hidden(model: nn.Module, batch: Sequence[Encoded], prefix: int, t
 
 def packed_hidden(model: nn.Module, packing: Packing, **inputs: Tensor) -> Tensor:
     """The last hidden states (N, D) of a packed row, given as `input_ids` or `inputs_embeds`."""
-    with packed(model):
+    long = len(packing.positions) > LONG and torch.is_grad_enabled()
+    with packed(model), recomputed(model, partial(packed, model)) if long else nullcontext():
         out = model.base_model(**inputs, position_ids=packing.positions[None], use_cache=False, packing=packing)
     return out.last_hidden_state[0]
 

@@ -51,7 +51,7 @@ class Task(ABC):
         """The cost of an encoded example in tokens."""
 
     def shared(self, rows: Sequence[Any]) -> int:
-        """How many leading tokens all of these examples have in common that a micro-batch computes once; 0 where a task has no such thing."""
+        """How many leading tokens of all these examples a micro-batch computes once; 0 where a task has no such thing."""
         return 0
 
     @abstractmethod
