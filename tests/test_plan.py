@@ -148,3 +148,12 @@ def test_what_cannot_be_built_cannot_be_planned(tiny_folder: Path, tmp_path: Pat
     with pytest.raises(SettingError, match="target_modules"):
         planned(tiny_folder, target_modules="nowhere")
     assert planned(tiny_folder, replace(work(), replay=0)).examples == 640
+
+
+def test_layers_that_are_recomputed_take_less_memory_and_more_time(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = replace(work(), replay=0)
+    kept = planned(tiny_folder, rows, evaluate=False)
+    monkeypatch.setattr(plan, "LONG", 10)
+    again = planned(tiny_folder, rows, evaluate=False)
+    assert again.memory_bytes < kept.memory_bytes
+    assert again.training_minutes > kept.training_minutes

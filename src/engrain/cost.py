@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engrain.kernels.supervised_loss import CHUNK
+from engrain.models import decoder_layers
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +35,7 @@ class Cost:
 
     `forward` and `training` are FLOPs a token, `head_forward` and `head_training` FLOPs a graded token. `weights` are the
     bytes of what the model computes with, `trained` how many numbers train, `activations` the bytes a token that are kept
-    for the way back, `logits` the bytes of a chunk of logits.
+    for the way back, `recomputed` those where layers are computed a second time, `logits` the bytes of a chunk of logits.
     """
 
     forward: int
@@ -44,6 +45,7 @@ class Cost:
     weights: int
     trained: int
     activations: int
+    recomputed: int
     logits: int
 
 
@@ -53,7 +55,7 @@ def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> Cost:
     Forward takes 2 FLOPs a weight; the way back 2 more for the gradient of what comes in, from the lowest matrix that
     trains upwards, and 2 for the gradient of the weight where it trains.
     """
-    head = model.get_output_embeddings().weight
+    head, layers = model.get_output_embeddings().weight, decoder_layers(model)
     forward = backward = activations = 0
     reached = False
     for module in model.modules():
@@ -75,6 +77,7 @@ def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> Cost:
         weights=(frozen if keeps_float32 else frozen + (trained if dtype.itemsize < 4 else 0)) * dtype.itemsize,
         trained=trained,
         activations=activations,
+        recomputed=len(layers) * model.config.get_text_config().hidden_size * dtype.itemsize + activations // len(layers),
         logits=LOGIT_BYTES * CHUNK * len(head) + (4 * head.numel() if head.requires_grad else 0),
     )
 

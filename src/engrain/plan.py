@@ -20,6 +20,7 @@ from engrain.cost import READING, TRAINING, WRITING, Cost, cost_of, matmul_rate
 from engrain.doctor import GB, free_disk, free_memory
 from engrain.examples import Example
 from engrain.fetch import cache_folder
+from engrain.kernels.recompute import LONG
 from engrain.models import context_length, count_parameters, load_tokenizer, on_disk, outline
 from engrain.study.adapter import QUESTION_TOKENS, REVERSE_TOKENS
 from engrain.study.teacher import price_of
@@ -216,7 +217,8 @@ def training_time(tokens: Tokens, cost: Cost, rate: float, settings: Settings) -
     )
     if chosen.max_steps and chosen.max_steps < steps:
         steps, why = chosen.max_steps, f"max_steps={chosen.max_steps:,}, less than {why}"
-    flops = computed(tokens, settings) * cost.training + tokens.targets * cost.head_training
+    each = cost.training + (cost.forward if tokens_at_once(tokens, settings) > LONG else 0)
+    flops = computed(tokens, settings) * each + tokens.targets * cost.head_training
     seconds = steps / an_epoch * flops / (rate * TRAINING)
     if chosen.evaluate:
         evaluations = -(-steps // max(1, round(chosen.evaluate_every * an_epoch)))
@@ -229,8 +231,26 @@ def training_time(tokens: Tokens, cost: Cost, rate: float, settings: Settings) -
 
 def computed(tokens: Tokens, settings: Settings) -> int:
     """Tokens that an epoch computes: what all examples of a micro-batch begin with is computed once."""
-    micro_batches = -(-sum(tokens.lengths) // settings.training.micro_batch_tokens)
-    return sum(tokens.lengths) - tokens.shared * max(0, len(tokens.lengths) - micro_batches)
+    count = len(tokens.lengths)
+    steps = -(-count // settings.training.batch_size)
+    return sum(tokens.lengths) - tokens.shared * max(0, count - steps * micro_batches_of(tokens, settings))
+
+
+def micro_batches_of(tokens: Tokens, settings: Settings) -> int:
+    """Micro-batches of a step."""
+    room = max(1, settings.training.micro_batch_tokens - tokens.shared)
+    return -(-own_tokens(tokens, settings) // room)
+
+
+def own_tokens(tokens: Tokens, settings: Settings) -> int:
+    """Tokens of a step without what all examples begin with."""
+    count = len(tokens.lengths)
+    return min(count, settings.training.batch_size) * (sum(tokens.lengths) - tokens.shared * count) // count
+
+
+def tokens_at_once(tokens: Tokens, settings: Settings) -> int:
+    """Tokens of a micro-batch, the shared ones once; at least those of the longest example."""
+    return max(*tokens.lengths, tokens.shared + own_tokens(tokens, settings) // micro_batches_of(tokens, settings))
 
 
 def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: Settings) -> dict[str, float]:
@@ -251,15 +271,14 @@ def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: S
 
 def memory_need(tokens: Tokens, cost: Cost, device: str, settings: Settings) -> Need:
     """The peak of memory while training, beside what is free on the device (for this process: and what it holds already)."""
-    chosen, longest = settings.training, max(tokens.lengths)
-    batch = min(chosen.micro_batch_tokens, chosen.batch_size * sum(tokens.lengths) // len(tokens.lengths))
-    at_once = max(longest, batch * computed(tokens, settings) // sum(tokens.lengths))
+    longest, at_once = max(tokens.lengths), tokens_at_once(tokens, settings)
+    kept = at_once * (cost.recomputed if at_once > LONG else cost.activations)
     program, free = memory_of(device)
     fixed = program + int(MARGIN * (cost.weights + STATE_BYTES * cost.trained + cost.logits))
-    needed = fixed + int(MARGIN * at_once * cost.activations)
+    needed = fixed + int(MARGIN * kept)
     words = (
         f"Memory: weights {shown(cost.weights)}, what trains with gradients and moments {shown(STATE_BYTES * cost.trained)}, "
-        f"activations of {at_once:,} tokens at once {shown(at_once * cost.activations)}, logits {shown(cost.logits)}, "
+        f"activations of {at_once:,} tokens at once {shown(kept)}, logits {shown(cost.logits)}, "
         f"the program {shown(program)}, and {MARGIN - 1:.0%} more; {shown(free)} are free"
     )
     room = int((free - fixed) / (MARGIN * max(1, cost.activations)))
