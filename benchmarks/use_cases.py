@@ -113,7 +113,12 @@ USES = {
         tissue, {**IMAGES, "image_size": 64, "epochs": 12, "augment": ("shift", "flip", "upside-down")}, IMAGE_METHODS, IMAGE_SCORES
     ),
     "solar": Use(solar, {**IMAGES, "image_size": 128, "epochs": 6, "augment": ("shift", "colour", "flip")}, IMAGE_METHODS, IMAGE_SCORES),
-    "tcl": Use(lambda _: list(TCL), {"task": "code", "language": "tcl", "max_length": 512, "epochs": 1}, CODE_METHODS, CODE_SCORES),
+    "tcl": Use(
+        lambda _: list(TCL),
+        {"task": "code", "language": "tcl", "max_length": 512, "batch_size": 8, "max_steps": 40, "completions": 40},
+        CODE_METHODS,
+        CODE_SCORES,
+    ),
 }
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from engrain.documents.base import Section
-from engrain.retrieval import Asked, Retriever, cut
+from engrain.retrieval import Asked, Retriever, cut, in_full
 
 
 def section(number: int, heading: str, text: str) -> Section:
@@ -98,3 +100,18 @@ def test_a_question_belongs_to_the_passage_that_holds_its_answer() -> None:
     asked = [Asked("Where is the zebra?", "Here.", long.id, text.index("topic42"))]
     [best] = Retriever([long], asked, passage_words=30).search("zebra")
     assert "topic42 " in best.text
+
+
+@pytest.mark.parametrize(
+    ("question", "leans"),
+    [
+        ("And on Sunday?", True),
+        ("What about the blue one?", True),
+        ("How long does it take?", True),
+        ("Oranges, do you sell them by the kilo on Sunday?", False),
+        ("When does the winter closing of the shop begin?", False),
+    ],
+)
+def test_a_question_that_leans_on_the_one_before_it_is_searched_with_it(question: str, leans: bool) -> None:
+    assert in_full(question, ["Who?", "When do you open?"]) == (f"When do you open? {question}" if leans else question)
+    assert in_full(question, []) == question

@@ -18,6 +18,10 @@ from engrain.documents.base import Section
 from engrain.words import keywords
 
 PASSAGE_WORDS = 60
+JOINS = re.compile(r"(?:and|or|but|so|then|what about|how about)\b", re.IGNORECASE)
+"""How a question begins that leans on the one before it."""
+FEW_WORDS = 2
+"""Words that say something, of a question that leans on the one before it."""
 TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
 
 
@@ -75,6 +79,12 @@ class _Texts:
             return []
         scores = self._index.get_scores(words)
         return [int(i) for i in np.argsort(-scores, kind="stable") if scores[i] > 0]
+
+
+def in_full(question: str, earlier: Sequence[str]) -> str:
+    """What to search for: the question, after the last of the `earlier` ones where it leans on that ("And on Sunday?")."""
+    leans = JOINS.match(question) or len(set(keywords(question))) <= FEW_WORDS
+    return f"{earlier[-1]} {question}" if earlier and leans else question
 
 
 def _questions(passages: Sequence[Section], starts: Mapping[str, int], asked: Sequence[Asked]) -> dict[int, list[str]]:

@@ -12,6 +12,7 @@ from fastapi import Request
 
 from engrain.assistant import check_mode
 from engrain.examples import Message
+from engrain.retrieval import in_full
 from engrain.serve.bodies import ChatBody, check_length, max_tokens, sampling_of
 from engrain.serve.catalogue import Served
 from engrain.serve.engine import Piece, Sampling, Token, Weights
@@ -63,8 +64,8 @@ class Chat:
 
     @property
     def question(self) -> str:
-        """What the user said last."""
-        return self.messages[-1].content
+        """What the user said last, after the question before it where it leans on that."""
+        return asked_in_full(self.messages)
 
 
 async def open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...]) -> Chat:
@@ -108,12 +109,18 @@ def make_prompt(parts: Parts, served: Served, knowledge: Knowledge, messages: Se
     """The tokens after which the answer follows; the last passages give way where there would be more than `most`."""
     *history, last = messages
     tokenizer = parts.engine.tokenizer(served.weights.base)
-    passages = knowledge.passages(last.content) if way == "retrieval" else ()
+    passages = knowledge.passages(asked_in_full(messages)) if way == "retrieval" else ()
     ids = encode_prompt(tokenizer, question_messages(last.content, passages, history))
     while passages and len(ids) > most:
         passages = passages[:-1]
         ids = encode_prompt(tokenizer, question_messages(last.content, passages, history))
     return ids
+
+
+def asked_in_full(messages: Sequence[Message]) -> str:
+    """The last question, after the one before it where it leans on that."""
+    *earlier, last = [message.content for message in messages if message.role == "user"]
+    return in_full(last, earlier)
 
 
 async def chat(parts: Parts, asked: Chat, number: int, written: Written) -> AsyncGenerator[Piece, None]:
