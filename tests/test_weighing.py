@@ -13,7 +13,7 @@ from engrain.documents.base import Section
 from engrain.examples import Message
 from engrain.retrieval import Asked
 from engrain.tokens import encode_example
-from engrain.weighing import weigh
+from engrain.weighing import LEAST_SURE, Weighing, likelihoods
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,15 +28,31 @@ def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prom
 ) -> None:
     prompts = [(Message("user", text),) for text in (QUESTION, f"{SECTION.text}\n\n{QUESTION}")]
     answers = ["£41.", "At nine, on a Sunday."]
-    expected = [0.0, 0.0]
-    for prompt in prompts:
-        for i, answer in enumerate(answers):
+    weighing = Weighing.of(tiny_tokenizer, prompts, answers, (), lambda text: text == answers[1])
+    assert (weighing.answers, weighing.supported) == (tuple(answers), (False, True))
+    for prompt, rows in zip(prompts, weighing.rows, strict=True):
+        expected = []
+        for answer in answers:
             row = encode_example(tiny_tokenizer, (*prompt, Message("assistant", answer)))
             ids = torch.from_numpy(row.ids).long()
             with torch.no_grad():
                 scores = tiny_model(ids[None]).logits[0, :-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
-            expected[i] += float(scores[torch.from_numpy(row.supervised)[1:]].mean()) / len(prompts)
-    assert weigh(tiny_model, tiny_tokenizer, prompts, answers) == pytest.approx(expected, abs=1e-4)
+            expected.append(float(scores[torch.from_numpy(row.supervised)[1:]].mean()))
+        assert likelihoods(tiny_model, rows) == pytest.approx(expected, abs=1e-4)
+
+
+def test_of_a_talk_only_the_new_answer_is_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
+    talk = (Message("user", "Hello."), Message("assistant", "Good day to you."), Message("user", QUESTION))
+    ((row,),) = Weighing.of(tiny_tokenizer, [talk], ["£41."], (), lambda text: True).rows
+    said = tiny_tokenizer.decode(row.ids[row.supervised], skip_special_tokens=True)
+    assert said == "£41."
+
+
+def test_the_mean_over_the_prompts_decides_among_what_is_supported() -> None:
+    weighing = Weighing(("a", "b", "c"), (False, True, True), ())
+    assert weighing.decide([[-0.1, -0.2, -0.9], [-0.1, -0.8, -0.2]]) == "b"
+    unlikely = LEAST_SURE - 0.1
+    assert weighing.decide([[0.0, unlikely, unlikely]]) == weighing.declined
 
 
 def both(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, said: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
@@ -44,7 +60,8 @@ def both(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, said: dict[
     sureness = {3: -0.1, 4: -0.1, 5: -0.2, 6: -0.3, 22: -2.0, 23: -2.1}
     library = Library((SECTION,), (), ASKED)
     assistant = Assistant(model, tokenizer, library, "both")
-    monkeypatch.setattr(assistants, "weigh", lambda model, tokenizer, prompts, answers: [sureness[len(answer)] for answer in answers])
+    said_in = lambda row: tokenizer.decode(row.ids[row.supervised], skip_special_tokens=True)  # noqa: E731
+    monkeypatch.setattr(assistants, "likelihoods", lambda model, rows: [sureness[len(said_in(row))] for row in rows])
     monkeypatch.setattr(assistant, "_pieces", lambda question, way, history: iter([said[way]]))
     return "".join(assistant.stream(QUESTION))
 

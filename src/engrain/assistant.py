@@ -14,14 +14,12 @@ from engrain.examples import Message
 from engrain.gate import Gate, mean_states
 from engrain.generate import generate, stream
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.wording import REFUSAL
 from engrain.models import Base, BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
 from engrain.retrieval import Asked, Retriever, in_full
 from engrain.support import Index
 from engrain.tokens import encode_prompt, passage, question_messages
-from engrain.weighing import weigh
-from engrain.words import canonical, refused
+from engrain.weighing import NUM_SIMILAR, Weighing, likelihoods
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,10 +33,6 @@ BOTH = "both"
 WAYS = ("closed-book", "retrieval")
 MODES = (*WAYS, BOTH)
 NUM_PASSAGES = 2
-NUM_SIMILAR = 6
-"""Answers of similar questions that are weighed beside what the model says."""
-LEAST_SURE = -1.0
-"""Mean log-probability (nats a token) below which even the likeliest answer is not given."""
 ASKING = ("question", "reverse")
 """Kinds of examples whose questions help to find passages."""
 MAX_NEW_TOKENS = 64
@@ -172,20 +166,13 @@ class Assistant:
                 stage.advance()
 
     def _likeliest(self, question: str, said: Sequence[str], history: Sequence[tuple[str, str]] = ()) -> str:
-        """Of what the model said and what similar questions are answered with, what the documents support and the model finds likeliest.
-
-        It declines where each way of asking did, and where no answer is likely.
-        """
+        """Of what the model said and what similar questions are answered with, what the documents support and the model finds likeliest."""
         assert self.retriever is not None
-        if all(refused(text) for text in said):
-            return said[0]
-        whole = in_full(question, [asked for asked, _ in history])
-        texts = {canonical(text): text for text in (*self.retriever.answers(whole, NUM_SIMILAR), *said) if not refused(text)}
         prompts = [self._fitted(question, way, history)[0] for way in WAYS]
-        scores = weigh(self.model, self.tokenizer, prompts, list(texts.values()))
-        supported = [self.check(whole, text).status == "supported" for text in texts.values()]
-        _, score, best = max(zip(supported, scores, texts.values(), strict=True))
-        return best if score > LEAST_SURE else REFUSAL
+        full = in_full(question, [asked for asked, _ in history])
+        similar = self.retriever.answers(full, NUM_SIMILAR)
+        weighing = Weighing.of(self.tokenizer, prompts, said, similar, lambda text: self.check(full, text).status == "supported")
+        return weighing.decide([likelihoods(self.model, rows) for rows in weighing.rows])
 
     def check(self, question: str, text: str) -> Answer:
         """The answer `text` with what the documents say to it."""

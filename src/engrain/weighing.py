@@ -6,25 +6,73 @@ further candidates. The model's own likelihood tells them apart better than any 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engrain.examples import Message
+from engrain.knowledge.wording import REFUSAL
 from engrain.tasks.chat import log_likelihood
-from engrain.tokens import encode_example
+from engrain.tokens import Encoded, encode_example
+from engrain.words import canonical, refused
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-
-def weigh(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[Message]], answers: Sequence[str]
-) -> list[float]:
-    """How likely the model finds each answer: the mean log-probability of its tokens (nats), and the mean of that over the prompts."""
-    scores = [_scores(model, tokenizer, prompt, answers) for prompt in prompts]
-    return [sum(each) / len(each) for each in zip(*scores, strict=True)]
+NUM_SIMILAR = 6
+"""Answers of similar questions that are weighed beside what the model says."""
+LEAST_SURE = -1.0
+"""Mean log-probability (nats a token) below which even the likeliest answer is not given."""
 
 
-def _scores(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Message], answers: Sequence[str]) -> list[float]:
-    rows = [encode_example(tokenizer, (*prompt, Message("assistant", answer))) for answer in answers]
+@dataclass(frozen=True)
+class Weighing:
+    """Answers to a question that are to be weighed, and which of them the documents support.
+
+    `rows` has each answer after each of the prompts, one tuple for a prompt. Without answers it is `declined` that is said.
+    """
+
+    answers: tuple[str, ...]
+    supported: tuple[bool, ...]
+    rows: tuple[tuple[Encoded, ...], ...]
+    declined: str = REFUSAL
+
+    @classmethod
+    def of(
+        cls,
+        tokenizer: PreTrainedTokenizerBase,
+        prompts: Sequence[Sequence[Message]],
+        said: Sequence[str],
+        similar: Sequence[str],
+        supports: Callable[[str], bool],
+    ) -> Weighing:
+        """What the model `said` after each of the prompts, and what `similar` questions are answered with.
+
+        There is nothing to weigh where it declined after every prompt.
+        """
+        if all(refused(text) for text in said):
+            return cls((), (), (), said[0])
+        answers = tuple({canonical(text): text for text in (*similar, *said) if not refused(text)}.values())
+        rows = tuple(tuple(_row(tokenizer, prompt, answer) for answer in answers) for prompt in prompts)
+        return cls(answers, tuple(supports(answer) for answer in answers), rows)
+
+    def decide(self, scores: Sequence[Sequence[float]]) -> str:
+        """Of the answers that the documents support, or else of all, the likeliest; it declines where even that one is not likely.
+
+        `scores` are the mean log-probabilities (nats a token) of the rows; an answer's score is the mean over the prompts.
+        """
+        if not self.answers:
+            return self.declined
+        means = [sum(each) / len(each) for each in zip(*scores, strict=True)]
+        _, score, best = max(zip(self.supported, means, self.answers, strict=True))
+        return best if score > LEAST_SURE else self.declined
+
+
+def _row(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Message], answer: str) -> Encoded:
+    """The prompt with its answer; of the talk so far nothing counts but that answer."""
+    return encode_example(tokenizer, (*(replace(turn, weight=0) for turn in prompt), Message("assistant", answer)))
+
+
+def likelihoods(model: PreTrainedModel, rows: Sequence[Encoded]) -> list[float]:
+    """How likely the model finds what is supervised in each row: the mean log-probability of a token (nats)."""
     return [found.total / found.tokens for found in log_likelihood(model, rows)]
