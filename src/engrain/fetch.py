@@ -240,12 +240,14 @@ def _gguf_progress(title: str, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers and its bars; what matters is said by errors and by progress."""
+    """Silence transformers and its bars, and the libraries it brings; what matters is said by errors and by progress."""
     import warnings
+    from logging import ERROR, getLogger
 
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    getLogger("bitsandbytes").setLevel(ERROR)  # it tells on import that a kernel could be fetched, which nothing here uses
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:

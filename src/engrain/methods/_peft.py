@@ -184,7 +184,8 @@ def settings_of(name: str, declared: Declared) -> type:
 
 def all_fields(config: str) -> list[str]:
     """The names of everything that a configuration of the library takes."""
-    import peft
+    with quiet():
+        import peft
 
     return [f.name for f in fields(getattr(peft, config))]
 

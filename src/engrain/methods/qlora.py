@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
 from engrain.errors import SettingError
+from engrain.fetch import quiet
 from engrain.methods._low_rank import LowRank, LowRankSettings
 from engrain.settings import setting
 
@@ -35,7 +36,8 @@ class QLoRA(LowRank):
 
     def layer(self) -> type[LoRALinear]:
         """A layer that keeps its weight in 4 bits."""
-        from engrain.methods._quantized import QuantizedLinear
+        with quiet():
+            from engrain.methods._quantized import QuantizedLinear
 
         return QuantizedLinear
 
