@@ -50,17 +50,19 @@ def python_of(name: str) -> Path:
     folder = cache() / "environments" / f"{name}-{digest}"
     python = folder / "bin" / "python"
     if not (folder / "complete").is_file():
-        _make(folder, python, requirements)
+        _make(folder, python, requirements, getattr(trainer(name), "UNNEEDED", ()))
     return python
 
 
-def _make(folder: Path, python: Path, requirements: tuple[str, ...]) -> None:
+def _make(folder: Path, python: Path, requirements: tuple[str, ...], unneeded: tuple[str, ...]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     print(f"Making an environment with {', '.join(requirements)} in {folder}", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     made = subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], capture_output=True, text=True)
     if made.returncode != 0:
         raise Unavailable(f"pip could not install {', '.join(requirements)}: {made.stderr.strip().splitlines()[-1]}")
+    if unneeded:
+        subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", *unneeded], check=True)
     (folder / "complete").touch()
 
 
