@@ -43,6 +43,14 @@ def test_temperature_mends_what_is_too_sure() -> None:
     assert c.calibration_error(c.softmax(logits * 4, temperature), y) < 0.03 < 0.1 < c.calibration_error(c.softmax(logits * 4), y)
 
 
+def test_images_that_are_all_called_right_do_not_make_the_rest_certain() -> None:
+    random = np.random.default_rng(0)
+    y = random.integers(0, 3, 300)
+    logits = 3.0 * np.eye(3)[y] + random.uniform(size=(300, 3))
+    p = c.softmax(logits, c.fit_temperature(logits, y))
+    assert 0.98 < p.max(1).mean() < 0.9999
+
+
 def test_bins_hold_every_image_once() -> None:
     p = np.array([[0.6, 0.4], [1.0, 0.0], [0.55, 0.45], [0.05, 0.95]])
     bins = c.reliability(p, np.array([0, 0, 1, 1]))
