@@ -96,6 +96,15 @@ def test_the_adapter_is_read_by_the_peft_library_and_names_its_base(run: Any, tm
     torch.testing.assert_close(found(ids).logits, api.load(run, gate=False).model(ids).logits, rtol=1e-4, atol=1e-4)
 
 
+def test_a_run_in_bfloat16_is_compared_in_bfloat16(other: Run, tmp_path: Path) -> None:
+    other.update(settings={**other.info["settings"], "precision": "bfloat16"})
+    for name, tolerance in (("adapter", 1e-2), ("merged", 1e-5), ("gguf", 1e-4)):
+        done = api.export(other, name, out=tmp_path / name)
+        assert done.check is not None
+        assert done.check.tolerance == tolerance
+    assert api.export(other, "merged", out=tmp_path / "wide", type="f32").check is not None
+
+
 def test_vllm_gets_the_adapter_where_it_can_fetch_the_base(other: Run, tmp_path: Path) -> None:
     merged = api.export(other, "vllm", out=tmp_path / "merged")
     assert merged.command == f"vllm serve {tmp_path}/merged --served-model-name 'a run'"

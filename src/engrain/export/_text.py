@@ -42,7 +42,7 @@ ASK = (
 )
 GO_ON = "print(p('def main():', max_new_tokens=64, do_sample=False)[0]['generated_text'])"
 """What commands ask a pipeline `p` of the transformers library, so that there is something to see."""
-TOLERANCE = {"": 1e-5, "f32": 1e-5, "f16": 1e-4, "bf16": 1e-2, "q8_0": 1e-2}
+TOLERANCE = {"": 1e-5, "f32": 1e-5, "f16": 1e-4, "bf16": 1e-2, "q8_0": 5e-2}
 """Nats by which the next token's distribution may differ on average: rounding of the number format explains no more."""
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from shlex import quote
 from typing import ClassVar
 
-import torch
-
 from engrain.errors import ModelError
 from engrain.export import _text
 from engrain.export.base import CHAT, Check, Made, Source, Target
@@ -67,13 +65,14 @@ def where(source: Source) -> str:
 
 
 def _check(source: Source, folder: Path, progress: Progress) -> Check:
-    """The PEFT library lays the adapter over the base, which then answers as the run's model does."""
+    """The PEFT library lays the adapter over the base, in the run's number format, which then answers as the run's model does."""
     from peft import PeftModel
 
     model, tokenizer = _text.plain_model(source, progress)
-    prompts = _text.probes(source, tokenizer)
+    prompts, dtype = _text.probes(source, tokenizer), model.dtype
     ours = _text.answers(model, tokenizer, prompts, progress)
     assert source.base is not None
     with quiet(), model_errors("the PEFT library cannot read what was written"):
-        theirs = PeftModel.from_pretrained(load_model(source.base, dtype=torch.float32, device="cpu"), folder).merge_and_unload()
-    return _text.compared(ours, _text.answers(theirs, tokenizer, prompts, progress), "the PEFT library", source.type)
+        theirs = PeftModel.from_pretrained(load_model(source.base, dtype=dtype, device="cpu"), folder).merge_and_unload()
+    kind = next(name for name, known in _text.DTYPES.items() if known == dtype)
+    return _text.compared(ours, _text.answers(theirs, tokenizer, prompts, progress), "the PEFT library", kind)
