@@ -8,6 +8,7 @@ The digits need scikit-learn, the tissue scikit-image, the solar cells elpv-data
 from __future__ import annotations
 
 import csv
+import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -91,11 +92,11 @@ class Use:
     scores: tuple[str, ...]
 
 
-IMAGES = {"task": "image-classification", "device": "cpu"}
+IMAGES = {"task": "image-classification", "device": "cpu", "patience": 0}
 IMAGE_METHODS = {
     "layerwise": {"layers": "0.5", "learning_rate": 6e-4},
     "full": {"learning_rate": 2e-4},
-    "lora": {"rank": 16, "learning_rate": 2e-3},
+    "lora": {"rank": 16, "learning_rate": 1e-3},
 }
 IMAGE_SCORES = ("accuracy", "balanced accuracy", "AUROC", "sensitivity", "expected calibration error")
 CODE_METHODS = {
@@ -112,7 +113,7 @@ USES = {
     "tissue": Use(
         tissue, {**IMAGES, "image_size": 64, "epochs": 12, "augment": ("shift", "flip", "upside-down")}, IMAGE_METHODS, IMAGE_SCORES
     ),
-    "solar": Use(solar, {**IMAGES, "image_size": 128, "epochs": 6, "augment": ("shift", "colour", "flip")}, IMAGE_METHODS, IMAGE_SCORES),
+    "solar": Use(solar, {**IMAGES, "image_size": 96, "epochs": 4, "augment": ("shift", "colour", "flip")}, IMAGE_METHODS, IMAGE_SCORES),
     "tcl": Use(
         lambda _: list(TCL),
         {"task": "code", "language": "tcl", "max_length": 512, "batch_size": 8, "max_steps": 40, "completions": 40},
@@ -143,10 +144,21 @@ def tables(name: str, out: Path, method: tuple[str, ...]) -> None:
 
 def built(folder: Path, paths: Sequence[Path], options: dict[str, Any]) -> Comparison:
     """What a build measured; it is made, gone on with, or read where it is complete."""
-    status = Run(folder).info.get("status") if (folder / "run.json").is_file() else None
+    status = Run(folder).info.get("status") if (folder / "run.json").is_file() else share_base(folder)
     if status != "complete":
-        api.build(paths, out=folder, resume=status is not None, progress=listener(), **options)
+        api.build(paths, out=folder, resume=bool(status), progress=listener(), **options)
     return comparison_from(Run(folder).read_json("scores.json")["comparison"])
+
+
+def share_base(folder: Path) -> str:
+    """Begin a run with what another run of the same use has measured of the base, where there is one: that takes longest."""
+    known = next(folder.parent.glob(f"{folder.name.partition('-')[0]}-*/before.json"), None)
+    if known is None:
+        return ""
+    run = Run.create(folder, folder.name)
+    run.write_json("before.json", json.loads(known.read_text(encoding="utf-8")))
+    run.update(status="interrupted")
+    return "interrupted"
 
 
 def table(found: dict[str, Comparison], scores: Sequence[str]) -> list[str]:
