@@ -38,13 +38,14 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
             targets, shares = targets_KC[rows], shares_KC[rows]
             weights = shares.sum(-1, keepdim=True)
             correct += (logits.argmax(-1) == targets[:, 0]).sum()
-            normalizer = logits.logsumexp(-1, keepdim=True)
-            total += ((normalizer - logits.gather(-1, targets)) * shares).sum()
+            slope = 1 - (logits / softcap) ** 2 if softcap is not None and (needs_hidden or needs_weight) else None
+            largest, chosen = logits.amax(-1, keepdim=True), logits.gather(-1, targets)
+            grad = logits.sub_(largest).exp_()
+            summed = grad.sum(-1, keepdim=True)
+            total += ((summed.log() + largest - chosen) * shares).sum()
             if not (needs_hidden or needs_weight):
                 continue
-            slope = 1 - (logits / softcap) ** 2 if softcap is not None else None
-            grad = logits.sub_(normalizer).exp_().mul_(weights)
-            grad.scatter_add_(-1, targets, -shares)
+            grad.mul_(weights / summed).scatter_add_(-1, targets, -shares)
             if slope is not None:
                 grad *= slope
             grad = grad.to(weight_VD.dtype)
