@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from engrain import api, compare
-from engrain.errors import EngrainError, SettingError, TrainingError
+from engrain.errors import EngrainError, ExampleError, SettingError, TrainingError
 from engrain.run import Run
 from test_api import DOCUMENT
 
@@ -97,6 +97,13 @@ def test_every_method_that_cannot_be_compared_is_named(tiny_folder: Path) -> Non
     assert "is not supported, because" in told
     assert "full:rank=3: " in told
     assert "lora: named twice" in told
+    assert not Path("cmp").exists()
+
+
+def test_questions_that_cannot_be_read_are_told_before_anything_is_made(tiny_folder: Path) -> None:
+    Path("questions.jsonl").write_text('{"id": "a"}\n')
+    with pytest.raises(ExampleError, match="questions.jsonl"):
+        start(tiny_folder, ["lora"], questions="questions.jsonl")
     assert not Path("cmp").exists()
 
 

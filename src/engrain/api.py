@@ -574,6 +574,8 @@ def compare(
     asked = entries(methods, common)
     if seeds < 1:
         raise SettingError(f"seeds={seeds}: must be at least 1", "Change it and start again.")
+    if questions is not None:
+        read_questions(Path(questions))
     check_paths(files)
     check_usable(chosen)
     folder = as_path(out) or COMPARISONS / files[0].resolve().stem
