@@ -102,7 +102,7 @@ def test_every_method_that_cannot_be_compared_is_named(tiny_folder: Path) -> Non
 
 def test_questions_that_cannot_be_read_are_told_before_anything_is_made(tiny_folder: Path) -> None:
     Path("questions.jsonl").write_text('{"id": "a"}\n')
-    with pytest.raises(ExampleError, match="questions.jsonl"):
+    with pytest.raises(ExampleError, match=r"questions\.jsonl"):
         start(tiny_folder, ["lora"], questions="questions.jsonl")
     assert not Path("cmp").exists()
 
