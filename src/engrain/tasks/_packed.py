@@ -18,6 +18,7 @@ from engrain.errors import ModelError
 from engrain.kernels.packed_attention import Packing, pack, packed
 from engrain.kernels.partial_model import upper
 from engrain.kernels.recompute import LONG, recomputed
+from engrain.kernels.rms_norm import lean_norms
 from engrain.tasks._trunk import Trunk, depth
 from engrain.tasks.base import Task
 from engrain.tokens import Encoded, shared_prefix
@@ -101,9 +102,16 @@ def supervised_hidden(model: nn.Module, batch: Sequence[Encoded], prefix: int, t
 def packed_hidden(model: nn.Module, packing: Packing, **inputs: Tensor) -> Tensor:
     """The last hidden states (N, D) of a packed row, given as `input_ids` or `inputs_embeds`."""
     long = len(packing.positions) > LONG and torch.is_grad_enabled()
-    with packed(model), recomputed(model, partial(packed, model)) if long else nullcontext():
+    with lean(model), recomputed(model, partial(lean, model)) if long else nullcontext():
         out = model.base_model(**inputs, position_ids=packing.positions[None], use_cache=False, packing=packing)
     return out.last_hidden_state[0]
+
+
+@contextmanager
+def lean(model: nn.Module) -> Iterator[None]:
+    """Inside, the model computes a packed row with the fast parts."""
+    with packed(model), lean_norms(model):
+        yield
 
 
 def head(model: nn.Module) -> tuple[Tensor, float | None]:

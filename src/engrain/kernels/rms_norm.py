@@ -1,0 +1,83 @@
+"""RMS norm with half the passes over memory on the way back, keeping its input as it came instead of two fp32 copies.
+
+y = w · x / √(mean(x²) + ε), arXiv 1910.07467; computed in fp32, rounded before the weight, as transformers' models do it.
+Reference: the model's own module, with which the values are equal bit for bit.
+
+Shapes: … tokens, D model width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class _RMSNorm(torch.autograd.Function):  # type: ignore[misc]
+    """The norm above; from x and the fp32 scale of each token the way back makes the rest again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
+        wide = x.to(torch.float32, copy=True)
+        scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + epsilon)
+        ctx.save_for_backward(x, weight_D, scale)
+        return weight_D * wide.mul_(scale).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, weight_D, scale = ctx.saved_tensors
+        normed = x.to(torch.float32, copy=True).mul_(scale)
+        d_weight = d_x = None
+        if ctx.needs_input_grad[1]:
+            d_weight = (grads[0].float() * normed).flatten(0, -2).sum(0).to(weight_D.dtype)
+        if ctx.needs_input_grad[0]:
+            slope = (grads[0] * weight_D).to(torch.float32)
+            along = torch.linalg.vecdot(slope, normed)[..., None] / x.shape[-1]
+            d_x = slope.sub_(normed.mul_(along)).mul_(scale).to(x.dtype)
+        return d_x, d_weight, None
+
+
+def rms_norm(x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
+    """x (…, D) → (…, D)."""
+    return _RMSNorm.apply(x, weight_D, epsilon)
+
+
+@contextmanager
+def lean_norms(model: nn.Module) -> Iterator[None]:
+    """Inside, the model's norms that compute exactly this are computed by `rms_norm`; others stay as they are."""
+    norms = [module for module in model.modules() if "forward" not in vars(module) and is_rms_norm(module)]
+    for norm in norms:
+        norm.forward = partial(_forward, norm)
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del norm.forward  # what stood before is the class's own
+
+
+def _forward(norm: nn.Module, hidden_states: Tensor) -> Tensor:
+    return rms_norm(hidden_states, norm.weight, norm.variance_epsilon)
+
+
+_known: dict[type, bool] = {}
+
+
+def is_rms_norm(module: nn.Module) -> bool:
+    """Whether a module is such a norm: by its parts, and by what its class makes of one row."""
+    kind = type(module)
+    if kind not in _known:
+        parts = {name for name, _ in module.named_parameters(recurse=False)}
+        shaped = kind.__name__.endswith("RMSNorm") and parts == {"weight"} and isinstance(getattr(module, "variance_epsilon", None), float)
+        _known[kind] = shaped and _agrees(module)
+    return _known[kind]
+
+
+def _agrees(module: nn.Module) -> bool:
+    weight: Any = module.weight
+    row = torch.linspace(-3, 5, weight.shape[-1], dtype=weight.dtype, device=weight.device)[None]
+    with torch.no_grad():
+        return bool(torch.equal(module(row), _forward(module, row)))
