@@ -213,7 +213,8 @@ def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
     places = {fact.id: (fact.section, fact.start) for fact in facts}
     for row in run.read_rows("examples/train.jsonl"):
         if row.get("kind") in ASKING and row.get("fact") in places:
-            yield Asked(*(message["content"] for message in row["messages"][-2:]), *places[row["fact"]])
+            question, answer = (message["content"] for message in row["messages"][-2:])
+            yield Asked(question, answer, *places[row["fact"]])
 
 
 def blanked(section: Section, gone: Sequence[Fact]) -> Section:

@@ -134,7 +134,7 @@ def scored(
 
 
 def untuned(run: Run, known: Evaluation, test: Sequence[Question], progress: Progress) -> list[Score]:
-    """Base, base with retrieval, and the agent; what the agent said is kept in `agent.json`."""
+    """Base, base with retrieval (mode both), and the agent, which only reads; what the agent said is kept in `agent.json`."""
     scores = [score_of(column, column, [known]) for column in (BASE, BASE_RETRIEVAL) if column in known.outcomes]
     asked = [q for q in test if q.kind != GENERAL]
     if not (run.path / "agent.json").is_file():

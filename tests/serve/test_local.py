@@ -15,12 +15,13 @@ import pytest
 from serving import settings
 
 from engrain.errors import ModelError
+from engrain.examples import Message
 from engrain.generate import generate
 from engrain.serve.engine import Sampling, Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.local import LocalEngine
 from engrain.serve.metrics import Metrics
-from engrain.tokens import encode_prompt, question_messages
+from engrain.tokens import Encoded, encode_example, encode_prompt, question_messages
 
 QUESTIONS = [
     "When do you open?", "What does a long loaf of rye bread cost on a Tuesday?", "Who?", "Tell me all about the shop and its owner.",
@@ -249,10 +250,10 @@ def test_slots_compute_what_the_model_computes(kind: str, tmp_path: Path) -> Non
     with torch.inference_mode():
         ids = tokens[0].tolist()
         for start in (0, 16):
-            found = lane._read(1, start, tuple(ids[start : start + 16]))
-            assert torch.allclose(found, wanted[start + 15], atol=1e-4)
+            found = lane._read(1, start, tuple(ids[start : start + 16]), [3, 15])
+            assert torch.allclose(found, wanted[[start + 3, start + 15]], atol=1e-4)
         for place in range(32, 40):
-            found = lane._pass([[0], [ids[place]]], [[0], [place]], Rows((0, 1), (0, place), (0, 1)), 0)[1]
+            found = lane._pass([[0], [ids[place]]], [[0], [place]], Rows((0, 1), (0, place), (0, 1)), [0])[1, 0]
             assert torch.allclose(found, wanted[place], atol=1e-4)
 
 
@@ -270,6 +271,64 @@ def test_hidden_states_are_those_of_the_untouched_base_while_others_write(many_r
 
     found, wanted = run(many_runs, tiny_folder, work)
     assert torch.allclose(found, wanted, atol=1e-5)
+
+
+def answered(tokenizer: Any, question: str) -> list[Encoded]:
+    """Three answers to a question, of very different length."""
+    answers = ("£41.", "At nine.", "Nobody knows, and it has been long since anybody asked; so ask the harbour master, who has the key.")
+    return [encode_example(tokenizer, (Message("user", question), Message("assistant", answer))) for answer in answers]
+
+
+def test_likelihoods_are_those_of_the_model_and_the_same_alone_and_beside_others(
+    many_runs: Path, tiny_folder: Path, tiny_model: Any, tiny_tokenizer: Any
+) -> None:
+    from engrain.assistant import put_in
+    from engrain.run import Run
+    from engrain.weighing import likelihoods
+
+    base, adapter = Weights(str(tiny_folder)), Weights(str(tiny_folder), adapter=many_runs / "two" / "adapter")
+
+    async def work(engine: LocalEngine) -> list[Any]:
+        plain, alone = [await engine.likelihoods(weights, answered(tiny_tokenizer, QUESTIONS[0])) for weights in (base, adapter)]
+        others = [ask(engine, w, q) for w, q in zip(choices(many_runs, tiny_folder), QUESTIONS, strict=True)]
+        beside, *_ = await asyncio.gather(engine.likelihoods(adapter, answered(tiny_tokenizer, QUESTIONS[0])), *others)
+        return [plain, alone, beside]
+
+    plain, alone, beside = run(many_runs, tiny_folder, work)
+    assert beside.means == alone.means
+    assert plain.means == pytest.approx(likelihoods(tiny_model, answered(tiny_tokenizer, QUESTIONS[0])), abs=1e-4)
+    put_in(tiny_model, many_runs / "two", Run(many_runs / "two").info)
+    assert alone.means == pytest.approx(likelihoods(tiny_model, answered(tiny_tokenizer, QUESTIONS[0])), abs=1e-4)
+    assert alone.tokens == beside.tokens == sum(len(row) - 1 for row in answered(tiny_tokenizer, QUESTIONS[0]))
+    assert 0 < alone.cached < beside.cached < beside.tokens  # what the rows begin with is read once, what is scored each time
+
+
+def test_likelihoods_are_computed_a_chunk_at_a_time_and_end_when_nobody_waits(
+    many_runs: Path, tiny_folder: Path, tiny_tokenizer: Any
+) -> None:
+    async def work(engine: LocalEngine) -> tuple[int, int]:
+        base = Weights(str(tiny_folder))
+        await ask(engine, base, "Who?", tokens=1)  # so that the lane is there
+        lane = next(iter(engine.lanes.values()))
+        read, chunks, size = lane._read, list[int](), engine.settings.prefill_chunk
+
+        def noted(slot: int, start: int, tokens: tuple[int, ...], places: Any) -> Any:
+            chunks.append(len(tokens))
+            time.sleep(0.01)
+            return read(slot, start, tokens, places)
+
+        lane._read = noted  # type: ignore[method-assign]
+        task = asyncio.create_task(engine.likelihoods(base, answered(tiny_tokenizer, "What?") * 50))
+        while not chunks:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        while lane.writing or lane.waiting:
+            await asyncio.sleep(0.01)
+        assert max(chunks) <= size
+        return len(chunks), engine.open
+
+    count, still = run(many_runs, tiny_folder, work)
+    assert (count < 50, still) == (True, 0)
 
 
 def test_a_model_with_a_state_of_another_kind_is_refused(tmp_path: Path) -> None:

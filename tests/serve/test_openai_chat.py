@@ -97,14 +97,6 @@ def test_passages_come_into_the_prompt_by_field_or_by_name(client: Any) -> None:
     assert by_field.engrain["mode"] == by_name.engrain["mode"] == "retrieval"
 
 
-def test_mode_both_falls_back_on_passages(client: Any) -> None:
-    answer = client.chat.completions.create(model="one+both", messages=MESSAGES, max_tokens=2)
-    retrieved = client.chat.completions.create(model="one+retrieval", messages=MESSAGES, max_tokens=2)
-    assert answer.engrain["mode"] == "both"
-    assert answer.choices[0].message.content == retrieved.choices[0].message.content
-    assert answer.usage.completion_tokens == 4  # both answers were computed
-
-
 def test_the_prompt_is_the_one_that_training_knows(client: Any, tiny_tokenizer: Any) -> None:
     from engrain.tokens import encode_prompt, question_messages
 

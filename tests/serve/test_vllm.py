@@ -33,6 +33,9 @@ class Upstream(BaseHTTPRequestHandler):
         if self.path == "/v1/load_lora_adapter":
             self._reply(400 if self.server.refuse else 200, b'{"message": "rank is too large"}')  # type: ignore[attr-defined]
             return
+        if "prompt_logprobs" in body:
+            self._reply(200, json.dumps(scored(body["prompt"])).encode())
+            return
         choices = [{"index": 0, "text": text, "finish_reason": None} for text in ("At ", "nine")]
         choices.append({"index": 0, "text": "", "finish_reason": "stop"})
         lines = [{"choices": [choice]} for choice in choices]
@@ -49,6 +52,17 @@ class Upstream(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+def scored(prompts: list[list[int]]) -> dict[str, Any]:
+    """What vLLM says of prompts: nothing of the first token, of others log-probabilities that fall with the prompt's length."""
+    choices = []
+    for index, ids in enumerate(prompts):
+        likely = {"logprob": -0.001 * len(ids), "rank": 2, "decoded_token": "x"}
+        best = {"logprob": -0.0001, "rank": 1, "decoded_token": "y"}
+        places = [None, *({str(token): likely, str(token + 1): best} for token in ids[1:])]
+        choices.append({"index": index, "text": "z", "finish_reason": "length", "prompt_logprobs": places})
+    return {"choices": choices[::-1], "usage": {"prompt_tokens": sum(map(len, prompts)), "completion_tokens": len(prompts)}}
 
 
 @pytest.fixture
@@ -100,6 +114,41 @@ def test_the_base_needs_no_adapter_and_a_schema_is_passed_on(gateway: Any, upstr
     ((path, ask),) = upstream.asked
     assert path == "/v1/completions"
     assert ask["structured_outputs"] == {"json": schema}
+
+
+def test_likelihoods_are_what_it_says_of_prompts(gateway: Any, upstream: Any, tiny_tokenizer: Any) -> None:
+    import asyncio
+
+    from engrain.examples import Message
+    from engrain.serve.engine import Weights
+    from engrain.serve.vllm import VllmEngine
+    from engrain.tokens import encode_example
+
+    rows = [
+        encode_example(tiny_tokenizer, (Message("user", "When?"), Message("assistant", text))) for text in ("At nine.", "Never at all.")
+    ]
+
+    async def work() -> Any:
+        engine = VllmEngine(gateway.parts.settings)
+        try:
+            return await engine.likelihoods(Weights(gateway.parts.settings.base), rows)
+        finally:
+            await engine.close()
+
+    found = asyncio.run(work())
+    assert found.means == pytest.approx([-0.001 * len(row) for row in rows])
+    assert found.tokens == sum(map(len, rows))
+    ((_, body),) = upstream.asked
+    assert body["prompt"] == [row.ids.tolist() for row in rows]
+
+
+def test_mode_both_weighs_through_it(gateway: Any, upstream: Any) -> None:
+    with gateway.openai() as client:
+        answer = client.chat.completions.create(model="one+both", messages=MESSAGES, max_tokens=5)
+    assert answer.choices[0].message.content == "At nine"
+    written = [body for path, body in upstream.asked if path == "/v1/completions"]
+    assert ["prompt_logprobs" in body for body in written] == [False, False, True, True]
+    assert len({body["model"] for body in written}) == 1
 
 
 def test_an_adapter_that_it_refuses_is_told(gateway: Any, upstream: Any) -> None:

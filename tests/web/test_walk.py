@@ -147,14 +147,15 @@ def read_the_verdict(page: Any, tmp_path: Path) -> None:
 
 def ask(page: Any, tmp_path: Path) -> None:
     go(page, "Ask")
-    page.get_by_label("Your model + look-up").check()
+    page.get_by_label("Yours, with passages").check()
+    page.get_by_label("Yours, both").check()
     page.get_by_label("Your question").fill("What does the Gannet cost?")
     page.keyboard.press("Enter")
-    for way in ("base", "tuned", "tuned+retrieval"):
+    for way in ("base", "tuned", "tuned+retrieval", "tuned+both"):
         page.locator(f'[data-way="{way}"] .foot .chip').wait_for(timeout=SLOW)
-    page.get_by_text("What it was given to read").click()
+    page.get_by_text("What it was given to read").first.click()
     page.locator("blockquote", has_text="Gannet").first.wait_for()
-    page.get_by_role("button", name="This is wrong: Your model", exact=True).click()
+    page.get_by_role("button", name="This is wrong: Yours, from memory", exact=True).click()
     page.get_by_label("What would have been right?").fill("£41.")
     page.get_by_role("button", name="Keep it for the next training").click()
     page.get_by_text("The next training learns it").wait_for()

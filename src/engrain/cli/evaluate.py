@@ -15,7 +15,7 @@ from engrain.cli._progress import listener
 @_options.run_option
 @_options.json_option
 def command(arguments: tuple[Path, ...], run: Path | None, as_json: bool) -> None:
-    """Measure a run on a file of questions: base, retrieval, tuned, and tuned with retrieval.
+    """Measure a run on a file of questions: base and tuned model, each from memory and with retrieval (mode both).
 
     QUESTIONS is JSONL with id, question and answers (and kind: unanswerable, where the right reply is to decline). A question
     that follows on others has `messages` in place of question: the talk, with the question last.

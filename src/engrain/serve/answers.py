@@ -10,21 +10,19 @@ from typing import TypeVar
 
 from fastapi import Request
 
-from engrain.assistant import check_mode
+from engrain.assistant import BOTH, check_mode
 from engrain.examples import Message
-from engrain.retrieval import in_full
 from engrain.serve.bodies import ChatBody, check_length, max_tokens, sampling_of
 from engrain.serve.catalogue import Served
-from engrain.serve.engine import Piece, Sampling, Token, Weights
+from engrain.serve.engine import Likelihoods, Piece, Sampling, Token, Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.knowledge import Knowledge
 from engrain.serve.parts import Parts
-from engrain.tokens import encode_prompt, question_messages
+from engrain.serve.prompts import EVERYDAY, Prompt, asked_in_full, make_prompts
+from engrain.tokens import Encoded
+from engrain.weighing import Weighing
 
 T = TypeVar("T")
-BOTH = ("closed-book", "retrieval")
-EVERYDAY = "everyday"
-"""The mode of an answer that the untouched base gave, because the question does not concern the documents."""
 GONE_SECONDS = 0.25
 """How often it is looked whether the client still waits."""
 
@@ -58,7 +56,7 @@ class Chat:
     served: Served
     mode: str
     messages: tuple[Message, ...]
-    prompts: dict[str, list[int]]
+    prompts: dict[str, Prompt]
     sampling: Sampling
     knowledge: Knowledge
 
@@ -72,84 +70,89 @@ async def open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, mes
     """The chat with its prompts, checked; so what is wrong with it is known before anything is sent."""
     knowledge = await asyncio.to_thread(parts.shelf.get, served.run)
     check_mode(mode, has_documents=knowledge.retriever is not None)
-    ways: tuple[str, ...] = BOTH if mode == "both" else (mode,)
-    if not await _concerns(parts, body, served, knowledge, messages):
-        served, mode, ways = replace(served, weights=Weights(served.weights.base)), EVERYDAY, ("closed-book",)
-    return await asyncio.to_thread(_open_chat, parts, body, served, mode, ways, messages, knowledge)
+    if mode == BOTH:
+        _check_whole(body)
+    gated = body.engrain is None or body.engrain.gate
+    if gated and not await concerns(parts, served.weights.base, knowledge, messages):
+        served, mode = replace(served, weights=Weights(served.weights.base)), EVERYDAY
+    return await asyncio.to_thread(_open_chat, parts, body, served, mode, messages, knowledge)
 
 
-async def _concerns(parts: Parts, body: ChatBody, served: Served, knowledge: Knowledge, messages: Sequence[Message]) -> bool:
+def _check_whole(body: ChatBody) -> None:
+    """Raise ApiError 400 for what is done token by token: mode both chooses among whole answers, some of which nobody wrote now."""
+    for name, wanted in (("logprobs", body.logprobs), ("response_format", body.response_format and body.response_format.type != "text")):
+        if wanted:
+            raise ApiError(400, f"{name}: not with mode both; ask with closed-book or retrieval.", "unsupported_parameter", name)
+
+
+async def concerns(parts: Parts, base: str, knowledge: Knowledge, messages: Sequence[Message]) -> bool:
     """Whether the question, by itself or with the one before it, concerns the documents; without a gate each does."""
-    if knowledge.gate is None or (body.engrain and not body.engrain.gate):
+    if knowledge.gate is None:
         return True
     *before, question = [message.content for message in messages if message.role == "user"]
     texts = [question, *([f"{before[-1]} {question}"] if before else [])]
-    states = await parts.engine.states(served.weights.base, texts)
+    states = await parts.engine.states(base, texts)
     return states is None or any(knowledge.gate.opens(states))
 
 
-def _open_chat(
-    parts: Parts,
-    body: ChatBody,
-    served: Served,
-    mode: str,
-    ways: Sequence[str],
-    messages: tuple[Message, ...],
-    knowledge: Knowledge,
-) -> Chat:
+def _open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...], knowledge: Knowledge) -> Chat:
     context = parts.engine.context(served.weights.base)
     check_length([message.content for message in messages], context, "messages")
     most = context - max_tokens(body, 0, context)
-    prompts = {way: make_prompt(parts, served, knowledge, messages, way, most) for way in ways}
-    room = max_tokens(body, max(map(len, prompts.values())), context)
+    prompts = make_prompts(parts, served, knowledge, messages, mode, most)
+    longest = max(len(prompt.ids) for prompt in prompts.values())
+    room = max_tokens(body, longest + (mode == BOTH), context)  # an answer that is weighed is read with its end
     return Chat(served, mode, messages, prompts, sampling_of(body, room), knowledge)
-
-
-def make_prompt(parts: Parts, served: Served, knowledge: Knowledge, messages: Sequence[Message], way: str, most: int) -> list[int]:
-    """The tokens after which the answer follows; the last passages give way where there would be more than `most`."""
-    *history, last = messages
-    tokenizer = parts.engine.tokenizer(served.weights.base)
-    passages = knowledge.passages(asked_in_full(messages)) if way == "retrieval" else ()
-    ids = encode_prompt(tokenizer, question_messages(last.content, passages, history))
-    while passages and len(ids) > most:
-        passages = passages[:-1]
-        ids = encode_prompt(tokenizer, question_messages(last.content, passages, history))
-    return ids
-
-
-def asked_in_full(messages: Sequence[Message]) -> str:
-    """The last question, after the one before it where it leans on that."""
-    *earlier, last = [message.content for message in messages if message.role == "user"]
-    return in_full(last, earlier)
 
 
 async def chat(parts: Parts, asked: Chat, number: int, written: Written) -> AsyncGenerator[Piece, None]:
     """Answer `number` to a chat, piece by piece; `written` holds all of it. With mode both it comes once it is decided."""
-    if asked.mode != "both":
-        (way,) = asked.prompts
-        async with aclosing(_way(parts, asked, way, number, written)) as pieces:
-            async for piece in pieces:
-                yield piece
+    if asked.mode == BOTH:
+        piece = await _decided(parts, asked, number, written)
+        written.add(piece)
+        yield piece
         return
-    closed = Written()
-    async with aclosing(_way(parts, asked, "closed-book", number, closed)) as pieces:
-        held = [piece async for piece in pieces]
-    if closed.status == "supported":
-        for piece in held:
-            written.add(piece)
-        written.source, written.status, written.prompt_tokens = closed.source, closed.status, closed.prompt_tokens
-        for piece in held:
-            yield piece
-        return
-    written.prompt_tokens, written.cached_tokens, written.written_tokens = closed.prompt_tokens, closed.cached_tokens, closed.written_tokens
-    async with aclosing(_way(parts, asked, "retrieval", number, written)) as pieces:
+    (way,) = asked.prompts
+    async with aclosing(_way(parts, asked, way, number, written)) as pieces:
         async for piece in pieces:
             yield piece
 
 
+async def _decided(parts: Parts, asked: Chat, number: int, written: Written) -> Piece:
+    """The likeliest answer, of what the model says in all ways and of what similar questions are answered with.
+
+    `written` gets what supports it, and the tokens that were read.
+    """
+    said = {way: Written() for way in asked.prompts}
+    async with aclosing(together([_way(parts, asked, way, number, one) for way, one in said.items()])) as pieces:
+        async for _ in pieces:
+            pass
+    finishes = {one.text.strip(): one.finish for one in said.values()}
+    weighing = await asyncio.to_thread(_weighing, parts, asked, [one.text.strip() for one in said.values()])
+    found = [await likelihoods(parts, asked.served, rows) for rows in weighing.rows]
+    best = weighing.decide([each.means for each in found])
+    text = _until(best, asked.sampling.stop)
+    written.source, written.status = await asyncio.to_thread(asked.knowledge.verdict, asked.question, text)
+    written.prompt_tokens = sum(one.prompt_tokens for one in said.values()) + sum(each.tokens for each in found)
+    cached = sum(one.cached_tokens for one in said.values()) + sum(each.cached for each in found)
+    return Piece(text, (), finishes.get(best, "stop"), cached, sum(one.written_tokens for one in said.values()))
+
+
+def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
+    tokenizer = parts.engine.tokenizer(asked.served.weights.base)
+    prompts = [prompt.messages for prompt in asked.prompts.values()]
+    similar = asked.knowledge.similar(asked.question)
+    return Weighing.of(tokenizer, prompts, said, similar, lambda text: asked.knowledge.verdict(asked.question, text)[1] == "supported")
+
+
+def _until(text: str, stop: Sequence[str]) -> str:
+    """The text up to the first of the stop texts."""
+    return text[: min([len(text), *(place for word in stop if (place := text.find(word)) >= 0)])]
+
+
 async def _way(parts: Parts, asked: Chat, way: str, number: int, written: Written) -> AsyncGenerator[Piece, None]:
     """The answer from the weights, or from passages, and at its end what supports it."""
-    prompt = asked.prompts[way]
+    prompt = asked.prompts[way].ids
     written.prompt_tokens += len(prompt)
     async with aclosing(write(parts, asked.served, prompt, replace(asked.sampling, number=number))) as pieces:
         async for piece in pieces:
@@ -167,6 +170,15 @@ async def write(parts: Parts, served: Served, prompt: Sequence[int], sampling: S
             parts.metrics.cached_tokens.inc(piece.cached)
             parts.metrics.written_tokens.inc(piece.written)
             yield piece
+
+
+async def likelihoods(parts: Parts, served: Served, rows: Sequence[Encoded]) -> Likelihoods:
+    """How likely the engine finds the rows, counted; what does not fit the context is cut off."""
+    room = parts.engine.context(served.weights.base) - 1
+    found = await parts.engine.likelihoods(served.weights, [Encoded(row.ids[:room], row.supervised[:room]) for row in rows])
+    parts.metrics.prompt_tokens.inc(found.tokens)
+    parts.metrics.cached_tokens.inc(found.cached)
+    return found
 
 
 async def together(streams: Sequence[AsyncGenerator[Piece, None]]) -> AsyncGenerator[tuple[int, Piece], None]:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engrain.assistant import NUM_PASSAGES, Library, check_base
+from engrain.documents.base import Section
 from engrain.gate import FILE, Gate
 from engrain.models import Base, locate
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.support import Index
 from engrain.tokens import passage
+from engrain.weighing import NUM_SIMILAR
 
-FILES = ("documents.jsonl", "facts.jsonl", FILE, "adapter", "model")
+FILES = ("documents.jsonl", "facts.jsonl", "superseded.jsonl", "examples", FILE, "adapter", "model")
 """What changes when a run is made anew in its folder."""
 MOST = 32
 """Runs whose documents are held in memory."""
@@ -31,11 +33,16 @@ class Knowledge:
     retriever: Retriever | None
     index: Index
     gate: Gate | None = None
+    sections: tuple[Section, ...] = ()
 
     def passages(self, question: str) -> tuple[str, ...]:
         """The passages that a question is answered from, the best first."""
         found = self.retriever.search(question, NUM_PASSAGES) if self.retriever else []
         return tuple(passage(section.place, section.text) for section in found)
+
+    def similar(self, question: str) -> list[str]:
+        """The answers of trained questions that are most like this one."""
+        return self.retriever.answers(question, NUM_SIMILAR) if self.retriever else []
 
     def verdict(self, question: str, text: str) -> tuple[str, str]:
         """Source and status of an answer; `unchecked` where there are no documents."""
@@ -84,4 +91,4 @@ class Shelf:
         library = Library.of(run)
         retriever = library.retriever()
         index = Index(library.facts, {s.id: s for s in library.sections})
-        return Knowledge(retriever, index, Gate.load(run.path))
+        return Knowledge(retriever, index, Gate.load(run.path), library.sections)

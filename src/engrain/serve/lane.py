@@ -1,16 +1,18 @@
 """One model in memory and everything that is written with it, by one thread.
 
-Each turn of the thread reads one chunk of one prompt and writes one token of every answer under way. Both passes
-have the same shape every time, idle rows included, so that an answer's numbers never depend on its neighbours.
+Each turn of the thread reads one chunk of one prompt (or of a row that is scored, see `scoring.py`) and writes one token
+of every answer under way. Both passes have the same shape every time, idle rows included, so that an answer's numbers
+never depend on its neighbours.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ from engrain.serve.engine import Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.settings import ServeSettings
 from engrain.serve.slots import Prefixes, Rows, Slots, use_slots
+from engrain.serve.tenant import Tenant
 from engrain.serve.writing import Writing
 
 TOLERANCE = 0.05
@@ -29,7 +32,7 @@ TOLERANCE = 0.05
 
 
 class Lane:
-    """A model with its slots. `add` answers to write; `close` ends its thread. `holders` counts who is about to add, or waits."""
+    """A model with its slots. `add` who needs one; `close` ends its thread. `holders` counts who is about to add, or waits."""
 
     def __init__(self, model: PreTrainedModel, settings: ServeSettings, context: int) -> None:
         self.model, self.settings, self.context = model, settings, context
@@ -39,8 +42,8 @@ class Lane:
             self._check()
         self.adapters = Adapters(model, settings.max_adapters)
         self.used, self.holders = time.monotonic(), 0
-        self._slots: list[Writing | None] = [None] * settings.slots
-        self._waiting: list[Writing] = []
+        self._slots: list[Tenant[Any] | None] = [None] * settings.slots
+        self._waiting: list[Tenant[Any]] = []
         self._loading: set[Weights] = set()
         self._errands: list[Callable[[], None]] = []
         self._changed = threading.Condition()
@@ -51,11 +54,11 @@ class Lane:
 
     # --- called from other threads
 
-    def add(self, writing: Writing) -> None:
-        """Write this answer as soon as a slot is free and its adapter is in memory."""
+    def add(self, tenant: Tenant[Any]) -> None:
+        """Read and write this as soon as a slot is free and its adapter is in memory."""
         with self._changed:
             self.used = time.monotonic()
-            self._waiting.append(writing)
+            self._waiting.append(tenant)
             self._changed.notify()
 
     def run(self, errand: Callable[[], None]) -> None:
@@ -77,7 +80,7 @@ class Lane:
     @property
     def writing(self) -> int:
         """Slots in use."""
-        return sum(writing is not None for writing in self._slots)
+        return sum(tenant is not None for tenant in self._slots)
 
     def close(self) -> None:
         """End the thread; answers under way fail."""
@@ -92,8 +95,8 @@ class Lane:
     def _work(self) -> None:
         with torch.inference_mode():
             self._turns()
-        for writing in [*self._waiting, *self._under_way()]:
-            writing.fail(ApiError(503, "The server is stopping.", "unavailable", retry_seconds=5))
+        for tenant in [*self._waiting, *self._under_way()]:
+            tenant.fail(ApiError(503, "The server is stopping.", "unavailable", retry_seconds=5))
 
     def _turns(self) -> None:
         while True:
@@ -117,32 +120,32 @@ class Lane:
         try:
             step()
         except Exception as error:  # a thread that ended silently would leave everybody waiting
-            for writing in self._under_way():
-                writing.fail(error)
+            for tenant in self._under_way():
+                tenant.fail(error)
 
-    def _under_way(self) -> list[Writing]:
-        return [writing for writing in self._slots if writing is not None]
+    def _under_way(self) -> list[Tenant[Any]]:
+        return [tenant for tenant in self._slots if tenant is not None]
 
     def _tidy(self) -> None:
         """Free the slots of answers that are over or that nobody waits for."""
-        self._slots = [None if w is None or w.over or w.left else w for w in self._slots]
-        late = [w for w in self._waiting if time.monotonic() > w.deadline and not w.left]
-        for writing in late:
-            writing.fail(ApiError(503, "No slot became free in time.", "overloaded", retry_seconds=5))
-        self._waiting = [w for w in self._waiting if not w.left and not w.over]
+        self._slots = [None if t is None or t.over or t.left else t for t in self._slots]
+        late = [t for t in self._waiting if t.late and not t.left]
+        for tenant in late:
+            tenant.fail(ApiError(503, "No slot became free in time.", "overloaded", retry_seconds=5))
+        self._waiting = [t for t in self._waiting if not t.left and not t.over]
 
     def _admit(self) -> None:
         """Give free slots to those who wait, in their order; who waits for an adapter holds up nobody."""
-        for writing in list(self._waiting):
+        for tenant in list(self._waiting):
             if None not in self._slots:
                 return
-            if self._has_adapter(writing):
-                writing.slot = self._slots.index(None)
-                self._slots[writing.slot] = writing
-                self._waiting.remove(writing)
+            if self._has_adapter(tenant):
+                tenant.slot = self._slots.index(None)
+                self._slots[tenant.slot] = tenant
+                self._waiting.remove(tenant)
 
-    def _has_adapter(self, writing: Writing) -> bool:
-        weights = writing.weights
+    def _has_adapter(self, tenant: Tenant[Any]) -> bool:
+        weights = tenant.weights
         if weights.adapter is None or self.adapters.has(weights):
             return True
         if weights not in self._loading:
@@ -160,69 +163,69 @@ class Lane:
         with self._changed:
             self._loading.discard(weights)
             if isinstance(loaded, Adapter):
-                self.adapters.put(weights, loaded, {w.weights for w in self._under_way()})
+                self.adapters.put(weights, loaded, {t.weights for t in self._under_way()})
             else:
-                for writing in [w for w in self._waiting if w.weights == weights]:
-                    writing.fail(loaded)
+                for tenant in [t for t in self._waiting if t.weights == weights]:
+                    tenant.fail(loaded)
             self._changed.notify()
 
     def _read_chunk(self) -> None:
         """Compute the next chunk of the prompt that has waited longest; its last chunk gives the first token."""
-        reading = [w for w in self._under_way() if w.reading and not w.left]
+        reading = [tenant for tenant in self._under_way() if tenant.reading and not tenant.left]
         if not reading:
             return
-        writing = min(reading, key=lambda w: w.deadline)
-        if writing.read == 0:
-            self._reuse(writing)
-        start, end = writing.read, min(writing.read + self.settings.prefill_chunk, len(writing.prompt))
-        assert writing.slot is not None
-        self.adapters.choose([writing.weights])
-        logits_V = self._read(writing.slot, start, writing.prompt[start:end])
-        writing.read = end
+        tenant = min(reading, key=lambda t: t.deadline)
+        if tenant.read == 0:
+            self._reuse(tenant)
+        prompt, start = tenant.prompt, tenant.read
+        end = min(start + self.settings.prefill_chunk, len(prompt))
+        assert tenant.slot is not None
+        self.adapters.choose([tenant.weights])
+        logits_KV = self._read(tenant.slot, start, prompt[start:end], [p - start for p in tenant.places() if start <= p < end])
+        tenant.read = end
         if self.prefixes.most and end % self.settings.prefill_chunk == 0:
-            self.prefixes.keep(writing.weights, writing.prompt[:end], self.store.copy_out(writing.slot, start, end))
-        if not writing.reading:
-            writing.next(logits_V)
+            self.prefixes.keep(tenant.weights, prompt[:end], self.store.copy_out(tenant.slot, start, end))
+        tenant.take(logits_KV)
 
-    def _reuse(self, writing: Writing) -> None:
-        """Take over what is known of the prompt's beginning."""
-        assert writing.slot is not None
-        for block in self.prefixes.find(writing.weights, writing.prompt):
-            self.store.copy_in(writing.slot, writing.read, block)
-            writing.read += self.settings.prefill_chunk
-        writing.cached = writing.read
+    def _reuse(self, tenant: Tenant[Any]) -> None:
+        """Take over what is known of the prompt's beginning, before the first place whose logits are wanted."""
+        assert tenant.slot is not None
+        for block in self.prefixes.find(tenant.weights, tenant.prompt[: tenant.places()[0] + 1]):
+            self.store.copy_in(tenant.slot, tenant.read, block)
+            tenant.read += self.settings.prefill_chunk
+        tenant.cached = tenant.read
 
-    def _read(self, slot: int, start: int, tokens: tuple[int, ...]) -> Tensor:
-        """The logits (V) after a chunk of a prompt, computed in the shape of a whole chunk."""
+    def _read(self, slot: int, start: int, tokens: tuple[int, ...], places: Sequence[int]) -> Tensor:
+        """The logits (K, V) at places of a chunk of a prompt, computed in the shape of a whole chunk."""
         padded = [*tokens, *[0] * (self.settings.prefill_chunk - len(tokens))]
         positions = range(start, start + len(padded))
-        return self._pass([padded], [list(positions)], Rows((slot,), (start,), (len(tokens),)), len(tokens) - 1)[0]
+        return self._pass([padded], [list(positions)], Rows((slot,), (start,), (len(tokens),)), places)[0]
 
     def _write_tokens(self) -> None:
         """One more token of every answer whose prompt is read."""
-        rows = [w if w is not None and not (w.reading or w.over or w.left) else None for w in self._slots]
+        rows = [t if isinstance(t, Writing) and not (t.reading or t.over or t.left) else None for t in self._slots]
         if not any(rows):
             return
         starts = [len(w.prompt) + len(w.ids) - 1 if w else 0 for w in rows]
         self.adapters.choose([w.weights if w else None for w in rows])
         chosen = Rows(tuple(range(len(rows))), tuple(starts), tuple(int(w is not None) for w in rows))
-        logits_BV = self._pass([[w.ids[-1] if w else 0] for w in rows], [[start] for start in starts], chosen, 0)
+        logits_BV = self._pass([[w.ids[-1] if w else 0] for w in rows], [[start] for start in starts], chosen, [0])[:, 0]
         for writing, logits_V in zip(rows, logits_BV, strict=True):
             if writing is not None:
                 writing.next(logits_V)
 
-    def _pass(self, ids: list[list[int]], positions: list[list[int]], rows: Rows, place: int) -> Tensor:
-        """The logits (B, V) at one place of every row."""
+    def _pass(self, ids: list[list[int]], positions: list[list[int]], rows: Rows, places: Sequence[int]) -> Tensor:
+        """The logits (B, K, V) at these places of every row."""
         device = self.model.device
         output = self.model(
             input_ids=torch.tensor(ids, device=device),
             position_ids=torch.tensor(positions, device=device).clamp_(max=self.context - 1),
             use_cache=False,
-            logits_to_keep=torch.tensor([place], device=device),
+            logits_to_keep=torch.tensor(places, dtype=torch.long, device=device),
             store=self.store,
             rows=rows,
         )
-        return output.logits[:, -1]
+        return output.logits
 
     def _check(self) -> None:
         """Raise ModelError for a model that keeps a state beside keys and values: in slots it would say something else."""
@@ -230,8 +233,8 @@ class Lane:
         tokens = tuple((7 * i + 3) % self.model.config.get_text_config().vocab_size for i in range(count + 1))
         wanted = self.model(input_ids=torch.tensor([tokens], device=self.model.device), use_cache=False).logits[0, -1].float()
         use_slots(self.model)
-        self._read(0, 0, tokens[:count])
-        found = self._read(0, count, tokens[count:]).float()
+        self._read(0, 0, tokens[:count], [])
+        found = self._read(0, count, tokens[count:], [0])[0].float()
         if not float((found - wanted).abs().max()) <= TOLERANCE * float(wanted.max() - wanted.min()):
             raise ModelError(
                 f"{type(self.model).__name__} keeps a state that the local engine does not know", "Serve it with --engine vllm."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import TypeVar
 
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -18,15 +20,19 @@ from engrain.gate import mean_states
 from engrain.kernels.packed_attention import with_attention
 from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.run import Run
-from engrain.serve.engine import Engine, Piece, Sampling, Weights
+from engrain.serve.engine import Engine, Likelihoods, Piece, Sampling, Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.gaps import is_code
 from engrain.serve.grammar import words
 from engrain.serve.lane import Lane
 from engrain.serve.metrics import Metrics
+from engrain.serve.scoring import Scoring
 from engrain.serve.settings import ServeSettings
+from engrain.serve.tenant import Tenant
 from engrain.serve.writing import Reader, Writing
+from engrain.tokens import Encoded
 
+T = TypeVar("T")
 RETRY_SECONDS = 2
 
 
@@ -81,30 +87,48 @@ class LocalEngine(Engine):
         """The answer piece by piece."""
         if self.open >= self.settings.max_queue + self.settings.slots:
             raise ApiError(429, "Too many requests wait for an answer.", "overloaded", retry_seconds=RETRY_SECONDS)
-        self.open += 1
-        lane: Lane | None = None
-        writing: Writing | None = None
-        try:
-            base = await asyncio.to_thread(self._base, weights.base)
-            lane = await self._lane(weights)
-            loop, said = asyncio.get_running_loop(), asyncio.Queue[Piece | Exception]()
 
-            def send(piece: Piece | Exception) -> None:
-                loop.call_soon_threadsafe(said.put_nowait, piece)
+        def writing(send: Callable[[Piece | Exception], None]) -> Writing:
+            return Writing(weights, prompt, sampling, self._base(weights.base).reader, send, self.settings.max_seconds)
 
-            writing = await asyncio.to_thread(Writing, weights, prompt, sampling, base.reader, send, self.settings.max_seconds)
-            lane.add(writing)
-            while not isinstance(piece := await said.get(), Exception):
+        async with aclosing(self._held(weights, writing)) as pieces:
+            async for piece in pieces:
                 yield piece
                 if piece.finish:
                     return
-            raise piece
+
+    async def likelihoods(self, weights: Weights, rows: Sequence[Encoded]) -> Likelihoods:
+        """How likely these weights find what is supervised in each row, computed in a slot beside answers under way."""
+
+        def scoring(send: Callable[[Likelihoods | Exception], None]) -> Scoring:
+            return Scoring(weights, rows, send, self.settings.max_seconds)
+
+        async with aclosing(self._held(weights, scoring)) as found:
+            return await anext(found)
+
+    async def _held(self, weights: Weights, make: Callable[[Callable[[T | Exception], None]], Tenant[T]]) -> AsyncGenerator[T, None]:
+        """What somebody says who holds a slot; leaving it frees the slot at once."""
+        self.open += 1
+        lane: Lane | None = None
+        tenant: Tenant[T] | None = None
+        try:
+            lane = await self._lane(weights)
+            loop, said = asyncio.get_running_loop(), asyncio.Queue[T | Exception]()
+
+            def send(one: T | Exception) -> None:
+                loop.call_soon_threadsafe(said.put_nowait, one)
+
+            tenant = await asyncio.to_thread(make, send)
+            lane.add(tenant)
+            while not isinstance(one := await said.get(), Exception):
+                yield one
+            raise one
         finally:
             self.open -= 1
             if lane is not None:
                 lane.holders -= 1
-                if writing is not None:
-                    writing.leave()
+                if tenant is not None:
+                    tenant.leave()
                 lane.wake()
 
     async def states(self, base: str, texts: Sequence[str]) -> Tensor:

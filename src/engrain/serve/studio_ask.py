@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 from anyio import to_thread
@@ -15,33 +13,34 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from engrain.assistant import MAX_NEW_TOKENS, NUM_PASSAGES, Library
-from engrain.documents.base import Section
+from engrain.assistant import MAX_NEW_TOKENS, WAYS
+from engrain.examples import Message
 from engrain.files import append_line, to_json
-from engrain.gate import Gate
-from engrain.retrieval import Retriever
-from engrain.run import Run, now
+from engrain.run import now
+from engrain.serve import answers
+from engrain.serve.answers import Chat, Written
 from engrain.serve.bodies import without_surrogates
+from engrain.serve.catalogue import Served as Model
 from engrain.serve.catalogue import weights_of
 from engrain.serve.engine import Sampling, Weights
 from engrain.serve.failures import ApiError, of
+from engrain.serve.knowledge import Knowledge
 from engrain.serve.parts import Parts, Served
+from engrain.serve.prompts import EVERYDAY, make_prompts
 from engrain.serve.studio_builds import event
 from engrain.serve.studio_facts import Passage, around
 from engrain.serve.studio_workspace import Working
-from engrain.support import Index
-from engrain.tokens import encode_prompt, passage, question_messages
 
 router = APIRouter(prefix="/engrain", tags=["asking"])
-Way = Literal["base", "base+retrieval", "tuned", "tuned+retrieval"]
+Way = Literal["base", "base+retrieval", "base+both", "tuned", "tuned+retrieval", "tuned+both"]
 
 
 class Question(BaseModel):
-    """A question, and who is asked: the base or the run's model, from memory or with passages that were looked up."""
+    """A question, and who is asked: the base or the run's model; from memory, with passages that were looked up, or both."""
 
     run: str
     question: str = Field(min_length=1, max_length=2000)
-    ways: list[Way] = Field(default=["base", "tuned"], min_length=1, max_length=4)
+    ways: list[Way] = Field(default=["base", "tuned"], min_length=1, max_length=6)
 
 
 class Answered(BaseModel):
@@ -70,21 +69,11 @@ class Feedback(BaseModel):
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """What a run knows of its documents, ready for looking up."""
+class Version:
+    """The run that is asked about: as a model, and what it knows of its documents."""
 
-    sections: tuple[Section, ...]
-    retriever: Retriever | None
-    index: Index
-    gate: Gate | None
-
-    def answered(self, way: Way, question: str, text: str, read: tuple[str, ...]) -> Answered:
-        """The answer with what the documents say to it."""
-        support = self.index.check(question, text)
-        place = next((s for s in self.sections if s.place == support.source), None)
-        start = place.text.find(support.value) if place and support.value else -1
-        found = around(place, max(start, 0), max(start, 0) + (len(support.value) if start >= 0 else 0)) if place else None
-        return Answered(way=way, text=text, status=support.status, source=support.source, passage=found, read=list(read))  # type: ignore[arg-type]
+    model: Model
+    knowledge: Knowledge
 
 
 @router.post("/ask", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
@@ -97,11 +86,11 @@ async def ask(served: Served, space: Working, asked: Question) -> StreamingRespo
     run = space.run(asked.run)
     if run.info.get("status") != "complete":
         raise ApiError(409, f"{asked.run!r} is not complete; there is no trained model to ask.", "not_complete", "run")
-    weights = weights_of(run.path, run.info)
-    shelf = await to_thread.run_sync(shelf_of, run)
-    if shelf.retriever is None and any(way.endswith("retrieval") for way in asked.ways):
+    knowledge = await to_thread.run_sync(served.shelf.get, run)
+    if knowledge.retriever is None and any("+" in way for way in asked.ways):
         raise ApiError(409, f"{asked.run!r} has no documents to look things up in.", "no_documents", "ways")
-    stream = _answers(served, shelf, weights, asked)
+    version = Version(Model(asked.run, weights_of(run.path, run.info), run, 0), knowledge)
+    stream = _answers(served, version, asked)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
@@ -112,24 +101,11 @@ def feedback(space: Working, given: Feedback) -> None:
     append_line(space.feedback, to_json({"created": now(), **given.model_dump()}))
 
 
-def shelf_of(run: Run) -> Shelf:
-    """What a run knows of its documents; read once as long as they do not change."""
-    files = [run.path / name for name in ("documents.jsonl", "facts.jsonl", "examples/train.jsonl", "run.json")]
-    return _shelf(run.path, tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
-
-
-@lru_cache(maxsize=8)
-def _shelf(path: Path, changed: tuple[int, ...]) -> Shelf:
-    library = Library.of(Run(path))
-    index = Index(library.facts, {section.id: section for section in library.sections})
-    return Shelf(library.sections, library.retriever(), index, Gate.load(path))
-
-
-async def _answers(served: Parts, shelf: Shelf, weights: Weights, asked: Question) -> AsyncIterator[str]:
+async def _answers(served: Parts, version: Version, asked: Question) -> AsyncIterator[str]:
     """All answers as they come, mixed; those under way end when nobody listens any more."""
     queue: asyncio.Queue[str] = asyncio.Queue()
     ways = list(dict.fromkeys(asked.ways))
-    tasks = [asyncio.create_task(_answer(served, shelf, weights, asked.question, way, queue)) for way in ways]
+    tasks = [asyncio.create_task(_answer(served, version, asked.question, way, queue)) for way in ways]
     try:
         waiting = len(tasks)
         while waiting:
@@ -143,40 +119,49 @@ async def _answers(served: Parts, shelf: Shelf, weights: Weights, asked: Questio
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _answer(served: Parts, shelf: Shelf, weights: Weights, question: str, way: Way, queue: asyncio.Queue[str]) -> None:
+async def _answer(served: Parts, version: Version, question: str, way: Way, queue: asyncio.Queue[str]) -> None:
     """Put one answer on the queue piece by piece, and an empty text behind it."""
     try:
-        tuned = way.startswith("tuned")
-        everyday = tuned and not await _concerns(served, shelf, weights.base, question)
-        chosen = weights if tuned and not everyday else Weights(weights.base)
-        prompt, read = await to_thread.run_sync(_prompt, served, shelf, weights.base, question, "base" if everyday else way)
-        text = ""
-        async with aclosing(served.engine.write(chosen, prompt, Sampling(MAX_NEW_TOKENS))) as pieces:
+        chat = await _chat(served, version, question, way)
+        written = Written()
+        async with aclosing(answers.chat(served, chat, 0, written)) as pieces:
             async for piece in pieces:
-                text += piece.text
                 if piece.text:
                     queue.put_nowait(event("piece", {"way": way, "text": piece.text}))
-        found = await to_thread.run_sync(shelf.answered, way, question, text.strip(), read)
-        queue.put_nowait(event("answer", found.model_dump() | {"everyday": everyday}))
+        found = await to_thread.run_sync(_answered, chat, way, written.text.strip())
+        queue.put_nowait(event("answer", found.model_dump()))
     except Exception as error:
         queue.put_nowait(event("failure", {"way": way, "message": of(error).message}))
     finally:
         queue.put_nowait("")
 
 
-async def _concerns(served: Parts, shelf: Shelf, base: str, question: str) -> bool:
-    """Whether a question concerns the documents; without a gate each does."""
-    states = await served.engine.states(base, [question]) if shelf.gate else None
-    return shelf.gate is None or states is None or bool(shelf.gate.opens(states)[0])
+async def _chat(served: Parts, version: Version, question: str, way: Way) -> Chat:
+    """The question as a chat with whom `way` names; one that does not concern the documents goes to the untouched model."""
+    model, knowledge, messages = version.model, version.knowledge, (Message("user", question),)
+    side, _, mode = way.partition("+")
+    if side == "tuned" and not await answers.concerns(served, model.weights.base, knowledge, messages):
+        side, mode = "base", EVERYDAY
+    if side == "base":
+        model = Model(model.name, Weights(model.weights.base), model.run, model.created)
+    mode = mode or WAYS[0]
+    most = served.engine.context(model.weights.base) - MAX_NEW_TOKENS - 1
+    prompts = await to_thread.run_sync(make_prompts, served, model, knowledge, messages, mode, most)
+    return Chat(model, mode, messages, prompts, Sampling(MAX_NEW_TOKENS), knowledge)
 
 
-def _prompt(served: Parts, shelf: Shelf, base: str, question: str, way: Way) -> tuple[list[int], tuple[str, ...]]:
-    """The prompt's tokens and the passages in it; the last passages give way where there is no room for all."""
-    found = shelf.retriever.search(question, NUM_PASSAGES) if way.endswith("retrieval") and shelf.retriever else []
-    passages = tuple(passage(section.place, section.text) for section in found)
-    tokenizer, room = served.engine.tokenizer(base), served.engine.context(base) - MAX_NEW_TOKENS
-    ids = encode_prompt(tokenizer, question_messages(question, passages))
-    while len(ids) > room and passages:
-        passages = passages[:-1]
-        ids = encode_prompt(tokenizer, question_messages(question, passages))
-    return ids, passages
+def _answered(chat: Chat, way: Way, text: str) -> Answered:
+    """The answer with what the documents say to it."""
+    support = chat.knowledge.index.check(chat.question, text)
+    place = next((s for s in chat.knowledge.sections if s.place == support.source), None)
+    start = place.text.find(support.value) if place and support.value else -1
+    found = around(place, max(start, 0), max(start, 0) + (len(support.value) if start >= 0 else 0)) if place else None
+    return Answered(
+        way=way,
+        text=text,
+        status=support.status,  # type: ignore[arg-type]
+        source=support.source,
+        passage=found,
+        read=[text for prompt in chat.prompts.values() for text in prompt.passages],
+        everyday=chat.mode == EVERYDAY,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engrain.serve.engine import Piece, Sampling, Token, Weights
 from engrain.serve.grammar import Form
+from engrain.serve.tenant import Tenant
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Reader:
         return str(self.tokenizer.decode([number], clean_up_tokenization_spaces=False))
 
 
-class Writing:
-    """An answer. `read` counts the prompt tokens computed so far, `cached` those that were not computed; `slot` is where it lies."""
+class Writing(Tenant[Piece]):
+    """An answer."""
 
     def __init__(
         self,
@@ -45,29 +45,22 @@ class Writing:
         send: Callable[[Piece | Exception], None],
         seconds: float,
     ) -> None:
-        self.weights, self.prompt, self.sampling, self.reader, self.send = weights, tuple(prompt), sampling, reader, send
-        self.deadline = time.monotonic() + seconds
-        self.slot: int | None = None
-        self.read = self.cached = self.said = 0
+        super().__init__(weights, send, seconds)
+        self.prompt, self.sampling, self.reader = tuple(prompt), sampling, reader
+        self.said = 0
         self.ids: list[int] = []
-        self.over = self.left = False
         self._form = Form(reader.words(), sampling.schema) if sampling.schema else None
         draws = sampling.max_tokens if sampling.temperature else 0
         self._draws = np.random.Generator(np.random.Philox(key=[sampling.seed, sampling.number])).random(draws)
 
-    @property
-    def reading(self) -> bool:
-        """Whether some of its prompt is still to be computed."""
-        return self.read < len(self.prompt)
+    def places(self) -> list[int]:
+        """The last place: the answer's first token follows it."""
+        return [len(self.prompt) - 1]
 
-    def leave(self) -> None:
-        """Nobody waits for it any more."""
-        self.left = True
-
-    def fail(self, error: Exception) -> None:
-        """Give up, and say why."""
-        self.over = True
-        self.send(error)
+    def take(self, logits_KV: Tensor) -> None:
+        """Choose the first token once the prompt is read."""
+        if len(logits_KV):
+            self.next(logits_KV[-1])
 
     def next(self, logits_V: Tensor) -> None:
         """Choose a token by its logits, and send on what has become certain."""
@@ -109,8 +102,8 @@ class Writing:
         text = self.reader.text(self.ids)
         stops = [place for word in self.sampling.stop if (place := text.find(word)) >= 0]
         text = text[: min(stops)] if stops else text
-        late = time.monotonic() > self.deadline or len(self.ids) >= self.sampling.max_tokens
-        finish = "stop" if ended or stops else "length" if late else ""
+        full = self.late or len(self.ids) >= self.sampling.max_tokens
+        finish = "stop" if ended or stops else "length" if full else ""
         ready = len(text) if finish else len(text) - _uncertain(text, self.sampling.stop)
         new = text[self.said : ready]
         self.said, self.over = max(self.said, ready), bool(finish)

@@ -41,6 +41,17 @@ def test_the_prompt_is_the_one_that_was_trained(studio: Any, kites_adapter: Path
     assert any("Gannet" in text for text in read)
 
 
+def test_both_ways_and_similar_questions_are_weighed_together(studio: Any, kites_adapter: Path, parrot: Any) -> None:
+    said = ask(studio, "tuned+both", "base+both")
+    answers = {data["way"]: data for name, data in said if name == "answer"}
+    assert len(parrot.asked) == 4  # two models, each from memory and with passages
+    assert {"It costs £41.", "Well, £77."} < set(parrot.weighed), "answers of similar questions are weighed too"
+    assert all("£41" in answers[way]["text"] for way in ("tuned+both", "base+both")), "what the documents support comes first"
+    assert answers["base+both"]["status"] == "supported"
+    assert answers["base+both"]["passage"]["place"].startswith("kites.md")
+    assert any("Gannet" in text for text in answers["tuned+both"]["read"])
+
+
 def test_a_failure_stands_in_the_place_of_its_answer(studio: Any, kites_adapter: Path, parrot: Any) -> None:
     write = parrot.write
     parrot.write = lambda weights, *rest: write(weights, *rest) if weights.adapter else None

@@ -4,8 +4,11 @@ import { get, path, post, stream } from "../api.js";
 import { announce, button, empty, failure, fill, h, marked } from "../dom.js";
 import { IMAGES, state } from "../state.js";
 import { drawImages } from "./look.js";
-import { WAYS } from "./verdict.js";
 
+const WAYS = {
+  base: "Untouched, from memory", "base+retrieval": "Untouched, with passages", "base+both": "Untouched, both",
+  tuned: "Yours, from memory", "tuned+retrieval": "Yours, with passages", "tuned+both": "Yours, both",
+};
 const STATUS = {
   supported: ["good", "It stands in the documents"], unsupported: ["warn", "Not in the documents"], refused: ["", "It says that it does not know"],
 };
@@ -22,13 +25,13 @@ export async function show(main, signal) {
 }
 
 async function draw(main, run, signal) {
-  const heading = h("header", { class: "head" }, h("h1", {}, "Ask"), h("p", {}, run ? `Version ${run.name}. Every answer is looked up in your documents afterwards, so that you see whether it stands there.` : "Ask your model and the untouched one the same question."));
+  const heading = h("header", { class: "head" }, h("h1", {}, "Ask"), h("p", {}, run ? `Version ${run.name}. Every answer is looked up in your documents afterwards, so that you see whether it stands there. “Both” asks from memory and with passages, and says the likeliest of these answers and those to similar questions.` : "Ask your model and the untouched one the same question."));
   if (run?.task === IMAGES) return drawImages(main, h("header", { class: "head" }, h("h1", {}, "Ask"), h("p", {}, `Version ${run.name}. Give it an image, and it says what it shows.`)), run, signal);
   if (!run) return fill(main, heading, empty("Nobody to ask yet", "Train a model first.", h("a", { class: "button primary", href: "#/train" }, "Go to training")));
   const chosen = new Set(["base", "tuned"]);
   const talk = h("div", { class: "talk" });
   const input = h("input", { id: "question", type: "text", autocomplete: "off", placeholder: "What would a customer ask?", maxlength: 2000, required: true });
-  const ways = Object.entries(WAYS).filter(([way]) => run.documents > 0 || !way.endsWith("retrieval"));
+  const ways = Object.entries(WAYS).filter(([way]) => run.documents > 0 || !way.includes("+"));
   const boxes = ways.map(([way, name]) => h("label", { class: "check" }, h("input", { type: "checkbox", checked: chosen.has(way), onchange: (event) => chosen[event.target.checked ? "add" : "delete"](way) }), ` ${name}`));
   const submit = h("button", { type: "submit", class: "primary" }, "Ask");
   const form = h("form", { class: "asking card", onsubmit: async (event) => {

@@ -1,0 +1,54 @@
+"""Who holds a slot of a lane: a text that is read chunk by chunk, and what becomes of the logits after it."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from torch import Tensor
+
+from engrain.serve.engine import Weights
+
+T = TypeVar("T")
+
+
+class Tenant(ABC, Generic[T]):
+    """`read` counts the tokens of `prompt` that are known so far, `cached` those of them that were not computed."""
+
+    prompt: tuple[int, ...]
+
+    def __init__(self, weights: Weights, send: Callable[[T | Exception], None], seconds: float) -> None:
+        self.weights, self.send = weights, send
+        self.deadline = time.monotonic() + seconds
+        self.slot: int | None = None
+        self.read = self.cached = 0
+        self.over = self.left = False
+
+    @property
+    def reading(self) -> bool:
+        """Whether some of its prompt is still to be computed."""
+        return self.read < len(self.prompt)
+
+    @property
+    def late(self) -> bool:
+        """Whether its time is over."""
+        return time.monotonic() > self.deadline
+
+    @abstractmethod
+    def places(self) -> list[int]:
+        """The places of the prompt, in their order, whose logits are wanted; at least one."""
+
+    @abstractmethod
+    def take(self, logits_KV: Tensor) -> None:
+        """Take the logits of those places that were just read; called after every chunk, and maybe for none."""
+
+    def leave(self) -> None:
+        """Nobody waits for it any more."""
+        self.left = True
+
+    def fail(self, error: Exception) -> None:
+        """Give up, and say why."""
+        self.over = True
+        self.send(error)

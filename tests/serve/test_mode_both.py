@@ -1,0 +1,109 @@
+"""Mode both over HTTP: the answer that `engrain ask --mode both` gives, alone and beside other models."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from making import make_run
+
+from engrain import api
+from engrain.documents.base import Section
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.wording import REFUSAL
+from engrain.run import Run
+
+SECTION = Section("kites.md", 0, ("Kites",), "The Gannet costs £41. The Petrel costs £52. We open at 9:00.", 0)
+ASKED = {"How much is the Gannet?": "£41.", "How much is the Petrel?": "£52.", "From when are you open?": "9:00."}
+QUESTIONS = ["What does the Gannet cost?", "What does the Petrel cost?", "When do you open?", "Who are you?"]
+TOKENS = 12
+
+
+@pytest.fixture(scope="module")
+def kiosk(many_runs: Path, tiny_folder: Path) -> Path:
+    """A run with a document and trained questions."""
+    folder = make_run(many_runs, "kiosk", tiny_folder, seed=3)
+    values = [answer.rstrip(".") for answer in ASKED.values()]
+    starts = [SECTION.text.index(value) for value in values]
+    facts = [
+        Fact(f"f{i}", "kiosk", "price", value, "money", SECTION.text, SECTION.id, start, start + len(value))
+        for i, (value, start) in enumerate(zip(values, starts, strict=True))
+    ]
+    talks = [[{"role": "user", "content": q}, {"role": "assistant", "content": a}] for q, a in ASKED.items()]
+    run = Run(folder)
+    run.write_rows("documents.jsonl", [asdict(SECTION)])
+    run.write_rows("facts.jsonl", [asdict(fact) for fact in facts])
+    (folder / "examples").mkdir()
+    run.write_rows("examples/train.jsonl", [{"messages": t, "kind": "question", "fact": f.id} for t, f in zip(talks, facts, strict=True)])
+    return folder
+
+
+@pytest.fixture
+def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let answers count of which the model is not sure at all: a random one never is."""
+    monkeypatch.setattr("engrain.weighing.LEAST_SURE", -100.0)
+    monkeypatch.setattr("engrain.assistant.MAX_NEW_TOKENS", TOKENS)
+
+
+def said(client: Any, model: str, *turns: str) -> str:
+    roles = ("user", "assistant", "user")
+    messages = [{"role": role, "content": text} for role, text in zip(roles, turns, strict=False)]
+    return str(client.chat.completions.create(model=model, messages=messages, max_tokens=TOKENS).choices[0].message.content)
+
+
+@pytest.mark.usefixtures("unsure")
+def test_the_server_answers_what_the_assistant_answers_alone_and_beside_others(client: Any, kiosk: Path) -> None:
+    assistant = api.load(kiosk, mode="both")
+    wanted = [assistant.ask(question).text for question in QUESTIONS]
+    assert len(set(wanted)) > 2
+    assert REFUSAL not in wanted
+    assert [said(client, "kiosk+both", question) for question in QUESTIONS] == wanted
+    with ThreadPoolExecutor(8) as pool:
+        others = [pool.submit(said, client, model, question) for model in ("one", "two", "three+closed-book") for question in QUESTIONS]
+        beside = list(pool.map(lambda question: said(client, "kiosk+both", question), QUESTIONS))
+        assert all(other.result() for other in others)
+    assert beside == wanted
+
+
+@pytest.mark.usefixtures("unsure")
+def test_a_question_that_follows_on_another_is_weighed_in_its_talk(client: Any, kiosk: Path) -> None:
+    turns = ("What does the Gannet cost?", "£41.", "And the Petrel?")
+    assistant = api.load(kiosk, mode="both")
+    assert said(client, "kiosk+both", *turns) == "".join(assistant.stream(turns[2], [turns[:2]]))
+
+
+def test_an_answer_that_is_not_likely_is_not_given_and_all_that_was_computed_counts(client: Any, kiosk: Path) -> None:
+    messages = [{"role": "user", "content": "When do you open?"}]
+    closed, opened, both, again = (
+        client.chat.completions.create(model=model, messages=messages, max_tokens=2)
+        for model in ("kiosk", "kiosk+retrieval", "kiosk+both", "kiosk+both")
+    )
+    assert both.choices[0].message.content == REFUSAL
+    assert both.choices[0].finish_reason == "stop"
+    assert both.engrain == {"source": "", "status": "refused", "mode": "both"}
+    assert both.usage.completion_tokens == 4  # two tokens each way
+    assert both.usage.prompt_tokens > 3 * (closed.usage.prompt_tokens + opened.usage.prompt_tokens)  # rows of several answers besides
+    assert 0 < both.usage.prompt_tokens_details.cached_tokens <= again.usage.prompt_tokens_details.cached_tokens < again.usage.prompt_tokens
+    assert again.usage.prompt_tokens == both.usage.prompt_tokens
+
+
+@pytest.mark.usefixtures("unsure")
+def test_a_stream_brings_the_answer_once_it_is_decided(client: Any, kiosk: Path) -> None:
+    messages = [{"role": "user", "content": QUESTIONS[0]}]
+    chunks = list(client.chat.completions.create(model="kiosk+both", messages=messages, max_tokens=TOKENS, stream=True))
+    texts = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices[0].delta.content]
+    assert texts == [said(client, "kiosk+both", QUESTIONS[0])]
+    cut = client.chat.completions.create(model="kiosk+both", messages=messages, max_tokens=TOKENS, stop=[texts[0][1:3]])
+    assert cut.choices[0].message.content == texts[0][:1]
+
+
+@pytest.mark.parametrize(("field", "value"), [("logprobs", True), ("response_format", {"type": "json_object"})])
+def test_what_goes_token_by_token_is_refused(client: Any, kiosk: Path, field: str, value: Any) -> None:
+    from openai import BadRequestError
+
+    with pytest.raises(BadRequestError) as refused:
+        client.chat.completions.create(model="kiosk+both", messages=[{"role": "user", "content": "?"}], **{field: value})
+    assert refused.value.param == field
