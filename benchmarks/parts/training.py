@@ -19,8 +19,10 @@ ABOUT = (
     "layer-wise 2e-5), AdamW, gradients clipped at 1; everybody gets the same tokens and the same labels. Tokens are those of the "
     "conversations, without padding. Engrain trained for a whole epoch, layer-wise for two. Each peer made seven steps in turn with "
     "engrain, the first two of both left out; ratios are within such a run. Peers train in bf16, their fastest setting, and with "
-    "gradient checkpointing off. `share` is the part of the machine's rate for a product that the useful arithmetic takes: products of "
-    "the layers for every token, of the head for every supervised one."
+    "gradient checkpointing off. Steps that others on the machine disturbed do not count: `steps` says how many do, and which part of "
+    "the processors' time they had. The targets were set on a machine whose bf16 products run at 390 GFLOP/s. `share` is the part of "
+    "the machine's rate for a product that the useful arithmetic takes: products of the layers for every token, of the head for every "
+    "supervised one."
 )
 METHODS = {"lora": "LoRA r16", "full": "full, fp32 masters", "layerwise": "layer-wise, top third"}
 STEPS, EPOCH = 7, 32
@@ -130,22 +132,23 @@ def short(precision: str) -> str:
 
 def _speeds(method: str, own: Row, found: dict[str, Row], results: Results) -> list[str]:
     flops = own["flops_per_token"]
-    rows = [_speed("engrain bf16, whole epoch", own["rate"], None, own["peak_bytes"], flops, limit(results, "bfloat16"), own["loss"])]
+    rows = [_speed("engrain bf16, whole epoch", own["rate"], None, own, flops, limit(results, "bfloat16"))]
     if own["later_rate"]:
-        rows.append(
-            _speed("engrain bf16, second epoch", own["later_rate"], None, own["peak_bytes"], flops, float("nan"), own["loss"][EPOCH:])
-        )
+        later = {**own, "loss": own["loss"][EPOCH:]}
+        rows.append(_speed("engrain bf16, second epoch", own["later_rate"], None, later, flops, float("nan")))
     for name, row in sorted(peers_of(method, found).items()):
         most = limit(results, "bfloat16" if name.endswith("bf16") else "float32")
-        rows.append(_speed(name, row["rate"], row["engrain_rate"], row["peak_bytes"], flops, most, row["loss"]))
-    head = ["trainer", "tokens/s", "engrain in the same run", "ratio", "peak memory", "share", "loss, step 1", "step 7", "last"]
+        rows.append(_speed(name, row["rate"], row["engrain_rate"], row, flops, most))
+    head = ["trainer", "tokens/s", "engrain in the same run", "ratio", "steps", "peak memory", "share", "loss, step 1", "step 7", "last"]
     return table(head, rows)
 
 
-def _speed(name: str, speed: float, beside: float | None, peak: float, flops: float, most: float, loss: list[float]) -> list[str]:
+def _speed(name: str, speed: float, beside: float | None, row: Row, flops: float, most: float) -> list[str]:
+    loss, counted = row["loss"], f"{row['counted']} at {row['processors']:.0%}"
     last = f"{loss[-1]:.4f}" if len(loss) > STEPS else ""
     ratio = ["", ""] if beside is None else [f"{beside:,.0f}", times(beside / speed)]
-    return [name, f"{speed:,.0f}", *ratio, gigabytes(peak), share(speed * flops, most), f"{loss[0]:.4f}", f"{loss[STEPS - 1]:.4f}", last]
+    sizes = [counted, gigabytes(row["peak_bytes"]), share(speed * flops, most)]
+    return [name, f"{speed:,.0f}", *ratio, *sizes, f"{loss[0]:.4f}", f"{loss[STEPS - 1]:.4f}", last]
 
 
 def _targets(method: str, own: Row, found: dict[str, Row]) -> list[str]:
