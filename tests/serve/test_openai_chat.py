@@ -97,6 +97,12 @@ def test_passages_come_into_the_prompt_by_field_or_by_name(client: Any) -> None:
     assert by_field.engrain["mode"] == by_name.engrain["mode"] == "retrieval"
 
 
+def test_cached_tokens_are_counted_once_however_many_pieces_there_are(client: Any) -> None:
+    for _ in range(2):
+        usage = client.chat.completions.create(model="one", messages=MESSAGES, max_tokens=12).usage
+    assert 0 < usage.prompt_tokens_details.cached_tokens < usage.prompt_tokens
+
+
 def test_the_prompt_is_the_one_that_training_knows(client: Any, tiny_tokenizer: Any) -> None:
     from engrain.tokens import encode_prompt, question_messages
 

@@ -108,7 +108,8 @@ class Writing(Tenant[Piece]):
         new = text[self.said : ready]
         self.said, self.over = max(self.said, ready), bool(finish)
         if new or shown or finish:
-            self.send(Piece(new, tuple(shown), finish, self.cached, len(self.ids) if finish else 0))
+            counts = (self.cached, len(self.ids)) if finish else (0, 0)
+            self.send(Piece(new, tuple(shown), finish, *counts))
 
 
 def _uncertain(text: str, stop: Sequence[str]) -> int:
