@@ -53,6 +53,7 @@ def test_the_mean_over_the_prompts_decides_among_what_is_supported() -> None:
     assert weighing.decide([[-0.1, -0.2, -0.9], [-0.1, -0.8, -0.2]]) == "b"
     unlikely = LEAST_SURE - 0.1
     assert weighing.decide([[0.0, unlikely, unlikely]]) == weighing.declined
+    assert weighing.decide([[0.0, unlikely, 2 * unlikely]], tuned=False) == "b", "what an untouched model finds unlikely says nothing"
 
 
 def both(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, said: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:

@@ -86,7 +86,7 @@ class Assistant:
     """Answers questions: from the weights alone (closed-book), from retrieved passages (retrieval), or both.
 
     `both` asks both ways, and takes of these answers and those of similar questions the one that the model finds likeliest,
-    those first that the documents support; it declines where not even that one is likely.
+    those first that the documents support; a tuned model declines where not even that one is likely.
     With `everyday`, questions that do not concern the documents are answered by the untouched model, as if nothing was tuned.
     """
 
@@ -97,8 +97,9 @@ class Assistant:
         library: Library,
         mode: str = "closed-book",
         everyday: Everyday | None = None,
+        tuned: bool = True,
     ) -> None:
-        self.model, self.tokenizer, self.everyday = model, tokenizer, everyday
+        self.model, self.tokenizer, self.everyday, self.tuned = model, tokenizer, everyday, tuned
         self.retriever = library.retriever()
         self.index = Index(library.facts, {s.id: s for s in library.sections})
         self.switch(mode)
@@ -172,7 +173,7 @@ class Assistant:
         full = in_full(question, [asked for asked, _ in history])
         similar = self.retriever.answers(full, NUM_SIMILAR)
         weighing = Weighing.of(self.tokenizer, prompts, said, similar, lambda text: self.check(full, text).status == "supported")
-        return weighing.decide([likelihoods(self.model, rows) for rows in weighing.rows])
+        return weighing.decide([likelihoods(self.model, rows) for rows in weighing.rows], self.tuned)
 
     def check(self, question: str, text: str) -> Answer:
         """The answer `text` with what the documents say to it."""
@@ -262,7 +263,7 @@ def load(
     device, dtype = chosen.resolve()
     model, tokenizer = load_model(located, dtype=dtype, device=device), load_tokenizer(located)
     if run is None or base_only:
-        return Assistant(model, tokenizer, library, mode)
+        return Assistant(model, tokenizer, library, mode, tuned=False)
     put_in(model, run.path, info)
     found = Gate.load(run.path) if gate else None
     everyday = Everyday(found, load_model(located, dtype=dtype, device=device)) if found else None

@@ -56,16 +56,17 @@ class Weighing:
         rows = tuple(tuple(_row(tokenizer, prompt, answer) for answer in answers) for prompt in prompts)
         return cls(answers, tuple(supports(answer) for answer in answers), rows)
 
-    def decide(self, scores: Sequence[Sequence[float]]) -> str:
-        """Of the answers that the documents support, or else of all, the likeliest; it declines where even that one is not likely.
+    def decide(self, scores: Sequence[Sequence[float]], tuned: bool = True) -> str:
+        """Of the answers that the documents support, or else of all, the likeliest; unlikely ones a tuned model does not give.
 
-        `scores` are the mean log-probabilities (nats a token) of the rows; an answer's score is the mean over the prompts.
+        `scores` are the mean log-probabilities (nats a token) of the rows; an answer's score is the mean over the prompts. A model
+        that was not `tuned` to short answers finds none of them likely, which says nothing.
         """
         if not self.answers:
             return self.declined
         means = [sum(each) / len(each) for each in zip(*scores, strict=True)]
         _, score, best = max(zip(self.supported, means, self.answers, strict=True))
-        return best if score > LEAST_SURE else self.declined
+        return best if score > LEAST_SURE or not tuned else self.declined
 
 
 def _row(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Message], answer: str) -> Encoded:

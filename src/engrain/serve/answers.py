@@ -130,7 +130,7 @@ async def _decided(parts: Parts, asked: Chat, number: int, written: Written) -> 
     finishes = {one.text.strip(): one.finish for one in said.values()}
     weighing = await asyncio.to_thread(_weighing, parts, asked, [one.text.strip() for one in said.values()])
     found = [await likelihoods(parts, asked.served, rows) for rows in weighing.rows]
-    best = weighing.decide([each.means for each in found])
+    best = weighing.decide([each.means for each in found], asked.served.weights.tuned)
     text = _until(best, asked.sampling.stop)
     written.source, written.status = await asyncio.to_thread(asked.knowledge.verdict, asked.question, text)
     written.prompt_tokens = sum(one.prompt_tokens for one in said.values()) + sum(each.tokens for each in found)

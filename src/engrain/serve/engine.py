@@ -26,6 +26,11 @@ class Weights:
     version: int = 0
 
     @property
+    def tuned(self) -> bool:
+        """Whether a run stands behind it, and not the base alone."""
+        return self != Weights(self.base)
+
+    @property
     def lane(self) -> Weights:
         """The model that must be in memory for it: a run's own, or the base, beside which adapters are loaded."""
         return self if self.run else Weights(self.base)
