@@ -108,9 +108,9 @@ def result(found: Result, as_json: bool) -> None:
 
 def comparison(found: Comparison) -> None:
     """Print scores before and after, and what to know beside them."""
-    drawn = table(found.what, found.base, found.tuned)
+    drawn = table(found.what, found.base, found.tuned, "difference")
     for line in found.lines:
-        drawn.add_row(line.score, str(line.base), str(line.tuned))
+        drawn.add_row(line.score, str(line.base), str(line.tuned), line.difference.signed)
     console().print(drawn)
     click.echo("In brackets: 95% interval.")
     for note in found.notes:

@@ -10,6 +10,7 @@ import click
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
 from engrain.errors import SettingError
+from engrain.retrieval import in_full
 
 if TYPE_CHECKING:
     from engrain.api import Assistant
@@ -84,5 +85,6 @@ def _reply(assistant: Assistant, question: str, history: list[tuple[str, str]]) 
         pieces.append(piece)
     text = "".join(pieces)
     click.echo()
-    click.echo(_render.source_line(assistant.check(question, text)))
+    full = in_full(question, [asked for asked, _ in history])
+    click.echo(_render.source_line(assistant.check(full, text)))
     return text
