@@ -118,3 +118,16 @@ def test_what_follows_on_a_question_is_asked_with_the_turns_before_it(tiny_model
     assert replies[1] == assistant.ask(FOLLOW).text
     assert replies[2] == replies[0] != replies[1]
     assert notes.texts == ["3: the talk is longer than the model can see; 1 of its turns are left out."]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "lora (rank 64)"),
+        ({"rank": 8, "layers": "20:29"}, "lora (rank 8, layers 20:29)"),
+        ({"method": "full"}, "full"),
+        ({"method": "full", "block_steps": 5}, "full (block_steps 5)"),
+    ],
+)
+def test_a_method_is_told_with_what_is_not_as_usual(options: dict[str, object], words: str) -> None:
+    assert pipeline.described(settings_from(options)) == words

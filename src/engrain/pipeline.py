@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -395,9 +395,11 @@ def passes(model: PreTrainedModel, task: Task) -> Iterator[Callable[[], object]]
 
 
 def described(settings: Settings) -> str:
-    """The method and its settings in a few words."""
-    chosen = ", ".join(f"{name} {value}" for name, value in asdict(settings.method_settings).items() if value is not None)
-    return f"{settings.method} ({chosen})" if chosen else settings.method
+    """The method in a few words: its first setting, which says how much it trains, and those that are not as usual."""
+    values = asdict(settings.method_settings)
+    usual = {f.name: f.default for f in fields(settings.method_settings)}
+    told = [name for number, name in enumerate(values) if values[name] and (number == 0 or values[name] != usual[name])]
+    return settings.method + (f" ({', '.join(f'{name} {values[name]}' for name in told)})" if told else "")
 
 
 def base_row(base: Base) -> dict[str, object]:
