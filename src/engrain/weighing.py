@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NUM_SIMILAR = 6
 """Answers of similar questions that are weighed beside what the model says."""
-LEAST_SURE = -1.5
+LEAST_SURE = -1.75
 """Mean log-probability (nats a token) below which even the likeliest answer is not given."""
 
 
