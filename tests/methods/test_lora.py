@@ -164,11 +164,19 @@ def test_what_else_trains_is_saved_and_peft_loads_it(
     chosen.load(again, tmp_path)
     assert torch.equal(logits(again), logits(model))
     other = PeftModel.from_pretrained(small_model(kind).to(dtype), tmp_path)
-    close = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 0.05, "atol": 0.1}
-    torch.testing.assert_close(logits(other).float(), logits(model).float(), **close)
+    assert distance(logits(other), logits(model)) < TOLERANCE[dtype]
     before = logits(model)
     chosen.merge(model)
-    torch.testing.assert_close(logits(model), before, **close)
+    assert distance(logits(model), before) < TOLERANCE[dtype]
+
+
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.03}
+"""How far apart, as a share of their own size, logits may be that were computed in another order."""
+
+
+def distance(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """The length of the difference of two tensors as a share of the second one's."""
+    return float((found.float() - wanted.float()).norm() / wanted.float().norm())
 
 
 def test_b_learns_faster_where_asked() -> None:

@@ -155,7 +155,7 @@ def test_a_fault_of_ours_tells_its_number_only(server: Any, monkeypatch: pytest.
     def fail(*_: Any) -> None:
         raise ValueError("/secret/path at 0x7f")
 
-    monkeypatch.setattr("engrain.serve.answers.make_prompt", fail)
+    monkeypatch.setattr("engrain.serve.answers.make_prompts", fail)
     with server.client() as client:
         response = client.post("/v1/chat/completions", json={"model": "one", "messages": MESSAGES})
     assert response.status_code == 500
