@@ -164,19 +164,17 @@ def test_what_else_trains_is_saved_and_peft_loads_it(
     chosen.load(again, tmp_path)
     assert torch.equal(logits(again), logits(model))
     other = PeftModel.from_pretrained(small_model(kind).to(dtype), tmp_path)
-    assert distance(logits(other), logits(model)) < TOLERANCE[dtype]
+    assert_near(logits(other), logits(model), dtype)
     before = logits(model)
     chosen.merge(model)
-    assert distance(logits(model), before) < TOLERANCE[dtype]
+    assert_near(logits(model), before, dtype)
 
 
-TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.03}
-"""How far apart, as a share of their own size, logits may be that were computed in another order."""
-
-
-def distance(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    """The length of the difference of two tensors as a share of the second one's."""
-    return float((found.float() - wanted.float()).norm() / wanted.float().norm())
+def assert_near(found: torch.Tensor, wanted: torch.Tensor, dtype: torch.dtype) -> None:
+    """Each number is near in fp32. In bf16, where single ones round away (seen: 1.3% to 2.1% of all together), the whole is."""
+    if dtype == torch.float32:
+        torch.testing.assert_close(found.float(), wanted.float(), rtol=1e-4, atol=1e-4)
+    assert (found.float() - wanted.float()).norm() <= 0.03 * wanted.float().norm()
 
 
 def test_b_learns_faster_where_asked() -> None:
