@@ -11,6 +11,7 @@ from engrain import assistant as assistants
 from engrain.assistant import Assistant, Library
 from engrain.documents.base import Section
 from engrain.examples import Message
+from engrain.generate import generate
 from engrain.retrieval import Asked
 from engrain.tokens import encode_example
 from engrain.weighing import LEAST_SURE, Weighing, likelihoods
@@ -85,3 +86,20 @@ def test_mode_both_takes_what_the_documents_support_and_the_model_finds_likelies
     reply: str,
 ) -> None:
     assert both(tiny_model, tiny_tokenizer, {"closed-book": closed, "retrieval": opened}, monkeypatch) == reply
+
+
+def test_what_was_said_closed_book_is_weighed_without_being_asked_again(
+    tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts: list[int] = []
+
+    def counting(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, given: list[list[int]], **how: object) -> object:
+        prompts.append(len(given))
+        return generate(model, tokenizer, given, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(assistants, "generate", counting)
+    assistant = Assistant(tiny_model, tiny_tokenizer, Library((SECTION,), (), ASKED))
+    first = assistant.replies([QUESTION, QUESTION, "Where?"], "closed-book")
+    assert first[0] == first[1]
+    assistant.replies([QUESTION], "both")
+    assert prompts == [2, 0, 1], "two closed-book, none again, one with passages"

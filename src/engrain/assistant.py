@@ -102,6 +102,7 @@ class Assistant:
         self.model, self.tokenizer, self.everyday, self.tuned = model, tokenizer, everyday, tuned
         self.retriever = library.retriever()
         self.index = Index(library.facts, {s.id: s for s in library.sections})
+        self._known: dict[tuple[str, str], str] = {}
         self.switch(mode)
 
     def switch(self, mode: str) -> None:
@@ -121,8 +122,8 @@ class Assistant:
         """The bare replies in one of the modes."""
         concerned = self.concerns(questions)
         about, other = ([q for q, c in zip(questions, concerned, strict=True) if c is wanted] for wanted in (True, False))
-        replies = iter(self._replies(self.model, about, mode, progress, title))
-        plain = iter(self._replies(self.everyday.model, other, "closed-book", progress, title) if self.everyday else ())
+        replies = iter(self._weighed(about, progress, title) if mode == BOTH else self._said(about, mode, progress, title))
+        plain = iter(self._generated(self.everyday.model, other, "closed-book", progress, title) if self.everyday else ())
         return [next(replies) if c else next(plain) for c in concerned]
 
     def concerns(self, texts: Sequence[str]) -> list[bool]:
@@ -131,10 +132,13 @@ class Assistant:
             return [True] * len(texts)
         return self.everyday.gate.opens(mean_states(self.everyday.model, self.tokenizer, texts))
 
-    def _replies(self, model: PreTrainedModel, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
-        if mode == BOTH:
-            said = zip(*(self._replies(model, questions, way, progress, title) for way in WAYS), strict=True)
-            return list(self._weighed(questions, list(said), progress))
+    def _said(self, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
+        """What the model says in one way, asked once: what is measured closed-book is weighed again later."""
+        new = [q for q in dict.fromkeys(questions) if (mode, q) not in self._known]
+        self._known |= zip(((mode, q) for q in new), self._generated(self.model, new, mode, progress, title), strict=True)
+        return [self._known[mode, q] for q in questions]
+
+    def _generated(self, model: PreTrainedModel, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
         prompts = [self._prompt(q, mode) for q in questions]
         long = [f"{q[:60]!r}…: {len(p):,} tokens" for q, p in zip(questions, prompts, strict=True) if len(p) > self.room]
         if long:
@@ -160,7 +164,8 @@ class Assistant:
     def _pieces(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> Iterator[str]:
         return stream(self.model, self.tokenizer, self._prompt(question, mode, history), max_new_tokens=MAX_NEW_TOKENS)
 
-    def _weighed(self, questions: Sequence[str], said: Sequence[Sequence[str]], progress: Progress) -> Iterator[str]:
+    def _weighed(self, questions: Sequence[str], progress: Progress, title: str) -> Iterator[str]:
+        said = list(zip(*(self._said(questions, way, progress, title) for way in WAYS), strict=True))
         with progress.stage("Weighing answers", len(questions), "questions") as stage:
             for question, texts in zip(questions, said, strict=True):
                 yield self._likeliest(question, texts)
