@@ -67,6 +67,16 @@ def test_a_table_cut_in_two_repeats_its_header() -> None:
     assert sum(p.text.count("£") for p in passages) == 80
 
 
+def test_a_question_stays_with_its_answer_and_a_list_with_the_line_above_it() -> None:
+    filler = "Our dogs sleep in the yard behind the old smithy all day long. " * 4
+    for lead, rest in (("Can I pay in cash?", "Yes, up to £50."), ("On a kite we fly:", "- a tail")):
+        passages = cut(section(0, "Asked", f"{filler}\n{lead}\n{rest} And then we go home again.\n{filler}"))
+        assert len(passages) > 1
+        (holding,) = [p for p in passages if lead in p.text]
+        assert rest in holding.text
+    assert [p.text for p in cut(section(0, "Asked", "Where? When?"))] == ["Where? When?"]
+
+
 def test_a_short_section_stays_as_it_is() -> None:
     assert cut(SECTIONS[0]) == [SECTIONS[0]]
     assert cut(section(0, "Empty", " \n ")) == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -22,6 +22,8 @@ JOINS = re.compile(r"(?:and|or|but|so|then|what about|how about)\b", re.IGNORECA
 """How a question begins that leans on the one before it."""
 FEW_WORDS = 2
 """Words that say something, of a question that leans on the one before it."""
+PIECE = re.compile(r"[^\n]+?(?:[.!?](?=\s)|$)\s*|\n", re.MULTILINE)
+LEADS = re.compile(r"[?:]\s*$")
 TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
 
 
@@ -103,17 +105,27 @@ def _questions(passages: Sequence[Section], starts: Mapping[str, int], asked: Se
 def cut(section: Section, words: int = PASSAGE_WORDS) -> list[Section]:
     """The section as passages of at most about `words` words, cut between lines or sentences.
 
-    A table cut in two repeats its header, because a row means nothing without the names of its columns.
+    A question stays with what follows it, its answer, and so does what ends in a colon with the first item of its list. A table
+    cut in two repeats its header, because a row means nothing without the names of its columns.
     """
     passages: list[Section] = []
     start, count, header = 0, 0, ""
-    for piece in re.finditer(r"[^\n]+?(?:[.!?](?=\s)|$)\s*|\n", section.text, re.MULTILINE):
-        size = len(piece[0].split())
+    for begin, end in _pieces(section.text):
+        size = len(section.text[begin:end].split())
         if count and count + size > words:
-            passages.append(_passage(section, start, piece.start(), header))
-            start, count, header = piece.start(), 0, _header(section.text, piece.start())
+            passages.append(_passage(section, start, begin, header))
+            start, count, header = begin, 0, _header(section.text, begin)
         count += size
     return [passage for passage in [*passages, _passage(section, start, len(section.text), header)] if passage.text.strip()]
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Where each sentence or line begins and ends, together with the question or colon that leads to it."""
+    begin = 0
+    for end in (piece.end() for piece in PIECE.finditer(text)):
+        if not LEADS.search(text[begin:end]) or end == len(text):
+            yield begin, end
+            begin = end
 
 
 def _passage(section: Section, start: int, end: int, header: str) -> Section:
