@@ -130,7 +130,7 @@ class Trainer:
 
     def _optimizer(self) -> torch.optim.Optimizer:
         names = {id(p): name for name, p in self.model.named_parameters()}
-        groups = self.method.parameter_groups(self.model)
+        groups = self.method.parameter_groups(self.model, own_rate=self.settings.learning_rate is None)
         for group in groups:
             group["params"] = [self.masters.values[names[id(p)]] for p in group["params"]]
         return self.method.optimizer(groups, self.peak, self.settings.weight_decay)

@@ -187,6 +187,15 @@ def test_b_learns_faster_where_asked() -> None:
     assert fast["scale"] == 16
 
 
+def test_b_learns_four_times_faster_at_the_method_s_own_learning_rate_and_as_fast_as_a_at_another() -> None:
+    model, chosen = small_model(), method("lora")
+    chosen.apply(model)
+    assert [group.get("scale", 1.0) for group in chosen.parameter_groups(model)] == [1.0, 4.0]
+    assert [group.get("scale", 1.0) for group in chosen.parameter_groups(model, own_rate=False)] == [1.0]
+    set_to_one = method("lora", learning_rate_ratio=1.0)
+    assert [group.get("scale", 1.0) for group in set_to_one.parameter_groups(model)] == [1.0]
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [

@@ -10,6 +10,7 @@ from typing import Any
 
 from engrain.knowledge.blocks import Block, blocks, plain
 from engrain.knowledge.clauses import Clause, clauses
+from engrain.knowledge.gapping import apart
 from engrain.knowledge.memory import Memory, is_person
 from engrain.knowledge.parse import children, parse_all
 from engrain.knowledge.phrases import noun_phrase
@@ -163,7 +164,7 @@ class Maker:
         values = [(v, doc.char_span(v.start, v.end, alignment_mode="expand")) for v in find_values(self.block.text)]
         typed = [(span.start, span.end, v) for v, span in values if span is not None]
         done: set[tuple[int, int]] = set()
-        for clause in clauses(doc, memory):
+        for clause in (each for found in clauses(doc, memory) for each in apart(found, doc, typed)):
             for start, end, kind, begin, stop in spans_of(clause, doc, typed):
                 if (begin, stop) not in done:
                     done.add((begin, stop))

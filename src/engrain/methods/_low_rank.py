@@ -43,7 +43,11 @@ class LowRankSettings:
     )
     rank_pattern: str = setting("", "Other ranks for some layers: name=rank, separated by commas (down_proj=16,v_proj=8).")
     rank_stabilized: bool = setting(False, "Count the update alpha / √rank times (rsLoRA): high ranks then learn as fast as low ones.")
-    learning_rate_ratio: float = setting(1.0, "How many times faster B learns than A (LoRA+; its paper takes 16).", sweep=(1.0, 4.0, 16.0))
+    learning_rate_ratio: float | None = setting(
+        None,
+        "How many times faster B learns than A (LoRA+). Default: 4 for method lora at its own learning rate, else 1.",
+        sweep=(1.0, 4.0, 16.0),
+    )
     bias: str = setting(
         "none", "Biases that train too: those of adapted layers, or all of the model.", choices=("none", "lora_only", "all")
     )
@@ -56,7 +60,7 @@ class LowRankSettings:
             rank=(self.rank > 0, "must be at least 1"),
             alpha=(self.alpha is None or self.alpha > 0, "must be above 0"),
             dropout=(0 <= self.dropout < 1, "must be at least 0 and below 1"),
-            learning_rate_ratio=(self.learning_rate_ratio > 0, "must be above 0"),
+            learning_rate_ratio=(self.learning_rate_ratio is None or self.learning_rate_ratio > 0, "must be above 0"),
             rank_pattern=(_ranks(self.rank_pattern) is not None, "must be name=rank, separated by commas, each rank at least 1"),
         )
 
@@ -80,6 +84,8 @@ class LowRank(Method):
     """The tensors of a layer that train."""
     copies: ClassVar[int] = 1
     """How many times the rank a saved update has."""
+    ratio: ClassVar[float] = 1.0
+    """How many times faster B learns than A at the method's own learning rate."""
     peft: ClassVar[dict[str, Any]] = {}
     """What the PEFT library has to be told beyond the usual."""
     settings: LowRankSettings
@@ -172,11 +178,11 @@ class LowRank(Method):
             raise SettingError(f"modules_to_save: the weight of {', '.join(tied)} is shared with another module", step)
         return chosen
 
-    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """All in one, or B apart where it learns faster."""
-        ratio = self.settings.learning_rate_ratio
+    def parameter_groups(self, model: nn.Module, own_rate: bool = True) -> list[dict[str, Any]]:
+        """All in one, or B apart where it learns faster (LoRA+, arXiv 2402.12354)."""
+        ratio = self.settings.learning_rate_ratio or (self.ratio if own_rate else 1.0)
         if ratio == 1:
-            return super().parameter_groups(model)
+            return super().parameter_groups(model, own_rate)
         fast = [p for name, p in trainable(model).items() if name.endswith(".lora_B")]
         slow = [p for name, p in trainable(model).items() if not name.endswith(".lora_B")]
         return [{"params": slow}, {"params": fast, "scale": ratio}]

@@ -62,11 +62,11 @@ class AdaLoRA(LowRank):
         found = [layer.skewness() for _, layer in adapted(model)]
         return self.settings.orthogonality * torch.stack(found).mean() / 2
 
-    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+    def parameter_groups(self, model: nn.Module, own_rate: bool = True) -> list[dict[str, Any]]:
         """Those of LoRA, with e apart; the first one names the factors of each layer that belong together."""
         layers = [(layer.lora_A, layer.lora_B, layer.lora_E) for _, layer in adapted(model)]
         apart = {id(e) for *_, e in layers}
-        groups = [{**g, "params": [p for p in g["params"] if id(p) not in apart]} for g in super().parameter_groups(model)]
+        groups = [{**g, "params": [p for p in g["params"] if id(p) not in apart]} for g in super().parameter_groups(model, own_rate)]
         return [{"params": [e for *_, e in layers], "scale": FASTER, "layers": layers}, *groups]
 
     def optimizer(self, groups: list[dict[str, Any]], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:

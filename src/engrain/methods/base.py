@@ -52,8 +52,11 @@ class Method(ABC):
         """Names of what trains that is computed with in the model's own format although the method `keeps_float32`."""
         return ()
 
-    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """The optimizer's parameter groups; all trainable parameters in one unless the method says otherwise."""
+    def parameter_groups(self, model: nn.Module, own_rate: bool = True) -> list[dict[str, Any]]:
+        """The optimizer's parameter groups; all trainable parameters in one unless the method says otherwise.
+
+        A group learns `scale` times as fast as the learning rate says; `own_rate`: that it is the method's own.
+        """
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
     def optimizer(self, groups: list[dict[str, Any]], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:

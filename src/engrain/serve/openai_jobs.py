@@ -107,6 +107,8 @@ def _settings(body: JobBody, base: str, defaults: Path | None) -> dict[str, Any]
     if isinstance(asked.learning_rate_multiplier, float | int):
         method: Any = registry.find("methods", str(own.get("method", given.get("method", config.DEFAULT_METHOD))))
         given["learning_rate"] = method.learning_rate * asked.learning_rate_multiplier
+        if hasattr(method, "ratio"):
+            given.setdefault("learning_rate_ratio", method.ratio)
     settings = {**given, **own}
     config.settings_from(settings)
     return settings
