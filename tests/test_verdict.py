@@ -86,6 +86,12 @@ def test_some_forgetting_fails_a_check_and_is_told(kept: int, ratio: float, name
     assert [check.name for check in verdict.checks if not check.passed] == [name]
 
 
+def test_a_perplexity_just_over_what_is_allowed_is_not_told_as_what_is_allowed() -> None:
+    (found,) = [c for c in decide(evaluation(1, 3, 6, 3, ratio=1.0512)).checks if c.name == "language"]
+    assert not found.passed
+    assert "1.0512 times" in found.finding
+
+
 def test_a_tie_goes_to_retrieval_when_the_tuned_model_forgot() -> None:
     verdict = decide(evaluation(2, 88, 90, 91, kept=18))
     assert verdict.choice == "use retrieval"

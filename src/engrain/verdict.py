@@ -168,8 +168,9 @@ def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings) -> l
         checks.append(Check("forgetting", kept.value >= settings.retention_warning, _retention_finding(kept, settings)))
     ratio = evaluation.perplexity_ratio()
     if ratio is not None:
-        words = f"Ordinary text surprises the tuned model {ratio:.2f} times as much as the untouched one (perplexity)"
         good = ratio <= settings.perplexity_warning
+        digits = 2 if good or round(ratio, 2) > settings.perplexity_warning else 4  # 1.0512 is not told as 1.05 and over 1.05
+        words = f"Ordinary text surprises the tuned model {ratio:.{digits}f} times as much as the untouched one (perplexity)"
         tail = "." if good else f", more than the {settings.perplexity_warning:g} times allowed for."
         checks.append(Check("language", good, words + tail))
     if evaluation.ungated:
