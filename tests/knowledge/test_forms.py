@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+from engrain.documents.base import read_documents
 from engrain.knowledge.asking import in_place_questions
-from engrain.knowledge.facts import Fact
+from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.forms import wordings
 from engrain.knowledge.wording import normal
 
@@ -92,3 +94,12 @@ def test_a_statement_that_grammar_cannot_turn_is_asked_in_place() -> None:
     timed = replace(fact, relation="the walk begins at ___ by the steps.", value="14:00", kind="time", topic="")
     assert dict(in_place_questions(timed))["in-place"] == "The walk begins at what time by the steps?"
     assert not dict(in_place_questions(replace(fact, kind="text")))
+
+
+def test_the_price_of_each_of_two_things_is_asked_for_in_many_words(tmp_path: Path) -> None:
+    (tmp_path / "prices.md").write_text("# Harbour Kites\n\nA place costs £65 and a repair kit £8.50.\n")
+    found = find_facts(read_documents([tmp_path / "prices.md"]).documents)
+    for thing, price, other in (("place", "£65", "repair"), ("repair kit", "£8.50", "place")):
+        asked = prompts(found, price)
+        assert f"How much is a {thing}?" in asked
+        assert not any(other in question for question in asked)
