@@ -12,6 +12,7 @@ import pytest
 from engrain import api, sweep
 from engrain.config import as_options, settings_from, sweepable
 from engrain.errors import Interrupted, RunError, SettingError
+from engrain.methods.lora import LoRA
 from engrain.run import Run
 from engrain.settings import Around
 from engrain.tried import STATES, Swept, Tried, standing
@@ -61,7 +62,7 @@ def test_a_sweep_goes_on_where_it_was_stopped(tiny_folder: Path, monkeypatch: py
     assert sorted(t.number for t in found.trials) == [0, 1, 2, 3]
     assert list(found.trials) == sorted(found.trials, key=standing)
     usual = next(t for t in found.trials if t.number == 0)
-    assert usual.settings == {"learning_rate": 0.002, "rank": 4, "layers": ""}
+    assert usual.settings == {"learning_rate": LoRA.learning_rate, "rank": 4, "layers": ""}
     assert usual.state == "complete"
     assert len(usual.losses) == sweep.EVALUATIONS
     assert usual.loss == min(loss for _, loss in usual.losses)
@@ -147,7 +148,7 @@ def test_what_the_base_has_no_room_for_is_not_proposed(tiny_folder: Path) -> Non
     rank = found["rank"]
     assert isinstance(rank, CategoricalDistribution)
     assert rank.choices == (8, 16, 32, 64, 48)
-    assert found["learning_rate"] == FloatDistribution(0.002 / 8, 0.002 * 8, log=True)
+    assert found["learning_rate"] == FloatDistribution(LoRA.learning_rate / 8, LoRA.learning_rate * 8, log=True)
     tokens = sweep.space(settings_from({"base": str(tiny_folder), "method": "prompt_tuning"}), ("virtual_tokens",))
     assert tokens["virtual_tokens"] == IntDistribution(5, 80, log=True)
 
