@@ -69,7 +69,7 @@ def test_a_sweep_goes_on_where_it_was_stopped(tiny_folder: Path, monkeypatch: py
     assert usual.trainable_parameters == 2 * 4 * (2 * (64 + 64) + 2 * (64 + 32) + 3 * (64 + 128))
     assert len({json.dumps(t.settings) for t in found.trials}) == 4
     assert {name for t in found.trials for name in t.settings} == {"learning_rate", "rank", "layers"}
-    assert all(0.002 / 8 <= t.settings["learning_rate"] <= 0.002 * 8 for t in found.trials)
+    assert all(LoRA.learning_rate / 8 <= t.settings["learning_rate"] <= LoRA.learning_rate * 8 for t in found.trials)
     assert not list(run.path.glob("trials/*/adapter"))
     assert not list(run.path.glob("trials/*/checkpoints"))
     assert run.info["status"] == "complete"
