@@ -192,6 +192,8 @@ def test_b_learns_four_times_faster_at_the_method_s_own_learning_rate_and_as_fas
     chosen.apply(model)
     assert [group.get("scale", 1.0) for group in chosen.parameter_groups(model)] == [1.0, 4.0]
     assert [group.get("scale", 1.0) for group in chosen.parameter_groups(model, own_rate=False)] == [1.0]
+    assert chosen.paced(0.5) == {"learning_rate": chosen.learning_rate / 2, "learning_rate_ratio": 4.0}
+    assert method("full").paced(2) == {"learning_rate": 2 * method("full").learning_rate}
     set_to_one = method("lora", learning_rate_ratio=1.0)
     assert [group.get("scale", 1.0) for group in set_to_one.parameter_groups(model)] == [1.0]
 

@@ -178,6 +178,11 @@ class LowRank(Method):
             raise SettingError(f"modules_to_save: the weight of {', '.join(tied)} is shared with another module", step)
         return chosen
 
+    @classmethod
+    def paced(cls, times: float) -> dict[str, float]:
+        """The learning rate, and with it the ratio that goes with the method's own."""
+        return {**super().paced(times), "learning_rate_ratio": cls.ratio}
+
     def parameter_groups(self, model: nn.Module, own_rate: bool = True) -> list[dict[str, Any]]:
         """All in one, or B apart where it learns faster (LoRA+, arXiv 2402.12354)."""
         ratio = self.settings.learning_rate_ratio or (self.ratio if own_rate else 1.0)

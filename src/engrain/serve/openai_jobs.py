@@ -106,9 +106,8 @@ def _settings(body: JobBody, base: str, defaults: Path | None) -> dict[str, Any]
         given["batch_size"] = asked.batch_size
     if isinstance(asked.learning_rate_multiplier, float | int):
         method: Any = registry.find("methods", str(own.get("method", given.get("method", config.DEFAULT_METHOD))))
-        given["learning_rate"] = method.learning_rate * asked.learning_rate_multiplier
-        if hasattr(method, "ratio"):
-            given.setdefault("learning_rate_ratio", method.ratio)
+        paced = method.paced(asked.learning_rate_multiplier)
+        given = {**paced, **given, "learning_rate": paced["learning_rate"]}
     settings = {**given, **own}
     config.settings_from(settings)
     return settings
