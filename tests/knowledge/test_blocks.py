@@ -51,3 +51,21 @@ def test_an_item_with_a_dash_says_what_something_is() -> None:
     pairs = [(b.key, b.text) for b in blocks(text) if b.kind == "pair"]
     assert pairs == [("Painter", "the rope at the bow"), ("Skiff", "£28 a day")]
     assert all(text[b.start : b.start + len(b.text)] == b.text for b in blocks(text))
+
+
+def test_a_date_or_a_number_before_a_colon_is_no_key() -> None:
+    for label in ("3 March 2025", "May 5, 2026", "2025-02-10", "12/05/2025", "Rule 4"):
+        assert found(f"- {label}: The ramp is shut. Use the steps.") == [
+            ("sentence", "", "The ramp is shut."),
+            ("sentence", "", "Use the steps."),
+        ]
+    for line in ("- Sunday: closed", "- 25 December: 10:00 to 13:00, with cake for all", "- 24 December 2025: closed"):
+        assert found(line)[0][0] == "pair"
+
+
+def test_lines_that_all_have_a_key_are_items() -> None:
+    text = (
+        "Boat shed in Westmarch: Monday to Saturday 8:00 to 20:00, Sunday 9:00 to 13:00\n"
+        "Kiosk at the pier: Monday to Friday 9:00 to 18:00, closed at weekends\n"
+    )
+    assert [key for _, key, _ in found(text)] == ["Boat shed in Westmarch", "Kiosk at the pier"]
