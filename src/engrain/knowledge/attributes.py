@@ -10,12 +10,13 @@ from engrain.knowledge import phrasing
 from engrain.knowledge.asking import contacts, wrapped
 from engrain.knowledge.facts import Fact, full_name
 from engrain.knowledge.grammar import capital
+from engrain.knowledge.items import DAYS, tidy_key, with_the
 from engrain.knowledge.wording import mentions, small
-from engrain.knowledge.words import DETERMINERS, UNCOUNTED
+from engrain.knowledge.words import PLACES
 
 CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
-DAYS = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Week|Daily|Public hol|Bank hol|Holiday)", re.IGNORECASE)
 
+ROLES = {"role", "position", "job", "job title", "title", "function", "post"}
 NO_NOUN = re.compile(r"(?:and|also|by|for|from|how|in|on|of|to|until|what|when|where|which|who|why|with)\b|\S+ed$", re.IGNORECASE)
 """Column names that cannot stand after "whose" or "the … of"."""
 
@@ -33,6 +34,19 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
         return
     if re.match(r"(?:address|location|where|find us)$", fact.subject, re.IGNORECASE):
         yield from phrasing.asked("place", fact.business or "the business")
+        return
+    if relation.lower() in ROLES and (full_name(fact.subject) or relation == "role"):
+        yield from phrasing.asked("name_role", fact.subject)
+        return
+    if relation in {"duties", "work"}:
+        yield from phrasing.asked("duties", fact.subject)
+        yield from phrasing.asked("name_role", fact.subject) if relation == "work" else ()
+        return
+    if relation == "value":
+        yield from phrasing.asked("value", with_the(fact.subject))
+        return
+    if relation == "hours":
+        yield from hours_questions(with_the(fact.subject) if PLACES & set(key.lower().split()) else key)
         return
     relation = re.sub(r"\s*\([^)]*\)", "", relation).strip() or relation
     asks = {"who": "person", "when": "date", "where": "place", "contact": "person" if fact.kind == "person" else "contact"}
@@ -52,7 +66,7 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
         relation = "money"
     if relation == "details":
         relation = fact.kind if fact.kind in {"person", "place"} else "details"
-    if relation.lower() in {*phrasing.KINDS, "details"}:
+    if relation.lower() in {*phrasing.KINDS, "details", "meaning", "setting"}:
         yield from phrasing.asked(relation.lower(), key)
         return
     name = relation if relation.isupper() else relation[:1].lower() + relation[1:]
@@ -63,9 +77,19 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     yield from (pair for pair in phrasing.asked("attribute", key, name) if fits(pair[0], key, name))
 
 
+def hours_questions(key: str) -> Iterator[tuple[str, str]]:
+    """Questions for the days and hours of something: a place is open, anything else is."""
+    opens = " open" if PLACES & set(key.lower().split()) else ""
+    be = "are" if phrasing.is_plural(key) else "is"
+    yield "hours-is", f"When {be} {key}{opens}?"
+    yield "hours-days", f"On which days and at what time {be} {key}{opens}?"
+    yield "hours-say", f"Tell me when {key} {be}{opens}."
+    yield from phrasing.asked("hours", key)
+
+
 def first_column(fact: Fact) -> str:
-    """What a table calls its rows."""
-    return fact.evidence.partition(":")[0].strip()
+    """What a table calls its rows, "" for an item of a list."""
+    return "" if fact.evidence.startswith(fact.subject) else fact.evidence.partition(":")[0].strip()
 
 
 def header(text: str) -> str:
@@ -76,7 +100,7 @@ def header(text: str) -> str:
 def reverse_attributes(fact: Fact) -> Iterator[tuple[str, str]]:
     """Questions from an item's value back to the item: what costs this much, who has this role, whose number this is."""
     value, relation = fact.value, fact.relation.lower()
-    if len(value.split()) > 8:
+    if len(value.split()) > 8 or fact.relation in {"duties", "work", "role", "details", "meaning", "hours", "value"}:
         return
     if fact.kind == "money" and (relation == "money" or relation.startswith(("price", "cost", "fee"))):
         yield "reverse-costs", f"What costs {value}?"
@@ -136,26 +160,6 @@ def amount_questions(key: str, header: str) -> Iterator[tuple[str, str]]:
     yield "header-know", f"Do you know {asks} for {key}?"
     yield "header-need", f"I need to know {asks} for {key}."
     yield "header-could", f"Could you tell me {asks} for {key}?"
-
-
-def tidy_key(key: str) -> str:
-    """A row's or item's name inside a question: brackets off, its first word small unless it looks like a name."""
-    key = re.sub(r"\s*\([^)]*\)", "", key).strip(" .:") or key
-    head = key.split()[0]
-    rest = key[len(head) :]
-    name = DAYS.match(head) or re.search(r"[A-Z]", head[1:]) or re.search(r"\s[A-Z]", rest) or not head.isalpha() or not rest
-    plain = head[:1].lower() + head[1:] + rest if not name else key
-    countable = re.match(r"[a-z]", plain) and not is_bare(plain)
-    return f"a {plain}" if countable and plain[0] not in "aeiou" else f"an {plain}" if countable else plain
-
-
-def is_bare(phrase: str) -> bool:
-    """Whether a noun phrase goes without an article: plural, an -ing form, uncounted, or with one of its own."""
-    head = re.split(r" (?:for|of|in|on|at|with|from|under|above|to|within|by|per|over)\b|[,(]", phrase)[0].split()[-1]
-    gerund = re.match(r"\w+ing (?:an?|the|your|my|\w+s\b)", phrase)
-    several = re.match(r"[a-z]+[^su]s (?!of\b)[a-z]+(?:ed|ing)\b", phrase)
-    own = phrase.split()[0] in DETERMINERS or phrase.split()[-1] in {"out", "up", "off", "in", "over"}
-    return bool(several or gerund) or own or phrasing.is_plural(phrase) or head in UNCOUNTED or head.endswith(("ing", "ed"))
 
 
 def faq_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:

@@ -6,8 +6,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from engrain.knowledge.attributes import NO_NOUN, first_column, header, tidy_key
+from engrain.knowledge.attributes import NO_NOUN, first_column, header
 from engrain.knowledge.facts import Fact
+from engrain.knowledge.items import tidy_key
 from engrain.knowledge.wording import Wording, normal
 
 LONGEST = 6
@@ -31,7 +32,7 @@ def chains(facts: Sequence[Fact], found: Sequence[Sequence[Wording]]) -> Iterato
     for clue in cells:
         if NO_NOUN.match(clue.relation):
             continue
-        if is_short(clue.value) and same[clue.relation, normal(clue.value)] == 1:
+        if first_column(clue) and is_short(clue.value) and same[clue.relation, normal(clue.value)] == 1:
             for fact in by_subject[clue.subject]:
                 if fact.relation != clue.relation and not NO_NOUN.match(first_column(clue)):
                     yield from described(fact, described_by(clue), asked[fact.id])

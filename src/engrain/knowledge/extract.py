@@ -11,17 +11,24 @@ from typing import Any
 from engrain.knowledge.blocks import Block, blocks, plain
 from engrain.knowledge.clauses import Clause, clauses
 from engrain.knowledge.gapping import apart
+from engrain.knowledge.items import CODE, DAYS, PLACED, WHEN, Person, definite, duties_in, hours_in, opening, people_items, segments
 from engrain.knowledge.memory import Memory, is_person
 from engrain.knowledge.parse import children, parse_all
 from engrain.knowledge.phrases import noun_phrase
+from engrain.knowledge.phrasing import is_plural
 from engrain.knowledge.values import Value, find_values, kind_of
 from engrain.knowledge.words import LIGHT, PLACE_PREPOSITIONS, PLACES, VAGUE
 
 GAP = "___"
 MAX_WORDS = 10
+MAX_DUTIES = 4
 MAX_CHARACTERS = 1500
 """A longer sentence is no sentence but a data dump, and patterns take long on it."""
 PRICED = re.compile(r"price|cost|fee|charge|amount|GBP|EUR|USD|[£$€]", re.IGNORECASE)
+BEFORE_VALUE = re.compile(r"(?:(?:up to|at most|at least|from|only|about|around|over|under|until|within) )?", re.IGNORECASE)
+"""What can stand between an item's colon and its value."""
+SAYING = re.compile(r"(?:an?|the|yes|no|not|only|never|always|also|closed|open|you|we|it|if|please|in|on|at|by|with|for|to|from|up)\b", re.IGNORECASE)
+"""How an item's text begins that does not simply name what its key asks for."""
 STREET = re.compile(r"\d+[a-z]?(?:[-–]\d+)? (?:[A-Z][\w’'-]+ ?){1,4}")
 TOWN = re.compile(r"(?:[A-Z][\w’'-]+ ){1,3}[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}")
 """Lines of an address: house number and street; town and postcode."""
@@ -46,7 +53,7 @@ class Detail:
 def details(text: str, topic: str, memory: Memory) -> Iterator[Detail]:
     """The details of a section's text, in reading order; `memory` resolves its pronouns."""
     parts = [block for block in blocks(text, topic) if len(block.text) <= MAX_CHARACTERS]
-    before, addresses = "", address_lines(parts)
+    before, addresses, people = "", address_lines(parts), people_items(parts)
     for block, doc in zip(parts, parse_all(block.text for block in parts), strict=True):
         maker = Maker(block, topic)
         if before:
@@ -58,8 +65,10 @@ def details(text: str, topic: str, memory: Memory) -> Iterator[Detail]:
             yield maker.detail(0, len(block.text.rstrip(" ,.")), "place", memory.topic, relation)
         elif block.kind == "cell":
             yield from maker.cell()
+        elif block.start in people:
+            yield from maker.person(people[block.start], memory)
         elif block.kind == "pair":
-            yield from maker.pair(doc, memory)
+            yield from maker.pair(memory)
         elif block.kind == "answer":
             yield from maker.answer()
         else:
@@ -113,30 +122,108 @@ class Maker:
             kind = "yesno" if re.match(r"(?:Yes|No)\b", text) else kind_of(text[:end]) or "text"
             yield self.detail(0, end, kind, self.topic, self.block.key)
 
-    def pair(self, doc: Any, memory: Memory) -> Iterator[Detail]:
-        """The facts of a `Key: value` item: each typed value, the whole where it is short, and clauses in it."""
-        text = self.block.text
-        seen: set[str] = set()
-        for value in find_values(text):
-            relation = self.attribute(value, bool(seen))
-            if relation not in seen and fills_segment(text, value):
-                seen.add(relation)
-                yield self.detail(value.start, value.end, value.kind, self.block.key, relation)
+    def pair(self, memory: Memory) -> Iterator[Detail]:
+        """The facts of a `Key: value` item: each typed value, the whole where it is short, and what its text tells of the key."""
+        text, key = self.block.text, self.block.key
+        found = list(self.typed())
+        yield from found
         head = text.split(",")[0].strip(" .")
         if "," in text and text_kind(head) == "person":
-            yield self.detail(0, len(head), "person", self.block.key, "person")
-        whole = re.match(r"[^;(]+?(?=[.;(]*\s*(?:[;(].*|\.?)$)", text)
-        if whole and len(whole.group().split()) <= 16 and not kind_of(whole.group()):
-            yield self.detail(0, len(whole.group().rstrip(" .,")), text_kind(whole.group()), self.block.key, "details")
-        if re.search(r"\b(?:is|are|was|were|may|must|can|will|has|have)\b", text):
-            yield from self.statements(doc, memory)
+            yield self.detail(0, len(head), "person", key, "person")
+        whole = re.match(r"[^;(#]+?(?=[.;(#]*\s*(?:[;(#].*|\.?)$)", text)
+        timed = any(each.kind == "time" for each in found) and (DAYS.match(key) or hours_in(text))
+        kind = kind_of(whole.group()) if whole else ""
+        if whole and len(whole.group().split()) <= 16 and kind in ("", "count") and not timed:
+            valued = any(each.relation == "value" for each in found)
+            yield self.whole(whole.group().rstrip(" .,"), valued)
+        yield from self.tells("" if DAYS.match(key) else definite(key), 0, memory)
+
+    def typed(self) -> Iterator[Detail]:
+        """The typed values that an item's text begins with or that fill what stands between two commas, one of each attribute."""
+        text, seen = self.block.text, set[str]()
+        hours = 0 if DAYS.match(self.block.key) else hours_in(text)
+        if hours:
+            yield self.detail(0, hours, "time", self.block.key, "hours")
+        for value in (value for value in find_values(text) if value.start >= hours):
+            relation = self.attribute(value, bool(seen))
+            begins = BEFORE_VALUE.fullmatch(text[: value.start]) and not re.match(r" (?:before|after|from)\b", text[value.end :])
+            if relation not in seen and (begins or fills_segment(text, value)):
+                seen.add(relation)
+                yield self.detail(0 if begins else value.start, value.end, value.kind, self.block.key, relation)
+
+    def whole(self, text: str, valued: bool) -> Detail:
+        """An item's whole text as one value, of the kind that its first words tell; `valued` where a part of it is the key's value."""
+        head = text.split(",")[0]
+        kind, end = text_kind(text), len(text)
+        short = len(text.split()) <= 5 and not SAYING.match(text) and not DAYS.match(self.block.key)
+        relation = "meaning" if CODE.match(self.block.key) else "setting" if "_" in self.block.key else "details"
+        relation = "value" if relation == "details" and short and kind == "text" and not valued else relation
+        if relation in {"details", "value"} and re.match(r"(?:free\b|no charge|at no charge|without charge)", text):
+            kind, relation, end = "money", "money", len(head)
+        elif relation in {"details", "value"} and (PLACED.match(text) or (re.match(r"(?:in|at|on)\b", text) and PLACES & set(head.split()))):
+            kind, relation, end = "place", "place", len(head)
+        elif relation in {"details", "value"} and WHEN.match(text):
+            kind, relation = "date", "date"
+        return self.detail(0, end, kind, self.block.key, relation)
+
+    def person(self, who: Person, memory: Memory) -> Iterator[Detail]:
+        """The facts of an item about a person: role, duties, how to reach them, and what its text tells of them."""
+        text, line = self.block.text, self.block.evidence
+        offset = len(line) - len(text)
+        name, role = line[slice(*who.name)], line[slice(*who.role)]
+        begin, end = who.name[0] - offset, who.name[1] - offset
+        memory.meet(name)
+        if role:
+            yield self.detail(begin, end, "person", name, f"{GAP} is the {role[:1].lower()}{role[1:]}.")
+            yield self.detail(who.role[0] - offset, who.role[1] - offset, "text", name, "role")
+        at = who.rest - offset
+        at += len(re.match(r"[\s,;.()]*", text[at:]).group())  # type: ignore[union-attr]
+        _, length = duties_in(text[at:])
+        if length:
+            yield self.detail(at, at + length, "text", name, "duties" if role else "work")
+            for duty in re.split(r", (?:and )?| and (?!other|every|any|what)", text[at : at + length])[:MAX_DUTIES]:
+                yield self.detail(begin, end, "person", name, f"{GAP} is responsible for {duty[:1].lower()}{duty[1:]}.")
+        for value in find_values(text[at:]):
+            if value.kind == "contact":
+                yield self.detail(at + value.start, at + value.end, "contact", name, "contact")
+        yield from self.tells(name, at + length, memory, begin)
+
+    def tells(self, subject: str, start: int, memory: Memory, name: int | None = None) -> Iterator[Detail]:
+        """What an item's text from `start` on tells of a subject: each stretch between semicolons that makes a sentence with it.
+
+        `name` is where the subject's name stands, if it can be a value itself.
+        """
+        for part in re.finditer(r"[^;]+", self.block.text[start:]):
+            starts = [start + part.start() + a for a, _ in segments(part.group())]
+            end = start + part.start() + len(part.group().rstrip())
+            openings = ((begin, opening(self.block.text[begin:end])) for begin in starts if subject)
+            begin, verb = next((found for found in openings if found[1]), (starts[0] if starts else end, ""))
+            if not verb and any(value.start == 0 for value in find_values(self.block.text[begin:end])):
+                continue
+            verb = " are " if verb == " is " and is_plural(subject) else verb
+            yield from self.told(subject if verb else "", verb, begin, end, memory, name)
+
+    def told(self, subject: str, verb: str, start: int, end: int, memory: Memory, name: int | None) -> Iterator[Detail]:
+        """The facts of a stretch of an item's text, with a subject and perhaps a verb before it where it lacks them."""
+        text = f"{subject}{verb}{self.block.text[start:end]}"
+        lead = len(subject) + len(verb)
+        begin = self.block.start + start
+        block = replace(self.block, kind="sentence", text=text, start=begin - lead)
+        (doc,) = parse_all([text])
+        if not any(t.dep_ in {"nsubj", "nsubjpass", "expl"} and t.head.dep_ == "ROOT" for t in doc):
+            return
+        for found in replace(self, block=block).statements(doc, memory):
+            if found.start >= begin:
+                yield found
+            elif name is not None and found.end - found.start == len(subject) and found.start == block.start:
+                yield replace(found, start=self.block.start + name, end=self.block.start + name + len(subject), kind="person")
 
     def attribute(self, value: Value, later: bool) -> str:
         """The name of the attribute that a typed value of an item is: its kind, or the word after a later price."""
         noun = re.match(r" (deposit|fee|discount|supplement|surcharge)\b", self.block.text[value.end :])
         if value.kind == "money" and later and noun:
             return noun.group(1)
-        return "details" if value.kind == "measure" else value.kind
+        return "value" if value.kind == "measure" else value.kind
 
     def explains(self, statement: str) -> Iterator[Detail]:
         """Why a statement before a colon holds: what stands after it, where that is a clause."""

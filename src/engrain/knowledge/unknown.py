@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.attributes import tidy_key
 from engrain.knowledge.facts import Fact, full_name
 from engrain.knowledge.grammar import capital
+from engrain.knowledge.items import tidy_key
 from engrain.knowledge.wording import REFUSAL, Wording
 
 
