@@ -17,6 +17,7 @@ from engrain.knowledge.words import PLACES
 CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
 
 ROLES = {"role", "position", "job", "job title", "title", "function", "post"}
+ITEM_RELATIONS = {"hours", "value", "duties", "work", "label", "notes", "role"}
 NO_NOUN = re.compile(r"(?:and|also|by|for|from|how|in|on|of|to|until|what|when|where|which|who|why|with)\b|\S+ed$", re.IGNORECASE)
 """Column names that cannot stand after "whose" or "the … of"."""
 
@@ -24,6 +25,9 @@ NO_NOUN = re.compile(r"(?:and|also|by|for|from|how|in|on|of|to|until|what|when|w
 def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     """Questions for a table's cell or a `Key: value` item."""
     key, relation = tidy_key(fact.subject), fact.relation
+    if relation in ITEM_RELATIONS or (relation.lower() in ROLES and full_name(fact.subject)):
+        yield from item_questions(fact, key)
+        return
     if DAYS.match(fact.subject) and fact.kind in {"time", "text", "date"}:
         day = "from " + key if re.search(r"\b(?:to|until)\b|[–-]", key) else "at weekends" if "eekend" in key else f"on {key}"
         if re.search(r"open|hour|time", f"{fact.topic} {relation}", re.IGNORECASE):
@@ -34,19 +38,6 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
         return
     if re.match(r"(?:address|location|where|find us)$", fact.subject, re.IGNORECASE):
         yield from phrasing.asked("place", fact.business or "the business")
-        return
-    if relation.lower() in ROLES and (full_name(fact.subject) or relation == "role"):
-        yield from phrasing.asked("name_role", fact.subject)
-        return
-    if relation in {"duties", "work"}:
-        yield from phrasing.asked("duties", fact.subject)
-        yield from phrasing.asked("name_role", fact.subject) if relation == "work" else ()
-        return
-    if relation == "value":
-        yield from phrasing.asked("value", with_the(fact.subject))
-        return
-    if relation == "hours":
-        yield from hours_questions(with_the(fact.subject) if PLACES & set(key.lower().split()) else key)
         return
     relation = re.sub(r"\s*\([^)]*\)", "", relation).strip() or relation
     asks = {"who": "person", "when": "date", "where": "place", "contact": "person" if fact.kind == "person" else "contact"}
@@ -77,6 +68,23 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     yield from (pair for pair in phrasing.asked("attribute", key, name) if fits(pair[0], key, name))
 
 
+def item_questions(fact: Fact, key: str) -> Iterator[tuple[str, str]]:
+    """Questions for a person's role or duties, and for what only an item says: its value, hours, label or notes."""
+    relation = fact.relation
+    if relation == "hours":
+        yield from hours_questions(with_the(fact.subject) if PLACES & set(key.lower().split()) else key)
+    elif relation == "value":
+        yield from phrasing.asked("value", with_the(fact.subject))
+    elif relation in {"duties", "work"}:
+        yield from phrasing.asked("duties", fact.subject)
+        yield from phrasing.asked("name_role", fact.subject) if relation == "work" else ()
+    elif relation in {"label", "notes"}:
+        dated = relation == "label" and re.search(r"\d{4}|\d[./]\d", key)
+        yield from phrasing.asked("label" if dated else "details", key)
+    else:
+        yield from phrasing.asked("name_role", fact.subject)
+
+
 def hours_questions(key: str) -> Iterator[tuple[str, str]]:
     """Questions for the days and hours of something: a place is open, anything else is."""
     opens = " open" if PLACES & set(key.lower().split()) else ""
@@ -100,7 +108,7 @@ def header(text: str) -> str:
 def reverse_attributes(fact: Fact) -> Iterator[tuple[str, str]]:
     """Questions from an item's value back to the item: what costs this much, who has this role, whose number this is."""
     value, relation = fact.value, fact.relation.lower()
-    if len(value.split()) > 8 or fact.relation in {"duties", "work", "role", "details", "meaning", "hours", "value"}:
+    if len(value.split()) > 8 or fact.relation in ITEM_RELATIONS | {"details", "meaning"}:
         return
     if fact.kind == "money" and (relation == "money" or relation.startswith(("price", "cost", "fee"))):
         yield "reverse-costs", f"What costs {value}?"

@@ -23,7 +23,7 @@ LABEL = re.compile(
     r"(?:(?:\w+day,? )?\d{1,2}(?:st|nd|rd|th)? [A-Z][a-z]{2,8}\.? \d{4}|[A-Z][a-z]{2,8} \d{1,2}, \d{4}|"
     r"\d{4}-\d\d-\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|(?:Rule|Article|Clause|Section|Step|Point|No\.?|§) ?\d+[a-z]?)$"
 )
-"""A key that only dates or numbers what follows: nobody asks about it."""
+"""A key that only dates or numbers what follows."""
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]?\s+(?=[\"“‘(]?[A-ZÄÖÜ0-9£€$])")
 ABBREVIATION = re.compile(r"(?:\b(?:St|Mr|Mrs|Ms|Dr|Prof|No|approx|e\.g|i\.e|a\.m|p\.m|etc|Ltd|Inc|Co|vs|ca)|^\d{1,2}|\b[A-Z])\.$")
 QUESTION_LABEL = re.compile(r"^(?:Q|Question)\s*[:.]\s*", re.IGNORECASE)
@@ -148,7 +148,8 @@ def line_blocks(line: str, start: int, question: str) -> tuple[str, list[Block]]
         return "", answer_blocks(question, line, start, 0)
     pair = PAIR.match(line)
     if pair and LABEL.match(pair.group(1)) and len(line[pair.end() :].split()) > 3:
-        return "", sentence_blocks(line[pair.end() :], start + pair.end())
+        text, at = line[pair.end() :], start + pair.end()
+        return "", [Block("pair", text, at, plain(pair.group(1)), "", line), *sentence_blocks(text, at)]
     if pair and is_key(pair.group(1)):
         return "", [Block("pair", line[pair.end() :], start + pair.end(), plain(pair.group(1)), "", line)]
     return "", sentence_blocks(line, start)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engrain.knowledge.blocks import Block, blocks, plain
+from engrain.knowledge.blocks import LABEL, Block, blocks, plain
 from engrain.knowledge.clauses import Clause, clauses
 from engrain.knowledge.gapping import apart
 from engrain.knowledge.items import CODE, DAYS, PLACED, WHEN, Person, definite, duties_in, hours_in, opening, people_items, segments
@@ -22,12 +22,16 @@ from engrain.knowledge.words import LIGHT, PLACE_PREPOSITIONS, PLACES, VAGUE
 GAP = "___"
 MAX_WORDS = 10
 MAX_DUTIES = 4
+LONGEST_WHOLE = 16
+"""Words of an item's text that can be a value as they stand."""
 MAX_CHARACTERS = 1500
 """A longer sentence is no sentence but a data dump, and patterns take long on it."""
 PRICED = re.compile(r"price|cost|fee|charge|amount|GBP|EUR|USD|[£$€]", re.IGNORECASE)
 BEFORE_VALUE = re.compile(r"(?:(?:up to|at most|at least|from|only|about|around|over|under|until|within) )?", re.IGNORECASE)
 """What can stand between an item's colon and its value."""
-SAYING = re.compile(r"(?:an?|the|yes|no|not|only|never|always|also|closed|open|you|we|it|if|please|in|on|at|by|with|for|to|from|up)\b", re.IGNORECASE)
+SAYING = re.compile(
+    r"(?:an?|the|yes|no|not|only|never|always|also|closed|open|you|we|it|if|please|in|on|at|by|with|for|to|from|up)\b", re.IGNORECASE
+)
 """How an item's text begins that does not simply name what its key asks for."""
 STREET = re.compile(r"\d+[a-z]?(?:[-–]\d+)? (?:[A-Z][\w’'-]+ ?){1,4}")
 TOWN = re.compile(r"(?:[A-Z][\w’'-]+ ){1,3}[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}")
@@ -125,17 +129,22 @@ class Maker:
     def pair(self, memory: Memory) -> Iterator[Detail]:
         """The facts of a `Key: value` item: each typed value, the whole where it is short, and what its text tells of the key."""
         text, key = self.block.text, self.block.key
+        whole = re.match(r"[^;(#]+?(?=[.;(#]*\s*(?:[;(#].*|\.?)$)", text)
+        if LABEL.match(key) and len(text.split()) > 3:
+            if whole and len(whole.group().split()) <= LONGEST_WHOLE:
+                yield self.detail(0, len(whole.group().rstrip(" .,")), "text", key, "label")
+            return
         found = list(self.typed())
         yield from found
         head = text.split(",")[0].strip(" .")
         if "," in text and text_kind(head) == "person":
             yield self.detail(0, len(head), "person", key, "person")
-        whole = re.match(r"[^;(#]+?(?=[.;(#]*\s*(?:[;(#].*|\.?)$)", text)
         timed = any(each.kind == "time" for each in found) and (DAYS.match(key) or hours_in(text))
         kind = kind_of(whole.group()) if whole else ""
-        if whole and len(whole.group().split()) <= 16 and kind in ("", "count") and not timed:
+        if whole and len(whole.group().split()) <= LONGEST_WHOLE and kind in ("", "count"):
             valued = any(each.relation == "value" for each in found)
-            yield self.whole(whole.group().rstrip(" .,"), valued)
+            detail = self.whole(whole.group().rstrip(" .,"), valued)
+            yield replace(detail, relation="notes") if timed else detail
         yield from self.tells("" if DAYS.match(key) else definite(key), 0, memory)
 
     def typed(self) -> Iterator[Detail]:
@@ -160,7 +169,9 @@ class Maker:
         relation = "value" if relation == "details" and short and kind == "text" and not valued else relation
         if relation in {"details", "value"} and re.match(r"(?:free\b|no charge|at no charge|without charge)", text):
             kind, relation, end = "money", "money", len(head)
-        elif relation in {"details", "value"} and (PLACED.match(text) or (re.match(r"(?:in|at|on)\b", text) and PLACES & set(head.split()))):
+        elif relation in {"details", "value"} and (
+            PLACED.match(text) or (re.match(r"(?:in|at|on)\b", text) and PLACES & set(head.split()))
+        ):
             kind, relation, end = "place", "place", len(head)
         elif relation in {"details", "value"} and WHEN.match(text):
             kind, relation = "date", "date"
@@ -186,6 +197,12 @@ class Maker:
         for value in find_values(text[at:]):
             if value.kind == "contact":
                 yield self.detail(at + value.start, at + value.end, "contact", name, "contact")
+        end = len(text.split(";")[0].rstrip(" ."))
+        if len(text[at:end].split()) in range(length and 2, LONGEST_WHOLE + 1) and end > at + length:
+            yield self.detail(at, end, "text", name, "details")
+        since = re.match(r"since [^,;]+", text[at:])
+        if role and since:
+            yield from self.told(name, f" has been the {role} ", at, at + since.end(), memory, begin)
         yield from self.tells(name, at + length, memory, begin)
 
     def tells(self, subject: str, start: int, memory: Memory, name: int | None = None) -> Iterator[Detail]:

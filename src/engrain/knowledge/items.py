@@ -21,8 +21,8 @@ ROLE = re.compile(
     r"(?=$|[,;.()]| since | at | in | who )"
 )
 PREDICATE = re.compile(
-    r"(?:not|only|the only|the one|in(?! (?:full|one|two|three)\b)|at(?! most| least)|on|off|under|behind|beside|opposite|above|near|next to|outside|inside|"
-    r"by appointment|away|back)\b"
+    r"(?:not|only|the only|the one|on|off|in(?! (?:full|one|two|three)\b)|at(?! most| least)|under|behind|beside|opposite|above|"
+    r"near|next to|outside|inside|by appointment|away|back)\b"
 )
 """How a text begins that says where, when or how something is: with "is" before it, it is a sentence."""
 ADJECTIVE = re.compile(r"[a-z]+ (?:for|with|to|of|in|by|until|from|on|at|without)\b")
@@ -30,12 +30,17 @@ TELLING = re.compile(r"(?:(?:also|always|usually|mostly) )?[a-z]+s\b")
 CODE = re.compile(r"[A-Z]{1,5}-?\d{2,5}\b")
 """A key that is the number of an error or a message."""
 PLACED = re.compile(r"(?:under|behind|beside|opposite|above|near|next to|outside|inside|between)\b")
-WHEN = re.compile(r"(?:when|once|until|before|after|by|during|not before|every|each|[\w-]+ (?:minute|hour|day|week|month)s? (?:before|after|from))\b")
+WHEN = re.compile(
+    r"(?:when|once|until|before|after|by|during|not before|every|each|[\w-]+ (?:minute|hour|day|week|month)s? (?:before|after|from))\b"
+)
 
 
 @dataclass(frozen=True)
 class Person:
-    """Whom an item is about; `name` and `role` are spans of the item's line (`role` empty where none is said), `rest` where the text goes on."""
+    """Whom an item is about.
+
+    `name` and `role` are spans of the item's line, `role` (0, 0) where none is said; `rest` is where its text goes on.
+    """
 
     name: tuple[int, int]
     role: tuple[int, int]
@@ -103,7 +108,12 @@ def duties_in(text: str) -> tuple[int, int]:
     end, text = 0, text.split(";")[0]
     for begin, stop in segments(text):
         part = text[begin:stop]
-        if not re.match(r"[a-zA-Z]", part) or re.search(r"[@\d]", part) or opening(text[begin:]) or re.match(r"(?:who|whom|which|whose|and is|\w+ing)\b(?! \w+$)", part):
+        if (
+            not re.match(r"[a-zA-Z]", part)
+            or re.search(r"[@\d]", part)
+            or opening(text[begin:])
+            or re.match(r"(?:who|whom|which|whose|and is|\w+ing)\b(?! \w+$)", part)
+        ):
             break
         end = stop
     return (0, end)
@@ -165,7 +175,9 @@ def tidy_key(key: str) -> str:
     key = re.sub(r"\s*\([^)]*\)", "", key).strip(" .:") or key
     head = key.split()[0]
     rest = key[len(head) :]
-    name = DAYS.match(head) or re.search(r"[A-Z]", head[1:]) or re.search(r"\s[A-Z]", rest) or not head.replace("-", "").isalpha() or not rest
+    name = (
+        DAYS.match(head) or re.search(r"[A-Z]", head[1:]) or re.search(r"\s[A-Z]", rest) or not head.replace("-", "").isalpha() or not rest
+    )
     plain = head[:1].lower() + head[1:] + rest if not name else key
     countable = re.match(r"[a-z][^_]*$", plain) and not is_bare(plain)
     return f"a {plain}" if countable and plain[0] not in "aeiou" else f"an {plain}" if countable else plain
