@@ -14,6 +14,7 @@ from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import parse_all
 from engrain.knowledge.wording import QUESTION_WORD, Wording, answer, mentions, normal, small
+from engrain.knowledge.words import GENERIC, ONE_THING
 
 
 def wordings(facts: Sequence[Fact]) -> list[list[Wording]]:
@@ -66,11 +67,28 @@ def makers(fact: Fact, parsed: Sequence[Any], people: set[str]) -> Iterator[Word
         asked = list(faq_questions(fact, parsed[0]))
     else:
         asked = list(statement_questions(fact, parsed[0])) or list(in_place_questions(fact))
-        yield from reverse_wordings(fact, parsed[0], people)
+        yield from () if of_thing(fact) else reverse_wordings(fact, parsed[0], people)
+        asked = within(fact, asked)
     reply = answer(fact)
     for form, text in around(fact, asked):
         yield Wording("question", form, text, reply)
     yield from cloze_wordings(fact)
+
+
+def of_thing(fact: Fact) -> str:
+    """What a fact with a subject that many things have is about, as its heading names it: "for the Sourdough course", or ""."""
+    topic, subject = fact.topic.split(":")[-1].strip(), re.sub(r"^(?:an?|the|each|every|our) ", "", fact.subject.lower())
+    heads = topic.split(" ")
+    if subject not in GENERIC or not 2 <= len(heads) <= 5 or heads[-1].lower() not in ONE_THING or normal(topic) in normal(fact.relation):
+        return ""
+    link = "under" if heads[-1].lower() in {"plan", "scheme", "contract", "agreement"} else "for"
+    return f"{link} the {topic.removeprefix('The ').removeprefix('Our ')}"
+
+
+def within(fact: Fact, asked: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The questions with what the fact's heading names, where they would be open without it; only those that it fits."""
+    thing = of_thing(fact)
+    return [(form, f"{text[:-1]} {thing}?") for form, text in asked if is_direct(form, text)] if thing else asked
 
 
 def around(fact: Fact, asked: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -57,3 +57,7 @@ NO_ROLES = listed(
     container locker poster folder trailer charger offer leather weather summer winter quarter chapter matter rubber silver butter
     copper amber floor door motor colour color decor indoor outdoor rent event tent content plant current list twist"""
 )
+ONE_THING = listed("course plan club tour class workshop scheme pass contract programme camp retreat festival membership agreement")
+"""Nouns of headings whose sections speak of one thing, without naming it again."""
+GENERIC = listed("place places fee ticket tickets price member members group groups participant participants course plan cost deposit it")
+"""Subjects that every such thing has."""
