@@ -88,7 +88,7 @@ def of_thing(fact: Fact) -> str:
 def within(fact: Fact, asked: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The questions with what the fact's heading names, where they would be open without it; only those that it fits."""
     thing = of_thing(fact)
-    return [(form, f"{text[:-1]} {thing}?") for form, text in asked if is_direct(form, text)] if thing else asked
+    return [(form, f"{text[:-1]} {thing}?") for form, text in asked if text and is_direct(form, text)] if thing else asked
 
 
 def around(fact: Fact, asked: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
