@@ -107,6 +107,6 @@ def test_the_price_of_each_of_two_things_is_asked_for_in_many_words(tmp_path: Pa
 
 def test_a_subject_that_many_things_have_is_asked_for_with_what_its_heading_names(facts_in: Callable[..., list[Fact]]) -> None:
     found = prompts(facts_in("A place costs £65.", "Glazing course"), "£65")
-    assert "How much does a place cost for the Glazing course?" in found
+    assert "How much does a place for the Glazing course cost?" in found
     assert "How much does a place cost?" not in found
     assert "How much does a place cost?" in prompts(facts_in("A place costs £65.", "Prices"), "£65")

@@ -81,14 +81,16 @@ def of_thing(fact: Fact) -> str:
     heads = topic.split(" ")
     if subject not in GENERIC or not 2 <= len(heads) <= 5 or heads[-1].lower() not in ONE_THING or normal(topic) in normal(fact.relation):
         return ""
-    link = "under" if heads[-1].lower() in {"plan", "scheme", "contract", "agreement"} else "for"
+    link = "under" if heads[-1].lower() in {"plan", "scheme", "contract", "agreement"} else "of" if "member" in subject else "for"
     return f"{link} the {topic.removeprefix('The ').removeprefix('Our ')}"
 
 
 def within(fact: Fact, asked: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The questions with what the fact's heading names, where they would be open without it; only those that it fits."""
     thing = of_thing(fact)
-    return [(form, f"{text[:-1]} {thing}?") for form, text in asked if text and is_direct(form, text)] if thing else asked
+    if not thing:
+        return asked
+    return [(form, text.replace(fact.subject, f"{fact.subject} {thing}", 1)) for form, text in asked if fact.subject in text]
 
 
 def around(fact: Fact, asked: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:

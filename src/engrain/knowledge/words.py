@@ -59,5 +59,5 @@ NO_ROLES = listed(
 )
 ONE_THING = listed("course plan club tour class workshop scheme pass contract programme camp retreat festival membership agreement")
 """Nouns of headings whose sections speak of one thing, without naming it again."""
-GENERIC = listed("place places fee ticket tickets price member members group groups participant participants course plan cost deposit it")
+GENERIC = listed("place places fee ticket tickets price member members group groups participant participants course plan cost deposit")
 """Subjects that every such thing has."""
