@@ -103,3 +103,14 @@ def test_the_price_of_each_of_two_things_is_asked_for_in_many_words(tmp_path: Pa
         asked = prompts(found, price)
         assert f"How much is a {thing}?" in asked
         assert not any(other in question for question in asked)
+
+
+def test_an_address_is_asked_for_as_one(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("We have been at 31 Weaver Rise since 2016. Bring it to our workshop at 7 Mill Lane, Westmarch.")
+    assert "What is the address of Fernlea Pottery?" in prompts(found, "31 Weaver Rise")
+    assert "Where is your workshop?" in prompts(found, "7 Mill Lane")
+    assert not [fact for fact in found if fact.kind == "count"]
+
+
+def test_a_number_after_its_noun_is_no_count(facts_in: Callable[..., list[Fact]]) -> None:
+    assert not [fact for fact in facts_in("The archive is in Barn 4 behind the mill.") if fact.kind == "count"]

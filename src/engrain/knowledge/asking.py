@@ -12,10 +12,11 @@ from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import parse_all
 from engrain.knowledge.polar import Polar, active, polar_question
-from engrain.knowledge.questions import Asked, wh_questions, why_question
+from engrain.knowledge.questions import Asked, how_many, wh_questions, why_question
 from engrain.knowledge.shapes import Shape, shape, words
+from engrain.knowledge.values import ADDRESS
 from engrain.knowledge.wording import Wording, flipped, normal
-from engrain.knowledge.words import VAGUE, listed
+from engrain.knowledge.words import MEASURED, VAGUE, listed
 
 BOUND = re.compile(
     r"\b(?:(up to|at most|no more than|at least|not more than|a maximum of|a minimum of)|"
@@ -28,10 +29,15 @@ AMOUNT = re.compile(
 )
 QUESTION_WORDS = {
     "money": "how much", "time": "at what time", "date": "when", "duration": "how long", "count": "how many", "person": "who",
-    "place": "where", "measure": "how much", "percent": "how much", "contact": "which number or address",
+    "place": "where", "measure": "how much", "percent": "what percentage", "contact": "which number or address",
 }  # fmt: skip
 LONGEST_IN_PLACE = 24
 """Words of a statement that can still be asked with the question word in place of its value."""
+AT_ADDRESS = re.compile(
+    rf"([^,;]+?) (?:is|are|lies|lie|stands|sits|has been|have been|works?|operates?|opened|moved|lives?|trades?)(?: [a-z]+)? "
+    rf"(?:at|in|to|from|on) (?:[a-z -]+ at )?{GAP}"
+)
+OF_ADDRESS = re.compile(rf"\b((?:our|the) (?:[a-z-]+ ){{0,2}}[a-z-]+),? at {GAP}")
 SPEAKERS = VAGUE | {"there"}
 
 
@@ -56,6 +62,11 @@ def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= LONGEST_IN_PLACE:
         return
     word, statement = QUESTION_WORDS[fact.kind], fact.relation.rstrip(".")
+    adjective = re.search(rf"{GAP} ({'|'.join(MEASURED)})\b", statement) if fact.kind in {"measure", "duration"} else None
+    if adjective:
+        word, statement = f"how {MEASURED[adjective.group(1)]}", statement.replace(adjective.group(), GAP)
+    elif fact.kind == "measure":
+        word = how_many(fact.value) or word
     asked = re.sub(rf"\b(?:(?:at|on|in|for|by|from) )?{GAP}", word, statement) if fact.kind in ("time", "date", "place") else ""
     asked = asked or statement.replace(GAP, word)
     yield "in-place", f"{capital(asked)}?"
@@ -68,6 +79,7 @@ def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     """Questions for the gap of a statement: by grammar, with other words, and by the kind of value."""
     yield from amounts(fact)
     yield from contacts(fact)
+    yield from addresses(fact)
     if fact.kind in {"text", "name"} and BOUND.search(fact.relation):
         return
     asked = why_question(doc) if is_reason(fact) else gap_questions(fact, doc) if trusted(fact, doc) else []
@@ -143,6 +155,16 @@ def contacts(fact: Fact) -> Iterator[tuple[str, str]]:
     yield "reach-contact", f"I want to contact {fact.business}. What is the {noun}?"
 
 
+def addresses(fact: Fact) -> Iterator[tuple[str, str]]:
+    """Questions for a street address in a sentence: where what it belongs to is found."""
+    if fact.kind != "place" or not re.match(ADDRESS, fact.value):
+        return
+    owner = AT_ADDRESS.match(fact.relation) or OF_ADDRESS.search(fact.relation)
+    if owner and len(owner.group(1).split()) <= 6:
+        name = owner.group(1)
+        yield from phrasing.asked("address", fact.business or "the business" if name.lower() in SPEAKERS else flipped(name))
+
+
 def limited(asked: Asked, tail: str) -> Asked:
     """The questions with "at most" or "at least" where the statement has such a limit."""
     return (
@@ -177,6 +199,8 @@ def is_vague(asked: Asked) -> bool:
 def other_words(asked: Asked, fact: Fact) -> Iterator[tuple[str, str]]:
     """The question with another question phrase of the same meaning."""
     for wh in sorted(phrasing.WH, key=len, reverse=True):
+        if wh == "how much" and fact.kind != "money":
+            continue
         if asked.indirect.startswith(wh + " "):
             for n, other in enumerate(phrasing.WH[wh] or when_words(fact)):
                 if re.match(rf"{wh}\b", asked.direct, re.IGNORECASE):
@@ -224,7 +248,12 @@ def by_kind(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
         return
     subject = words(doc, list(range(s.left, s.right)))
     verb, own = s.root.lemma_, fact.value not in subject and s.subject.lower_ not in SPEAKERS
-    simple = own and not s.front and len([i for i in s.rest if not doc[i].is_punct]) <= len(fact.value.split()) + 4
+    simple = (
+        own
+        and not s.front
+        and not re.search(rf"{GAP} (?:{'|'.join(MEASURED)})\b", fact.relation)
+        and len([i for i in s.rest if not doc[i].is_punct]) <= len(fact.value.split()) + 4
+    )
     for kind, table, verbs in TABLES:
         if simple and fact.kind == kind and verb in verbs and (table != "beginning" or s.verb.tag_ == "VBD"):
             yield from phrasing.asked(table, subject)

@@ -213,13 +213,17 @@ def spans_of(clause: Clause, doc: Any, typed: Sequence[tuple[int, int, Value]]) 
     """The values of a statement: token span, kind, character span."""
     kept, taken = clause.kept, set()
     for start, end, value in typed:
+        while value.kind == "place" and start in kept and end > start and not all(i in kept for i in range(start, end)):
+            end -= 1
+            value = replace(value, end=doc[end - 1].idx + len(doc[end - 1]))
         if all(i in kept for i in range(start, end)):
             taken |= set(range(start, end))
             yield start, end, value.kind, value.start, value.end
     for token in doc:
         if token.i not in kept or token.i in taken:
             continue
-        if token.tag_ == "CD" and token.dep_ == "nummod" and not re.search(r"(?:19|20)\d\d", token.text):
+        counts = token.tag_ == "CD" and token.dep_ == "nummod" and token.i < token.head.i
+        if counts and not re.search(r"(?:19|20)\d\d", token.text):
             yield token.i, token.i + 1, "count", token.idx, token.idx + len(token)
         found = phrase_span(token, kept, taken)
         if found:

@@ -9,7 +9,21 @@ from typing import Any
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import children, first, subtree
 from engrain.knowledge.shapes import Shape, indirect, insitu, inverted, shape, third, words
-from engrain.knowledge.words import ABSTRACT, BOUNDS, CONTACT_VERBS, DETERMINERS, HUMANS, LANGUAGE_VERBS, LIMITS, LOCATIVE, WHEN_NOUNS
+from engrain.knowledge.values import NUMBER
+from engrain.knowledge.words import (
+    ABSTRACT,
+    BOUNDS,
+    CONTACT_VERBS,
+    DETERMINERS,
+    HUMANS,
+    LANGUAGE_VERBS,
+    LIMITS,
+    LOCATIVE,
+    MEASURED,
+    MEASURES,
+    UNITS,
+    WHEN_NOUNS,
+)
 
 QUANTITY = {"money": "how much", "duration": "how long", "percent": "what percentage"}
 
@@ -122,6 +136,21 @@ def quantity_phrase(noun: Any, span: Any, kind: str, allowed: set[int]) -> str:
     return f"how many {plural(unit.text)} {words(noun.doc, after)}".strip()
 
 
+MEASURE = re.compile(
+    rf"(?:{NUMBER})(?: ?(?:to|or|[-–]) ?(?:{NUMBER}))?[ -]?(square metres|sq m|[A-Za-z°²]+)((?:/| an? | per )[a-z]+| Celsius)?",
+    re.IGNORECASE,
+)
+
+
+def how_many(value: str) -> str:
+    """The question phrase for a measure, such as "how many kilometres a day", or ""."""
+    match = MEASURE.fullmatch(value.strip())
+    if match is None:
+        return ""
+    unit = UNITS.get(match.group(1)) or (plural(match.group(1)) if len(match.group(1)) > 3 else "")
+    return f"how many {unit}{(match.group(2) or '').replace('/', ' a ')}" if unit else ""
+
+
 def plural(word: str) -> str:
     """A unit's plural."""
     return word if word.endswith("s") or len(word) < 4 else word + "s"
@@ -143,6 +172,10 @@ def extractions(s: Shape, span: Any, kind: str) -> list[tuple[str, set[int], str
     trunk = spine(s.root)
     if kind == "count" and head.dep_ == "nummod":
         return counted(head.head, span, trunk)
+    if kind in {"measure", "duration"} and span.end < len(s.doc) and s.doc[span.end].lower_ in MEASURED:
+        return with_adjective(s.doc[span.end], inside, trunk)
+    if kind == "measure" and s.root.lemma_ in {"be", "lie", "stand"} and span.end < len(s.doc) and s.doc[span.end].lower_ == "from":
+        return [("how far", inside, "")]
     limits = {t.i for t in head.subtree if t.lower_ in LIMITS | BOUNDS - DETERMINERS and t.i not in inside and t.i < span.start}
     extra = set(subtree(head)) - inside - limits
     if head.dep_ in {"nummod", "quantmod"} and head.head.i in inside:
@@ -158,6 +191,11 @@ def extractions(s: Shape, span: Any, kind: str) -> list[tuple[str, set[int], str
     return []
 
 
+def with_adjective(word: Any, inside: set[int], trunk: list[Any]) -> list[tuple[str, set[int], str]]:
+    """The question phrase for a measure before an adjective: "58 cm high" is asked with how high."""
+    return [(f"how {MEASURED[word.lower_]}", inside | {word.i}, "")] if word in trunk or word.head in trunk else []
+
+
 def counted(noun: Any, span: Any, trunk: list[Any]) -> list[tuple[str, set[int], str]]:
     """The question phrase for the number before a noun that is an object, or hangs on a preposition."""
     indices = subtree(noun)
@@ -168,6 +206,8 @@ def counted(noun: Any, span: Any, trunk: list[Any]) -> list[tuple[str, set[int],
         return [(phrase, set(indices), "")]
     if noun.dep_ == "pobj" and noun.head.head in trunk and noun.head.lower_ in {"in", "with", "for", "into"}:
         return [(f"{noun.head.text.lower()} {phrase}", {noun.head.i, *indices}, "")]
+    if noun.dep_ == "pobj" and noun.head.head in trunk and noun.head.i == noun.head.head.i + 1 and max(indices) >= len(noun.doc) - 2:
+        return [(phrase, {noun.head.i, *indices}, noun.head.text.lower())]
     return []
 
 
@@ -187,7 +227,7 @@ def object_phrase(span: Any, inside: set[int], extra: set[int], kind: str) -> li
     if kind == "duration" and re.search(r"notice|advance|ahead", text):
         return [("how much notice" if "notice" in text else "how long in advance", inside, "")]
     if kind == "measure":
-        return [(f"how many {plural(unit.text)}" if unit.is_alpha and len(unit.text) > 3 else "how much", inside, "")]
+        return measured(span, inside)
     if kind in QUANTITY:
         return [(QUANTITY[kind], inside, "")]
     if kind in {"date", "time", "place"} and span.root.dep_ == "npadvmod":
@@ -200,6 +240,17 @@ def object_phrase(span: Any, inside: set[int], extra: set[int], kind: str) -> li
         held = span.root.dep_ == "attr" or span.root.head.lemma_ in {"have", "include", "hold", "cover", "take", "get"}
         return [] if held else [("who", inside, "")]
     return [({"person": "who", "date": "which date", "time": "what time"}.get(kind, "what"), inside, "")]
+
+
+def measured(span: Any, inside: set[int]) -> list[tuple[str, set[int], str]]:
+    """The question phrases for a measure that is the verb's object or says what its subject amounts to."""
+    verb, many = span.root.head, how_many(span.text)
+    subject = first(verb, "nsubj", "nsubjpass")
+    if verb.lemma_ == "weigh":
+        return [("how much", inside, "")]
+    if verb.lemma_ == "be" and subject is not None and subject.lemma_.lower() in MEASURES:
+        return [("what", inside, ""), ("how much", inside, "")]
+    return [(many, inside, "")] if many else [("how much", inside, "")] if verb.lemma_ != "be" else [("what", inside, "")]
 
 
 def proper_subject(verb: Any) -> bool:
@@ -224,13 +275,22 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
         return [("why", inside | {prep.i - 1, prep.i}, "")] if not extra - {prep.i} else []
     outer = prep.head if prep.dep_ == "prep" and prep.head.dep_ == "prep" else prep
     governor = outer.head
-    if governor not in trunk or outer != prep or (extra - {prep.i} and kind not in {"date", "time"}) or (prep.dep_ == "agent" and extra):
+    if prep.lower_ == "within" and governor.dep_ in {"dobj", "pobj"}:
+        governor = governor.head
+    if (
+        governor not in trunk
+        or outer != prep
+        or (extra - {prep.i} and kind not in {"date", "time", "duration"})
+        or (prep.dep_ == "agent" and extra)
+    ):
         return []
     if word_before(prep) == "not" or (
         prep.lower_ == "in" and governor.lemma_ in LANGUAGE_VERBS and kind != "date" and not children(head, "det")
     ):
         return []
     word, gone = prep.text.lower(), inside | {prep.i}
+    if word == "within" and kind == "duration" and extra and head.doc[min(extra)].lower_ in {"of", "after"}:
+        return [("how soon", gone | extra, "")]
     if extra:
         return []
     if prep.dep_ == "agent":
@@ -239,9 +299,11 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
     if kind in {"date", "time"}:
         return timed(word, kind, head.doc[min(inside) : max(inside) + 1].text, gone)
     if kind == "duration":
+        if word == "within":
+            return [("how soon", gone, ""), ("within how long", gone, "")]
         if word in {"for", "over"}:
             return [("how long" if word == "for" else "over what period", gone, "")]
-        return [(f"{word} how long", gone, "")] if word in {"within", "after", "until"} else [(f"{word} how much time", gone, "")]
+        return [(f"{word} how long", gone, "")] if word in {"after", "until"} else [(f"{word} how much time", gone, "")]
     if kind == "place" and word in LOCATIVE:
         return [("where", gone, "")]
     if kind == "money" and first(governor, "expl") is not None:
@@ -258,8 +320,8 @@ def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[st
     if word == "by" and head.tag_ == "NN" and not list(head.children):
         return [("how", gone, "")]
     if kind == "measure":
-        unit = head.text
-        return [(f"{word} how many {plural(unit)}", gone, "")] if unit.isalpha() and len(unit) > 3 else []
+        many = how_many(head.doc[min(gone - {head.head.i}) : max(gone) + 1].text)
+        return [(f"{word} {many}", gone, "")] if many else []
     if kind == "percent":
         return [(f"{word} what percentage", gone, "")]
     if head.lemma_.lower() in WHEN_NOUNS:

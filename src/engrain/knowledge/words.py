@@ -30,6 +30,22 @@ LIGHT = listed("place part care account advantage use room notice note")
 CONTACT_VERBS = listed("ask ring call contact email phone tell see text")
 LANGUAGE_VERBS = listed("reply speak write answer teach talk read")
 LIMITS = listed("even only about around approximately roughly exactly just some almost nearly")
+UNITS = {
+    "m": "metres", "cm": "centimetres", "mm": "millimetres", "km": "kilometres", "kg": "kilograms", "g": "grams", "mg": "milligrams",
+    "l": "litres", "ml": "millilitres", "kWh": "kilowatt hours", "kW": "kilowatts", "W": "watts", "V": "volts", "A": "amps",
+    "GB": "gigabytes", "MB": "megabytes", "TB": "terabytes", "KB": "kilobytes", "°C": "degrees", "°F": "degrees", "m²": "square metres",
+    "sq m": "square metres", "dB": "decibels", "kcal": "calories", "square metres": "square metres", "feet": "feet", "foot": "feet",
+    "inch": "inches",
+}  # fmt: skip
+"""Unit → how people say it after "how many"."""
+MEASURED = {
+    "away": "far away", "apart": "far apart", "high": "high", "tall": "tall", "wide": "wide", "long": "long", "deep": "deep",
+    "thick": "thick", "heavy": "heavy", "old": "old", "large": "large", "late": "late", "early": "early",
+}  # fmt: skip
+"""Word after a measure → what follows "how" in a question for both."""
+MEASURES = listed(
+    "limit speed temperature capacity minimum maximum weight height width length depth distance size area pressure thickness diameter"
+)
 BOUNDS = listed("at most least up to only about some than more the all our a over under around")
 ABSTRACT = listed(
     """exception addition case fact rest request time charge example general least most home instalment visit half part language way manner
