@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from engrain.documents.base import read_documents
 from engrain.knowledge.asking import in_place_questions
 from engrain.knowledge.facts import Fact, find_facts
@@ -114,3 +116,35 @@ def test_an_address_is_asked_for_as_one(facts_in: Callable[..., list[Fact]]) -> 
 
 def test_a_number_after_its_noun_is_no_count(facts_in: Callable[..., list[Fact]]) -> None:
     assert not [fact for fact in facts_in("The archive is in Barn 4 behind the mill.") if fact.kind == "count"]
+
+
+TABLE = """| Boat | Leaves | Sleeps | Per day | Deposit | Delivery time | Open until | Skipper | Length |
+|---|---|---|---|---|---|---|---|---|
+| Small ketch | 9:30 | 4 people | 34,00 € | 50 € | 3 days | 17:00 | Tobias Wren | 7 m |
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "question"),
+    [
+        ("9:30", "When does a small ketch leave?"),
+        ("4 people", "How many people does a small ketch sleep?"),
+        ("34,00 €", "What does a small ketch cost per day?"),
+        ("50 €", "How much is the deposit for a small ketch?"),
+        ("3 days", "How long does delivery take for a small ketch?"),
+        ("17:00", "Until when is a small ketch open?"),
+        ("Tobias Wren", "Who is the skipper for a small ketch?"),
+        ("7 m", "How long is a small ketch?"),
+    ],
+)
+def test_a_column_is_asked_for_by_its_kind(facts_in: Callable[..., list[Fact]], value: str, question: str) -> None:
+    assert question in prompts(facts_in(TABLE), value)
+
+
+def test_a_key_of_a_table_of_values_is_what_is_asked_for(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("| Setting | Value |\n|---|---|\n| Maximum load | 11 kg |\n")
+    assert "What is the maximum load?" in prompts(found, "11 kg")
+
+
+def test_the_days_of_a_person(facts_in: Callable[..., list[Fact]]) -> None:
+    assert "When does Tobias Wren work?" in prompts(facts_in("Who is in:\n\n- Tobias Wren: Monday to Thursday\n"), "Monday to Thursday")

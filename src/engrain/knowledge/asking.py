@@ -38,6 +38,7 @@ AT_ADDRESS = re.compile(
     rf"(?:at|in|to|from|on) (?:[a-z -]+ at )?{GAP}"
 )
 OF_ADDRESS = re.compile(rf"\b((?:our|the) (?:[a-z-]+ ){{0,2}}[a-z-]+),? at {GAP}")
+WITH_ADJECTIVE = re.compile(rf"{GAP} ({'|'.join(MEASURED)})\b")
 SPEAKERS = VAGUE | {"there"}
 
 
@@ -62,7 +63,7 @@ def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= LONGEST_IN_PLACE:
         return
     word, statement = QUESTION_WORDS[fact.kind], fact.relation.rstrip(".")
-    adjective = re.search(rf"{GAP} ({'|'.join(MEASURED)})\b", statement) if fact.kind in {"measure", "duration"} else None
+    adjective = WITH_ADJECTIVE.search(statement) if fact.kind in {"measure", "duration"} else None
     if adjective:
         word, statement = f"how {MEASURED[adjective.group(1)]}", statement.replace(adjective.group(), GAP)
     elif fact.kind == "measure":
@@ -248,12 +249,8 @@ def by_kind(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
         return
     subject = words(doc, list(range(s.left, s.right)))
     verb, own = s.root.lemma_, fact.value not in subject and s.subject.lower_ not in SPEAKERS
-    simple = (
-        own
-        and not s.front
-        and not re.search(rf"{GAP} (?:{'|'.join(MEASURED)})\b", fact.relation)
-        and len([i for i in s.rest if not doc[i].is_punct]) <= len(fact.value.split()) + 4
-    )
+    short = len([i for i in s.rest if not doc[i].is_punct]) <= len(fact.value.split()) + 4
+    simple = own and short and not s.front and not WITH_ADJECTIVE.search(fact.relation)
     for kind, table, verbs in TABLES:
         if simple and fact.kind == kind and verb in verbs and (table != "beginning" or s.verb.tag_ == "VBD"):
             yield from phrasing.asked(table, subject)

@@ -14,7 +14,7 @@ from engrain.knowledge.gapping import apart
 from engrain.knowledge.memory import Memory, is_person
 from engrain.knowledge.parse import children, parse_all
 from engrain.knowledge.phrases import noun_phrase
-from engrain.knowledge.values import Value, find_values, kind_of
+from engrain.knowledge.values import LED, Value, find_values, kind_of
 from engrain.knowledge.words import LIGHT, PLACE_PREPOSITIONS, PLACES, VAGUE
 
 GAP = "___"
@@ -102,7 +102,7 @@ class Maker:
         """The fact of a table's cell: the row's subject, the column's attribute."""
         text = self.block.text
         priced = PRICED.search(self.block.column) and re.fullmatch(r"\d[\d.,]*", text)
-        kind = "money" if priced else kind_of(text) or text_kind(text)
+        kind = "money" if priced else kind_of(text) or kind_of(LED.sub("", text, count=1)) or text_kind(text)
         yield self.detail(0, len(text), kind, self.block.key, self.block.column)
 
     def answer(self) -> Iterator[Detail]:

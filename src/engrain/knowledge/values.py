@@ -21,7 +21,7 @@ PERIOD = (
     r"mile|km|kilometre|kg|gram|litre|metre|page|copy|copies|user|seat|cup|dozen|square metre|square foot|m²|transaction|bag|box|ticket|"
     r"room|rental|trip|pupil|student|guest|place|group|class|car|van|boat|animal|dog)"
 )
-FIGURE = r"\d+(?:[.,]\d+)*"
+FIGURE = r"\d+(?:[.,'’]\d+|[ \u00a0\u202f]\d{3}(?!\d))*"
 SIGN = "[£$€¥₹]"
 CURRENCY = r"(?:EUR|GBP|USD|CHF|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|JPY|INR|ZAR|SGD|HKD)\b"
 AMOUNT = (
@@ -31,8 +31,8 @@ AMOUNT = (
 )
 UNIT = (
     r"(?:litres?|liters?|millilitres?|kilograms?|kilos?|grams?|grammes?|tonnes?|centimetres?|millimetres?|metres?|meters?|kilometres?|"
-    r"kilometers?|miles?|feet|km/h|inch(?:es)?|watts?|volts?|degrees?(?: Celsius)?|kg|mg|g|cm|mm|m|km|ml|l|kWh|kW|W|V|A(?! [a-z])|mph|Mbps|Gbps|"
-    r"MB|GB|TB|KB|dpi|bar|rpm|°C|°F|square metres|sq m|m²|lux|decibels|dB|calories|kcal)"
+    r"kilometers?|miles?|feet|km/h|inch(?:es)?|watts?|volts?|degrees?(?: Celsius)?|kg|mg|g|cm|mm|m|km|ml|l|kWh|kW|W|V|A(?! [a-z])|mph|"
+    r"Mbps|Gbps|MB|GB|TB|KB|dpi|bar|rpm|°C|°F|square metres|sq m|m²|lux|decibels|dB|calories|kcal)"
 )
 SPAN = r"(?:second|minute|hour|day|week|month|year|night|weekend|fortnight|decade|season|term)s?"
 STREET = (
@@ -146,6 +146,10 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     if text[start:end].count("(") != text[start:end].count(")"):
         start += text[start] == "("
     return start, end
+
+
+LED = re.compile(r"(?:within|from|until|up to|at least|at most|about|by|after|before|on|since|every) ")
+"""What may stand before a value that fills a text."""
 
 
 def kind_of(text: str) -> str:
