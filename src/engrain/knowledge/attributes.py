@@ -8,12 +8,12 @@ from typing import Any
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import contacts, wrapped
-from engrain.knowledge.facts import Fact, full_name
+from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, full_name
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.questions import how_many
 from engrain.knowledge.values import NUMBER, kind_of
 from engrain.knowledge.wording import mentions, small
-from engrain.knowledge.words import DETERMINERS, UNCOUNTED
+from engrain.knowledge.words import BEFORE_NOUNS, DETERMINERS, ROLE_ENDINGS, UNCOUNTED
 
 CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
 DAYS = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Week|Daily|Public hol|Bank hol|Holiday)", re.IGNORECASE)
@@ -36,7 +36,9 @@ PRICE_NAME = re.compile(
     r"price|cost|fee\b|charge|rate\b|deposit|amount|\bsum\b|total|limit|salary|value|excess|surcharge|supplement|discount|rent\b|€|£|\$",
     re.IGNORECASE,
 )
-TIME_NAME = re.compile(r"(?:date|day|time|day and time|date and time|days|times|days and times|starting time)", re.IGNORECASE)
+TIME_NAME = re.compile(
+    r"(?:date|day|time|day and time|date and time|days|times|days and times|starting time|hours|opening hours|opening times)", re.IGNORECASE
+)
 TAKING = re.compile(r"time|duration|turnaround|time (?:in|at|on|needed|taken|required)\b.*", re.IGNORECASE)
 PLAIN_PRICES = {"price-of", "price-charge", "price-pay", "price-how-much-is", "price-what-cost", "price-how-cost"}
 
@@ -107,11 +109,13 @@ def column_questions(fact: Fact, key: str, name: str) -> Iterator[tuple[str, str
         yield from phrasing.asked("column_measure", key, name, NAMED_MEASURES[name])
     elif fact.kind == "money" and PRICE_NAME.search(name):
         yield from phrasing.asked("column_much", key, name)
+    elif fact.kind == "person" and not (PEOPLE_COLUMN.search(name) or re.search(rf"(?:{ROLE_ENDINGS})$", name)):
+        return
     elif fact.kind in {"duration", "percent", "person"} or (fact.kind in {"date", "time"} and not TIME_NAME.fullmatch(name)):
         yield from phrasing.asked(f"column_{fact.kind}", key, name)
     elif fact.kind == "count" and phrasing.is_plural(name) and not re.match(r"[\d.,]+$", key):
         yield from phrasing.asked("column_count", key, name)
-    if fact.kind in {"date", "time", "text"} and TIME_NAME.fullmatch(name):
+    if fact.kind in {"date", "time", "text"} and TIME_NAME.fullmatch(name) and "hours" not in name and "opening" not in name:
         yield from phrasing.asked("column_held", key, name)
     if fact.kind == "duration" and TAKING.fullmatch(name):
         yield from phrasing.asked("column_takes", key)
@@ -224,7 +228,7 @@ def is_bare(phrase: str) -> bool:
     head = re.split(r" (?:for|of|in|on|at|with|from|under|above|to|within|by|per|over)\b|[,(]", phrase)[0].split()[-1]
     gerund = re.match(r"\w+ing (?:an?|the|your|my|\w+s\b)", phrase)
     several = re.match(r"[a-z]+[^su]s (?!of\b)[a-z]+(?:ed|ing)\b", phrase)
-    own = phrase.split()[0] in DETERMINERS or phrase.split()[-1] in {"out", "up", "off", "in", "over"}
+    own = phrase.split()[0] in DETERMINERS | BEFORE_NOUNS or phrase.split()[-1] in {"out", "up", "off", "in", "over"}
     return bool(several or gerund) or own or phrasing.is_plural(phrase) or head in UNCOUNTED or head.endswith(("ing", "ed"))
 
 

@@ -59,6 +59,7 @@ UNCOUNTED = listed(
     "wifi wi-fi parking smoking water heating access storage internet food electricity time limit space delivery postage repair membership "
     "insurance admission entry breakfast lunch dinner tea coffee equipment"
 )
+BEFORE_NOUNS = listed("up from under over above below per between within on at in for by until after before each more less")
 DETERMINERS = listed("the a an our your each every all any no first second one two own")
 PROPER_TAILS = listed(
     """Street Road Lane Lake Hotel Court Library Café School Hospital Ltd GmbH Centre Center House Hall Room Club Inn Park
