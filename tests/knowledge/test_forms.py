@@ -148,3 +148,9 @@ def test_a_key_of_a_table_of_values_is_what_is_asked_for(facts_in: Callable[...,
 
 def test_the_days_of_a_person(facts_in: Callable[..., list[Fact]]) -> None:
     assert "When does Tobias Wren work?" in prompts(facts_in("Who is in:\n\n- Tobias Wren: Monday to Thursday\n"), "Monday to Thursday")
+
+
+def test_a_number_in_a_long_sentence_is_asked_for(facts_in: Callable[..., list[Fact]]) -> None:
+    text = "Some 4,200 visits were counted in 2024, a third of them by people who had never held clay before that day."
+    assert "How many visits were counted in 2024?" in prompts(facts_in(text), "4,200")
+    assert "When were some 4,200 visits counted?" in prompts(facts_in(text), "2024")

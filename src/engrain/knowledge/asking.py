@@ -34,8 +34,9 @@ QUESTION_WORDS = {
 LONGEST_IN_PLACE = 24
 """Words of a statement that can still be asked with the question word in place of its value."""
 AT_ADDRESS = re.compile(
-    rf"([^,;]+?) (?:is|are|lies|lie|stands|sits|has been|have been|works?|operates?|opened|moved|lives?|trades?)(?: [a-z]+)? "
-    rf"(?:at|in|to|from|on) (?:[a-z -]+ at )?{GAP}"
+    r"(?:(?:since|in|from) [^ ,]+,? )?([^,;]+?) "
+    r"(?:is|are|lies|lie|stands|sits|has been|have been|works?|operates?|opened|moved|lives?|trades?)(?: [a-z]+)? "
+    rf"(?:at|in|to|from|on|an? [a-z -]+ (?:at|in)) (?:[a-z -]+ at )?{GAP}"
 )
 OF_ADDRESS = re.compile(rf"\b((?:our|the) (?:[a-z-]+ ){{0,2}}[a-z-]+),? at {GAP}")
 WITH_ADJECTIVE = re.compile(rf"{GAP} ({'|'.join(MEASURED)})\b")
@@ -64,10 +65,14 @@ def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
         return
     word, statement = QUESTION_WORDS[fact.kind], fact.relation.rstrip(".")
     adjective = WITH_ADJECTIVE.search(statement) if fact.kind in {"measure", "duration"} else None
+    if fact.kind == "count":
+        statement = re.sub(rf"\b(?:some|about|around|over|roughly|nearly|almost) {GAP}", GAP, statement, flags=re.IGNORECASE)
     if adjective:
         word, statement = f"how {MEASURED[adjective.group(1)]}", statement.replace(adjective.group(), GAP)
     elif fact.kind == "measure":
         word = how_many(fact.value) or word
+    elif re.search(rf"{GAP} (?:more|less|off|extra|[a-z]+er)\b", statement):
+        word = "how much" if fact.kind == "percent" else word
     asked = re.sub(rf"\b(?:(?:at|on|in|for|by|from) )?{GAP}", word, statement) if fact.kind in ("time", "date", "place") else ""
     asked = asked or statement.replace(GAP, word)
     yield "in-place", f"{capital(asked)}?"
@@ -200,7 +205,7 @@ def is_vague(asked: Asked) -> bool:
 def other_words(asked: Asked, fact: Fact) -> Iterator[tuple[str, str]]:
     """The question with another question phrase of the same meaning."""
     for wh in sorted(phrasing.WH, key=len, reverse=True):
-        if wh == "how much" and fact.kind != "money":
+        if (wh == "how much" and fact.kind != "money") or (wh == "how long" and fact.kind == "measure"):
             continue
         if asked.indirect.startswith(wh + " "):
             for n, other in enumerate(phrasing.WH[wh] or when_words(fact)):

@@ -11,9 +11,10 @@ from typing import Any
 from engrain.knowledge.blocks import Block, blocks, plain
 from engrain.knowledge.clauses import Clause, clauses
 from engrain.knowledge.gapping import apart
-from engrain.knowledge.memory import Memory, is_person
+from engrain.knowledge.memory import SMALL, Memory, is_person, small_first
 from engrain.knowledge.parse import children, parse_all
 from engrain.knowledge.phrases import noun_phrase
+from engrain.knowledge.shapes import shape
 from engrain.knowledge.values import LED, Value, find_values, kind_of
 from engrain.knowledge.words import LIGHT, PLACE_PREPOSITIONS, PLACES, VAGUE
 
@@ -25,6 +26,12 @@ PRICED = re.compile(r"price|cost|fee|charge|amount|GBP|EUR|USD|[£$€]", re.IGN
 STREET = re.compile(r"\d+[a-z]?(?:[-–]\d+)? (?:[A-Z][\w’'-]+ ?){1,4}")
 TOWN = re.compile(r"(?:[A-Z][\w’'-]+ ){1,3}[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}")
 """Lines of an address: house number and street; town and postcode."""
+MARKS = re.compile(r"[;()]|[,:](?=\s)\s*")
+JOINED = re.compile(r"(?:and|but|so|while|whereas|though|although)\b ?", re.IGNORECASE)
+CONDITIONAL = re.compile(r"(?:if|when|whenever|unless|whoever|once|until|where|in case|should|without)\b", re.IGNORECASE)
+DEPENDENT = re.compile(
+    r"\b(?:if|when|unless|whoever|once|because|that|which|who|whatever|whom|whose|where|them|it|they|he|she)\b", re.IGNORECASE
+)
 RULE_WORDS = re.compile(
     r"\b(?:may|must|cannot|can|can't|not|never|no|free|allowed|forbidden|welcome|required|optional|permitted|prohibited|available|"
     r"accepted|included|compulsory)\b"
@@ -153,9 +160,14 @@ class Maker:
         found = list(self.statements(doc, memory))
         yield from found
         spans = [(f.start - self.block.start, f.end - self.block.start) for f in found]
-        for value in find_values(self.block.text):
-            if not any(value.overlaps(Value(a, b, "")) for a, b in spans):
-                text = self.block.text
+        text, typed = self.block.text, find_values(self.block.text)
+        for value in [*typed, *(count for count in counts(doc) if not any(count.overlaps(other) for other in typed))]:
+            if any(value.overlaps(Value(a, b, "")) for a, b in spans):
+                continue
+            subject, statement = own_statement(text, value)
+            if statement:
+                yield self.detail(value.start, value.end, value.kind, subject, statement)
+            elif value.kind != "count":
                 relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".rstrip(" .") + "."
                 yield self.detail(value.start, value.end, value.kind, "", re.sub(r" ([,.;)])", r"\1", relation))
 
@@ -198,6 +210,32 @@ def fills_segment(text: str, value: Value) -> bool:
     end = min(at for mark in ",;()" if (at := text.find(mark, value.end)) >= 0) if re.search(r"[,;()]", text[value.end :]) else len(text)
     outside = text.count("(", 0, value.start) == text.count(")", 0, value.start)
     return outside and (value.end - value.start) >= 0.45 * len(text[start:end].strip())
+
+
+def counts(doc: Any) -> list[Value]:
+    """The numbers before nouns in a parsed block."""
+    numbers = [t for t in doc if t.tag_ == "CD" and t.dep_ == "nummod" and t.i < t.head.i and not re.search(r"(?:19|20)\d\d", t.text)]
+    return [Value(t.idx, t.idx + len(t), "count") for t in numbers]
+
+
+def own_statement(text: str, value: Value) -> tuple[str, str]:
+    """Subject and statement of the words around a value, up to a comma on each side, where they stand alone; else ("", "")."""
+    marks = [match for match in MARKS.finditer(text) if not value.start <= match.start() < value.end]
+    start = max((match.end() for match in marks if match.end() <= value.start), default=0)
+    end = min((match.start() for match in marks if match.start() >= value.end), default=len(text))
+    before, after = text[start : value.start], text[value.end : end].rstrip(" .")
+    begins = start == 0 or JOINED.match(before) or text[:start].rstrip()[-1] in ";:"
+    before = JOINED.sub("", before, count=1)
+    before = small_first(before) if before.split()[:1] and before.split()[0] in SMALL | {"Some", "About", "Most"} else before
+    if not begins or CONDITIONAL.match(text) or DEPENDENT.search(before + after) or (start == 0 and end == len(text)):
+        return "", ""
+    (doc,) = parse_all([f"{before}{text[value.start : value.end]}{after}."])
+    found = shape(doc)
+    if found is None or found.subject.tag_ in {"WDT", "WP", "PRP", "DT", "EX"}:
+        return "", ""
+    return doc.text[doc[found.left].idx : doc[found.right - 1].idx + len(doc[found.right - 1])], re.sub(
+        r" ([,.;)])", r"\1", f"{plain(before)} {GAP} {plain(after)}."
+    ).strip()
 
 
 def text_kind(text: str) -> str:
