@@ -37,6 +37,8 @@ def test_answers_are_values_as_people_say_them(value: str, relation: str, said: 
         ("24", "the evening has ___ seats.", "count", "24 seats."),
         ("900", "the clinic looks after some ___ people.", "count", "Some 900 people."),
         ("two", "the school has ___ of the boats.", "count", "Two."),
+        ("six", "the hall with ___ courts takes members.", "count", "Six courts."),
+        ("six", "the hall has ___ indoor courts.", "count", "Six indoor courts."),
         ("£5", "a token costs ___.", "money", "£5."),
     ],
 )

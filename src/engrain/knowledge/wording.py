@@ -55,7 +55,9 @@ LEAD = {
     **dict.fromkeys(("money", "measure", "percent", "count"), re.compile(rf"\b((?:{LIMIT}) ){GAP}")),
 }
 """Kind → the words before a value that its answer keeps, since it says something else without them."""
-COUNTED = re.compile(rf"{GAP}( (?:(?!of|or|and|to|in|by|at|for|per)[a-z-]+ )?(?:[a-z]+[^s\W]s|people|children|men|women)\b)(?!-)")
+COUNTED = re.compile(
+    rf"{GAP}( (?:(?!(?:of|or|and|to|in|by|at|for|per)\b)[a-z-]*[a-rt-z] )?(?:[a-z]+[^s\W]s|people|children|men|women)\b)(?!-)"
+)
 
 
 def answer(fact: Fact) -> str:
