@@ -57,6 +57,12 @@ def test_rules_are_answered_yes_or_no_with_the_rule(facts: list[Fact]) -> None:
     assert answers["May wet clay be poured away?"] == "No, wet clay must not be poured away."
 
 
+def test_a_subject_that_the_parser_misreads_is_read_as_a_name() -> None:
+    statement = "the Kiln Race on 19 January 2025 drew ___ runners."
+    fact = Fact("1", "the Kiln Race on 19 January 2025", statement, "214", "count", "", "", 0, 3)
+    assert "How many runners did the Kiln Race on 19 January 2025 draw?" in prompts([fact], "214")
+
+
 def test_a_limit_is_kept(facts_in: Callable[..., list[Fact]]) -> None:
     assert "How many dogs may each pitch bring at most?" in prompts(facts_in("Each pitch may bring up to two dogs."), "two")
 

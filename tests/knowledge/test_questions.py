@@ -49,6 +49,47 @@ def asked(statement: str, value: str, kind: str) -> list[tuple[str, str, str]]:
         ("you get three cards.", "three", "count", "How many cards do I get?", "how many cards I get"),
         ("the bus does not run on Sundays.", "Sundays", "date", "When does the bus not run?", "when the bus does not run"),
         (
+            "the frame may be returned within 30 days of the sale.",
+            "30 days",
+            "duration",
+            "Within how many days of the sale may the frame be returned?",
+            "within how many days of the sale the frame may be returned",
+        ),
+        (
+            "you can cancel until 48 hours before the lesson.",
+            "48 hours",
+            "duration",
+            "Until how long before the lesson can I cancel?",
+            "until how long before the lesson I can cancel",
+        ),
+        (
+            "vouchers expire 18 months after the purchase.",
+            "18 months",
+            "duration",
+            "How long after the purchase do vouchers expire?",
+            "how long after the purchase vouchers expire",
+        ),
+        (
+            "you must call by 5 pm of the day before.",
+            "5 pm",
+            "time",
+            "By what time of the day before must I call?",
+            "by what time of the day before I must call",
+        ),
+        ("the delivery takes two days longer.", "two days", "duration", "How much longer does the delivery take?", None),
+        ("the bows may be taken to Spain.", "Spain", "name", "Where may the bows be taken?", "where the bows may be taken"),
+        ("Ruth Merle trained as a glass blower.", "a glass blower", "text", "What did Ruth Merle train as?", None),
+        ("brushes are washed after each use.", "after each use", "text", "When are brushes washed?", "when brushes are washed"),
+        ("students pay half until their last exam.", "their last exam", "text", "Until when do students pay half?", None),
+        (
+            "either side may end it with two weeks' notice.",
+            "two weeks' notice",
+            "duration",
+            "With how much notice may either side end it?",
+            None,
+        ),
+        ("Ada Merle saw her first pupil in 2003.", "Ada Merle", "name", "Who saw her first pupil in 2003?", None),
+        (
             "the password changes every Monday.",
             "every Monday",
             "date",
@@ -90,9 +131,20 @@ def asked(statement: str, value: str, kind: str) -> list[tuple[str, str, str]]:
         ),
     ],
 )
-def test_a_gap_becomes_a_question(statement: str, value: str, kind: str, question: str, indirect: str) -> None:
+def test_a_gap_becomes_a_question(statement: str, value: str, kind: str, question: str, indirect: str | None) -> None:
     found = asked(statement, value, kind)
-    assert (question, indirect) in [(direct, inside) for direct, inside, _ in found]
+    assert (question, indirect) in [(direct, inside if indirect else None) for direct, inside, _ in found]
+
+
+@pytest.mark.parametrize(
+    ("statement", "value"),
+    [
+        ("the cart may be driven on an ordinary licence.", "an ordinary licence"),
+        ("the lens is sold without a strap at the customer’s expense.", "the customer’s expense"),
+    ],
+)
+def test_what_is_no_place_is_not_asked_for_with_where(statement: str, value: str) -> None:
+    assert not [direct for direct, _, _ in asked(statement, value, "text") if direct.startswith("Where")]
 
 
 def test_the_question_word_can_stay_in_place() -> None:

@@ -9,14 +9,14 @@ from typing import Any
 from engrain.knowledge import phrasing
 from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.grammar import capital
-from engrain.knowledge.parse import parse_all
+from engrain.knowledge.grammar import capital, past
+from engrain.knowledge.parse import children, parse_all, parse_with_subject
 from engrain.knowledge.polar import Polar, active, polar_question
 from engrain.knowledge.questions import Asked, how_many, wh_questions, why_question
 from engrain.knowledge.shapes import Shape, shape, words
 from engrain.knowledge.values import ADDRESS
 from engrain.knowledge.wording import Wording, flipped, normal
-from engrain.knowledge.words import MEASURED, VAGUE, listed
+from engrain.knowledge.words import HUMANS, MEASURED, VAGUE, listed
 
 BOUND = re.compile(
     r"\b(?:(up to|at most|no more than|at least|not more than|a maximum of|a minimum of)|"
@@ -31,7 +31,7 @@ QUESTION_WORDS = {
     "money": "how much", "time": "at what time", "date": "when", "duration": "how long", "count": "how many", "person": "who",
     "place": "where", "measure": "how much", "percent": "what percentage", "contact": "which number or address",
 }  # fmt: skip
-LONGEST_IN_PLACE = 24
+LONGEST_IN_PLACE = 14
 """Words of a statement that can still be asked with the question word in place of its value."""
 AT_ADDRESS = re.compile(
     r"(?:(?:since|in|from) [^ ,]+,? )?([^,;]+?) "
@@ -88,6 +88,9 @@ def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     yield from addresses(fact)
     if fact.kind in {"text", "name"} and BOUND.search(fact.relation):
         return
+    if not is_reason(fact) and not trusted(fact, doc) and readable(fact):
+        helped = parse_with_subject(plain_statement(fact), fact.subject)
+        doc = helped if is_predicate(helped) else doc
     asked = why_question(doc) if is_reason(fact) else gap_questions(fact, doc) if trusted(fact, doc) else []
     if not asked:
         yield from unread_price(fact)
@@ -113,6 +116,22 @@ def unread_price(fact: Fact) -> Iterator[tuple[str, str]]:
     match = COSTS.match(fact.relation)
     if match and fact.kind == "money":
         yield from phrasing.asked("money", match.group(1))
+
+
+def readable(fact: Fact) -> bool:
+    """Whether a statement opens with its subject, a plain phrase that can stand for one name."""
+    words_in = fact.subject.split()
+    return (
+        2 <= len(words_in) <= 6
+        and fact.relation.lower().startswith(f"{fact.subject.lower()} ")
+        and not re.search(r"[,;.:]|\b(?:and|or|is|are|was|were|that|who)\b", fact.subject)
+    )
+
+
+def is_predicate(doc: Any) -> bool:
+    """Whether a parse has a verb that is sure to be one: not a participle ("work announced late") that looks like the past."""
+    s = shape(doc)
+    return s is not None and (s.verb.tag_ != "VBD" or bool(children(s.root, "dobj")) or past(s.verb.lemma_, True) != s.verb.lower_)
 
 
 def trusted(fact: Fact, doc: Any) -> bool:
@@ -190,7 +209,8 @@ def gap_questions(fact: Fact, doc: Any) -> list[Asked]:
     text = active(doc)
     if text and text.startswith(fact.value) and fact.kind in {"person", "name", "text"}:
         phrase = flipped(text[len(fact.value) :].strip(" ."))
-        who = "who" if fact.kind == "person" else "what"
+        people = fact.kind == "person" or any(word.removesuffix("s") in HUMANS for word in fact.value.lower().split())
+        who = "who" if people else "what"
         found = [Asked(f"{capital(who)} {phrase}?", f"{who} {phrase}", ""), *found]
     return [a for a in found if not is_vague(a)]
 
@@ -198,7 +218,7 @@ def gap_questions(fact: Fact, doc: Any) -> list[Asked]:
 def is_vague(asked: Asked) -> bool:
     """Whether a question says too little to be answered: an unresolved pronoun, or nothing but what I should do."""
     words_in = asked.indirect.split()
-    pronoun = re.search(r"\b(?:he|she|they|it|this|that)\b(?! (?:is|was|to)\b)", asked.direct.split(" if ")[0])
+    pronoun = re.search(r"\b(?:he|she|they|it|this|that)\b(?! (?:is|was|to)\b| \w+ to\b)", asked.direct.split(" if ")[0])
     return bool((pronoun and len(words_in) <= 9) or (len(words_in) <= 4 and "I" in words_in and words_in[0] in {"what", "where"}))
 
 
@@ -207,7 +227,7 @@ def other_words(asked: Asked, fact: Fact) -> Iterator[tuple[str, str]]:
     for wh in sorted(phrasing.WH, key=len, reverse=True):
         if (wh == "how much" and fact.kind != "money") or (wh == "how long" and fact.kind == "measure"):
             continue
-        if asked.indirect.startswith(wh + " "):
+        if asked.indirect.startswith(wh + " ") and not asked.indirect.startswith(f"{wh} of "):
             for n, other in enumerate(phrasing.WH[wh] or when_words(fact)):
                 if re.match(rf"{wh}\b", asked.direct, re.IGNORECASE):
                     yield (

@@ -15,8 +15,8 @@ from engrain.knowledge.memory import SMALL, Memory, is_person, small_first
 from engrain.knowledge.parse import children, parse_all
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.shapes import shape
-from engrain.knowledge.values import LED, Value, find_values, kind_of
-from engrain.knowledge.words import LIGHT, PLACE_PREPOSITIONS, PLACES, VAGUE
+from engrain.knowledge.values import LED, SPAN, Value, find_values, kind_of
+from engrain.knowledge.words import AFTER_VERBS, LIGHT, PLACE_PREPOSITIONS, PLACES, TIME_PREPOSITIONS, VAGUE
 
 GAP = "___"
 MAX_WORDS = 10
@@ -266,7 +266,7 @@ def spans_of(clause: Clause, doc: Any, typed: Sequence[tuple[int, int, Value]]) 
         found = phrase_span(token, kept, taken)
         if found:
             start = with_preposition(token, found[0], kept)
-            kind = "place" if start < found[0] else kind_of_noun(token)
+            kind = "text" if doc[start].lower_ in TIME_PREPOSITIONS else "place" if start < found[0] else kind_of_noun(token)
             a, b = doc[start], doc[found[1] - 1]
             yield start, found[1], kind, a.idx, b.idx + len(b)
 
@@ -298,9 +298,11 @@ def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] 
 
 
 def with_preposition(token: Any, start: int, kept: set[int]) -> int:
-    """Where the value starts: at "behind" in "behind the bakery", since the place is not the bakery; else at `start`."""
+    """Where the value starts: at "behind" in "behind the bakery", since the place is not the bakery; so with "after" for times."""
     prep = token.head
-    telling = token.dep_ == "pobj" and prep.lower_ in PLACE_PREPOSITIONS - {"in", "at", "on", "by", "next"}
+    if prep.lower_ in TIME_PREPOSITIONS and (prep.head.lemma_ in AFTER_VERBS or re.fullmatch(SPAN, token.doc[max(prep.i - 1, 0)].text)):
+        return start
+    telling = token.dep_ == "pobj" and prep.lower_ in TIME_PREPOSITIONS | PLACE_PREPOSITIONS - {"in", "at", "on", "by", "next"}
     return prep.i if telling and prep.i == start - 1 and prep.i in kept and token.tag_ != "CD" and not children(token, "nummod") else start
 
 

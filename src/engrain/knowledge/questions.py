@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engrain.knowledge.grammar import capital
+from engrain.knowledge.memory import HUMAN_ACTS, is_full_name
 from engrain.knowledge.parse import children, first, subtree
 from engrain.knowledge.shapes import Shape, indirect, insitu, inverted, shape, third, words
 from engrain.knowledge.values import NUMBER
@@ -21,6 +22,7 @@ from engrain.knowledge.words import (
     LOCATIVE,
     MEASURED,
     MEASURES,
+    TIME_PREPOSITIONS,
     UNITS,
     WHEN_NOUNS,
 )
@@ -43,7 +45,7 @@ def wh_questions(doc: Any, start: int, end: int, kind: str) -> list[Asked]:
     if s is None:
         return []
     span = doc[start:end]
-    if kind == "name" and any(t.ent_type_ == "PERSON" for t in span):
+    if kind == "name" and any(t.ent_type_ == "PERSON" for t in span) and not acts(s):
         return []
     if kind in {"text", "name", "count", "person", "measure"} and any(t.dep_ == "neg" and t.head == s.root for t in doc):
         return []
@@ -110,12 +112,17 @@ def subject_questions(s: Shape, span: Any, kind: str) -> list[Asked]:
         verb, wh = s.verb.text.lower(), quantity
     else:
         verb = {"VBP": third(s.verb), "VBD": "was" if s.verb.text == "were" else s.verb.text}.get(s.verb.tag_, s.verb.text).lower()
-        wh = "who" if kind == "person" or s.subject.lemma_.lower() in HUMANS else "what"
+        wh = "who" if kind == "person" or acts(s) or s.subject.lemma_.lower() in HUMANS else "what"
     before, rest = [i for i in s.rest if i < s.verb.i], [i for i in s.rest if i > s.verb.i]
     lead = words(s.doc, s.front)
     question = " ".join(p for p in (wh, words(s.doc, before), verb, words(s.doc, rest)) if p).replace(" ,", ",")
     direct = capital(f"{lead}, {question}?" if lead else f"{question}?")
     return [Asked(direct, f"{question} {lead}".strip(), "")]
+
+
+def acts(s: Shape) -> bool:
+    """Whether a subject with a first and a last name does what only people do."""
+    return is_full_name(s.subject) and (s.root.lemma_ in HUMAN_ACTS or any(s.doc[i].lower_ in {"his", "her"} for i in s.rest))
 
 
 def quantity_phrase(noun: Any, span: Any, kind: str, allowed: set[int]) -> str:
@@ -184,6 +191,8 @@ def extractions(s: Shape, span: Any, kind: str) -> list[tuple[str, set[int], str
         return from_preposition(head, inside | limits, extra, kind, trunk)
     if head.dep_ == "prep" and head.head in trunk:
         return [(adverb(kind, span.text), inside, "")] if adverb(kind, span.text) else []
+    if head.dep_ == "npadvmod" and head.head.dep_ in {"prep", "advmod"} and kind in {"duration", "measure"}:
+        return apart_from(head.head, inside | limits, kind, trunk)
     if head.dep_ in {"dobj", "attr", "npadvmod", "oprd", "dative"} and head.head in trunk:
         return object_phrase(span, inside | limits, extra, kind)
     if head.dep_ in {"advmod"} and kind in {"date", "time", "duration"} and head.head in trunk:
@@ -194,6 +203,20 @@ def extractions(s: Shape, span: Any, kind: str) -> list[tuple[str, set[int], str
 def with_adjective(word: Any, inside: set[int], trunk: list[Any]) -> list[tuple[str, set[int], str]]:
     """The question phrase for a measure before an adjective: "58 cm high" is asked with how high."""
     return [(f"how {MEASURED[word.lower_]}", inside | {word.i}, "")] if word in trunk or word.head in trunk else []
+
+
+def apart_from(point: Any, inside: set[int], kind: str, trunk: list[Any]) -> list[tuple[str, set[int], str]]:
+    """The question phrase for how far something is from a point: "two weeks before the end", "an hour earlier"."""
+    if point.head not in trunk:
+        return []
+    phrase = [i for i in subtree(point) if i >= point.i]
+    gone, before = inside | set(phrase), point.doc[min(inside) - 1]
+    broken = sorted(gone) != list(range(min(gone), max(gone) + 1)) or any(point.doc[i].is_punct for i in phrase)
+    if len(phrase) > 8 or broken or before.lower_ == "than":
+        return []
+    much = "how much" if point.tag_ in {"JJR", "RBR"} or point.lower_ == "later" else "how long" if kind == "duration" else "how far"
+    until = before.lower_ in {"until", "till", "from"}
+    return [(f"{before.lower_ + ' ' if until else ''}{much} {words(point.doc, phrase)}", gone | ({before.i} if until else set()), "")]
 
 
 def counted(noun: Any, span: Any, trunk: list[Any]) -> list[tuple[str, set[int], str]]:
@@ -265,6 +288,8 @@ def adverb(kind: str, text: str) -> str:
         return "how long in advance"
     if re.match(r"(?:every|once|twice|\w+ times)\b", text, re.IGNORECASE):
         return "how often"
+    if kind == "text" and text.split()[0].lower() in TIME_PREPOSITIONS:
+        return "when"
     return {"date": "when", "time": "when", "duration": "how long", "place": "where"}.get(kind, "")
 
 
@@ -275,6 +300,8 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
         return [("why", inside | {prep.i - 1, prep.i}, "")] if not extra - {prep.i} else []
     outer = prep.head if prep.dep_ == "prep" and prep.head.dep_ == "prep" else prep
     governor = outer.head
+    if governor in trunk and outer == prep and kind in {"duration", "time"} and extra and min(extra) > max(inside):
+        return with_tail(head, inside, extra, kind)
     if prep.lower_ == "within" and governor.dep_ in {"dobj", "pobj"}:
         governor = governor.head
     if (
@@ -301,6 +328,8 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
     if kind == "duration":
         if word == "within":
             return [("how soon", gone, ""), ("within how long", gone, "")]
+        if head.lemma_ == "notice":
+            return [(f"{word} how much notice", gone, "")]
         if word in {"for", "over"}:
             return [("how long" if word == "for" else "over what period", gone, "")]
         return [(f"{word} how long", gone, "")] if word in {"after", "until"} else [(f"{word} how much time", gone, "")]
@@ -311,6 +340,20 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
     if kind == "money":
         return [(f"{word} {'what price' if word == 'at' else 'how much'}", gone, "")]
     return text_after(head, word, gone, kind)
+
+
+def with_tail(head: Any, inside: set[int], extra: set[int], kind: str) -> list[tuple[str, set[int], str]]:
+    """The question phrase for a duration or a time that more belongs to: "within 18 days of the sale", "by noon of the next day"."""
+    word, tail, gone = head.head.text.lower(), words(head.doc, sorted(extra)), inside | {head.head.i}
+    lead = head.doc[min(extra)].lower_
+    if any(head.doc[i].is_punct for i in extra) or (kind == "time" and word not in {"at", "by", "before", "after", "until", "from"}):
+        return []
+    if kind == "time":
+        moved = extra if lead in {"of", "on", "before", "after", "the"} else set()
+        return [(f"{word} what time {tail if moved else ''}".rstrip(), gone | moved, "")]
+    if lead != "of":
+        return [("how long" if word == "for" else f"{word} how long", gone, "")]
+    return [(f"{word} how many {plural(head.text)} {tail}", gone | extra, "")] if head.is_alpha else []
 
 
 def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[str, set[int], str]]:
@@ -327,6 +370,10 @@ def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[st
     if head.lemma_.lower() in WHEN_NOUNS:
         vague = children(head, "relcl") or any(t.lower_ in {"a", "an"} for t in children(head, "det"))
         return [("when", gone, "")] if word in {"on", "in", "at", "during"} and not vague else []
+    if word in {"to", "from"} and (kind == "place" or head.ent_type_ in {"GPE", "LOC", "FAC"}):
+        return [("where" if word == "to" else "from where", gone, "")]
+    if word == "until" and head.doc[head.head.i + 1].lower_ != "then":
+        return [("until when", gone, "")]
     determined = bool(children(head, "det", "poss", "nummod")) or head.tag_ == "NNS" or head.pos_ == "PROPN"
     if kind != "person" and word in LOCATIVE | {"between", "into", "onto", "through", "along", "across"}:
         return [("where", gone, "")] if determined and word not in {"by"} else []
@@ -336,11 +383,9 @@ def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[st
     if between and kind != "person":
         return []
     stranded = (
-        [("who" if wh == "whom" else wh, gone, word)]
-        if max(gone) >= last and word not in {"until", "during", "before", "since", "as", "per"}
-        else []
+        [("who" if wh == "whom" else wh, gone, word)] if max(gone) >= last and word not in {"during", "before", "since", "per"} else []
     )
-    if word in {"with", "by"} or (kind == "person" and word in {"to", "from", "for"}):
+    if word in {"with", "by"} or (wh == "whom" and word in {"to", "from", "for"}):
         return [*stranded, (f"{word} {wh}", gone, "")]
     return stranded
 

@@ -90,7 +90,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("time", r"(?<=from )\d{1,2}\.\d\d to \d{1,2}\.\d\d\b|(?<=[ap]t )\d{1,2}\.\d\d\b(?! ?%)|\b\d{1,2}\.\d\d to \d{1,2}\.\d\d\b"),
     (
         "duration",
-        rf"\b(?:{NUMBER}(?: ?(?:[-–]|to|or|and a half) ?{NUMBER})? ?-?(?:full |working |calendar |business |consecutive )?"
+        rf"\b(?<!every )(?:{NUMBER}(?: ?(?:[-–]|to|or|and a half) ?{NUMBER})? ?-?(?:full |working |calendar |business |consecutive )?"
         rf"{SPAN}(?: and a half)?\b(?!-)|half an hour|half a (?:day|year)|(?:an|a quarter of an) hour(?! or)|a fortnight"
         r"|a (?:week|month|year|day)(?= (?:to|in advance|before|ahead|later)))(?:['’] notice| of age| in advance| ahead)?",
     ),

@@ -16,6 +16,9 @@ PLACES = listed(
     counter lot caravan box rack pool gym theatre cafe café bar pub farm field valley address"""
 )
 PLACE_PREPOSITIONS = listed("in at on behind beside under above opposite near outside inside below by next")
+TIME_PREPOSITIONS = listed("before after during")
+AFTER_VERBS = listed("name call look ask take run")
+"""Verbs that "after" belongs to without telling when."""
 LOCATIVE = PLACE_PREPOSITIONS - {"by", "next"}
 HUMANS = listed(
     """people customer client guest visitor member child parent guardian patient pupil student nurse doctor teacher trainer
@@ -25,7 +28,13 @@ HUMANS = listed(
     newcomer learner merchant applicant buyer seller user participant passenger companion crew junior reader borrower
     carer senior neighbour caller walker renter cyclist singer"""
 )
-WHEN_NOUNS = listed("day week month year morning evening afternoon night weekend summer winter spring autumn season time moment")
+WHEN_NOUNS = listed("""day week month year morning evening afternoon night weekend summer winter spring autumn season time moment
+    handover arrival departure check-in checkout pickup signing""")
+EXPLETIVES = listed(
+    """forbidden allowed permitted prohibited recommended advised advisable required expected agreed decided said known possible impossible
+    necessary important essential compulsory best better worth useful usual customary"""
+)
+"""What is said of "it" that stands for the infinitive or the clause after it."""
 LIGHT = listed("place part care account advantage use room notice note")
 CONTACT_VERBS = listed("ask ring call contact email phone tell see text")
 LANGUAGE_VERBS = listed("reply speak write answer teach talk read")
@@ -50,7 +59,8 @@ BOUNDS = listed("at most least up to only about some than more the all our a ove
 ABSTRACT = listed(
     """exception addition case fact rest request time charge example general least most home instalment visit half part language way manner
     meeting appointment event session lesson group pair condition term basis price rate cost pay form writing cash person position state use
-    sale leave holiday duty detail advance full turn order age class course race team competition project programme scheme plan"""
+    sale leave holiday duty detail advance full turn order age class course race team competition project programme scheme plan
+    licence license card expense behalf"""
 )
 VAGUE = listed(
     "it them us you me him her this that these those one anything something everything which what who all we i there they he she"
