@@ -160,3 +160,9 @@ def test_a_number_in_a_long_sentence_is_asked_for(facts_in: Callable[..., list[F
     text = "Some 4,200 visits were counted in 2024, a third of them by people who had never held clay before that day."
     assert "How many visits were counted in 2024?" in prompts(facts_in(text), "4,200")
     assert "When were some 4,200 visits counted?" in prompts(facts_in(text), "2024")
+
+
+def test_a_long_sentence_without_a_statement_is_not_asked_in_place() -> None:
+    long = "If the kiln cools, and whoever fires it has gone, the glaze that was put on by ___ cracks, as everybody knows."
+    assert not list(in_place_questions(Fact("1", "", long, "noon", "time", "", "", 0, 4)))
+    assert list(in_place_questions(Fact("1", "the glaze", long, "noon", "time", "", "", 0, 4)))

@@ -31,8 +31,9 @@ QUESTION_WORDS = {
     "money": "how much", "time": "at what time", "date": "when", "duration": "how long", "count": "how many", "person": "who",
     "place": "where", "measure": "how much", "percent": "what percentage", "contact": "which number or address",
 }  # fmt: skip
-LONGEST_IN_PLACE = 14
-"""Words of a statement that can still be asked with the question word in place of its value."""
+LONGEST_IN_PLACE = 24
+LONGEST_SENTENCE_IN_PLACE = 14
+"""Words of a statement, and of a sentence that no statement was found in, that can be asked with the question word in place."""
 AT_ADDRESS = re.compile(
     r"(?:(?:since|in|from) [^ ,]+,? )?([^,;]+?) "
     r"(?:is|are|lies|lie|stands|sits|has been|have been|works?|operates?|opened|moved|lives?|trades?)(?: [a-z]+)? "
@@ -61,7 +62,8 @@ def wrapped(asked: str, wrappers: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     """The statement with a question word where its value stood: plain, but right where grammar does not help."""
-    if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= LONGEST_IN_PLACE:
+    longest = LONGEST_IN_PLACE if fact.subject else LONGEST_SENTENCE_IN_PLACE
+    if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= longest:
         return
     word, statement = QUESTION_WORDS[fact.kind], fact.relation.rstrip(".")
     adjective = WITH_ADJECTIVE.search(statement) if fact.kind in {"measure", "duration"} else None

@@ -49,6 +49,8 @@ HUMAN_ACTS = listed(
     """run teach train lead keep live handle manage found join write work answer bake paint mend repair own study cook see decide learn
     retire"""
 )
+FIRM_ACTS = listed("keep run own manage handle repair work answer find")
+"""Acts of people that a firm with a name like a person's does as well."""
 
 
 def is_common(token: Any, memory: Memory) -> bool:

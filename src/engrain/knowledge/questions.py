@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engrain.knowledge.grammar import capital
-from engrain.knowledge.memory import HUMAN_ACTS, is_full_name
+from engrain.knowledge.memory import FIRM_ACTS, HUMAN_ACTS, is_full_name
 from engrain.knowledge.parse import children, first, subtree
 from engrain.knowledge.shapes import Shape, indirect, insitu, inverted, shape, third, words
 from engrain.knowledge.values import NUMBER
@@ -122,7 +122,7 @@ def subject_questions(s: Shape, span: Any, kind: str) -> list[Asked]:
 
 def acts(s: Shape) -> bool:
     """Whether a subject with a first and a last name does what only people do."""
-    return is_full_name(s.subject) and (s.root.lemma_ in HUMAN_ACTS or any(s.doc[i].lower_ in {"his", "her"} for i in s.rest))
+    return is_full_name(s.subject) and (s.root.lemma_ in HUMAN_ACTS - FIRM_ACTS or any(s.doc[i].lower_ in {"his", "her"} for i in s.rest))
 
 
 def quantity_phrase(noun: Any, span: Any, kind: str, allowed: set[int]) -> str:
