@@ -353,7 +353,8 @@ def with_tail(head: Any, inside: set[int], extra: set[int], kind: str) -> list[t
         return [(f"{word} what time {tail if moved else ''}".rstrip(), gone | moved, "")]
     if lead != "of":
         return [("how long" if word == "for" else f"{word} how long", gone, "")]
-    return [(f"{word} how many {plural(head.text)} {tail}", gone | extra, "")] if head.is_alpha else []
+    soon = [("how soon", gone | extra, "")] if word == "within" else []
+    return [(f"{word} how many {plural(head.text)} {tail}", gone | extra, ""), *soon] if head.is_alpha else []
 
 
 def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[str, set[int], str]]:
