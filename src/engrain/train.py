@@ -320,8 +320,7 @@ def _settle(trainer: Trainer, progress: Progress) -> None:
     """Have computed once what no step changes, where there is more than one epoch to gain from it."""
     if trainer.planned_steps() > trainer.order.steps_per_epoch:
         trainer.model.eval()
-        with progress.stage("Computing what stays frozen"):
-            trainer.task.settle(trainer.model)
+        trainer.task.settle(trainer.model, progress)
 
 
 def _note(text: str, progress: Progress) -> None:

@@ -21,6 +21,16 @@ def statements(text: str, memory: Memory | None = None) -> list[str]:
         ("This manual, revised in May 2024 by our writer, covers both.", "this manual was revised in May 2024 by our writer."),
         ("Wipe the steam wand with a damp cloth.", "you should wipe the steam wand with a damp cloth."),
         ("Do not unscrew the housing.", "you must not unscrew the housing."),
+        (
+            "Merle Vans, a van hire firm that Ada Merle and her cousin opened in 2011, has moved.",
+            "Ada Merle and her cousin opened Merle Vans in 2011.",
+        ),
+        ("It is forbidden to smoke in the loft.", "it is forbidden to smoke in the loft."),
+        (
+            "The Hirer must be at least 21 years old and have held a permit for two years.",
+            "the Hirer must have held a permit for two years.",
+        ),
+        ("A visit costs £75 for those who are not registered.", "a visit costs £75 for those who are not registered."),
         ("Fill the tank, which slides out and holds 2.4 litres.", "the tank holds 2.4 litres."),
     ],
 )
@@ -62,11 +72,19 @@ def told(*sentences: str, topic: str = "Ferry Pens") -> list[str]:
         (("Pens are stored in a steel cabinet.", "It holds 200 pens."), "the steel cabinet holds 200 pens."),
         (("The course takes two hours.", "Participants bring a pen.", "It costs £45."), "the course costs £45."),
         (("Ada Merle runs the workshop.", "Her sister Ruth Merle keeps the books."), "Ada Merle’s sister Ruth Merle keeps the books."),
+        (("The B7 is what people take who travel; it holds a tent.",), "the B7 holds a tent."),
         (("The repairers speak Welsh.", "They work on Saturdays."), "the repairers work on Saturdays."),
     ],
 )
 def test_it_and_they_stand_for_what_the_text_speaks_of(sentences: tuple[str, ...], statement: str) -> None:
     assert statement in told(*sentences)
+
+
+def test_it_stands_for_nothing_where_an_infinitive_follows() -> None:
+    assert told("It costs nothing to join.", "It was agreed that nobody smokes.")[:2] == [
+        "it costs nothing to join.",
+        "it was agreed that nobody smokes.",
+    ]
 
 
 def test_what_belongs_to_a_thing_does_not_take_its_place() -> None:

@@ -112,3 +112,8 @@ def test_the_lines_of_an_address_are_the_business_s(facts_in: Callable[..., list
     assert found["14 Corn Stairs"] == ("Fernlea Pottery", "the address of Fernlea Pottery is ___.", "place")
     assert found["Westmarch ZX7 4QL"] == ("Fernlea Pottery", "the town and postcode of Fernlea Pottery is ___.", "place")
     assert "12 Angry Men" not in found
+
+
+def test_a_value_in_a_long_sentence_has_the_statement_around_it(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("Some 4,200 visits were counted in 2024, a third of them by people who had never held clay before that day.")
+    assert ("4,200", "count", "some ___ visits were counted in 2024.") in [(f.value, f.kind, f.relation) for f in found]

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from engrain.documents.base import read_documents
 from engrain.knowledge.asking import in_place_questions
 from engrain.knowledge.facts import Fact, find_facts
@@ -53,6 +55,12 @@ def test_rules_are_answered_yes_or_no_with_the_rule(facts: list[Fact]) -> None:
     assert answers["May dogs enter the kiln room?"] == "No, dogs may not enter the kiln room."
     assert answers["Is there a lift?"] == "No, there is no lift."
     assert answers["May wet clay be poured away?"] == "No, wet clay must not be poured away."
+
+
+def test_a_subject_that_the_parser_misreads_is_read_as_a_name() -> None:
+    statement = "the Kiln Race on 19 January 2025 drew ___ runners."
+    fact = Fact("1", "the Kiln Race on 19 January 2025", statement, "214", "count", "", "", 0, 3)
+    assert "How many runners did the Kiln Race on 19 January 2025 draw?" in prompts([fact], "214")
 
 
 def test_a_limit_is_kept(facts_in: Callable[..., list[Fact]]) -> None:
@@ -110,3 +118,58 @@ def test_a_subject_that_many_things_have_is_asked_for_with_what_its_heading_name
     assert "How much does a place for the Glazing course cost?" in found
     assert "How much does a place cost?" not in found
     assert "How much does a place cost?" in prompts(facts_in("A place costs £65.", "Prices"), "£65")
+
+
+def test_an_address_is_asked_for_as_one(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("We have been at 31 Weaver Rise since 2016. Bring it to our workshop at 7 Mill Lane, Westmarch.")
+    assert "What is the address of Fernlea Pottery?" in prompts(found, "31 Weaver Rise")
+    assert "Where is your workshop?" in prompts(found, "7 Mill Lane")
+    assert not [fact for fact in found if fact.kind == "count"]
+
+
+def test_a_number_after_its_noun_is_no_count(facts_in: Callable[..., list[Fact]]) -> None:
+    assert not [fact for fact in facts_in("The archive is in Barn 4 behind the mill.") if fact.kind == "count"]
+
+
+TABLE = """| Boat | Leaves | Sleeps | Per day | Deposit | Delivery time | Open until | Skipper | Length |
+|---|---|---|---|---|---|---|---|---|
+| Small ketch | 9:30 | 4 people | 34,00 € | 50 € | 3 days | 17:00 | Tobias Wren | 7 m |
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "question"),
+    [
+        ("9:30", "When does a small ketch leave?"),
+        ("4 people", "How many people does a small ketch sleep?"),
+        ("34,00 €", "What does a small ketch cost per day?"),
+        ("50 €", "How much is the deposit for a small ketch?"),
+        ("3 days", "How long does delivery take for a small ketch?"),
+        ("17:00", "Until when is a small ketch open?"),
+        ("Tobias Wren", "Who is the skipper for a small ketch?"),
+        ("7 m", "How long is a small ketch?"),
+    ],
+)
+def test_a_column_is_asked_for_by_its_kind(facts_in: Callable[..., list[Fact]], value: str, question: str) -> None:
+    assert question in prompts(facts_in(TABLE), value)
+
+
+def test_a_key_of_a_table_of_values_is_what_is_asked_for(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("| Setting | Value |\n|---|---|\n| Maximum load | 11 kg |\n")
+    assert "What is the maximum load?" in prompts(found, "11 kg")
+
+
+def test_the_days_of_a_person(facts_in: Callable[..., list[Fact]]) -> None:
+    assert "When does Tobias Wren work?" in prompts(facts_in("Who is in:\n\n- Tobias Wren: Monday to Thursday\n"), "Monday to Thursday")
+
+
+def test_a_number_in_a_long_sentence_is_asked_for(facts_in: Callable[..., list[Fact]]) -> None:
+    text = "Some 4,200 visits were counted in 2024, a third of them by people who had never held clay before that day."
+    assert "How many visits were counted in 2024?" in prompts(facts_in(text), "4,200")
+    assert "When were some 4,200 visits counted?" in prompts(facts_in(text), "2024")
+
+
+def test_a_long_sentence_without_a_statement_is_not_asked_in_place() -> None:
+    long = "If the kiln cools, and whoever fires it has gone, the glaze that was put on by ___ cracks, as everybody knows."
+    assert not list(in_place_questions(Fact("1", "", long, "noon", "time", "", "", 0, 4)))
+    assert list(in_place_questions(Fact("1", "the glaze", long, "noon", "time", "", "", 0, 4)))

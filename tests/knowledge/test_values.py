@@ -23,6 +23,17 @@ from engrain.knowledge.values import find_values, kind_of
         ("Ring (03) 5550 4172.", "(03) 5550 4172", "contact"),
         ("Write to stay@osier.example.", "stay@osier.example", "contact"),
         ("It is at 14 Saddler Street now.", "14 Saddler Street", "place"),
+        ("A kayak costs 28,50 € a day.", "28,50 € a day", "money"),
+        ("The fine is 1.200 €.", "1.200 €", "money"),
+        ("A sauna towel costs 40 kr a visit.", "40 kr a visit", "money"),
+        ("It is CHF 85 per person.", "CHF 85 per person", "money"),
+        ("They raised ₹3,50,000 last year.", "₹3,50,000", "money"),
+        ("Schools pay £4 a pupil.", "£4 a pupil", "money"),
+        ("It is at Rua das Oliveiras 9 now.", "Rua das Oliveiras 9", "place"),
+        ("It is at 7 rue de la Forge now.", "7 rue de la Forge", "place"),
+        ("It is at Mühlenweg 12a now.", "Mühlenweg 12a", "place"),
+        ("It is at 31 Weaver's Rise now.", "31 Weaver's Rise", "place"),
+        ("The van may do 90 km/h.", "90 km/h", "measure"),
     ],
 )
 def test_typed_values_are_found_whole(text: str, value: str, kind: str) -> None:
@@ -36,3 +47,8 @@ def test_values_do_not_overlap() -> None:
 
 def test_a_plain_text_has_no_kind() -> None:
     assert (kind_of("a damp cloth"), kind_of("£24 a night"), kind_of("64")) == ("", "money", "count")
+
+
+def test_a_verb_before_a_length_of_time_is_no_street() -> None:
+    for text in ("Place Orders 14 days before.", "Im Mai 3 hours are free.", "2 A bench is free."):
+        assert not [v for v in find_values(text) if v.kind in {"place", "measure"}]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from engrain.config import settings_from
 from engrain.examples import Message
 from engrain.kernels.partial_model import states_before
 from engrain.models import decoder_layers
+from engrain.progress import Progress, Stage
 from engrain.tasks import _trunk
 from engrain.tasks._trunk import Trunk, depth
 from engrain.tasks.chat import Chat
@@ -22,6 +25,18 @@ from engrain.tokens import encode_example
 def rows(tiny_tokenizer: Any) -> list[Any]:
     pairs = [("When do you open?", "At nine."), ("What is a Gannet?", "A kite of £41."), ("Who?", "Mira."), ("How far?", "Up to 8 miles.")]
     return [encode_example(tiny_tokenizer, (Message("user", q), Message("assistant", a))) for q, a in pairs]
+
+
+class Stages(Progress):
+    """Keeps the titles of what is begun."""
+
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+
+    @contextmanager
+    def stage(self, title: str, total: float | None = None, unit: str = "") -> Iterator[Stage]:
+        self.titles.append(title)
+        yield Stage()
 
 
 def top(model: Any) -> Any:
@@ -87,9 +102,16 @@ def test_nothing_is_kept_where_the_lowest_layer_or_the_embeddings_train(tiny_mod
         top(tiny_model)
         free.requires_grad_(True)
         assert depth(tiny_model) == 0
-        task = Chat(rows)
-        task.settle(tiny_model)
+        task, told = Chat(rows), Stages()
+        task.settle(tiny_model, told)
         assert task.trunk is None
+        assert not told.titles
+
+
+def test_what_takes_a_while_is_told(tiny_model: Any, rows: list[Any]) -> None:
+    told = Stages()
+    Chat(rows).settle(top(tiny_model), told)
+    assert told.titles == ["Computing what stays frozen"]
 
 
 def test_states_beyond_memory_go_to_a_file_and_beyond_that_are_not_kept(

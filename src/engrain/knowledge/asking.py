@@ -9,13 +9,14 @@ from typing import Any
 from engrain.knowledge import phrasing
 from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.grammar import capital
-from engrain.knowledge.parse import parse_all
+from engrain.knowledge.grammar import capital, past
+from engrain.knowledge.parse import children, parse_all, parse_with_subject
 from engrain.knowledge.polar import Polar, active, polar_question
-from engrain.knowledge.questions import Asked, wh_questions, why_question
+from engrain.knowledge.questions import Asked, how_many, wh_questions, why_question
 from engrain.knowledge.shapes import Shape, shape, words
+from engrain.knowledge.values import ADDRESS
 from engrain.knowledge.wording import Wording, flipped, normal
-from engrain.knowledge.words import VAGUE, listed
+from engrain.knowledge.words import HUMANS, MEASURED, VAGUE, listed
 
 BOUND = re.compile(
     r"\b(?:(up to|at most|no more than|at least|not more than|a maximum of|a minimum of)|"
@@ -28,10 +29,18 @@ AMOUNT = re.compile(
 )
 QUESTION_WORDS = {
     "money": "how much", "time": "at what time", "date": "when", "duration": "how long", "count": "how many", "person": "who",
-    "place": "where", "measure": "how much", "percent": "how much", "contact": "which number or address",
+    "place": "where", "measure": "how much", "percent": "what percentage", "contact": "which number or address",
 }  # fmt: skip
 LONGEST_IN_PLACE = 24
-"""Words of a statement that can still be asked with the question word in place of its value."""
+LONGEST_SENTENCE_IN_PLACE = 14
+"""Words of a statement, and of a sentence that no statement was found in, that can be asked with the question word in place."""
+AT_ADDRESS = re.compile(
+    r"(?:(?:since|in|from) [^ ,]+,? )?([^,;]+?) "
+    r"(?:is|are|lies|lie|stands|sits|has been|have been|works?|operates?|opened|moved|lives?|trades?)(?: [a-z]+)? "
+    rf"(?:at|in|to|from|on|an? [a-z -]+ (?:at|in)) (?:[a-z -]+ at )?{GAP}"
+)
+OF_ADDRESS = re.compile(rf"\b((?:our|the) (?:[a-z-]+ ){{0,2}}[a-z-]+),? at {GAP}")
+WITH_ADJECTIVE = re.compile(rf"{GAP} ({'|'.join(MEASURED)})\b")
 SPEAKERS = VAGUE | {"there"}
 
 
@@ -53,9 +62,19 @@ def wrapped(asked: str, wrappers: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     """The statement with a question word where its value stood: plain, but right where grammar does not help."""
-    if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= LONGEST_IN_PLACE:
+    longest = LONGEST_IN_PLACE if fact.subject else LONGEST_SENTENCE_IN_PLACE
+    if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= longest:
         return
     word, statement = QUESTION_WORDS[fact.kind], fact.relation.rstrip(".")
+    adjective = WITH_ADJECTIVE.search(statement) if fact.kind in {"measure", "duration"} else None
+    if fact.kind == "count":
+        statement = re.sub(rf"\b(?:some|about|around|over|roughly|nearly|almost) {GAP}", GAP, statement, flags=re.IGNORECASE)
+    if adjective:
+        word, statement = f"how {MEASURED[adjective.group(1)]}", statement.replace(adjective.group(), GAP)
+    elif fact.kind == "measure":
+        word = how_many(fact.value) or word
+    elif re.search(rf"{GAP} (?:more|less|off|extra|[a-z]+er)\b", statement):
+        word = "how much" if fact.kind == "percent" else word
     asked = re.sub(rf"\b(?:(?:at|on|in|for|by|from) )?{GAP}", word, statement) if fact.kind in ("time", "date", "place") else ""
     asked = asked or statement.replace(GAP, word)
     yield "in-place", f"{capital(asked)}?"
@@ -68,8 +87,12 @@ def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     """Questions for the gap of a statement: by grammar, with other words, and by the kind of value."""
     yield from amounts(fact)
     yield from contacts(fact)
+    yield from addresses(fact)
     if fact.kind in {"text", "name"} and BOUND.search(fact.relation):
         return
+    if not is_reason(fact) and not trusted(fact, doc) and readable(fact):
+        helped = parse_with_subject(plain_statement(fact), fact.subject)
+        doc = helped if is_predicate(helped) else doc
     asked = why_question(doc) if is_reason(fact) else gap_questions(fact, doc) if trusted(fact, doc) else []
     if not asked:
         yield from unread_price(fact)
@@ -95,6 +118,22 @@ def unread_price(fact: Fact) -> Iterator[tuple[str, str]]:
     match = COSTS.match(fact.relation)
     if match and fact.kind == "money":
         yield from phrasing.asked("money", match.group(1))
+
+
+def readable(fact: Fact) -> bool:
+    """Whether a statement opens with its subject, a plain phrase that can stand for one name."""
+    words_in = fact.subject.split()
+    return (
+        2 <= len(words_in) <= 6
+        and fact.relation.lower().startswith(f"{fact.subject.lower()} ")
+        and not re.search(r"[,;.:]|\b(?:and|or|is|are|was|were|that|who)\b", fact.subject)
+    )
+
+
+def is_predicate(doc: Any) -> bool:
+    """Whether a parse has a verb that is sure to be one: not a participle ("work announced late") that looks like the past."""
+    s = shape(doc)
+    return s is not None and (s.verb.tag_ != "VBD" or bool(children(s.root, "dobj")) or past(s.verb.lemma_, True) != s.verb.lower_)
 
 
 def trusted(fact: Fact, doc: Any) -> bool:
@@ -143,6 +182,16 @@ def contacts(fact: Fact) -> Iterator[tuple[str, str]]:
     yield "reach-contact", f"I want to contact {fact.business}. What is the {noun}?"
 
 
+def addresses(fact: Fact) -> Iterator[tuple[str, str]]:
+    """Questions for a street address in a sentence: where what it belongs to is found."""
+    if fact.kind != "place" or not re.match(ADDRESS, fact.value):
+        return
+    owner = AT_ADDRESS.match(fact.relation) or OF_ADDRESS.search(fact.relation)
+    if owner and len(owner.group(1).split()) <= 6:
+        name = owner.group(1)
+        yield from phrasing.asked("address", fact.business or "the business" if name.lower() in SPEAKERS else flipped(name))
+
+
 def limited(asked: Asked, tail: str) -> Asked:
     """The questions with "at most" or "at least" where the statement has such a limit."""
     return (
@@ -162,7 +211,8 @@ def gap_questions(fact: Fact, doc: Any) -> list[Asked]:
     text = active(doc)
     if text and text.startswith(fact.value) and fact.kind in {"person", "name", "text"}:
         phrase = flipped(text[len(fact.value) :].strip(" ."))
-        who = "who" if fact.kind == "person" else "what"
+        people = fact.kind == "person" or any(word.removesuffix("s") in HUMANS for word in fact.value.lower().split())
+        who = "who" if people else "what"
         found = [Asked(f"{capital(who)} {phrase}?", f"{who} {phrase}", ""), *found]
     return [a for a in found if not is_vague(a)]
 
@@ -170,14 +220,16 @@ def gap_questions(fact: Fact, doc: Any) -> list[Asked]:
 def is_vague(asked: Asked) -> bool:
     """Whether a question says too little to be answered: an unresolved pronoun, or nothing but what I should do."""
     words_in = asked.indirect.split()
-    pronoun = re.search(r"\b(?:he|she|they|it|this|that)\b(?! (?:is|was|to)\b)", asked.direct.split(" if ")[0])
+    pronoun = re.search(r"\b(?:he|she|they|it|this|that)\b(?! (?:is|was|to)\b| \w+ to\b)", asked.direct.split(" if ")[0])
     return bool((pronoun and len(words_in) <= 9) or (len(words_in) <= 4 and "I" in words_in and words_in[0] in {"what", "where"}))
 
 
 def other_words(asked: Asked, fact: Fact) -> Iterator[tuple[str, str]]:
     """The question with another question phrase of the same meaning."""
     for wh in sorted(phrasing.WH, key=len, reverse=True):
-        if asked.indirect.startswith(wh + " "):
+        if (wh == "how much" and fact.kind != "money") or (wh == "how long" and fact.kind == "measure"):
+            continue
+        if asked.indirect.startswith(wh + " ") and not asked.indirect.startswith(f"{wh} of "):
             for n, other in enumerate(phrasing.WH[wh] or when_words(fact)):
                 if re.match(rf"{wh}\b", asked.direct, re.IGNORECASE):
                     yield (
@@ -224,7 +276,8 @@ def by_kind(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
         return
     subject = words(doc, list(range(s.left, s.right)))
     verb, own = s.root.lemma_, fact.value not in subject and s.subject.lower_ not in SPEAKERS
-    simple = own and not s.front and len([i for i in s.rest if not doc[i].is_punct]) <= len(fact.value.split()) + 4
+    short = len([i for i in s.rest if not doc[i].is_punct]) <= len(fact.value.split()) + 4
+    simple = own and short and not s.front and not WITH_ADJECTIVE.search(fact.relation)
     for kind, table, verbs in TABLES:
         if simple and fact.kind == kind and verb in verbs and (table != "beginning" or s.verb.tag_ == "VBD"):
             yield from phrasing.asked(table, subject)

@@ -8,18 +8,41 @@ from typing import Any
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import contacts, wrapped
-from engrain.knowledge.facts import Fact, full_name
+from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, full_name
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.items import DAYS, tidy_key, with_the
+from engrain.knowledge.questions import how_many
+from engrain.knowledge.values import NUMBER, kind_of
 from engrain.knowledge.wording import mentions, small
-from engrain.knowledge.words import PLACES
+from engrain.knowledge.words import PLACES, ROLE_ENDINGS
 
 CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
 
 ROLES = {"role", "position", "job", "job title", "title", "function", "post"}
 ITEM_RELATIONS = {"hours", "value", "duties", "work", "label", "notes", "role"}
-NO_NOUN = re.compile(r"(?:and|also|by|for|from|how|in|on|of|to|until|what|when|where|which|who|why|with)\b|\S+ed$", re.IGNORECASE)
+NO_NOUN = re.compile(r"(?:and|also|by|for|from|how|in|on|of|per|to|until|what|when|where|which|who|why|with)\b|\S+ed$", re.IGNORECASE)
 """Column names that cannot stand after "whose" or "the … of"."""
+
+
+COLUMN_VERBS = {
+    "starts": "start", "begins": "begin", "ends": "end", "finishes": "finish", "opens": "open", "closes": "close", "leaves": "leave",
+    "departs": "depart", "arrives": "arrive", "takes": "take", "lasts": "last", "sleeps": "sleep", "feeds": "feed", "holds": "hold",
+    "seats": "seat", "costs": "cost", "weighs": "weigh", "includes": "include", "covers": "cover", "serves": "serve", "needs": "need",
+}  # fmt: skip
+TRAILING = re.compile(r"(made|kept|good|open|available|valid|sold|taught|run|led|due|[a-z]+ed) (by|for|from|until|since|with|in|on|at)")
+NAMED_MEASURES = {
+    "length": "how long", "height": "how high", "width": "how wide", "depth": "how deep", "thickness": "how thick", "size": "how big",
+    "distance": "how far", "weight": "how heavy",
+}  # fmt: skip
+PRICE_NAME = re.compile(
+    r"price|cost|fee\b|charge|rate\b|deposit|amount|\bsum\b|total|limit|salary|value|excess|surcharge|supplement|discount|rent\b|€|£|\$",
+    re.IGNORECASE,
+)
+TIME_NAME = re.compile(
+    r"(?:date|day|time|day and time|date and time|days|times|days and times|starting time|hours|opening hours|opening times)", re.IGNORECASE
+)
+TAKING = re.compile(r"time|duration|turnaround|time (?:in|at|on|needed|taken|required)\b.*", re.IGNORECASE)
+PLAIN_PRICES = {"price-of", "price-charge", "price-pay", "price-how-much-is", "price-what-cost", "price-how-cost"}
 
 
 def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
@@ -57,13 +80,21 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
         relation = "money"
     if relation == "details":
         relation = fact.kind if fact.kind in {"person", "place"} else "details"
+    if relation in {"date", "time"} and full_name(fact.subject):
+        yield from phrasing.asked("person_days", key)
+        return
+    if relation.lower() in {"value", "setting"} and "_" not in key:
+        yield from phrasing.asked("value", with_the(fact.subject))
+        return
     if relation.lower() in {*phrasing.KINDS, "details", "meaning", "setting"}:
         yield from phrasing.asked(relation.lower(), key)
         return
     name = relation if relation.isupper() else relation[:1].lower() + relation[1:]
-    if fact.kind == "money" and not re.search(
-        r"price|cost|fee|charge|rate|deposit|amount|sum|total|limit|salary|value|€|£|\$", name, re.IGNORECASE
-    ):
+    own = list(column_questions(fact, key, name))
+    yield from own
+    if own and (name in COLUMN_VERBS or NO_NOUN.match(name)):
+        return
+    if fact.kind == "money" and not PRICE_NAME.search(name):
         name += " price"
     yield from (pair for pair in phrasing.asked("attribute", key, name) if fits(pair[0], key, name))
 
@@ -93,6 +124,49 @@ def hours_questions(key: str) -> Iterator[tuple[str, str]]:
     yield "hours-days", f"On which days and at what time {be} {key}{opens}?"
     yield "hours-say", f"Tell me when {key} {be}{opens}."
     yield from phrasing.asked("hours", key)
+
+
+def column_questions(fact: Fact, key: str, name: str) -> Iterator[tuple[str, str]]:
+    """Questions in the words that go with a column's name and the kind of its values."""
+    verb, ending = COLUMN_VERBS.get(name), TRAILING.fullmatch(name)
+    if verb:
+        yield from phrasing.asked("column_verb", key, verb, column_word(fact))
+    elif fact.kind == "money" and NO_NOUN.match(name):
+        yield from phrasing.asked("column_price", key, name)
+    elif ending:
+        timed = fact.kind in {"date", "time", "duration"} and ending.group(2) in {"until", "from", "by", "since"}
+        wh = f"{ending.group(2)} when" if timed else "who" if fact.kind == "person" else "what"
+        yield from phrasing.asked("column_trailing", key, ending.group(1) if timed else name, wh)
+    elif name in NAMED_MEASURES and fact.kind in {"measure", "duration"}:
+        yield from phrasing.asked("column_measure", key, name, NAMED_MEASURES[name])
+    elif fact.kind == "money" and PRICE_NAME.search(name):
+        yield from phrasing.asked("column_much", key, name)
+    elif fact.kind == "person" and not (PEOPLE_COLUMN.search(name) or re.search(rf"(?:{ROLE_ENDINGS})$", name)):
+        return
+    elif fact.kind in {"duration", "percent", "person"} or (fact.kind in {"date", "time"} and not TIME_NAME.fullmatch(name)):
+        yield from phrasing.asked(f"column_{fact.kind}", key, name)
+    elif fact.kind == "count" and phrasing.is_plural(name) and not re.match(r"[\d.,]+$", key):
+        yield from phrasing.asked("column_count", key, name)
+    if fact.kind in {"date", "time", "text"} and TIME_NAME.fullmatch(name) and "hours" not in name and "opening" not in name:
+        yield from phrasing.asked("column_held", key, name)
+    if fact.kind == "duration" and TAKING.fullmatch(name):
+        yield from phrasing.asked("column_takes", key)
+    elif fact.kind == "duration" and name.endswith(" time"):
+        yield from phrasing.asked("column_doing", key, name.removesuffix(" time"))
+    if fact.kind == "money" and re.match(r"(?:price|cost|fee|charge|rate)\b", name) and lone(fact):
+        yield from (pair for pair in phrasing.asked("money", key) if pair[0] in PLAIN_PRICES)
+
+
+def column_word(fact: Fact) -> str:
+    """The question phrase for a value under a verb such as "starts"."""
+    counted = re.fullmatch(rf"{NUMBER}(?: to {NUMBER})? ([a-z]+s|people|children)", fact.value)
+    words = {"date": "when", "time": "when", "duration": "how long", "money": "how much", "count": "how many", "place": "where"}
+    return f"how many {counted.group(1)}" if counted and fact.kind == "text" else words.get(fact.kind, how_many(fact.value) or "what")
+
+
+def lone(fact: Fact) -> bool:
+    """Whether a cell is the only one of its kind in its row."""
+    return sum(kind_of(cell.partition(": ")[2]) == fact.kind for cell in fact.evidence.split("; ")) <= 1
 
 
 def first_column(fact: Fact) -> str:

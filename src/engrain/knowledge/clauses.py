@@ -13,6 +13,7 @@ from engrain.knowledge.memory import (
     Memory,
     in_sentence,
     is_common,
+    is_expletive,
     is_full_name,
     is_person,
     own,
@@ -65,9 +66,11 @@ def clauses(doc: Any, memory: Memory) -> Iterator[Clause]:
     for clause in capital_clauses(doc, memory):
         if lacks_conjunction(doc, clause.kept):
             continue
-        if re.search(r"\b(?:them|him|these|those|she|he|which|whom|whose)\b", clause.text()):
+        if re.search(r"\b(?:them|him|these|those(?! (?:who|with|on|in|of)\b)|she|he|which|whom|whose)\b", clause.text()):
             continue
         head, *tail = clause.pieces
+        if head.index is not None and doc[head.index].tag_ in {"WRB", "WP"}:
+            continue
         small = (
             head.text in SMALL or (head.index == 0 and is_common(doc[0], memory)) or (head.index is None and head.text.split()[0] in SMALL)
         )
@@ -107,7 +110,7 @@ def main(verb: Any, memory: Memory) -> Clause | None:
     subject, seat = subject_of(verb)
     if subject is None:
         return imperative(verb)
-    text = subject_text(subject, memory)
+    text = "it" if is_expletive(subject, verb, memory) else subject_text(subject, memory)
     relative_word = subject.tag_ in {"WDT", "WP"}
     if relative_word and seat.dep_ in {"relcl"}:
         text = stands_for(in_sentence(verb.doc, noun_phrase(seat.head), memory), memory)
@@ -178,7 +181,11 @@ def finite(verb: Any, seat: Any) -> bool:
 
 def shared_auxiliaries(verb: Any, seat: Any) -> list[Any]:
     """The auxiliaries that a joined verb takes from the one before it."""
-    if seat == verb or verb.tag_ in {"VBZ", "VBP", "VBD"} or children(verb, "aux", "auxpass"):
+    if seat == verb or verb.tag_ in {"VBZ", "VBP", "VBD"}:
+        return []
+    if any(t.lower_ in {"have", "be"} for t in children(verb, "aux", "auxpass")[:1]):
+        return [t for t in children(seat, "aux") if t.tag_ == "MD"]
+    if children(verb, "aux", "auxpass"):
         return []
     found = children(seat, "aux", "auxpass", "neg")
     fits = {"VB": {"MD", "do"}, "VBN": {"be", "have"}, "VBG": {"be"}}.get(verb.tag_, set())
@@ -210,7 +217,7 @@ def relative(verb: Any, memory: Memory) -> Clause | None:
     """The statement of a relative clause or a participle about the noun it hangs on."""
     noun = verb.head.head if verb.head.dep_ == "appos" and verb.head.head.pos_ == "PROPN" else verb.head
     left = min(verb.subtree, key=lambda t: t.i).i
-    if verb.dep_ == "relcl" and (left == 0 or verb.doc[left - 1].text not in {",", "("}):
+    if verb.dep_ == "relcl" and noun == verb.head and (left == 0 or verb.doc[left - 1].text not in {",", "("}):
         return None
     if noun.pos_ not in {"NOUN", "PROPN"}:
         return None
@@ -220,9 +227,11 @@ def relative(verb: Any, memory: Memory) -> Clause | None:
     if verb.dep_ == "acl":
         return participle(verb, noun, who)
     link = next((t for t in verb.subtree if t.tag_ in {"WDT", "WP", "WP$", "WRB"} and t.lower_ != "when"), None)
+    if link is None and noun != verb.head and not children(verb, "dobj"):
+        link = next((t for t in children(verb, "mark") if t.lower_ == "that"), None)
     if link is None or not finite(verb, verb):
         return None
-    gone = asides(verb) | {t.i for t in children(verb, "cc", "mark")}
+    gone = asides(verb) | {t.i for t in children(verb, "cc", "mark") if t != link}
     indices = tokens_of(verb, gone)
     swapped = linked(verb, link, who, indices)
     subject = first(verb, *SUBJECTS)
@@ -246,7 +255,7 @@ def linked(verb: Any, link: Any, who: str, indices: list[int]) -> list[Piece]:
     if link.dep_ in {"nsubj", "nsubjpass", "pobj"}:
         return [*pieces[:at], Piece(who), *pieces[at + 1 :]]
     rest = [piece for n, piece in enumerate(pieces) if n != at]
-    if link.dep_ == "dobj":
+    if link.dep_ in {"dobj", "mark"}:
         cut = 1 + next(n for n, piece in enumerate(rest) if piece.index == verb.i)
         return [*rest[:cut], Piece(who), *rest[cut:]]
     return [*rest, Piece(f"at {who}")] if link.lower_ == "where" else []

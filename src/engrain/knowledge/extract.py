@@ -11,13 +11,27 @@ from typing import Any
 from engrain.knowledge.blocks import LABEL, Block, blocks, plain
 from engrain.knowledge.clauses import Clause, clauses
 from engrain.knowledge.gapping import apart
-from engrain.knowledge.items import CODE, DAYS, PLACED, WHEN, Person, definite, duties_in, hours_in, opening, people_items, segments
-from engrain.knowledge.memory import Memory, is_person
+from engrain.knowledge.items import (
+    CODE,
+    DAYS,
+    PLACED,
+    WHEN,
+    Person,
+    days_in,
+    definite,
+    duties_in,
+    hours_in,
+    opening,
+    people_items,
+    segments,
+)
+from engrain.knowledge.memory import SMALL, Memory, is_person, small_first
 from engrain.knowledge.parse import children, parse_all
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.phrasing import is_plural
-from engrain.knowledge.values import Value, find_values, kind_of
-from engrain.knowledge.words import LIGHT, PLACE_PREPOSITIONS, PLACES, VAGUE
+from engrain.knowledge.shapes import shape
+from engrain.knowledge.values import LED, SPAN, Value, find_values, kind_of
+from engrain.knowledge.words import AFTER_VERBS, LIGHT, PLACE_PREPOSITIONS, PLACES, TIME_PREPOSITIONS, VAGUE
 
 GAP = "___"
 MAX_WORDS = 10
@@ -36,6 +50,12 @@ SAYING = re.compile(
 STREET = re.compile(r"\d+[a-z]?(?:[-–]\d+)? (?:[A-Z][\w’'-]+ ?){1,4}")
 TOWN = re.compile(r"(?:[A-Z][\w’'-]+ ){1,3}[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}")
 """Lines of an address: house number and street; town and postcode."""
+MARKS = re.compile(r"[;()]|[,:](?=\s)\s*")
+JOINED = re.compile(r"(?:and|but|so|while|whereas|though|although)\b ?", re.IGNORECASE)
+CONDITIONAL = re.compile(r"(?:if|when|whenever|unless|whoever|once|until|where|in case|should|without)\b", re.IGNORECASE)
+DEPENDENT = re.compile(
+    r"\b(?:if|when|unless|whoever|once|because|that|which|who|whatever|whom|whose|where|them|it|they|he|she)\b", re.IGNORECASE
+)
 RULE_WORDS = re.compile(
     r"\b(?:may|must|cannot|can|can't|not|never|no|free|allowed|forbidden|welcome|required|optional|permitted|prohibited|available|"
     r"accepted|included|compulsory)\b"
@@ -115,7 +135,7 @@ class Maker:
         """The fact of a table's cell: the row's subject, the column's attribute."""
         text = self.block.text
         priced = PRICED.search(self.block.column) and re.fullmatch(r"\d[\d.,]*", text)
-        kind = "money" if priced else kind_of(text) or text_kind(text)
+        kind = "money" if priced else kind_of(text) or kind_of(LED.sub("", text, count=1)) or text_kind(text)
         yield self.detail(0, len(text), kind, self.block.key, self.block.column)
 
     def answer(self) -> Iterator[Detail]:
@@ -189,7 +209,9 @@ class Maker:
             yield self.detail(who.role[0] - offset, who.role[1] - offset, "text", name, "role")
         at = who.rest - offset
         at += len(re.match(r"[\s,;.()]*", text[at:]).group())  # type: ignore[union-attr]
-        _, length = duties_in(text[at:])
+        length, days = duties_in(text[at:]), days_in(text[at:])
+        if days:
+            yield self.detail(at, at + days, "date", name, "date")
         if length:
             yield self.detail(at, at + length, "text", name, "duties" if role else "work")
             for duty in re.split(r", (?:and )?| and (?!other|every|any|what)", text[at : at + length])[:MAX_DUTIES]:
@@ -257,9 +279,14 @@ class Maker:
         found = list(self.statements(doc, memory))
         yield from found
         spans = [(f.start - self.block.start, f.end - self.block.start) for f in found]
-        for value in find_values(self.block.text):
-            if not any(value.overlaps(Value(a, b, "")) for a, b in spans):
-                text = self.block.text
+        text, typed = self.block.text, find_values(self.block.text)
+        for value in [*typed, *(count for count in counts(doc) if not any(count.overlaps(other) for other in typed))]:
+            if any(value.overlaps(Value(a, b, "")) for a, b in spans):
+                continue
+            subject, statement = own_statement(text, value)
+            if statement:
+                yield self.detail(value.start, value.end, value.kind, subject, statement)
+            elif value.kind != "count":
                 relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".rstrip(" .") + "."
                 yield self.detail(value.start, value.end, value.kind, "", re.sub(r" ([,.;)])", r"\1", relation))
 
@@ -304,6 +331,32 @@ def fills_segment(text: str, value: Value) -> bool:
     return outside and (value.end - value.start) >= 0.45 * len(text[start:end].strip())
 
 
+def counts(doc: Any) -> list[Value]:
+    """The numbers before nouns in a parsed block."""
+    numbers = [t for t in doc if t.tag_ == "CD" and t.dep_ == "nummod" and t.i < t.head.i and not re.search(r"(?:19|20)\d\d", t.text)]
+    return [Value(t.idx, t.idx + len(t), "count") for t in numbers]
+
+
+def own_statement(text: str, value: Value) -> tuple[str, str]:
+    """Subject and statement of the words around a value, up to a comma on each side, where they stand alone; else ("", "")."""
+    marks = [match for match in MARKS.finditer(text) if not value.start <= match.start() < value.end]
+    start = max((match.end() for match in marks if match.end() <= value.start), default=0)
+    end = min((match.start() for match in marks if match.start() >= value.end), default=len(text))
+    before, after = text[start : value.start], text[value.end : end].rstrip(" .")
+    begins = start == 0 or JOINED.match(before) or text[:start].rstrip()[-1] in ";:"
+    before = JOINED.sub("", before, count=1)
+    before = small_first(before) if before.split()[:1] and before.split()[0] in SMALL | {"Some", "About", "Most"} else before
+    if not begins or CONDITIONAL.match(text) or DEPENDENT.search(before + after) or (start == 0 and end == len(text)):
+        return "", ""
+    (doc,) = parse_all([f"{before}{text[value.start : value.end]}{after}."])
+    found = shape(doc)
+    if found is None or found.subject.tag_ in {"WDT", "WP", "PRP", "DT", "EX"}:
+        return "", ""
+    return doc.text[doc[found.left].idx : doc[found.right - 1].idx + len(doc[found.right - 1])], re.sub(
+        r" ([,.;)])", r"\1", f"{plain(before)} {GAP} {plain(after)}."
+    ).strip()
+
+
 def text_kind(text: str) -> str:
     """Person or place for a short text that looks like one, else text."""
     words = text.split()
@@ -317,18 +370,22 @@ def spans_of(clause: Clause, doc: Any, typed: Sequence[tuple[int, int, Value]]) 
     """The values of a statement: token span, kind, character span."""
     kept, taken = clause.kept, set()
     for start, end, value in typed:
+        while value.kind == "place" and start in kept and end > start and not all(i in kept for i in range(start, end)):
+            end -= 1
+            value = replace(value, end=doc[end - 1].idx + len(doc[end - 1]))
         if all(i in kept for i in range(start, end)):
             taken |= set(range(start, end))
             yield start, end, value.kind, value.start, value.end
     for token in doc:
         if token.i not in kept or token.i in taken:
             continue
-        if token.tag_ == "CD" and token.dep_ == "nummod" and not re.search(r"(?:19|20)\d\d", token.text):
+        counts = token.tag_ == "CD" and token.dep_ == "nummod" and token.i < token.head.i
+        if counts and not re.search(r"(?:19|20)\d\d", token.text):
             yield token.i, token.i + 1, "count", token.idx, token.idx + len(token)
         found = phrase_span(token, kept, taken)
         if found:
             start = with_preposition(token, found[0], kept)
-            kind = "place" if start < found[0] else kind_of_noun(token)
+            kind = "text" if doc[start].lower_ in TIME_PREPOSITIONS else "place" if start < found[0] else kind_of_noun(token)
             a, b = doc[start], doc[found[1] - 1]
             yield start, found[1], kind, a.idx, b.idx + len(b)
 
@@ -360,9 +417,11 @@ def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] 
 
 
 def with_preposition(token: Any, start: int, kept: set[int]) -> int:
-    """Where the value starts: at "behind" in "behind the bakery", since the place is not the bakery; else at `start`."""
+    """Where the value starts: at "behind" in "behind the bakery", since the place is not the bakery; so with "after" for times."""
     prep = token.head
-    telling = token.dep_ == "pobj" and prep.lower_ in PLACE_PREPOSITIONS - {"in", "at", "on", "by", "next"}
+    if prep.lower_ in TIME_PREPOSITIONS and (prep.head.lemma_ in AFTER_VERBS or re.fullmatch(SPAN, token.doc[max(prep.i - 1, 0)].text)):
+        return start
+    telling = token.dep_ == "pobj" and prep.lower_ in TIME_PREPOSITIONS | PLACE_PREPOSITIONS - {"in", "at", "on", "by", "next"}
     return prep.i if telling and prep.i == start - 1 and prep.i in kept and token.tag_ != "CD" and not children(token, "nummod") else start
 
 

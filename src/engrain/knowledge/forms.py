@@ -13,7 +13,7 @@ from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import parse_all
-from engrain.knowledge.wording import QUESTION_WORD, Wording, answer, mentions, normal, small
+from engrain.knowledge.wording import QUESTION_WORD, Wording, answer, gap_answer, mentions, normal, small
 from engrain.knowledge.words import GENERIC, ONE_THING
 
 
@@ -141,4 +141,4 @@ def cloze_wordings(fact: Fact) -> Iterator[Wording]:
     """The statement with a gap to fill."""
     if fact.form == "statement" and not is_reason(fact) and len(fact.relation.split()) > 4:
         for form, text in phrasing.TEMPLATES["cloze"].items():
-            yield Wording("cloze", form, text.format(g=capital(fact.relation)), answer(fact))
+            yield Wording("cloze", form, text.format(g=capital(fact.relation)), gap_answer(fact))

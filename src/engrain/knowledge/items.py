@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from engrain.knowledge import phrasing
 from engrain.knowledge.blocks import Block
 from engrain.knowledge.parse import parse_all
-from engrain.knowledge.values import Value, find_values
-from engrain.knowledge.words import DETERMINERS, HUMANS, NO_ROLES, PROPER_TAILS, ROLE_ENDINGS, UNCOUNTED
+from engrain.knowledge.values import Value, find_values, kind_of
+from engrain.knowledge.words import BEFORE_NOUNS, DETERMINERS, HUMANS, NO_ROLES, PROPER_TAILS, ROLE_ENDINGS, UNCOUNTED
 
 DAYS = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Week|Daily|Public hol|Bank hol|Holiday)", re.IGNORECASE)
 UPPER = r"[^\W\d_a-zß-ÿ][\w’'-]+"
@@ -103,20 +103,21 @@ def is_role(noun: str) -> bool:
     return noun in HUMANS or bool(re.search(rf"(?:{ROLE_ENDINGS})$", noun) and noun not in NO_ROLES and not noun.endswith("ment"))
 
 
-def duties_in(text: str) -> tuple[int, int]:
-    """The span of the nouns, what somebody looks after, that a text begins with; (0, 0) where it tells instead."""
+def duties_in(text: str) -> int:
+    """Where the nouns, what somebody looks after, end that a text begins with; 0 where it tells instead, or says when."""
     end, text = 0, text.split(";")[0]
     for begin, stop in segments(text):
         part = text[begin:stop]
         if (
             not re.match(r"[a-zA-Z]", part)
             or re.search(r"[@\d]", part)
+            or kind_of(part) in {"date", "time"}
             or opening(text[begin:])
             or re.match(r"(?:who|whom|which|whose|and is|\w+ing)\b(?! \w+$)", part)
         ):
             break
         end = stop
-    return (0, end)
+    return end
 
 
 def hours_in(text: str) -> int:
@@ -131,6 +132,11 @@ def hours_in(text: str) -> int:
         kinds |= {value.kind for value in values}
         end = stop if kinds == {"date", "time"} else end
     return end
+
+
+def days_in(text: str) -> int:
+    """Where the days or times end, with hours or without, that a text begins with; 0 where it begins with none."""
+    return hours_in(text) or next((v.end for v in find_values(text) if v.start == 0 and v.kind in {"date", "time"}), 0)
 
 
 def segments(text: str) -> Iterator[tuple[int, int]]:
@@ -188,5 +194,5 @@ def is_bare(phrase: str) -> bool:
     head = re.split(r" (?:for|of|in|on|at|with|from|under|above|to|within|by|per|over)\b|[,(]", phrase)[0].split()[-1]
     gerund = re.match(r"\w+ing (?:an?|the|your|my|\w+s\b)", phrase)
     several = re.match(r"[a-z]+[^su]s (?!of\b)[a-z]+(?:ed|ing)\b", phrase)
-    own = phrase.split()[0] in DETERMINERS or phrase.split()[-1] in {"out", "up", "off", "in", "over"}
+    own = phrase.split()[0] in DETERMINERS | BEFORE_NOUNS or phrase.split()[-1] in {"out", "up", "off", "in", "over"}
     return bool(several or gerund) or own or phrasing.is_plural(phrase) or head in UNCOUNTED or head.endswith(("ing", "ed"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from engrain.knowledge.parse import children, first
 from engrain.knowledge.phrases import noun_phrase, phrase_text
-from engrain.knowledge.words import PROPER_TAILS, VAGUE, listed
+from engrain.knowledge.words import EXPLETIVES, PROPER_TAILS, VAGUE, listed
 
 SUBJECTS = ("nsubj", "nsubjpass", "expl", "csubj")
 SMALL = {"You", "We", "Our", "Your", "The", "A", "An", "This", "These", "Each", "Every", "All", "Its", "Their", "My"}
@@ -45,7 +45,12 @@ class Memory:
             self.before, self.person = self.person, person
 
 
-HUMAN_ACTS = listed("run teach train lead keep live handle manage found join write work answer bake paint mend repair own study cook")
+HUMAN_ACTS = listed(
+    """run teach train lead keep live handle manage found join write work answer bake paint mend repair own study cook see decide learn
+    retire"""
+)
+FIRM_ACTS = listed("keep run own manage handle repair work answer find")
+"""Acts of people that a firm with a name like a person's does as well."""
 
 
 def is_common(token: Any, memory: Memory) -> bool:
@@ -100,7 +105,7 @@ def remember_object(memory: Memory, verb: Any) -> None:
 def is_person(token: Any) -> bool:
     """Whether a noun names a person, by the entity recogniser or by a relative clause with who."""
     who = any(t.lower_ == "who" for child in children(token, "relcl") for t in child.subtree)
-    return token.pos_ == "PROPN" and (token.ent_type_ == "PERSON" or who)
+    return token.pos_ == "PROPN" and not re.search(r"\d", token.text) and (token.ent_type_ == "PERSON" or who)
 
 
 def is_full_name(token: Any) -> bool:
@@ -169,6 +174,18 @@ def antecedent(pronoun: Any, memory: Memory) -> str:
     if pronoun.lower_ in {"he", "she"} and people:
         return phrase_text(pronoun.doc, [i for i in noun_phrase(people[-1]) if pronoun.doc[i].pos_ == "PROPN"])
     return memory.resolve(pronoun.text)
+
+
+def is_expletive(subject: Any, verb: Any, memory: Memory) -> bool:
+    """Whether "it" stands for nothing but what follows: "it is forbidden to smoke", "it was agreed that", "it costs nothing to"."""
+    if subject.lower_ != "it":
+        return False
+    said = [verb, *children(verb, "acomp", "attr", "dobj", "oprd")]
+    later = [c for token in said for c in token.children if c.i > verb.i and c.dep_ in {"xcomp", "ccomp", "advcl", "acl", "relcl", "csubj"}]
+    infinitive = any(t.lower_ in {"to", "that"} for c in later for t in children(c, "aux", "mark"))
+    if verb.lemma_ in {"cost", "take"}:
+        return infinitive and memory.resolve("it") == memory.topic
+    return (infinitive and any(t.lower_ in EXPLETIVES for t in said)) or verb.lemma_ in {"rain", "snow"}
 
 
 def own(subject: Any, text: str) -> bool:

@@ -57,6 +57,14 @@ def helped(text: str) -> Any:
     return doc
 
 
+def parse_with_subject(text: str, subject: str) -> Any:
+    """The parsed text, the subject that it opens with read as one name: a help where the model takes a noun of it for the verb."""
+    ending = "s" if re.search(r"[a-z]s$", subject) else "a"
+    doc = parse(f"K{'a' * (len(subject) - 2)}{ending}{text[len(subject) :]}")
+    doc.user_data["source"] = text
+    return doc
+
+
 def mask(match: re.Match[str]) -> str:
     """A made-up name as long as the match."""
     return "K" + "a" * (len(match.group()) - 1)

@@ -37,13 +37,13 @@ def is_plural(phrase: str) -> bool:
     )
 
 
-def asked(name: str, subject: str, attribute: str = "") -> Iterator[tuple[str, str]]:
+def asked(name: str, subject: str, attribute: str = "", wh: str = "") -> Iterator[tuple[str, str]]:
     """Each pattern of a table with its name, filled in."""
     for form, template in TEMPLATES[name].items():
-        yield form, fill(template, subject, attribute)
+        yield form, fill(template, subject, attribute, wh)
 
 
-def fill(template: str, subject: str, attribute: str = "") -> str:
+def fill(template: str, subject: str, attribute: str = "", wh: str = "") -> str:
     """A template with its noun phrases put in, verb and capital fitted to them."""
     many = is_plural(subject)
     text = template
@@ -54,6 +54,7 @@ def fill(template: str, subject: str, attribute: str = "") -> str:
     values = {
         "s": subject,
         "a": attribute,
+        "wh": wh,
         "is": "are" if many else "is",
         "does": "do" if many else "does",
     }

@@ -7,9 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from engrain.knowledge.grammar import capital
+from engrain.knowledge.memory import FIRM_ACTS, HUMAN_ACTS, is_full_name
 from engrain.knowledge.parse import children, first, subtree
 from engrain.knowledge.shapes import Shape, indirect, insitu, inverted, shape, third, words
-from engrain.knowledge.words import ABSTRACT, BOUNDS, CONTACT_VERBS, DETERMINERS, HUMANS, LANGUAGE_VERBS, LIMITS, LOCATIVE, WHEN_NOUNS
+from engrain.knowledge.values import NUMBER
+from engrain.knowledge.words import (
+    ABSTRACT,
+    BOUNDS,
+    CONTACT_VERBS,
+    DETERMINERS,
+    HUMANS,
+    LANGUAGE_VERBS,
+    LIMITS,
+    LOCATIVE,
+    MEASURED,
+    MEASURES,
+    TIME_PREPOSITIONS,
+    UNITS,
+    WHEN_NOUNS,
+)
 
 QUANTITY = {"money": "how much", "duration": "how long", "percent": "what percentage"}
 
@@ -29,7 +45,7 @@ def wh_questions(doc: Any, start: int, end: int, kind: str) -> list[Asked]:
     if s is None:
         return []
     span = doc[start:end]
-    if kind == "name" and any(t.ent_type_ == "PERSON" for t in span):
+    if kind == "name" and any(t.ent_type_ == "PERSON" for t in span) and not acts(s):
         return []
     if kind in {"text", "name", "count", "person", "measure"} and any(t.dep_ == "neg" and t.head == s.root for t in doc):
         return []
@@ -96,12 +112,17 @@ def subject_questions(s: Shape, span: Any, kind: str) -> list[Asked]:
         verb, wh = s.verb.text.lower(), quantity
     else:
         verb = {"VBP": third(s.verb), "VBD": "was" if s.verb.text == "were" else s.verb.text}.get(s.verb.tag_, s.verb.text).lower()
-        wh = "who" if kind == "person" or s.subject.lemma_.lower() in HUMANS else "what"
+        wh = "who" if kind == "person" or acts(s) or s.subject.lemma_.lower() in HUMANS else "what"
     before, rest = [i for i in s.rest if i < s.verb.i], [i for i in s.rest if i > s.verb.i]
     lead = words(s.doc, s.front)
     question = " ".join(p for p in (wh, words(s.doc, before), verb, words(s.doc, rest)) if p).replace(" ,", ",")
     direct = capital(f"{lead}, {question}?" if lead else f"{question}?")
     return [Asked(direct, f"{question} {lead}".strip(), "")]
+
+
+def acts(s: Shape) -> bool:
+    """Whether a subject with a first and a last name does what only people do."""
+    return is_full_name(s.subject) and (s.root.lemma_ in HUMAN_ACTS - FIRM_ACTS or any(s.doc[i].lower_ in {"his", "her"} for i in s.rest))
 
 
 def quantity_phrase(noun: Any, span: Any, kind: str, allowed: set[int]) -> str:
@@ -120,6 +141,21 @@ def quantity_phrase(noun: Any, span: Any, kind: str, allowed: set[int]) -> str:
     if unit.lemma_.lower() not in str(unit.text).lower() or not unit.is_alpha:
         return ""
     return f"how many {plural(unit.text)} {words(noun.doc, after)}".strip()
+
+
+MEASURE = re.compile(
+    rf"(?:{NUMBER})(?: ?(?:to|or|[-–]) ?(?:{NUMBER}))?[ -]?(square metres|sq m|[A-Za-z°²]+)((?:/| an? | per )[a-z]+| Celsius)?",
+    re.IGNORECASE,
+)
+
+
+def how_many(value: str) -> str:
+    """The question phrase for a measure, such as "how many kilometres a day", or ""."""
+    match = MEASURE.fullmatch(value.strip())
+    if match is None:
+        return ""
+    unit = UNITS.get(match.group(1)) or (plural(match.group(1)) if len(match.group(1)) > 3 else "")
+    return f"how many {unit}{(match.group(2) or '').replace('/', ' a ')}" if unit else ""
 
 
 def plural(word: str) -> str:
@@ -143,6 +179,10 @@ def extractions(s: Shape, span: Any, kind: str) -> list[tuple[str, set[int], str
     trunk = spine(s.root)
     if kind == "count" and head.dep_ == "nummod":
         return counted(head.head, span, trunk)
+    if kind in {"measure", "duration"} and span.end < len(s.doc) and s.doc[span.end].lower_ in MEASURED:
+        return with_adjective(s.doc[span.end], inside, trunk)
+    if kind == "measure" and s.root.lemma_ in {"be", "lie", "stand"} and span.end < len(s.doc) and s.doc[span.end].lower_ == "from":
+        return [("how far", inside, "")]
     limits = {t.i for t in head.subtree if t.lower_ in LIMITS | BOUNDS - DETERMINERS and t.i not in inside and t.i < span.start}
     extra = set(subtree(head)) - inside - limits
     if head.dep_ in {"nummod", "quantmod"} and head.head.i in inside:
@@ -151,11 +191,32 @@ def extractions(s: Shape, span: Any, kind: str) -> list[tuple[str, set[int], str
         return from_preposition(head, inside | limits, extra, kind, trunk)
     if head.dep_ == "prep" and head.head in trunk:
         return [(adverb(kind, span.text), inside, "")] if adverb(kind, span.text) else []
+    if head.dep_ == "npadvmod" and head.head.dep_ in {"prep", "advmod"} and kind in {"duration", "measure"}:
+        return apart_from(head.head, inside | limits, kind, trunk)
     if head.dep_ in {"dobj", "attr", "npadvmod", "oprd", "dative"} and head.head in trunk:
         return object_phrase(span, inside | limits, extra, kind)
     if head.dep_ in {"advmod"} and kind in {"date", "time", "duration"} and head.head in trunk:
         return [(adverb(kind, span.text), inside | limits, "")]
     return []
+
+
+def with_adjective(word: Any, inside: set[int], trunk: list[Any]) -> list[tuple[str, set[int], str]]:
+    """The question phrase for a measure before an adjective: "58 cm high" is asked with how high."""
+    return [(f"how {MEASURED[word.lower_]}", inside | {word.i}, "")] if word in trunk or word.head in trunk else []
+
+
+def apart_from(point: Any, inside: set[int], kind: str, trunk: list[Any]) -> list[tuple[str, set[int], str]]:
+    """The question phrase for how far something is from a point: "two weeks before the end", "an hour earlier"."""
+    if point.head not in trunk:
+        return []
+    phrase = [i for i in subtree(point) if i >= point.i]
+    gone, before = inside | set(phrase), point.doc[min(inside) - 1]
+    broken = sorted(gone) != list(range(min(gone), max(gone) + 1)) or any(point.doc[i].is_punct for i in phrase)
+    if len(phrase) > 8 or broken or before.lower_ == "than":
+        return []
+    much = "how much" if point.tag_ in {"JJR", "RBR"} or point.lower_ == "later" else "how long" if kind == "duration" else "how far"
+    until = before.lower_ in {"until", "till", "from"}
+    return [(f"{before.lower_ + ' ' if until else ''}{much} {words(point.doc, phrase)}", gone | ({before.i} if until else set()), "")]
 
 
 def counted(noun: Any, span: Any, trunk: list[Any]) -> list[tuple[str, set[int], str]]:
@@ -168,6 +229,8 @@ def counted(noun: Any, span: Any, trunk: list[Any]) -> list[tuple[str, set[int],
         return [(phrase, set(indices), "")]
     if noun.dep_ == "pobj" and noun.head.head in trunk and noun.head.lower_ in {"in", "with", "for", "into"}:
         return [(f"{noun.head.text.lower()} {phrase}", {noun.head.i, *indices}, "")]
+    if noun.dep_ == "pobj" and noun.head.head in trunk and noun.head.i == noun.head.head.i + 1 and max(indices) >= len(noun.doc) - 2:
+        return [(phrase, {noun.head.i, *indices}, noun.head.text.lower())]
     return []
 
 
@@ -187,7 +250,7 @@ def object_phrase(span: Any, inside: set[int], extra: set[int], kind: str) -> li
     if kind == "duration" and re.search(r"notice|advance|ahead", text):
         return [("how much notice" if "notice" in text else "how long in advance", inside, "")]
     if kind == "measure":
-        return [(f"how many {plural(unit.text)}" if unit.is_alpha and len(unit.text) > 3 else "how much", inside, "")]
+        return measured(span, inside)
     if kind in QUANTITY:
         return [(QUANTITY[kind], inside, "")]
     if kind in {"date", "time", "place"} and span.root.dep_ == "npadvmod":
@@ -202,6 +265,17 @@ def object_phrase(span: Any, inside: set[int], extra: set[int], kind: str) -> li
     return [({"person": "who", "date": "which date", "time": "what time"}.get(kind, "what"), inside, "")]
 
 
+def measured(span: Any, inside: set[int]) -> list[tuple[str, set[int], str]]:
+    """The question phrases for a measure that is the verb's object or says what its subject amounts to."""
+    verb, many = span.root.head, how_many(span.text)
+    subject = first(verb, "nsubj", "nsubjpass")
+    if verb.lemma_ == "weigh":
+        return [("how much", inside, "")]
+    if verb.lemma_ == "be" and subject is not None and subject.lemma_.lower() in MEASURES:
+        return [("what", inside, ""), ("how much", inside, "")]
+    return [(many, inside, "")] if many else [("how much", inside, "")] if verb.lemma_ != "be" else [("what", inside, "")]
+
+
 def proper_subject(verb: Any) -> bool:
     """Whether a verb's subject is a name, or has a determiner: only then it is worth asking what it is."""
     subject = first(verb, "nsubj")
@@ -214,6 +288,8 @@ def adverb(kind: str, text: str) -> str:
         return "how long in advance"
     if re.match(r"(?:every|once|twice|\w+ times)\b", text, re.IGNORECASE):
         return "how often"
+    if kind == "text" and text.split()[0].lower() in TIME_PREPOSITIONS:
+        return "when"
     return {"date": "when", "time": "when", "duration": "how long", "place": "where"}.get(kind, "")
 
 
@@ -224,13 +300,24 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
         return [("why", inside | {prep.i - 1, prep.i}, "")] if not extra - {prep.i} else []
     outer = prep.head if prep.dep_ == "prep" and prep.head.dep_ == "prep" else prep
     governor = outer.head
-    if governor not in trunk or outer != prep or (extra - {prep.i} and kind not in {"date", "time"}) or (prep.dep_ == "agent" and extra):
+    if governor in trunk and outer == prep and kind in {"duration", "time"} and extra and min(extra) > max(inside):
+        return with_tail(head, inside, extra, kind)
+    if prep.lower_ == "within" and governor.dep_ in {"dobj", "pobj"}:
+        governor = governor.head
+    if (
+        governor not in trunk
+        or outer != prep
+        or (extra - {prep.i} and kind not in {"date", "time", "duration"})
+        or (prep.dep_ == "agent" and extra)
+    ):
         return []
     if word_before(prep) == "not" or (
         prep.lower_ == "in" and governor.lemma_ in LANGUAGE_VERBS and kind != "date" and not children(head, "det")
     ):
         return []
     word, gone = prep.text.lower(), inside | {prep.i}
+    if word == "within" and kind == "duration" and extra and head.doc[min(extra)].lower_ in {"of", "after"}:
+        return [("how soon", gone | extra, "")]
     if extra:
         return []
     if prep.dep_ == "agent":
@@ -239,9 +326,13 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
     if kind in {"date", "time"}:
         return timed(word, kind, head.doc[min(inside) : max(inside) + 1].text, gone)
     if kind == "duration":
+        if word == "within":
+            return [("how soon", gone, ""), ("within how long", gone, "")]
+        if head.lemma_ == "notice":
+            return [(f"{word} how much notice", gone, "")]
         if word in {"for", "over"}:
             return [("how long" if word == "for" else "over what period", gone, "")]
-        return [(f"{word} how long", gone, "")] if word in {"within", "after", "until"} else [(f"{word} how much time", gone, "")]
+        return [(f"{word} how long", gone, "")] if word in {"after", "until"} else [(f"{word} how much time", gone, "")]
     if kind == "place" and word in LOCATIVE:
         return [("where", gone, "")]
     if kind == "money" and first(governor, "expl") is not None:
@@ -251,6 +342,21 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
     return text_after(head, word, gone, kind)
 
 
+def with_tail(head: Any, inside: set[int], extra: set[int], kind: str) -> list[tuple[str, set[int], str]]:
+    """The question phrase for a duration or a time that more belongs to: "within 18 days of the sale", "by noon of the next day"."""
+    word, tail, gone = head.head.text.lower(), words(head.doc, sorted(extra)), inside | {head.head.i}
+    lead = head.doc[min(extra)].lower_
+    if any(head.doc[i].is_punct for i in extra) or (kind == "time" and word not in {"at", "by", "before", "after", "until", "from"}):
+        return []
+    if kind == "time":
+        moved = extra if lead in {"of", "on", "before", "after", "the"} else set()
+        return [(f"{word} what time {tail if moved else ''}".rstrip(), gone | moved, "")]
+    if lead != "of":
+        return [("how long" if word == "for" else f"{word} how long", gone, "")]
+    soon = [("how soon", gone | extra, "")] if word == "within" else []
+    return [(f"{word} how many {plural(head.text)} {tail}", gone | extra, ""), *soon] if head.is_alpha else []
+
+
 def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[str, set[int], str]]:
     """Question phrases for a plain value after a preposition: where, when, how, or the preposition with what."""
     if head.lemma_.lower() in ABSTRACT:
@@ -258,13 +364,17 @@ def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[st
     if word == "by" and head.tag_ == "NN" and not list(head.children):
         return [("how", gone, "")]
     if kind == "measure":
-        unit = head.text
-        return [(f"{word} how many {plural(unit)}", gone, "")] if unit.isalpha() and len(unit) > 3 else []
+        many = how_many(head.doc[min(gone - {head.head.i}) : max(gone) + 1].text)
+        return [(f"{word} {many}", gone, "")] if many else []
     if kind == "percent":
         return [(f"{word} what percentage", gone, "")]
     if head.lemma_.lower() in WHEN_NOUNS:
         vague = children(head, "relcl") or any(t.lower_ in {"a", "an"} for t in children(head, "det"))
         return [("when", gone, "")] if word in {"on", "in", "at", "during"} and not vague else []
+    if word in {"to", "from"} and (kind == "place" or head.ent_type_ in {"GPE", "LOC", "FAC"}):
+        return [("where" if word == "to" else "from where", gone, "")]
+    if word == "until" and head.doc[head.head.i + 1].lower_ != "then":
+        return [("until when", gone, "")]
     determined = bool(children(head, "det", "poss", "nummod")) or head.tag_ == "NNS" or head.pos_ == "PROPN"
     if kind != "person" and word in LOCATIVE | {"between", "into", "onto", "through", "along", "across"}:
         return [("where", gone, "")] if determined and word not in {"by"} else []
@@ -274,11 +384,9 @@ def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[st
     if between and kind != "person":
         return []
     stranded = (
-        [("who" if wh == "whom" else wh, gone, word)]
-        if max(gone) >= last and word not in {"until", "during", "before", "since", "as", "per"}
-        else []
+        [("who" if wh == "whom" else wh, gone, word)] if max(gone) >= last and word not in {"during", "before", "since", "per"} else []
     )
-    if word in {"with", "by"} or (kind == "person" and word in {"to", "from", "for"}):
+    if word in {"with", "by"} or (wh == "whom" and word in {"to", "from", "for"}):
         return [*stranded, (f"{word} {wh}", gone, "")]
     return stranded
 

@@ -18,25 +18,42 @@ NTH = r"(?:\d{1,2}(?:st|nd|rd|th)?)"
 TIME = r"(?:\d{1,2}(?:[:.]\d\d)? ?(?:[ap]m\b|[ap]\.m\.)|\d{1,2}:\d\d|\d{1,2} o'clock|noon|midnight)"
 PERIOD = (
     r"(?:night|day|week|month|year|hour|half-hour|minute|quarter|term|person|head|child|adult|piece|bottle|item|visit|session|lesson|"
-    r"mile|km|kilometre|kg|gram|litre|metre|page|copy|copies|user|seat|cup|dozen|square metre|transaction|bag|box|ticket|room)"
+    r"mile|km|kilometre|kg|gram|litre|metre|page|copy|copies|user|seat|cup|dozen|square metre|square foot|m²|transaction|bag|box|ticket|"
+    r"room|rental|trip|pupil|student|guest|place|group|class|car|van|boat|animal|dog)"
 )
+FIGURE = r"\d+(?:[.,'’]\d+|[ \u00a0\u202f]\d{3}(?!\d))*"
+SIGN = "[£$€¥₹]"
+CURRENCY = r"(?:EUR|GBP|USD|CHF|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|JPY|INR|ZAR|SGD|HKD)\b"
 AMOUNT = (
-    r"(?:(?:\b[A-Z]{1,3})?[£$€¥] ?\d[\d,]*(?:\.\d+)?(?: ?(?:million|billion|[kKmM]\b))?|\b(?:EUR|GBP|USD|CHF|AUD) ?\d[\d,]*(?:\.\d+)?|"
-    r"\b\d[\d,]*(?:\.\d+)? ?(?:p\b(?!\.)|pence\b|cents?\b|c\b|euros?\b|pounds?\b(?! of)|dollars?\b|EUR\b|GBP\b|USD\b|CHF\b))"
+    rf"(?:(?:\b[A-Z]{{1,3}})?{SIGN} ?{FIGURE}(?: ?(?:million|billion|[kKmM]\b))?|\b{CURRENCY} ?{FIGURE}|"
+    rf"\b{FIGURE}(?: million| billion)? ?(?:{SIGN}|p\b(?!\.)|pence\b|cents?\b|c\b|euros?\b|pounds?\b(?! of)|dollars?\b|kr\b|rupees?\b|"
+    rf"francs?\b|{CURRENCY}))"
 )
 UNIT = (
     r"(?:litres?|liters?|millilitres?|kilograms?|kilos?|grams?|grammes?|tonnes?|centimetres?|millimetres?|metres?|meters?|kilometres?|"
-    r"kilometers?|miles?|feet|inch(?:es)?|watts?|volts?|degrees?(?: Celsius)?|kg|mg|g|cm|mm|m|km|ml|l|kWh|kW|W|V|A|mph|km/h|Mbps|Gbps|"
-    r"MB|GB|TB|KB|dpi|bar|rpm|°C|°F|square metres|sq m|m²|lux|decibels|dB|calories|kcal)"
+    r"kilometers?|miles?|feet|km/h|inch(?:es)?|watts?|volts?|degrees?(?: Celsius)?|kg|mg|g|cm|mm|m|km|ml|l|kWh|kW|W|V|A(?! [a-z])|mph|"
+    r"Mbps|Gbps|MB|GB|TB|KB|dpi|bar|rpm|°C|°F|square metres|sq m|m²|lux|decibels|dB|calories|kcal)"
 )
 SPAN = r"(?:second|minute|hour|day|week|month|year|night|weekend|fortnight|decade|season|term)s?"
 STREET = (
     r"(?:Street|St|Road|Rd|Lane|Avenue|Ave|Square|Place|Row|Close|Way|Drive|Court|Terrace|Quay|Hill|Yard|Wharf|Parade|Gardens?|"
-    r"Crescent|Boulevard|Walk|Mews|Embankment)"
+    r"Crescent|Boulevard|Walk|Mews|Embankment|Rise|Siding|Grove|Gate|Green|Broadway|Highway|Alley|Circle|Parkway|Passage|Vale|View|"
+    r"Wynd|Esplanade|Promenade|Dock)"
 )
+VIA = (
+    r"(?:[Rr]u[ae]|[Qq]uai|Via|Viale|[Cc]alle|[Aa]venida|Avenue|Boulevard|Piazza|Plaza|Praça|Largo|Corso|Carrer|Paseo|Travessa|"
+    r"[Cc]hemin|[Ii]mpasse|Place|Allée)"
+)
+LINK = r"(?:(?:de la|del|della|dei|des|de|du|do|dos|da|das|el|la|los|las) |de l['’]|dell['’]|d['’])?"
+NAMED = rf"{VIA}(?: {LINK}[A-ZÀ-Ý][\w'’-]+){{1,4}}"
+GERMANIC = (
+    r"[A-ZÄÖÜ][\w-]*(?: ?[Ss]traße|strasse|str\.|gasse|weg| ?[Pp]latz|allee|ufer|damm|straat|laan|gracht|kade|plein|gatan|vägen|veien|vej|"
+    r"katu)|(?:Am|An der|Auf dem|Im|Zum|Zur|Unter den) [A-ZÄÖÜ]\w+"
+)
+HOUSE = rf"\d{{1,4}}[a-zA-Z]?(?:[-–]\d+)?(?![\w€%]| [€%]|[.,:]\d| (?:{MONTH}|hours?|days?|minutes?))"
 ADDRESS = (
-    rf"(?:\b\d+[a-zA-Z]?(?:[-–]\d+)? (?:[A-Z][\w'’.-]+ ){{1,3}}{STREET}\b|"
-    r"\b[A-ZÄÖÜ][\wäöüß-]*(?:straße|strasse|gasse|weg|platz|allee) \d+[a-z]?)"
+    rf"(?:\b\d+[a-zA-Z]?(?:[-–]\d+)? (?:[A-Z][\w'’.-]+ ){{1,3}}{STREET}\b|\b(?:{GERMANIC}) {HOUSE}|\b{NAMED},? {HOUSE}|"
+    rf"\b\d+[a-z]?,? (?:bis,? |ter,? )?{NAMED})"
 )
 RECURRING = rf"(?:the )?(?:first|second|third|fourth|last|every|every other|every second|each) (?:{DAY}|(?:day|week)(?= of))"
 
@@ -46,11 +63,11 @@ PATTERNS: tuple[tuple[str, str], ...] = (
         "contact",
         r"(?<![\d.,£$€])(?:\+\d{1,3}[ -]?)?(?:\(0?\d{2,5}\)|0?\d{2,5})(?:[ -]\d{3,7}){1,3}(?![\d.,]?\d)|\bextension \d+",
     ),
-    ("place", ADDRESS + r"(?:, [A-Z]\w+(?: [A-Z]{1,2}\d\w? \d[A-Z]{2})?)?"),
+    ("place", ADDRESS + rf"(?:, (?!{DAY}|{MONTH})(?:\d{{4,5}} )?[A-Z]\w+(?: [A-Z]{{1,2}}\d\w? \d[A-Z]{{2}})?)?"),
     (
         "money",
         rf"{AMOUNT}(?: ?(?:[-–]|to|and|or) ?{AMOUNT})?"
-        rf"(?:(?: (?:an?|per|for each|each|every) | ?/ ?){PERIOD}\b| per \w+| apiece\b| each\b)?",
+        rf"(?:(?: (?:an?|per|for each|each|every) | ?/ ?){PERIOD}(?!\w)| per \w+| an? [a-z]+(?=[.,;:)]|$)| apiece\b| each\b)?",
     ),
     ("percent", r"\b\d+(?:\.\d+)? ?(?:%|per ?cent\b)"),
     (
@@ -73,8 +90,8 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("time", r"(?<=from )\d{1,2}\.\d\d to \d{1,2}\.\d\d\b|(?<=[ap]t )\d{1,2}\.\d\d\b(?! ?%)|\b\d{1,2}\.\d\d to \d{1,2}\.\d\d\b"),
     (
         "duration",
-        rf"\b(?:{NUMBER}(?: ?(?:[-–]|to|or|and a half) ?{NUMBER})? ?-?(?:full |working |calendar |business |consecutive )?"
-        rf"{SPAN}(?: and a half)?\b(?!-| old)|half an hour|half a (?:day|year)|(?:an|a quarter of an) hour(?! or)|a fortnight"
+        rf"\b(?<!every )(?:{NUMBER}(?: ?(?:[-–]|to|or|and a half) ?{NUMBER})? ?-?(?:full |working |calendar |business |consecutive )?"
+        rf"{SPAN}(?: and a half)?\b(?!-)|half an hour|half a (?:day|year)|(?:an|a quarter of an) hour(?! or)|a fortnight"
         r"|a (?:week|month|year|day)(?= (?:to|in advance|before|ahead|later)))(?:['’] notice| of age| in advance| ahead)?",
     ),
     (
@@ -129,6 +146,10 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     if text[start:end].count("(") != text[start:end].count(")"):
         start += text[start] == "("
     return start, end
+
+
+LED = re.compile(r"(?:within|from|until|up to|at least|at most|about|by|after|before|on|since|every) ")
+"""What may stand before a value that fills a text."""
 
 
 def kind_of(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import month_name
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.extract import GAP
@@ -47,8 +47,34 @@ def full_statement(fact: Fact) -> str:
     return f"{capital(fact.subject)}{attribute}: {fact.value}."
 
 
+LIMIT = "up to|at least|at most|no more than|more than|less than|about|around|roughly|some|over|under|above|below"
+LEAD = {
+    "date": re.compile(rf"\b((?:by|before|after|until|till|since|from|on) ){GAP}"),
+    "time": re.compile(rf"\b((?:by|before|after|until|till|since|from|about|around) ){GAP}"),
+    "duration": re.compile(rf"\b((?:(?:within|after|until|before) )?(?:(?:{LIMIT}) )?){GAP}"),
+    **dict.fromkeys(("money", "measure", "percent", "count"), re.compile(rf"\b((?:{LIMIT}) ){GAP}")),
+}
+"""Kind → the words before a value that its answer keeps, since it says something else without them."""
+COUNTED = re.compile(
+    rf"{GAP}( (?:(?!(?:of|or|and|to|in|by|at|for|per)\b)[a-z-]*[a-rt-z] )?(?:[a-z]+[^s\W]s|people|children|men|women)\b)(?!-)"
+)
+
+
 def answer(fact: Fact) -> str:
-    """The short canonical answer: the value as it stands in the documents, or as people say what stands there for machines."""
+    """The short canonical answer: the value with the word that it needs before it, as people say it."""
+    return gap_answer(replace(fact, value=whole_value(fact)))
+
+
+def whole_value(fact: Fact) -> str:
+    """The value with what limits it ("within 30 days", "at least two") and, for a number, what it counts ("24 seats")."""
+    lead = LEAD.get(fact.kind)
+    before = lead.search(fact.relation) if lead and fact.form == "statement" else None
+    counted = COUNTED.search(fact.relation) if fact.kind == "count" else None
+    return (before.group(1) if before else "") + fact.value + (counted.group(1) if counted else "")
+
+
+def gap_answer(fact: Fact) -> str:
+    """The value alone, as people say it: as it stands in the documents, or in words where it stands there for machines."""
     value = said(re.sub(r"\*\*|__|`", "", fact.value), fact.relation)
     return (value if re.match(r"[a-z]+[A-Z]|\S+@|www\.|https?:", value) else capital(value)).rstrip(".") + "."
 

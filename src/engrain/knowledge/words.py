@@ -16,6 +16,9 @@ PLACES = listed(
     counter lot caravan box rack pool gym theatre cafe café bar pub farm field valley address"""
 )
 PLACE_PREPOSITIONS = listed("in at on behind beside under above opposite near outside inside below by next")
+TIME_PREPOSITIONS = listed("before after during")
+AFTER_VERBS = listed("name call look ask take run")
+"""Verbs that "after" belongs to without telling when."""
 LOCATIVE = PLACE_PREPOSITIONS - {"by", "next"}
 HUMANS = listed(
     """people customer client guest visitor member child parent guardian patient pupil student nurse doctor teacher trainer
@@ -25,16 +28,39 @@ HUMANS = listed(
     newcomer learner merchant applicant buyer seller user participant passenger companion crew junior reader borrower
     carer senior neighbour caller walker renter cyclist singer"""
 )
-WHEN_NOUNS = listed("day week month year morning evening afternoon night weekend summer winter spring autumn season time moment")
+WHEN_NOUNS = listed("""day week month year morning evening afternoon night weekend summer winter spring autumn season time moment
+    handover arrival departure check-in checkout pickup signing""")
+EXPLETIVES = listed(
+    """forbidden allowed permitted prohibited recommended advised advisable required expected agreed decided said known possible impossible
+    necessary important essential compulsory best better worth useful usual customary"""
+)
+"""What is said of "it" that stands for the infinitive or the clause after it."""
 LIGHT = listed("place part care account advantage use room notice note")
 CONTACT_VERBS = listed("ask ring call contact email phone tell see text")
 LANGUAGE_VERBS = listed("reply speak write answer teach talk read")
 LIMITS = listed("even only about around approximately roughly exactly just some almost nearly")
+UNITS = {
+    "m": "metres", "cm": "centimetres", "mm": "millimetres", "km": "kilometres", "kg": "kilograms", "g": "grams", "mg": "milligrams",
+    "l": "litres", "ml": "millilitres", "kWh": "kilowatt hours", "kW": "kilowatts", "W": "watts", "V": "volts", "A": "amps",
+    "GB": "gigabytes", "MB": "megabytes", "TB": "terabytes", "KB": "kilobytes", "°C": "degrees", "°F": "degrees", "m²": "square metres",
+    "sq m": "square metres", "dB": "decibels", "kcal": "calories", "square metres": "square metres", "feet": "feet", "foot": "feet",
+    "inch": "inches",
+}  # fmt: skip
+"""Unit → how people say it after "how many"."""
+MEASURED = {
+    "away": "far away", "apart": "far apart", "high": "high", "tall": "tall", "wide": "wide", "long": "long", "deep": "deep",
+    "thick": "thick", "heavy": "heavy", "old": "old", "large": "large", "late": "late", "early": "early",
+}  # fmt: skip
+"""Word after a measure → what follows "how" in a question for both."""
+MEASURES = listed(
+    "limit speed temperature capacity minimum maximum weight height width length depth distance size area pressure thickness diameter"
+)
 BOUNDS = listed("at most least up to only about some than more the all our a over under around")
 ABSTRACT = listed(
     """exception addition case fact rest request time charge example general least most home instalment visit half part language way manner
     meeting appointment event session lesson group pair condition term basis price rate cost pay form writing cash person position state use
-    sale leave holiday duty detail advance full turn order age class course race team competition project programme scheme plan"""
+    sale leave holiday duty detail advance full turn order age class course race team competition project programme scheme plan
+    licence license card expense behalf"""
 )
 VAGUE = listed(
     "it them us you me him her this that these those one anything something everything which what who all we i there they he she"
@@ -43,6 +69,7 @@ UNCOUNTED = listed(
     "wifi wi-fi parking smoking water heating access storage internet food electricity time limit space delivery postage repair membership "
     "insurance admission entry breakfast lunch dinner tea coffee equipment"
 )
+BEFORE_NOUNS = listed("up from under over above below per between within on at in for by until after before each more less")
 DETERMINERS = listed("the a an our your each every all any no first second one two own")
 PROPER_TAILS = listed(
     """Street Road Lane Lake Hotel Court Library Café School Hospital Ltd GmbH Centre Center House Hall Room Club Inn Park

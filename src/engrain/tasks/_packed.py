@@ -19,6 +19,7 @@ from engrain.kernels.packed_attention import Packing, pack, packed
 from engrain.kernels.partial_model import upper
 from engrain.kernels.recompute import LONG, recomputed
 from engrain.kernels.rms_norm import lean_norms
+from engrain.progress import SILENT, Progress
 from engrain.tasks._trunk import Trunk, depth
 from engrain.tasks.base import Task
 from engrain.tokens import Encoded, shared_prefix
@@ -60,11 +61,11 @@ class PackedTask(Task):
         """Token ids and which of them are supervised."""
         return encoded.ids.tobytes() + encoded.supervised.tobytes()
 
-    def settle(self, model: nn.Module) -> None:
+    def settle(self, model: nn.Module, progress: Progress = SILENT) -> None:
         """Compute once what the frozen layers below give for every example; not kept where it would be large or another model's."""
         if not depth(model):
             return
-        with suppress(MemoryError):
+        with progress.stage("Computing what stays frozen"), suppress(MemoryError):
             trunk = Trunk(model, [*self.train, *self.heldout])
             self.trunk = trunk if self._agrees(model, trunk) else None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engrain import registry
+from engrain.progress import SILENT, Progress
 from engrain.settings import check_choices, setting
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Task(ABC):
     def prepare(self, model: nn.Module) -> None:
         """Called once with the untouched model, before a method is applied to it."""
 
-    def settle(self, model: nn.Module) -> None:
+    def settle(self, model: nn.Module, progress: Progress = SILENT) -> None:
         """Called once before the first step, when it is known what trains: what never changes may be computed now."""
 
     @abstractmethod
