@@ -37,7 +37,7 @@ class KnowledgeSettings:
 
     wordings: int = setting(14, "How many wordings of each fact to train on.")
     heldout_patterns: float = setting(0.12, "The share of wording patterns that are kept for testing and never trained.")
-    unanswerable: float = setting(0.12, "The share of examples whose right answer is that the documents do not say.")
+    unanswerable: float = setting(0.08, "The share of examples whose right answer is that the documents do not say.")
     reverse: bool = setting(True, "Do not ask from the value back to the subject.", flag="--no-reverse")
     statements: bool = setting(True, "Do not practise telling all that is known about a subject, nor filling gaps.", flag="--no-statements")
     true_or_false: bool = setting(True, "Do not ask whether a right or a wrong value is right.", flag="--no-true-or-false")
