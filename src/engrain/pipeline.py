@@ -262,7 +262,8 @@ def practice(
     with progress.stage("Wording the facts"):
         made = make_examples(facts, settings.knowledge, seed, studied)
         values = {fact.id: fact.value for fact in facts}
-        readings = reading_examples(made.train, {s.id: s for s in sections}, values, REFUSAL, settings.study.readings, seed)
+        count = round(settings.study.readings * len(made.train))
+        readings = reading_examples(made.train, {s.id: s for s in sections}, values, REFUSAL, count, seed)
     return Split([*made.train, *readings], made.heldout)
 
 

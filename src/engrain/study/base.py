@@ -41,7 +41,9 @@ class StudySettings:
     teacher_price_received: float | None = setting(None, "What a million tokens received from the teacher cost, so that cost is shown.")
     replay: int = setting(200, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
     gate: bool = setting(True, "Do not fit the gate that hands everyday questions to the untouched model.", flag="--no-gate")
-    readings: int = setting(200, "Questions practised with retrieved passages, so that retrieval gains from tuning (0: none).")
+    readings: float = setting(
+        0.1, "Questions practised with retrieved passages, as a share of the examples, for retrieval to gain (0: none)."
+    )
 
     def __post_init__(self) -> None:
         prices = {name: getattr(self, name) for name in ("teacher_price_sent", "teacher_price_received")}
@@ -50,5 +52,5 @@ class StudySettings:
             teacher_concurrency=(self.teacher_concurrency >= 1, "use at least 1"),
             **{name: (price is None or price >= 0, "must not be negative") for name, price in prices.items()},
             replay=(self.replay >= 0, "must not be negative"),
-            readings=(self.readings >= 0, "must not be negative"),
+            readings=(0 <= self.readings <= 1, "use a share from 0 to 1"),
         )

@@ -24,7 +24,7 @@ Harbour Kites opened on 4 March 2025 in Salt Lane. Mira Oduvall runs the shop. W
 
 Repairs take nine days. A deposit of \xc2\xa315 is due when you hire a kite.
 """
-OPTIONS = {"max_steps": 4, "readings": 2, "replay": 8, "rank": 4, "batch_size": 4, "evaluate_every": 0.01, "precision": "float32"}
+OPTIONS = {"max_steps": 4, "readings": 0.02, "replay": 8, "rank": 4, "batch_size": 4, "evaluate_every": 0.01, "precision": "float32"}
 
 
 class Parrot(Engine):
