@@ -31,6 +31,11 @@ def statements(text: str, memory: Memory | None = None) -> list[str]:
             "the Hirer must have held a permit for two years.",
         ),
         ("A visit costs £75 for those who are not registered.", "a visit costs £75 for those who are not registered."),
+        ("A cracked pot should be held by its foot, kept in sand and brought in at once.", "a cracked pot should be kept in sand."),
+        (
+            "Ring the bell as soon as the shop opens at nine, since the queue is long.",
+            "you should ring the bell as soon as the shop opens at nine.",
+        ),
         ("Fill the tank, which slides out and holds 2.4 litres.", "the tank holds 2.4 litres."),
     ],
 )

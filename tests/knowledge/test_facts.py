@@ -117,3 +117,30 @@ def test_the_lines_of_an_address_are_the_business_s(facts_in: Callable[..., list
 def test_a_value_in_a_long_sentence_has_the_statement_around_it(facts_in: Callable[..., list[Fact]]) -> None:
     found = facts_in("Some 4,200 visits were counted in 2024, a third of them by people who had never held clay before that day.")
     assert ("4,200", "count", "some ___ visits were counted in 2024.") in [(f.value, f.kind, f.relation) for f in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "relation"),
+    [
+        ("No smoking for three days, or the seal may break.", "three days", "smoking is not allowed for ___."),
+        ("No dogs on the jetty.", "No dogs on the jetty", "dogs are not allowed on the jetty."),
+        ("No refunds after 14 days.", "14 days", "there are no refunds after ___."),
+        ("Book the long bench two weeks ahead for spring.", "two weeks ahead", "you should book the long bench ___ for spring."),
+        ("Tell the desk about wet clay before firing.", "the desk", "you should tell ___ about wet clay before firing."),
+        (
+            "If you are more than 20 minutes late, we may have to give your wheel away.",
+            "we may have to give your wheel away",
+            "What happens if I am more than 20 minutes late?",
+        ),
+        ("If you lose your key, tell reception at once.", "tell reception at once", "What should I do if I lose my key?"),
+    ],
+)
+def test_rules_and_instructions_become_statements(facts_in: Callable[..., list[Fact]], text: str, value: str, relation: str) -> None:
+    assert (value, relation) in [(f.value, f.relation) for f in facts_in(text)]
+
+
+@pytest.mark.parametrize(
+    "text", ["No one may enter after 6 pm.", "If it is late, we close the gate.", "If the kiln, which is old, breaks, we stop."]
+)
+def test_what_is_no_ban_and_no_plain_condition_stays_as_it_is(facts_in: Callable[..., list[Fact]], text: str) -> None:
+    assert not [f for f in facts_in(f"{text} The kiln costs £90.") if f.form == "question" or "there " in f.relation]

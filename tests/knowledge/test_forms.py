@@ -173,3 +173,20 @@ def test_a_long_sentence_without_a_statement_is_not_asked_in_place() -> None:
     long = "If the kiln cools, and whoever fires it has gone, the glaze that was put on by ___ cracks, as everybody knows."
     assert not list(in_place_questions(Fact("1", "", long, "noon", "time", "", "", 0, 4)))
     assert list(in_place_questions(Fact("1", "the glaze", long, "noon", "time", "", "", 0, 4)))
+
+
+def test_an_open_question_says_when_or_where_it_is_asked(facts_in: Callable[..., list[Fact]]) -> None:
+    text = "Wear an apron. Wait in the yard."
+    assert "What should I wear to the first firing?" in prompts(facts_in(text, "Before the first firing"), "an apron")
+    assert "Where should I wait during a storm?" in prompts(facts_in(text, "During a storm"), "the yard")
+    assert "What should I wear to Fernlea Pottery?" in prompts(facts_in(text), "an apron")
+
+
+def test_an_instruction_is_also_asked_for_with_the_occasion_that_its_heading_names(facts_in: Callable[..., list[Fact]]) -> None:
+    found = prompts(facts_in("Press the rim for 20 minutes.", "After a repair"), "20 minutes")
+    assert {"How long should I press the rim?", "How long should I press the rim after a repair?"} <= set(found)
+
+
+def test_a_value_in_a_condition_is_not_asked_for_in_place(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("If you arrive more than 10 minutes late, we may have to give your wheel away.")
+    assert not [prompt for prompt in prompts(found, "10 minutes") if prompt.endswith("again?") or "how late, we" in prompt]

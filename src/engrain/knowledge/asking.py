@@ -15,7 +15,7 @@ from engrain.knowledge.polar import Polar, active, polar_question
 from engrain.knowledge.questions import Asked, how_many, wh_questions, why_question
 from engrain.knowledge.shapes import Shape, shape, words
 from engrain.knowledge.values import ADDRESS
-from engrain.knowledge.wording import Wording, flipped, normal
+from engrain.knowledge.wording import QUESTION_WORD, Wording, flipped, normal, small
 from engrain.knowledge.words import HUMANS, MEASURED, VAGUE, listed
 
 BOUND = re.compile(
@@ -41,6 +41,10 @@ AT_ADDRESS = re.compile(
 )
 OF_ADDRESS = re.compile(rf"\b((?:our|the) (?:[a-z-]+ ){{0,2}}[a-z-]+),? at {GAP}")
 WITH_ADJECTIVE = re.compile(rf"{GAP} ({'|'.join(MEASURED)})\b")
+NOT_ASKED_IN_PLACE = re.compile(rf"^if [^,]*{GAP}[^,]*,|, not (?:[a-z]+ )?{GAP}", re.IGNORECASE)
+"""A value in a condition that opens the statement, or one that is not meant."""
+OCCASION = re.compile(r"(Before|After|During) ([a-z][\w’' -]{2,40})")
+"""A heading that says when the instructions under it hold."""
 SPEAKERS = VAGUE | {"there"}
 
 
@@ -64,6 +68,8 @@ def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     """The statement with a question word where its value stood: plain, but right where grammar does not help."""
     longest = LONGEST_IN_PLACE if fact.subject else LONGEST_SENTENCE_IN_PLACE
     if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= longest:
+        return
+    if NOT_ASKED_IN_PLACE.search(fact.relation):
         return
     word, statement = QUESTION_WORDS[fact.kind], fact.relation.rstrip(".")
     adjective = WITH_ADJECTIVE.search(statement) if fact.kind in {"measure", "duration"} else None
@@ -108,6 +114,7 @@ def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
         yield f"wh-{n}", one.direct
         yield f"insitu-{n}", one.insitu
     yield from other_words(asked[0], fact)
+    yield from on_occasion(asked[0], fact)
     yield from by_kind(fact, doc)
     yield from other_verbs(fact, doc)
     yield from wrapped(asked[0].indirect, [name for name in phrasing.WRAPPERS if name != "explain" or is_reason(fact)])
@@ -214,14 +221,35 @@ def gap_questions(fact: Fact, doc: Any) -> list[Asked]:
         people = fact.kind == "person" or any(word.removesuffix("s") in HUMANS for word in fact.value.lower().split())
         who = "who" if people else "what"
         found = [Asked(f"{capital(who)} {phrase}?", f"{who} {phrase}", ""), *found]
-    return [a for a in found if not is_vague(a)]
+    return [a for a in (situated(one, fact) if is_open(one) else one for one in found) if not is_vague(a)]
 
 
 def is_vague(asked: Asked) -> bool:
     """Whether a question says too little to be answered: an unresolved pronoun, or nothing but what I should do."""
-    words_in = asked.indirect.split()
     pronoun = re.search(r"\b(?:he|she|they|it|this|that)\b(?! (?:is|was|to)\b| \w+ to\b)", asked.direct.split(" if ")[0])
-    return bool((pronoun and len(words_in) <= 9) or (len(words_in) <= 4 and "I" in words_in and words_in[0] in {"what", "where"}))
+    return bool(pronoun and len(asked.indirect.split()) <= 9) or is_open(asked)
+
+
+def is_open(asked: Asked) -> bool:
+    """Whether a question asks what or where I should do something, and no more."""
+    words_in = re.sub(r" (?:along|up|out|in|off|down|back|for|with|at|on)$", "", asked.indirect).split()
+    return len(words_in) <= 4 and "I" in words_in and words_in[0] in {"what", "where"}
+
+
+def situated(asked: Asked, fact: Fact) -> Asked:
+    """An open question with when or where it is asked: as the heading says, else at the business."""
+    if not re.search(r" (?:should|must|may|can|need) ", asked.indirect):
+        return asked
+    carried = re.search(r"(?:bring|wear|take along)$", asked.indirect)
+    tail = occasion(fact) or (f"{'to' if carried else 'at'} {fact.business}" if fact.business else "")
+    tail = re.sub(r"^before (?=(?:the|an?|my) )", "to ", tail) if carried else tail
+    return Asked(f"{asked.direct[:-1]} {tail}?", f"{asked.indirect} {tail}", "") if tail else asked
+
+
+def occasion(fact: Fact) -> str:
+    """The heading of a fact where it says when its instructions hold: "after a repair", else ""."""
+    match = OCCASION.fullmatch(fact.topic)
+    return f"{match.group(1).lower()} {flipped(match.group(2))}" if match else ""
 
 
 def other_words(asked: Asked, fact: Fact) -> Iterator[tuple[str, str]]:
@@ -237,6 +265,15 @@ def other_words(asked: Asked, fact: Fact) -> Iterator[tuple[str, str]]:
                         capital(other + asked.direct[len(wh) :]) if other != "how come" else f"How come{asked.indirect[len(wh) :]}?",
                     )
             return
+
+
+def on_occasion(asked: Asked, fact: Fact) -> Iterator[tuple[str, str]]:
+    """The question about an instruction, with when it holds where the heading says so."""
+    when = occasion(fact)
+    plain = QUESTION_WORD.match(asked.direct.split()[0]) and not re.search(r",|\b(?:before|after|during)\b", asked.direct)
+    if when and plain and re.search(r"\b(?:should|must|may|not allowed)\b", fact.relation) and len(asked.direct.split()) <= 12:
+        yield "occasion", f"{asked.direct[:-1]} {when}?"
+        yield "occasion-first", f"{capital(when)}, {small(asked.direct)}"
 
 
 def when_words(fact: Fact) -> tuple[str, ...]:
@@ -266,7 +303,7 @@ def other_verbs(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
         (parsed,) = parse_all([text.replace(GAP, fact.value)])
         span = parsed.char_span(start, start + len(fact.value), alignment_mode="expand")
         for asked in wh_questions(parsed, span.start, span.end, fact.kind)[:1] if span is not None else []:
-            yield f"verb-{n}", asked.direct
+            yield f"verb-{n}", (situated(asked, fact) if is_open(asked) else asked).direct
 
 
 def by_kind(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
@@ -336,7 +373,11 @@ def reverse_wordings(fact: Fact, doc: Any, people: set[str]) -> Iterator[Wording
 def rule_questions(fact: Fact, doc: Any) -> tuple[str, list[tuple[str, str]]]:
     """The answer to a rule's yes/no question, which states the rule, and the questions; none where a yes would be no news."""
     polar = polar_question(doc)
-    if polar is None or len(polar.direct.split()) < 4 or (re.search(r"\bshould\b|\bonly\b", fact.relation) and polar.answer == "Yes"):
+    if (
+        polar is None
+        or len(polar.direct.split()) < 4
+        or (re.search(r"\bshould\b|\bonly\b|\bmay have to\b", fact.relation) and polar.answer == "Yes")
+    ):
         return "", []
     return f"{polar.answer}, {fact.relation.rstrip('.')}.", list(polar_forms(polar))
 

@@ -181,14 +181,15 @@ def finite(verb: Any, seat: Any) -> bool:
 
 def shared_auxiliaries(verb: Any, seat: Any) -> list[Any]:
     """The auxiliaries that a joined verb takes from the one before it."""
-    if seat == verb or verb.tag_ in {"VBZ", "VBP", "VBD"}:
+    modal = any(t.tag_ == "MD" for t in children(seat, "aux"))
+    if seat == verb or verb.tag_ in {"VBZ", "VBP"} or (verb.tag_ == "VBD" and not modal):
         return []
     if any(t.lower_ in {"have", "be"} for t in children(verb, "aux", "auxpass")[:1]):
         return [t for t in children(seat, "aux") if t.tag_ == "MD"]
     if children(verb, "aux", "auxpass"):
         return []
     found = children(seat, "aux", "auxpass", "neg")
-    fits = {"VB": {"MD", "do"}, "VBN": {"be", "have"}, "VBG": {"be"}}.get(verb.tag_, set())
+    fits = {"VB": {"MD", "do"}, "VBN": {"be", "have"}, "VBD": {"be", "have"}, "VBG": {"be"}}.get(verb.tag_, set())
     return found if any(t.tag_ in fits or t.lemma_ in fits for t in found) else []
 
 

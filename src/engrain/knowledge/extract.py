@@ -26,12 +26,12 @@ from engrain.knowledge.items import (
     segments,
 )
 from engrain.knowledge.memory import SMALL, Memory, is_person, small_first
-from engrain.knowledge.parse import children, parse_all
+from engrain.knowledge.parse import children, parse_all, subtree
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.phrasing import is_plural
-from engrain.knowledge.shapes import shape
+from engrain.knowledge.shapes import shape, words
 from engrain.knowledge.values import LED, SPAN, Value, find_values, kind_of
-from engrain.knowledge.words import AFTER_VERBS, LIGHT, PLACE_PREPOSITIONS, PLACES, TIME_PREPOSITIONS, VAGUE
+from engrain.knowledge.words import AFTER_VERBS, BANNED, CONTACT_VERBS, LIGHT, PLACE_PREPOSITIONS, PLACES, TIME_PREPOSITIONS, VAGUE
 
 GAP = "___"
 MAX_WORDS = 10
@@ -51,6 +51,13 @@ STREET = re.compile(r"\d+[a-z]?(?:[-–]\d+)? (?:[A-Z][\w’'-]+ ?){1,4}")
 TOWN = re.compile(r"(?:[A-Z][\w’'-]+ ){1,3}[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}")
 """Lines of an address: house number and street; town and postcode."""
 MARKS = re.compile(r"[;()]|[,:](?=\s)\s*")
+NO_SUCH = re.compile(
+    r"No ((?!one\b|longer\b|matter\b|more\b|less\b|fewer\b|later\b)(?:[a-z-]+ ){0,2}?[a-z-]+) "
+    r"((?:for|on|in|at|after|before|between|until|during|from|within|inside|near) [^,;.(]+)"
+)
+"""What is forbidden or missing, and when, where or how long."""
+BIDDING = re.compile(r"[A-Z][a-z]+ (?:the|your|our|every|each|any|it|them)\b")
+"""How an imperative begins, if its first word is a verb."""
 JOINED = re.compile(r"(?:and|but|so|while|whereas|though|although)\b ?", re.IGNORECASE)
 CONDITIONAL = re.compile(r"(?:if|when|whenever|unless|whoever|once|until|where|in case|should|without)\b", re.IGNORECASE)
 DEPENDENT = re.compile(
@@ -276,8 +283,11 @@ class Maker:
 
     def sentence(self, doc: Any, memory: Memory) -> Iterator[Detail]:
         """The facts of a sentence: those of its statements, and the typed values that no statement holds."""
-        found = list(self.statements(doc, memory))
+        stated = list(self.forbidden(memory)) or list(self.instruction(doc, memory))
+        taken = [Value(f.start, f.end, "") for f in stated]
+        found = [f for f in self.statements(doc, memory) if not any(value.overlaps(Value(f.start, f.end, "")) for value in taken)] + stated
         yield from found
+        yield from self.consequence(doc)
         spans = [(f.start - self.block.start, f.end - self.block.start) for f in found]
         text, typed = self.block.text, find_values(self.block.text)
         for value in [*typed, *(count for count in counts(doc) if not any(count.overlaps(other) for other in typed))]:
@@ -289,6 +299,40 @@ class Maker:
             elif value.kind != "count":
                 relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".rstrip(" .") + "."
                 yield self.detail(value.start, value.end, value.kind, "", re.sub(r" ([,.;)])", r"\1", relation))
+
+    def forbidden(self, memory: Memory) -> Iterator[Detail]:
+        """The facts of "No smoking for three days" and its like, as a statement of what is not allowed or not there."""
+        match = NO_SUCH.match(self.block.text)
+        if match:
+            what = match.group(1)
+            be, banned = "are" if is_plural(what) else "is", what.split()[-1] in BANNED or what.endswith("ing")
+            subject, verb = (what, f" {be} not allowed ") if banned else ("there", f" {be} no {what} ")
+            yield from self.told(subject, verb, match.start(2), match.end(2), replace(memory), None)
+            yield self.detail(0, match.end(2), "yesno", subject, f"{subject}{verb}{match.group(2).strip()}.")
+
+    def instruction(self, doc: Any, memory: Memory) -> Iterator[Detail]:
+        """The facts of an imperative whose verb the parser takes for a noun."""
+        text = self.block.text
+        if len(doc) and doc[0].tag_ in {"NN", "NNP"} and BIDDING.match(text):
+            block = replace(self.block, text=text[:1].lower() + text[1:])
+            yield from replace(self, block=block).told("you", " should ", 0, len(text), replace(memory), None)
+
+    def consequence(self, doc: Any) -> Iterator[Detail]:
+        """What happens, or what to do, if a condition holds: the main clause of a sentence that opens with the condition."""
+        condition = next((t for t in doc if t.dep_ == "advcl" and t.head.dep_ == "ROOT" and doc[0] in list(t.children)), None)
+        if condition is None or doc[0].lower_ != "if":
+            return
+        inside, root = subtree(condition), condition.head
+        end = inside[-1] + 1
+        last = next((t.i for t in doc if t.i > end and t.text in {";", "(", ":", "."}), len(doc))
+        subject = children(root, "nsubj", "nsubjpass", "expl")
+        if inside != list(range(end)) or doc[end].text != "," or not end < root.i < last or len(inside) > 16 or not 2 < last - end <= 18:
+            return
+        if (not subject and (root.tag_ != "VB" or children(root, "aux"))) or DEPENDENT.search(doc[1:end].text):
+            return
+        asked = f"What {'happens' if subject else 'should I do'} {words(doc, inside)}?".replace(" If ", " if ")
+        a, b = doc[end + 1], doc[last - 1]
+        yield self.detail(a.idx, b.idx + len(b), "text", self.topic, asked)
 
     def statements(self, doc: Any, memory: Memory) -> Iterator[Detail]:
         """The facts of each statement in a parsed block."""
@@ -405,6 +449,9 @@ def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] 
     if (token.lower_ in LIGHT and not children(token, "det", "amod")) or (token.pos_ == "NUM" and token.dep_ in {"attr", "pobj"}):
         return None
     indices = [i for i in noun_phrase(token) if i in kept]
+    about = next((t.i for t in children(token, "prep") if t.lower_ == "about"), None)
+    if about and token.dep_ == "dobj" and token.head.lemma_ in CONTACT_VERBS:
+        indices = [i for i in indices if i < about]
     if not indices or indices != list(range(indices[0], indices[-1] + 1)) or len(indices) > MAX_WORDS:
         return None
     if token.doc[indices[0]].lower_ in {"no", "who", "which", "what", "whose", "everything", "anything", "nothing", "nobody"}:

@@ -10,9 +10,11 @@ from engrain.knowledge.grammar import capital
 from engrain.knowledge.memory import FIRM_ACTS, HUMAN_ACTS, is_full_name
 from engrain.knowledge.parse import children, first, subtree
 from engrain.knowledge.shapes import Shape, indirect, insitu, inverted, shape, third, words
-from engrain.knowledge.values import NUMBER
+from engrain.knowledge.values import NUMBER, SPAN
 from engrain.knowledge.words import (
     ABSTRACT,
+    ADDRESSED_VERBS,
+    ALLOWING_VERBS,
     BOUNDS,
     CONTACT_VERBS,
     DETERMINERS,
@@ -20,8 +22,10 @@ from engrain.knowledge.words import (
     LANGUAGE_VERBS,
     LIMITS,
     LOCATIVE,
+    MEANS_VERBS,
     MEASURED,
     MEASURES,
+    SOAKING_VERBS,
     TIME_PREPOSITIONS,
     UNITS,
     WHEN_NOUNS,
@@ -45,9 +49,12 @@ def wh_questions(doc: Any, start: int, end: int, kind: str) -> list[Asked]:
     if s is None:
         return []
     span = doc[start:end]
-    if kind == "name" and any(t.ent_type_ == "PERSON" for t in span) and not acts(s):
+    spoken_to = span.root.dep_ == "dobj" and span.root.head.lemma_ in CONTACT_VERBS
+    if kind == "name" and any(t.ent_type_ == "PERSON" for t in span) and not (acts(s) or spoken_to):
         return []
-    if kind in {"text", "name", "count", "person", "measure"} and any(t.dep_ == "neg" and t.head == s.root for t in doc):
+    negated = any(t.dep_ == "neg" and t.head == s.root for t in doc)
+    forbids = s.verb.tag_ == "MD" or s.root.lemma_ in ALLOWING_VERBS
+    if negated and (kind in {"count", "person", "measure"} or (kind in {"text", "name"} and not forbids)):
         return []
     if start >= s.left and end <= s.right and s.subject in list(span):
         return subject_questions(s, span, kind)
@@ -55,12 +62,16 @@ def wh_questions(doc: Any, start: int, end: int, kind: str) -> list[Asked]:
     for wh, gone, tail in extractions(s, span, kind):
         if gone & set(range(s.left, s.right)):
             continue
-        if kind in {"text", "name"} and any(0 <= i < len(doc) and doc[i].text == "," for i in (min(gone) - 1, max(gone) + 1)):
+        if kind in {"text", "name"} and any(
+            0 <= i < len(doc) and doc[i].text == "," and doc[i + 1].lower_ != "not" for i in (min(gone) - 1, max(gone) + 1)
+        ):
             continue
+        last = max(widened(s, gone))
         gone = widened(s, gone) | added(s, set(range(start, end)))
+        ends = not any(i > last and i not in gone for i in s.rest)
         stranded = f" {tail}" if tail else ""
         direct = inverted(s, wh, gone)[:-1] + stranded + "?"
-        found.append(Asked(direct, indirect(s, wh, gone) + stranded, "" if tail else insitu(s, wh, gone)))
+        found.append(Asked(direct, indirect(s, wh, gone) + stranded, insitu(s, wh, gone) if ends and not tail else ""))
     return [named_contact(asked, span.text) for asked in found] if kind == "contact" else found
 
 
@@ -92,6 +103,9 @@ def added(s: Shape, value: set[int]) -> set[int]:
         after_comma = indices[0] > 0 and s.doc[indices[0] - 1].text == ","
         if child.i > s.root.i and after_comma and child.dep_ in {"prep", "npadvmod", "appos", "attr"} and not value & set(indices):
             gone |= {indices[0] - 1, *indices}
+    contrast = next((i for i in range(max(value) + 1, len(s.doc) - 1) if s.doc[i].text == "," and s.doc[i + 1].lower_ == "not"), None)
+    if contrast and not any(t.text == "," for t in s.doc[contrast + 1 :]):
+        gone |= set(range(contrast, len(s.doc) - 1))
     return gone
 
 
@@ -245,6 +259,8 @@ def object_phrase(span: Any, inside: set[int], extra: set[int], kind: str) -> li
         return [(f"how many {plural(unit.text)} {tail}", inside | extra, "")]
     if span.root.dep_ == "attr" and kind in {"text", "name"} and span.root.head.lemma_ == "be" and not proper_subject(span.root.head):
         return []
+    if span.root.head.lemma_ in ADDRESSED_VERBS and len(span) < 4 and kind == "text":
+        return [("who", inside, "")]
     if extra:
         return [("how much", inside, "")] if kind == "money" and min(extra) > max(inside) else []
     if kind == "duration" and re.search(r"notice|advance|ahead", text):
@@ -359,10 +375,18 @@ def with_tail(head: Any, inside: set[int], extra: set[int], kind: str) -> list[t
 
 def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[str, set[int], str]]:
     """Question phrases for a plain value after a preposition: where, when, how, or the preposition with what."""
+    determined = bool(children(head, "det", "poss", "nummod")) or head.tag_ == "NNS" or head.pos_ == "PROPN"
+    means = head.head.head.lemma_ in MEANS_VERBS and not children(head, "det", "poss", "nummod")
+    if word == "by" and head.lemma_.lower() not in ABSTRACT - {"card"} and (means or (head.tag_ == "NN" and not list(head.children))):
+        return [("how", gone, "")]
     if head.lemma_.lower() in ABSTRACT:
         return []
-    if word == "by" and head.tag_ == "NN" and not list(head.children):
-        return [("how", gone, "")]
+    if word == "until" and head.doc[head.head.i + 1].lower_ != "then":
+        return [("until when", gone, "")]
+    if word == "within" and re.fullmatch(SPAN, head.lower_):
+        return [("how soon", gone, "")]
+    if word == "for" and re.fullmatch(SPAN, head.lower_) and any(t.lower_ == "a" for t in children(head, "det")):
+        return [("how long", gone, "")]
     if kind == "measure":
         many = how_many(head.doc[min(gone - {head.head.i}) : max(gone) + 1].text)
         return [(f"{word} {many}", gone, "")] if many else []
@@ -373,10 +397,9 @@ def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[st
         return [("when", gone, "")] if word in {"on", "in", "at", "during"} and not vague else []
     if word in {"to", "from"} and (kind == "place" or head.ent_type_ in {"GPE", "LOC", "FAC"}):
         return [("where" if word == "to" else "from where", gone, "")]
-    if word == "until" and head.doc[head.head.i + 1].lower_ != "then":
-        return [("until when", gone, "")]
-    determined = bool(children(head, "det", "poss", "nummod")) or head.tag_ == "NNS" or head.pos_ == "PROPN"
     if kind != "person" and word in LOCATIVE | {"between", "into", "onto", "through", "along", "across"}:
+        if word == "in" and head.head.head.lemma_ in SOAKING_VERBS and not determined:
+            return [("what", gone, "in"), ("in what", gone, "")]
         return [("where", gone, "")] if determined and word not in {"by"} else []
     wh = "whom" if kind == "person" or head.lemma_.lower() in HUMANS else "what"
     last = len(head.doc) - 2
@@ -409,7 +432,7 @@ def timed(word: str, kind: str, text: str, gone: set[int]) -> list[tuple[str, se
         else "which month"
     )
     if word in {"on", "at", "in"}:
-        extra = [(f"{word} {noun}", gone, "")]
+        extra = [(f"{word} {noun}", gone, "")] if (word, kind) != ("at", "date") else []
         return [(plain, gone, ""), *extra]
     if word in {"from", "since", "until", "till"}:
         when = "when" if kind == "date" else "what time"

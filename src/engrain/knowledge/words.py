@@ -37,6 +37,18 @@ EXPLETIVES = listed(
 """What is said of "it" that stands for the infinitive or the clause after it."""
 LIGHT = listed("place part care account advantage use room notice note")
 CONTACT_VERBS = listed("ask ring call contact email phone tell see text")
+ADDRESSED_VERBS = listed("tell contact email inform notify")
+"""Verbs whose object is whoever is spoken to, also an office ("tell reception")."""
+ALLOWING_VERBS = listed("allow permit accept admit")
+MEANS_VERBS = listed("pay send go come travel arrive book cancel order confirm apply register deliver")
+"""Verbs that "by" belongs to as the way in which they are done."""
+SOAKING_VERBS = listed("keep store soak wash rinse wrap pack dip boil cook bake")
+"""Verbs that "in" belongs to with what is around the thing."""
+BANNED = listed(
+    """dogs pets animals cats food drink drinks alcohol phones photos photographs fires candles barbecues bikes bicycles scooters
+    shoes boots cars vans visitors guests children glass flash music drones tents weapons knives"""
+)
+"""What "no" forbids rather than lacks, beside all that ends in -ing."""
 LANGUAGE_VERBS = listed("reply speak write answer teach talk read")
 LIMITS = listed("even only about around approximately roughly exactly just some almost nearly")
 UNITS = {
