@@ -96,7 +96,7 @@ def is_aside(token: Any, root: Any) -> bool:
         return comma
     if token.dep_ == "advcl":
         marks = {t.lower_ for t in children(token, "mark")}
-        if token.head.lower_ in {"soon", "long"} and marks == {"as"}:
+        if token.head.lower_ == "soon" and marks == {"as"}:
             return False
         return bool(marks & (REASON | CONTRAST)) or (comma and not marks) or len(subtree(token)) > 14
     if token.dep_ == "conj" and token.head.pos_ in {"VERB", "AUX"} and token.pos_ in {"VERB", "AUX"}:
