@@ -12,7 +12,7 @@ from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital, past
 from engrain.knowledge.parse import children, parse_all, parse_with_subject
 from engrain.knowledge.polar import Polar, active, polar_question
-from engrain.knowledge.questions import Asked, how_many, wh_questions, why_question
+from engrain.knowledge.questions import IS_ROLE, Asked, how_many, wh_questions, why_question
 from engrain.knowledge.shapes import Shape, shape, words
 from engrain.knowledge.values import ADDRESS
 from engrain.knowledge.wording import QUESTION_WORD, Wording, flipped, normal, small
@@ -31,6 +31,18 @@ QUESTION_WORDS = {
     "money": "how much", "time": "at what time", "date": "when", "duration": "how long", "count": "how many", "person": "who",
     "place": "where", "measure": "how much", "percent": "what percentage", "contact": "which number or address",
 }  # fmt: skip
+BROKEN = re.compile(
+    r"^(?:after|before|in|since|at|on|from|by|with|for|until|during|of|under), |\b(?:because|although|when|who|which|that|while)\?$|"
+    r"^who [A-Z][\w’'-]+ (?:will|is|was|has|can|must|may)\b|\bshould (?:I|my \w+) (?:am|is|are|was|were|has)\b",
+    re.IGNORECASE,
+)
+"""A question whose first phrase lost its noun, whose end is missing, or whose parts do not belong together."""
+NO_SLOT = re.compile(
+    rf"\b(?:an?|the|every|each|any|his|her|its|their|my|your|our|no|other|first|last|next|this|that|all|one|another) {GAP}|"
+    rf"{GAP}['’]|{GAP} (?:mornings?|afternoons?|evenings?|nights?)\b",
+    re.IGNORECASE,
+)
+"""A gap that is only a part of a noun phrase: no question word can fill it."""
 LONGEST_IN_PLACE = 24
 LONGEST_SENTENCE_IN_PLACE = 14
 """Words of a statement, and of a sentence that no statement was found in, that can be asked with the question word in place."""
@@ -69,7 +81,9 @@ def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     longest = LONGEST_IN_PLACE if fact.subject else LONGEST_SENTENCE_IN_PLACE
     if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= longest:
         return
-    if NOT_ASKED_IN_PLACE.search(fact.relation):
+    if NOT_ASKED_IN_PLACE.search(fact.relation) or NO_SLOT.search(fact.relation) or (fact.kind == "count" and fact.value.lower() in {"one", "1"}):
+        return
+    if fact.kind == "person" and re.match(rf"{GAP} (?:[A-Z]|(?:is|was) an? )", fact.relation):
         return
     word, statement = QUESTION_WORDS[fact.kind], fact.relation.rstrip(".")
     adjective = WITH_ADJECTIVE.search(statement) if fact.kind in {"measure", "duration"} else None
@@ -100,6 +114,7 @@ def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
         helped = parse_with_subject(plain_statement(fact), fact.subject)
         doc = helped if is_predicate(helped) else doc
     asked = why_question(doc) if is_reason(fact) else gap_questions(fact, doc) if trusted(fact, doc) else []
+    asked = [one for one in asked if not BROKEN.search(one.direct)]
     if not asked:
         yield from unread_price(fact)
         return
@@ -219,13 +234,14 @@ def gap_questions(fact: Fact, doc: Any) -> list[Asked]:
     if text and text.startswith(fact.value) and fact.kind in {"person", "name", "text"}:
         phrase = flipped(text[len(fact.value) :].strip(" ."))
         people = fact.kind == "person" or any(word.removesuffix("s") in HUMANS for word in fact.value.lower().split())
-        who = "who" if people else "what"
-        found = [Asked(f"{capital(who)} {phrase}?", f"{who} {phrase}", ""), *found]
+        found = [Asked(f"Who {phrase}?", f"who {phrase}", ""), *found] if people else found
     return [a for a in (situated(one, fact) if is_open(one) else one for one in found) if not is_vague(a)]
 
 
 def is_vague(asked: Asked) -> bool:
-    """Whether a question says too little to be answered: an unresolved pronoun, or nothing but what I should do."""
+    """Whether a question says too little to be answered: an unresolved pronoun, or nothing but what I should do; or is broken."""
+    if BROKEN.search(asked.direct):
+        return True
     pronoun = re.search(r"\b(?:he|she|they|it|this|that)\b(?! (?:is|was|to)\b| \w+ to\b)", asked.direct.split(" if ")[0])
     return bool(pronoun and len(asked.indirect.split()) <= 9) or is_open(asked)
 
@@ -293,7 +309,8 @@ def other_verbs(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     if s is None or is_reason(fact):
         return
     follower = doc[s.root.i + 1].tag_ if s.root.i + 1 < len(doc) else "."
-    if follower in {"IN", "TO", "RP"} and s.root.lemma_ not in phrasing.INTRANSITIVE:
+    passive = s.root.tag_ == "VBN" and bool(children(s.root, "auxpass"))
+    if follower in {"RP", "RB", "JJ"} or (follower in {"IN", "TO"} and not passive and s.root.lemma_ not in phrasing.INTRANSITIVE):
         return
     texts = phrasing.with_other_verb(BOUND.sub(GAP, fact.relation), s.root.text, s.root.lemma_, s.root.tag_)
     direct = f"{s.root.text} {GAP}" in fact.relation
@@ -335,7 +352,8 @@ TABLES = (
 def is_role(fact: Fact, s: Shape) -> bool:
     """Whether a statement says what somebody is: "Marguerite Ainscough is the office manager"."""
     named = s.root.lemma_ == "be" and s.subject.pos_ == "PROPN" and fact.relation.endswith(f"is {GAP}.")
-    return bool(named and re.match(r"(?:our|the|an?) ", fact.value))
+    head = re.split(r" (?:of|in|for|at|with|from|who|that)\b|,", fact.value)[0]
+    return bool(named and re.match(r"(?:our|the|an?) ", fact.value) and IS_ROLE.search(head.lower()))
 
 
 def subject_forms(fact: Fact, doc: Any, s: Any) -> Iterator[tuple[str, str]]:

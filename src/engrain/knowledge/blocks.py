@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 ROW = re.compile(r"^\s*\|.*\|\s*$")
+NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*) +(?=[A-Z])", re.MULTILINE)
+"""The number of a clause before its text."""
 RULE = re.compile(r"^[\s|:-]+$")
 MARK = re.compile(r"^\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+|>\s+)?")
 PAIR = re.compile(r"^(?:\*\*|__)?([^:|?]{2,60}?)(?:\*\*|__)?:(?:\*\*|__)?\s+(?=\S)")
@@ -51,7 +53,10 @@ def blocks(text: str, heading: str = "") -> list[Block]:
     found: list[Block] = []
     header: list[str] = []
     question = plain(heading) if heading.rstrip("*").endswith("?") else ""
+    numbered = clause_numbers(text)
     for start, line in lines(text):
+        if start in numbered:
+            start, line = moved(NUMBERED, line, start)
         if ROW.match(line):
             header, rows = table_row(line, start, header)
             found += rows
@@ -67,6 +72,14 @@ def blocks(text: str, heading: str = "") -> list[Block]:
             question, more = line_blocks(line, start, question)
             found += more
     return found
+
+
+def clause_numbers(text: str) -> set[int]:
+    """Where lines begin with the number of a clause: one with a point in it, or one that counts on from the line before."""
+    found = [(m.start(), [int(part) for part in m.group(1).split(".")]) for m in NUMBERED.finditer(text)]
+    following = {b for (a, x), (b, y) in itertools.pairwise(found) if y == [*x[:-1], x[-1] + 1]}
+    followed = {a for (a, _), (b, _) in itertools.pairwise(found) if b in following}
+    return following | followed | {start for start, parts in found if len(parts) > 1}
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engrain.knowledge.grammar import past
 from engrain.knowledge.memory import (
     SMALL,
     SUBJECTS,
@@ -30,6 +31,10 @@ from engrain.knowledge.parse import children, first, source, subtree
 from engrain.knowledge.phrases import REASON, Piece, asides, bracketed, noun_phrase, phrase_text, tidy, trace
 
 CONDITION = {"if", "unless", "until", "once", "before", "after", "when", "whenever", "that", "provided", "whether", "where", "till"}
+OPEN = re.compile(r"\b(?:them|him|these|those(?! (?:who|with|on|in|of)\b)|she|he|which|whom|whose)\b")
+"""Words that leave open what they stand for."""
+RINGING = re.compile(r"(?:r|br|s|sw)ing")
+"""Base forms that the tagger takes for participles."""
 VERBAL = {"ROOT", "conj", "advcl", "relcl", "ccomp", "parataxis", "acl", "dep"}
 
 
@@ -66,7 +71,9 @@ def clauses(doc: Any, memory: Memory) -> Iterator[Clause]:
     for clause in capital_clauses(doc, memory):
         if lacks_conjunction(doc, clause.kept):
             continue
-        if re.search(r"\b(?:them|him|these|those(?! (?:who|with|on|in|of)\b)|she|he|which|whom|whose)\b", clause.text()):
+        if OPEN.search(clause.text()):
+            clause = without_end(clause)
+        if OPEN.search(clause.text()):
             continue
         head, *tail = clause.pieces
         if head.index is not None and doc[head.index].tag_ in {"WRB", "WP"}:
@@ -76,6 +83,14 @@ def clauses(doc: Any, memory: Memory) -> Iterator[Clause]:
         )
         subject = small_first(clause.subject) if small and clause.subject.startswith(head.text) else clause.subject
         yield replace(clause, pieces=(replace(head, text=small_first(head.text)), *tail), subject=subject) if small else clause
+
+
+def without_end(clause: Clause) -> Clause:
+    """The statement up to the comma before the first word that leaves open what it stands for."""
+    first_open = next((n for n, piece in enumerate(clause.pieces) if OPEN.fullmatch(piece.text)), 0)
+    verb = next((n for n, piece in enumerate(clause.pieces) if piece.index == clause.verb.i), len(clause.pieces))
+    comma = max((n for n in range(verb, first_open) if clause.pieces[n].text == ","), default=0)
+    return replace(clause, pieces=clause.pieces[:comma]) if comma > verb + 1 else clause
 
 
 def lacks_conjunction(doc: Any, kept: set[int]) -> bool:
@@ -110,6 +125,10 @@ def main(verb: Any, memory: Memory) -> Clause | None:
     subject, seat = subject_of(verb)
     if subject is None:
         return imperative(verb)
+    if seat != verb and not agrees(subject, verb, seat):
+        subject, seat = misjoined(verb) or (subject, seat)
+    if seat != verb and seat.dep_ != "relcl" and has_own_subject(verb):
+        return None
     text = "it" if is_expletive(subject, verb, memory) else subject_text(subject, memory)
     relative_word = subject.tag_ in {"WDT", "WP"}
     if relative_word and seat.dep_ in {"relcl"}:
@@ -121,7 +140,7 @@ def main(verb: Any, memory: Memory) -> Clause | None:
     if (
         not text
         or verb.tag_ == "MD"
-        or not finite(verb, seat)
+        or not (finite(verb, seat) or set_off(verb, subject))
         or not agrees(subject, verb, seat)
         or text.lower().startswith(("whoever", "whatever", "what "))
     ):
@@ -135,6 +154,9 @@ def main(verb: Any, memory: Memory) -> Clause | None:
     insert += [Piece(t.text) for t in shared_auxiliaries(verb, seat)]
     before = [i for i in indices if i < place]
     after = [i for i in indices if i >= place]
+    if set_off(verb, subject):
+        insert.append(Piece("were" if subject.tag_ in {"NNS", "NNPS"} else "was"))
+        after = [i for i in after if i >= verb.i]
     pieces = [*trace(verb.doc, before), *insert, *trace(verb.doc, after)]
     return Clause(tuple(with_object(pieces, verb.doc, it)), text, verb, reason_of(verb))
 
@@ -176,7 +198,36 @@ def traced(subject: Any) -> list[Piece]:
 def finite(verb: Any, seat: Any) -> bool:
     """Whether the verb, with the auxiliaries it shares, makes a whole predicate."""
     helpers = children(verb, "aux", "auxpass") + shared_auxiliaries(verb, seat)
-    return verb.tag_ in {"VBZ", "VBP", "VBD", "MD"} or any(t.tag_ in {"MD", "VBZ", "VBP", "VBD"} for t in helpers)
+    return verb.tag_ in {"VBZ", "VBP", "VBD", "MD"} or any(t.tag_ in {"MD", "VBZ", "VBP", "VBD"} for t in helpers) or plural_present(verb)
+
+
+def set_off(verb: Any, subject: Any) -> bool:
+    """Whether a comma alone parts a past tense from its subject: then it is a participle ("the hall, finished in 2024, holds")."""
+    bare = verb.tag_ in {"VBD", "VBN"} and not children(verb, "aux", "auxpass") and past(verb.lemma_, True) == verb.lower_
+    return bare and verb.i >= 2 and verb.doc[verb.i - 1].text == "," and noun_phrase(subject)[-1:] == [verb.i - 2]
+
+
+def has_own_subject(verb: Any) -> bool:
+    """Whether a noun that is not the joined verb's stands between it and what joins it: a subject that the parser missed."""
+    start = next((t.i for t in reversed(verb.doc[: verb.i]) if t.tag_ == "CC" or t.text in {",", ";"}), verb.i)
+    within = set(subtree(verb))
+    return any(t.pos_ in {"NOUN", "PROPN", "PRON"} and t.i not in within for t in verb.doc[start : verb.i])
+
+
+def plural_present(verb: Any) -> bool:
+    """Whether a verb that is tagged as an infinitive is the present tense of its own plural subject."""
+    subject = first(verb, "nsubj")
+    return verb.tag_ == "VB" and subject is not None and subject.tag_ in {"NNS", "NNPS"} and not children(verb, "aux")
+
+
+def misjoined(verb: Any) -> tuple[Any, Any] | None:
+    """Subject and verb of the relative clause that a verb goes on from, where the parser joined it to the main clause.
+
+    In "You take a test, which lasts an hour, costs £9" it is the test that costs.
+    """
+    found = [(first(t, *SUBJECTS), t) for t in verb.head.subtree if t.dep_ == "relcl" and t.tag_ == "VBZ" and t.i < verb.i]
+    subject, seat = found[-1] if found else (None, None)
+    return (subject, seat) if verb.tag_ == "VBZ" and subject is not None and subject.tag_ in {"WDT", "WP"} else None
 
 
 def shared_auxiliaries(verb: Any, seat: Any) -> list[Any]:
@@ -198,9 +249,9 @@ def imperative(verb: Any) -> Clause | None:
     seat = verb
     while seat.dep_ == "conj" and seat.head.pos_ == "VERB" and not children(seat, "aux"):
         seat = seat.head
-    lowered = verb.doc[0].lower_ == verb.doc[0].text
     is_root = seat.dep_ in {"ROOT", "parataxis", "ccomp"} and not children(seat, *SUBJECTS)
-    if not is_root or verb.tag_ not in {"VB", "VBP", "VBG" if lowered else "VB"} or (verb.i > 0 and seat.i > 6):
+    form = "VBG" if RINGING.fullmatch(verb.lower_) else "VB"
+    if not is_root or verb.tag_ not in {"VB", "VBP", form} or verb.lower_ in {"are", "am"} or (verb.i > 0 and seat.i > 6):
         return None
     negative = bool(children(verb, "neg")) or any(t.lower_ == "never" for t in children(verb, "advmod"))
     gone = asides(verb) | {t.i for t in children(verb, "aux", "neg", "cc", "mark") if t.i < verb.i}

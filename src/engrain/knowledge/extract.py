@@ -26,14 +26,29 @@ from engrain.knowledge.items import (
     segments,
 )
 from engrain.knowledge.memory import SMALL, Memory, is_person, small_first
-from engrain.knowledge.parse import children, parse_all, subtree
+from engrain.knowledge.parse import children, first, parse_all, source, subtree
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.phrasing import is_plural
 from engrain.knowledge.shapes import shape, words
 from engrain.knowledge.values import LED, SPAN, Value, find_values, kind_of
-from engrain.knowledge.words import AFTER_VERBS, BANNED, CONTACT_VERBS, LIGHT, PLACE_PREPOSITIONS, PLACES, TIME_PREPOSITIONS, VAGUE
+from engrain.knowledge.words import (
+    ABSTRACT,
+    AFTER_VERBS,
+    BANNED,
+    CONTACT_VERBS,
+    HUMANS,
+    LIGHT,
+    PLACE_PREPOSITIONS,
+    PLACES,
+    TIME_PREPOSITIONS,
+    VAGUE,
+    WHEN_NOUNS,
+    listed,
+)
 
 GAP = "___"
+UNTELLING = listed("no who which what whose everything anything nothing nobody this that these those such")
+LOOSE = listed("as for of into over through within off like")
 MAX_WORDS = 10
 MAX_DUTIES = 4
 LONGEST_WHOLE = 16
@@ -50,6 +65,8 @@ SAYING = re.compile(
 STREET = re.compile(r"\d+[a-z]?(?:[-–]\d+)? (?:[A-Z][\w’'-]+ ?){1,4}")
 TOWN = re.compile(r"(?:[A-Z][\w’'-]+ ){1,3}[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}")
 """Lines of an address: house number and street; town and postcode."""
+ALSO = re.compile(r"(?<=[\w%€])(?:,|;|,? and|, and) ((?:[Tt]he )?[A-Z][\w’'-]*(?: [A-Z][\w’'-]*){0,3}) (?=an? [a-z])")
+"""A name after a comma or "and", with what it is but without a verb."""
 MARKS = re.compile(r"[;()]|[,:](?=\s)\s*")
 NO_SUCH = re.compile(
     r"No ((?!one\b|longer\b|matter\b|more\b|less\b|fewer\b|later\b)(?:[a-z-]+ ){0,2}?[a-z-]+) "
@@ -88,7 +105,7 @@ def details(text: str, topic: str, memory: Memory) -> Iterator[Detail]:
     for block, doc in zip(parts, parse_all(block.text for block in parts), strict=True):
         maker = Maker(block, topic)
         if before:
-            yield from maker.explains(before)
+            yield from maker.explains(before, doc)
         before = leading_statement(block, doc, memory)
         if block.start in addresses:
             owner = f" of {memory.topic}" if memory.topic != topic else ""
@@ -271,13 +288,14 @@ class Maker:
             return noun.group(1)
         return "value" if value.kind == "measure" else value.kind
 
-    def explains(self, statement: str) -> Iterator[Detail]:
+    def explains(self, statement: str, doc: Any) -> Iterator[Detail]:
         """Why a statement before a colon holds: what stands after it, where that is a clause."""
         text = self.block.text.rstrip(" .")
         if (
             self.block.kind == "sentence"
             and re.search(r"^[a-z].* (?:\w+s|\w+ed|are|were|can|will|would|nest|have|must|may)\b", text)
             and 3 <= len(text.split()) <= 16
+            and shape(doc) is not None
         ):
             yield self.detail(0, len(text), "text", "", f"{statement.rstrip('.')} because {GAP}.")
 
@@ -285,7 +303,8 @@ class Maker:
         """The facts of a sentence: those of its statements, and the typed values that no statement holds."""
         stated = list(self.forbidden(memory)) or list(self.instruction(doc, memory))
         taken = [Value(f.start, f.end, "") for f in stated]
-        found = [f for f in self.statements(doc, memory) if not any(value.overlaps(Value(f.start, f.end, "")) for value in taken)] + stated
+        made = [f for f in self.statements(doc, memory) if not any(value.overlaps(Value(f.start, f.end, "")) for value in taken)]
+        found = [*made, *stated, *self.gapped(doc, memory)]
         yield from found
         yield from self.consequence(doc)
         spans = [(f.start - self.block.start, f.end - self.block.start) for f in found]
@@ -334,12 +353,23 @@ class Maker:
         a, b = doc[end + 1], doc[last - 1]
         yield self.detail(a.idx, b.idx + len(b), "text", self.topic, asked)
 
+    def gapped(self, doc: Any, memory: Memory) -> Iterator[Detail]:
+        """The facts of further names in a sentence that says what a name is: "the Tern is a canoe at £20, the Gull a kayak at £25"."""
+        if not any(t.lemma_ == "be" and says_what_a_name_is(t) for t in doc):
+            return
+        matches = list(ALSO.finditer(self.block.text))
+        for match, following in itertools.zip_longest(matches, matches[1:]):
+            subject, end = match.group(1), following.start() if following else len(self.block.text)
+            yield from self.told(small_first(subject) if subject[:4] == "The " else subject, " is ", match.end(), end, memory, None)
+
     def statements(self, doc: Any, memory: Memory) -> Iterator[Detail]:
         """The facts of each statement in a parsed block."""
         values = [(v, doc.char_span(v.start, v.end, alignment_mode="expand")) for v in find_values(self.block.text)]
         typed = [(span.start, span.end, v) for v, span in values if span is not None]
         done: set[tuple[int, int]] = set()
         for clause in (each for found in clauses(doc, memory) for each in apart(found, doc, typed)):
+            if crammed(clause, typed):
+                continue
             for start, end, kind, begin, stop in spans_of(clause, doc, typed):
                 if (begin, stop) not in done:
                     done.add((begin, stop))
@@ -365,6 +395,21 @@ class Maker:
         gaps = [i for i in range(kept[0], kept[-1] + 1) if i not in clause.kept]
         if len(gaps) <= 1:
             yield self.detail(doc[kept[0]].idx, doc[kept[-1]].idx + len(doc[kept[-1]]), "yesno", clause.subject, statement)
+
+
+def crammed(clause: Clause, typed: Sequence[tuple[int, int, Value]]) -> bool:
+    """Whether two values of one kind stand side by side in a statement: what the second belongs to was lost."""
+    kinds = {i: (value.kind, start) for start, end, value in typed for i in range(start, end)}
+    told = [kinds.get(piece.index, ("", -1)) if piece.index is not None else ("", -1) for piece in clause.pieces]
+    return any(a != b and a[0] == b[0] == "money" for a, b in itertools.pairwise(told))
+
+
+def says_what_a_name_is(verb: Any) -> bool:
+    """Whether a form of be has a name as subject and "a" with a noun as its complement."""
+    subject, said = first(verb, "nsubj"), first(verb, "attr")
+    return (
+        subject is not None and subject.pos_ == "PROPN" and said is not None and any(t.lower_ in {"a", "an"} for t in children(said, "det"))
+    )
 
 
 def fills_segment(text: str, value: Value) -> bool:
@@ -396,9 +441,7 @@ def own_statement(text: str, value: Value) -> tuple[str, str]:
     found = shape(doc)
     if found is None or found.subject.tag_ in {"WDT", "WP", "PRP", "DT", "EX"}:
         return "", ""
-    return doc.text[doc[found.left].idx : doc[found.right - 1].idx + len(doc[found.right - 1])], re.sub(
-        r" ([,.;)])", r"\1", f"{plain(before)} {GAP} {plain(after)}."
-    ).strip()
+    return source(doc, found.left, found.right), re.sub(r" ([,.;)])", r"\1", f"{plain(before)} {GAP} {plain(after)}.").strip()
 
 
 def text_kind(text: str) -> str:
@@ -454,13 +497,21 @@ def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] 
         indices = [i for i in indices if i < about]
     if not indices or indices != list(range(indices[0], indices[-1] + 1)) or len(indices) > MAX_WORDS:
         return None
-    if token.doc[indices[0]].lower_ in {"no", "who", "which", "what", "whose", "everything", "anything", "nothing", "nobody"}:
+    if token.doc[indices[0]].lower_ in UNTELLING or (token.dep_ == "pobj" and len(indices) == 2 and tells_nothing(token)):
         return None
     if token.dep_ in {"attr", "dobj"} and indices[0] > 0 and token.doc[indices[0] - 1].text == ",":
         return None
     if len(taken & set(indices)) > 0.7 * len(indices) or all(token.doc[i].is_stop for i in indices):
         return None
     return indices[0], indices[-1] + 1
+
+
+def tells_nothing(token: Any) -> bool:
+    """Whether a determiner and a plain noun after a preposition are a manner of speaking ("as a rule"), no answer to anything."""
+    if token.pos_ != "NOUN" or token.lemma_.lower() in PLACES | HUMANS | WHEN_NOUNS or not children(token, "det"):
+        return False
+    definite = token.doc[token.i - 1].lower_ == "the"
+    return token.lemma_.lower() in ABSTRACT or token.head.lower_ in (LOOSE if definite else LOOSE | {"in", "on", "at"})
 
 
 def with_preposition(token: Any, start: int, kept: set[int]) -> int:

@@ -94,7 +94,10 @@ def settle_people(facts: list[Fact]) -> list[Fact]:
     parts = {word for name in people for word in name.split()}
 
     def kind(fact: Fact) -> str:
-        titled = re.match(r"(?:the|our|a|an|their) [a-z -]+ ((?:[A-Z][\w’'-]+ ?){2,3})$", fact.value)
+        titled = re.match(
+            r"(?:the|our|a|an|their) (?!.*\b(?:in|at|of|on|from|near|by|for|to|with|between) )[a-z -]+ ((?:[A-Z][\w’'-]+ ?){2,3})$",
+            fact.value,
+        )
         if titled and full_name(titled.group(1)):
             return "person"
         if all(name in people for name in re.split(r" and |, ", fact.value)) or (fact.kind in {"person", "name"} and fact.value in parts):

@@ -105,7 +105,8 @@ def remember_object(memory: Memory, verb: Any) -> None:
 def is_person(token: Any) -> bool:
     """Whether a noun names a person, by the entity recogniser or by a relative clause with who."""
     who = any(t.lower_ == "who" for child in children(token, "relcl") for t in child.subtree)
-    return token.pos_ == "PROPN" and not re.search(r"\d", token.text) and (token.ent_type_ == "PERSON" or who)
+    plain = token.pos_ == "PROPN" and not re.search(r"\d|^Kaaa", token.text)
+    return plain and (token.ent_type_ == "PERSON" or who)
 
 
 def is_full_name(token: Any) -> bool:
@@ -140,7 +141,9 @@ def subject_text(subject: Any, memory: Memory) -> str:
     if subject.tag_ == "PRP" and subject.lower_ not in {"we", "you", "i"}:
         return antecedent(subject, memory)
     if subject.tag_ in {"DT", "WDT", "WP"} or (subject.lower_ in {"those", "these", "one", "others", "both", "some", "most"}):
-        return ""
+        text = phrase_text(subject.doc, noun_phrase(subject)) if subject.lower_ == "one" and children(subject, "det") else ""
+        named = stands_for(text, memory)
+        return named if named != text else ""
     text = stands_for(phrase_text(subject.doc, noun_phrase(subject)), memory)
     owner = first(subject, "poss")
     if owner is not None and owner.lower_ in {"its", "their", "his", "her"}:

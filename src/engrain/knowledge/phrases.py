@@ -44,7 +44,8 @@ def tidy(text: str) -> str:
     text = re.sub(r"^[\s,;:–-]+|[\s,;:–-]+$", "", text)
     text = re.sub(r",(?:\s*,)+", ",", text)
     text = re.sub(
-        r"(?:[\s,;:]+(?:and|or|but|while|whereas|although|provided|as long|that|which|if|when|unless|except|than|rather)\b)*[\s,;:.]*$",
+        r"(?:[\s,;:]+(?:and|or|but|while|whereas|although|provided|as (?:long|soon)|that|which|if|when|unless|except|than|rather)\b)*"
+        r"[\s,;:.]*$",
         "",
         text,
     )
@@ -94,6 +95,11 @@ def is_aside(token: Any, root: Any) -> bool:
         return comma or len(subtree(token)) > 9 or any(t.text in {",", "("} for t in token.subtree)
     if token.dep_ == "appos":
         return comma
+    if token.dep_ == "conj" and root.lemma_ == "cost" and token.pos_ != "VERB" and not any(t.is_currency for t in token.subtree):
+        right = max(t.i for t in token.subtree) + 1
+        return right < len(token.doc) and token.doc[right].tag_ in {"VBZ", "VBP", "MD"}
+    if token.dep_ == "dobj" and comma:
+        return any(t.dep_ == "dobj" and t.i < token.i for t in token.head.children)
     if token.dep_ == "advcl":
         marks = {t.lower_ for t in children(token, "mark")}
         if token.head.lower_ == "soon" and marks == {"as"}:

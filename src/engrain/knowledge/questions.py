@@ -25,13 +25,19 @@ from engrain.knowledge.words import (
     MEANS_VERBS,
     MEASURED,
     MEASURES,
+    ROLE_ENDINGS,
     SOAKING_VERBS,
     TIME_PREPOSITIONS,
     UNITS,
     WHEN_NOUNS,
 )
 
+AFTER_NO_COMMA = {"text", "name", "place", "measure", "person"}
+"""Kinds of values that, behind a comma, only add to what the statement says."""
 QUANTITY = {"money": "how much", "duration": "how long", "percent": "what percentage"}
+
+
+IS_ROLE = re.compile(rf"(?:{ROLE_ENDINGS}|{'|'.join(sorted(HUMANS))})$")
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,8 @@ def wh_questions(doc: Any, start: int, end: int, kind: str) -> list[Asked]:
     for wh, gone, tail in extractions(s, span, kind):
         if gone & set(range(s.left, s.right)):
             continue
-        if kind in {"text", "name"} and any(
-            0 <= i < len(doc) and doc[i].text == "," and doc[i + 1].lower_ != "not" for i in (min(gone) - 1, max(gone) + 1)
-        ):
+        around = (min(gone) - 1, max(gone) + 1) if kind in {"text", "name"} else (min(gone) - 1,)
+        if kind in AFTER_NO_COMMA and any(0 <= i < len(doc) and doc[i].text == "," and doc[i + 1].lower_ != "not" for i in around):
             continue
         last = max(widened(s, gone))
         gone = widened(s, gone) | added(s, set(range(start, end)))
@@ -115,12 +120,13 @@ def subject_questions(s: Shape, span: Any, kind: str) -> list[Asked]:
     if kind in {"date", "time", "contact"} or (kind in {"money", "duration", "percent"} and set(range(span.start, span.end)) == whole):
         return []
     described = first(s.root, "attr") if s.root.lemma_ == "be" else None
-    if described is not None and kind != "person" and any(t.lower_ in {"a", "an"} for t in children(described, "det")):
+    human = kind == "person" and described is not None and IS_ROLE.search(described.lemma_.lower())
+    if described is not None and not human and any(t.lower_ in {"a", "an"} for t in children(described, "det")):
         return []
     if s.subject.dep_ == "expl" or s.subject.lower_ in {"we", "you", "i", "it"}:
         return []
     if set(range(span.start, span.end)) < whole:
-        quantity = quantity_phrase(s.subject, span, kind, whole)
+        quantity = quantity_phrase(s.subject, span, kind, whole) if span.text.lower() not in {"one", "1"} else ""
         if not quantity:
             return []
         verb, wh = s.verb.text.lower(), quantity
@@ -269,6 +275,8 @@ def object_phrase(span: Any, inside: set[int], extra: set[int], kind: str) -> li
         return measured(span, inside)
     if kind in QUANTITY:
         return [(QUANTITY[kind], inside, "")]
+    if kind == "text" and span.root.tag_ == "NNS" and span.root.lemma_.lower() in WHEN_NOUNS and not children(span.root, "det", "nummod"):
+        return [("when", inside, "")]
     if kind in {"date", "time", "place"} and span.root.dep_ == "npadvmod":
         return [(adverb(kind, text), inside, "")]
     if kind == "count":
@@ -353,6 +361,9 @@ def from_preposition(head: Any, inside: set[int], extra: set[int], kind: str, tr
         return [("where", gone, "")]
     if kind == "money" and first(governor, "expl") is not None:
         return []
+    said = first(governor, "attr") if governor.lemma_ == "be" and word == "at" else None
+    if kind == "money" and said is not None:
+        return [("how much", gone | set(subtree(said)), "")]
     if kind == "money":
         return [(f"{word} {'what price' if word == 'at' else 'how much'}", gone, "")]
     return text_after(head, word, gone, kind)

@@ -54,7 +54,8 @@ def shape(doc: Any) -> Shape | None:
     subject = next((c for c in root.children if c.dep_ in SUBJECTS), None)
     helpers = [c for c in root.children if c.dep_ in {"aux", "auxpass"}]
     verb = helpers[0] if helpers else root
-    if subject is None or verb.tag_ not in {"MD", "VBZ", "VBP", "VBD"}:
+    finite = {"MD", "VBZ", "VBP", "VBD"}
+    if subject is None or verb.tag_ not in (finite | {"VB"} if subject.tag_ in {"NNS", "NNPS"} else finite):
         return None
     span = subtree(subject)
     if span != list(range(span[0], span[-1] + 1)) or span[-1] >= verb.i or verb.i - span[-1] > 2:

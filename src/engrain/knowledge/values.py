@@ -13,7 +13,7 @@ MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|"
     r"Nov(?:ember)?|Dec(?:ember)?)\b"
 )
-DAY = r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|weekdays?|public holidays|weekends?)"
+DAY = r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|weekdays?|public holidays|weekends?)(?: (?:morning|afternoon|evening|night)s?\b)?"
 NTH = r"(?:\d{1,2}(?:st|nd|rd|th)?)"
 TIME = r"(?:\d{1,2}(?:[:.]\d\d)? ?(?:[ap]m\b|[ap]\.m\.)|\d{1,2}:\d\d|\d{1,2} o'clock|noon|midnight)"
 PERIOD = (
@@ -92,7 +92,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
         "duration",
         rf"\b(?<!every )(?:{NUMBER}(?: ?(?:[-–]|to|or|and a half) ?{NUMBER})? ?-?(?:full |working |calendar |business |consecutive )?"
         rf"{SPAN}(?: and a half)?\b(?!-)|half an hour|half a (?:day|year)|(?:an|a quarter of an) hour(?! or)|a fortnight"
-        r"|a (?:week|month|year|day)(?= (?:to|in advance|before|ahead|later)))(?:['’] notice| of age| in advance| ahead)?",
+        r"|a (?:week|month|year|day)(?= (?:to|in advance|before|ahead|later)))(?:['’]s? (?:written )?notice| of age| in advance| ahead)?",
     ),
     (
         "date",
