@@ -81,7 +81,11 @@ def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     longest = LONGEST_IN_PLACE if fact.subject else LONGEST_SENTENCE_IN_PLACE
     if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= longest:
         return
-    if NOT_ASKED_IN_PLACE.search(fact.relation) or NO_SLOT.search(fact.relation) or (fact.kind == "count" and fact.value.lower() in {"one", "1"}):
+    if (
+        NOT_ASKED_IN_PLACE.search(fact.relation)
+        or NO_SLOT.search(fact.relation)
+        or (fact.kind == "count" and fact.value.lower() in {"one", "1"})
+    ):
         return
     if fact.kind == "person" and re.match(rf"{GAP} (?:[A-Z]|(?:is|was) an? )", fact.relation):
         return
