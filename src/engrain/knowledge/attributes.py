@@ -89,7 +89,11 @@ def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     if relation.lower() in {*phrasing.KINDS, "details", "meaning", "setting"}:
         yield from phrasing.asked(relation.lower(), key)
         return
-    name = relation if relation.isupper() else relation[:1].lower() + relation[1:]
+    yield from named_questions(fact, key, relation if relation.isupper() else relation[:1].lower() + relation[1:])
+
+
+def named_questions(fact: Fact, key: str, name: str) -> Iterator[tuple[str, str]]:
+    """Questions that name the attribute, and those in the words that go with it."""
     own = list(column_questions(fact, key, name))
     yield from own
     if own and (name in COLUMN_VERBS or NO_NOUN.match(name)):
