@@ -114,7 +114,7 @@ def train(page: Any) -> None:
     for name, value in (
         ("Max steps", "16"),
         ("Replay", "8"),
-        ("Readings", "2"),
+        ("Readings", "0.02"),
         ("Rank", "4"),
         ("Batch size", "4"),
         ("Evaluate every", "0.02"),
