@@ -243,9 +243,7 @@ def gap_questions(fact: Fact, doc: Any) -> list[Asked]:
 
 
 def is_vague(asked: Asked) -> bool:
-    """Whether a question says too little to be answered: an unresolved pronoun, or nothing but what I should do; or is broken."""
-    if BROKEN.search(asked.direct):
-        return True
+    """Whether a question says too little to be answered: an unresolved pronoun, or nothing but what I should do."""
     pronoun = re.search(r"\b(?:he|she|they|it|this|that)\b(?! (?:is|was|to)\b| \w+ to\b)", asked.direct.split(" if ")[0])
     return bool(pronoun and len(asked.indirect.split()) <= 9) or is_open(asked)
 

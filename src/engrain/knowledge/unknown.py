@@ -35,7 +35,7 @@ def unanswerable(
     """
     pool = [*of_known(facts), *of_invented(facts), *of_business(facts)]
     rng.shuffle(pool)
-    pool = [*((question, question) for question in written if not may_be_answered(question, facts)), *pool]
+    pool = [*((question, question) for question in unanswered(written, facts)), *pool]
     templates = sorted({template for template, _ in pool})
     rng.shuffle(templates)
     tested = set(templates[: round(0.2 * len(templates))]) if kept_out else set()
@@ -45,16 +45,21 @@ def unanswerable(
     return [*map(refusal, train)], [*map(refusal, test)]
 
 
-def may_be_answered(question: str, facts: Sequence[Fact]) -> bool:
-    """Whether a fact of the kind that a question asks for shares half of the question's other words.
+def unanswered(written: Sequence[str], facts: Sequence[Fact]) -> list[str]:
+    """The questions that no fact may answer: none of the kind they ask for shares half of their other words.
 
     A model that looked at one section may ask what another answers; what is answered somewhere must not be declined.
     """
-    kinds, asking = next(((kinds, found.group()) for kinds, words in ASKED if (found := words.search(question))), (set(), ""))
     business = facts[0].business if facts else ""
+    told = [(fact.kind, keywords(f"{fact.topic} {fact.subject} {fact.evidence}")) for fact in facts]
+    return [question for question in written if not may_be_answered(question, told, business)]
+
+
+def may_be_answered(question: str, told: Sequence[tuple[str, tuple[str, ...]]], business: str) -> bool:
+    """Whether one of the facts, each as its kind and its words, may answer a question."""
+    kinds, asking = next(((kinds, found.group()) for kinds, words in ASKED if (found := words.search(question))), (set(), ""))
     named = set(keywords(question)) - set(keywords(f"{asking} {business}"))
-    told = (keywords(f"{f.topic} {f.subject} {f.evidence}") for f in facts if f.kind in kinds)
-    return bool(named) and any(2 * len(named.intersection(words)) >= len(named) for words in told)
+    return bool(named) and any(kind in kinds and 2 * len(named.intersection(words)) >= len(named) for kind, words in told)
 
 
 def refusal(prompt: str) -> Wording:
