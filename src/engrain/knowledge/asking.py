@@ -22,7 +22,6 @@ BOUND = re.compile(
     r"\b(?:(up to|at most|no more than|at least|not more than|a maximum of|a minimum of)|"
     r"more than|less than|under|over|about|around|only|some) ___"
 )
-COSTS = re.compile(rf"((?:an?|the|each|every|one)(?: [\w’'-]+){{1,6}}) costs {GAP}\.$", re.IGNORECASE)
 AMOUNT = re.compile(
     r"\b(?:an?|the) ((?:(?!of\b)[a-z]+ ){0,2}(?:fee|deposit|charge|fine|discount|bequest|grant|surcharge|penalty|contribution|supplement|"
     r"refund|reduction|budget|limit|speed|temperature|capacity|minimum|maximum|notice|total)) of ___"
@@ -120,7 +119,6 @@ def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     asked = why_question(doc) if is_reason(fact) else gap_questions(fact, doc) if trusted(fact, doc) else []
     asked = [one for one in asked if not BROKEN.search(one.direct)]
     if not asked:
-        yield from unread_price(fact)
         return
     limit = BOUND.search(fact.relation)
     tail = (
@@ -137,13 +135,6 @@ def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     yield from by_kind(fact, doc)
     yield from other_verbs(fact, doc)
     yield from wrapped(asked[0].indirect, [name for name in phrasing.WRAPPERS if name != "explain" or is_reason(fact)])
-
-
-def unread_price(fact: Fact) -> Iterator[tuple[str, str]]:
-    """Questions for the price of a thing, where the parser takes "costs" for a noun and finds no statement."""
-    match = COSTS.match(fact.relation)
-    if match and fact.kind == "money":
-        yield from phrasing.asked("money", match.group(1))
 
 
 def readable(fact: Fact) -> bool:
