@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,27 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tiny
 
     return tiny.build(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(autouse=True)
+def tiny_encoder(tiny_encoder_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence encoder is a tiny one with random weights."""
+    from engrain import encoder
+
+    monkeypatch.setattr(encoder, "made_from", lambda *_: tiny_encoder_folder())
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Where the tiny encoder lies; it is made when it is first asked for, because most tests never do."""
+
+    @cache
+    def folder() -> Path:
+        import tiny
+
+        return tiny.build_encoder(tmp_path_factory.mktemp("tiny-encoder"))
+
+    return folder
 
 
 @pytest.fixture

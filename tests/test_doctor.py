@@ -88,13 +88,13 @@ def test_a_device_that_is_not_there_blocks(monkeypatch: pytest.MonkeyPatch) -> N
     assert doctor.precision().state == "blocks"
 
 
-def test_the_embedded_model_is_ready_once_its_manifest_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_embedded_model_is_ready_once_its_manifest_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path))
-    assert states(list(doctor.embedded_models())) == {"smollm2-135m": "warning"}
-    folder = tmp_path / "models" / f"smollm2-135m-{fetch.EMBEDDED['smollm2-135m'].sha256[:12]}"
+    assert states(list(doctor.embedded_models())) == {"smollm2-135m": "warning", "all-minilm-l6-v2": "warning"}
+    folder = fetch.embedded_folder("smollm2-135m")
     folder.mkdir(parents=True)
     (folder / fetch.MANIFEST).write_text("{}")
-    assert states(list(doctor.embedded_models())) == {"smollm2-135m": "ok"}
+    assert states(list(doctor.embedded_models())) == {"smollm2-135m": "ok", "all-minilm-l6-v2": "warning"}
 
 
 def test_a_missing_compiler_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 import pytest
 
 from engrain.documents.base import Section
+from engrain.encoder import Meaning
 from engrain.retrieval import Asked, Retriever, cut, in_full
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def section(number: int, heading: str, text: str) -> Section:
@@ -125,3 +134,40 @@ def test_a_question_belongs_to_the_passage_that_holds_its_answer() -> None:
 def test_a_question_that_leans_on_the_one_before_it_is_searched_with_it(question: str, leans: bool) -> None:
     assert in_full(question, ["Who?", "When do you open?"]) == (f"When do you open? {question}" if leans else question)
     assert in_full(question, []) == question
+
+
+class ByMeaning:
+    """An encoder that knows what a few words mean; the other words mean nothing."""
+
+    words = ({"fee", "price", "cost", "costs", "£85"}, {"boss", "leads", "chief"}, {"cancel", "withdraw", "booking", "course"})
+    width = 4
+
+    def vectors(self, texts: Sequence[str], *_: object) -> NDArray[np.float32]:
+        rows = [[0.1, *(float(bool(set(re.findall(r"[\w£]+", text.lower())) & known)) for known in self.words)] for text in texts]
+        return np.array([np.array(row) / np.linalg.norm(row) for row in rows], np.float32)
+
+
+def test_a_passage_is_found_by_what_it_means() -> None:
+    retriever = Retriever(SECTIONS, meaning=Meaning(ByMeaning()))
+    assert retriever.search("Your chief?", k=1)[0].number == 2
+    assert retriever.search("How do I withdraw?", k=1)[0].number == 3
+    assert [s.number for s in Retriever(SECTIONS).search("Your chief?")] == []
+
+
+def test_a_passage_is_found_by_the_meaning_of_its_questions() -> None:
+    asked = [Asked("Who is the boss?", "Monday.", "guide.md#0", 0)]
+    assert Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).search("Your chief?", k=1)[0].number in (0, 2)
+    assert Retriever(SECTIONS[:2], asked, meaning=Meaning(ByMeaning())).search("Your chief?", k=1)[0].number == 0
+
+
+def test_answers_come_from_questions_that_mean_the_same() -> None:
+    pairs = [("Who is the boss?", "Ana."), ("What is the price?", "£85."), ("Where are we?", "Here.")]
+    asked = [Asked(*pair, "guide.md#1", 0) for pair in pairs]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
+    assert retriever.answers("Name your chief", 1) == ["Ana."]
+    assert retriever.answers("The fee please", 1) == ["£85."]
+    assert len(retriever.answers("The fee please", 2)) == 2
+
+
+def test_without_documents_nothing_is_found_by_meaning() -> None:
+    assert Retriever([], meaning=Meaning(ByMeaning())).search("fee") == []

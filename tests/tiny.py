@@ -60,3 +60,18 @@ def build_model(folder: Path, seed: int = 0, **changes: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def build_encoder(folder: Path, seed: int = 0) -> Path:
+    """Write a one-layer BERT over single bytes into `folder` and return it."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    build_tokenizer(folder)
+    config = BertConfig(
+        vocab_size=256 + len(SPECIAL), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, pad_token_id=2
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        BertModel(config).save_pretrained(folder)
+    return folder

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engrain import registry
 from engrain.documents.base import Section
+from engrain.encoder import Meaning, load_encoder
 from engrain.errors import ModelError, RunError, SettingError
 from engrain.examples import Message
 from engrain.gate import Gate, mean_states
 from engrain.generate import generate, stream
-from engrain.knowledge.facts import Fact
+from engrain.knowledge.facts import Fact, names_of
 from engrain.models import Base, BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
 from engrain.retrieval import Asked, Retriever, in_full
@@ -22,8 +24,6 @@ from engrain.tokens import encode_prompt, passage, question_messages
 from engrain.weighing import NUM_SIMILAR, Weighing, likelihoods
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from engrain.methods.base import Method
@@ -37,6 +37,7 @@ ASKING = ("question", "reverse")
 """Kinds of examples whose questions help to find passages."""
 MAX_NEW_TOKENS = 64
 WEIGHTS = ".safetensors"
+VECTORS = "vectors.safetensors"
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Library:
-    """What a run knows of its documents, for retrieval and for checking answers."""
+    """What a run knows of its documents, for retrieval and for checking answers.
+
+    `vectors` is the file that keeps what the sentence encoder makes of them; without it everything is found by words alone.
+    """
 
     sections: tuple[Section, ...]
     facts: tuple[Fact, ...]
     asked: tuple[Asked, ...] = ()
+    vectors: Path | None = None
 
     @classmethod
     def of(cls, run: Run) -> Library:
@@ -67,11 +72,18 @@ class Library:
         gone = [Fact(**row) for row in run.read_rows("superseded.jsonl")]
         sections = tuple(blanked(section_of(row), gone) for row in run.read_rows("documents.jsonl"))
         facts = tuple(Fact(**row) for row in run.read_rows("facts.jsonl"))
-        return cls(sections, facts, tuple(_asked(run, facts)))
+        vectors = run.path / VECTORS if run.info.get("settings", {}).get("encoder") else None
+        return cls(sections, facts, tuple(_asked(run, facts)), vectors)
 
-    def retriever(self) -> Retriever | None:
-        """What finds passages in the sections, also by the questions that were trained; None where there is no document."""
-        return Retriever(self.sections, self.asked) if self.sections else None
+    def retriever(self, progress: Progress = SILENT) -> Retriever | None:
+        """What finds passages in the sections, also by the questions that were trained; None where there is no document.
+
+        Raises ModelError where the sentence encoder is needed and cannot be had.
+        """
+        if not self.sections:
+            return None
+        meaning = Meaning(load_encoder(progress), names_of(self.facts), self.vectors, progress) if self.vectors else None
+        return Retriever(self.sections, self.asked, meaning=meaning)
 
 
 @dataclass(frozen=True)

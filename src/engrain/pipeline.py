@@ -19,6 +19,7 @@ from engrain.batches import micro_batches
 from engrain.config import Settings
 from engrain.documents.base import Document, Reading, Section
 from engrain.edits import EXAMPLES, FACTS, carried, edited_examples, edited_facts, note_made
+from engrain.encoder import Meaning, load_encoder
 from engrain.errors import DocumentError, ExampleError
 from engrain.evaluate import (
     BASE,
@@ -42,12 +43,13 @@ from engrain.gate import fit_gate
 from engrain.generate import perplexity, window_scores, windows
 from engrain.knowledge.coverage import coverage
 from engrain.knowledge.dataset import Dropped, Split, Studied, make_examples
-from engrain.knowledge.facts import Fact, find_facts
+from engrain.knowledge.facts import Fact, find_facts, names_of
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.knowledge.wording import REFUSAL, Wording
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.privacy import Private, screened
 from engrain.progress import Progress
+from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.study.adapter import SHIPPED, StudyingModel, in_order, worth_asking
 from engrain.study.base import Writer
@@ -178,9 +180,11 @@ def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress
     run.write_rows("studied.jsonl", [{"fact": f, "value": values.get(f), "wordings": each} for f, each in wrote.wordings.items()])
     run.write_json("absent.json", wrote.absent)
     run.write_rows("dropped.jsonl", wrote.dropped)
-    made = practice(facts, sections, settings, progress, wrote)
+    meaning = Meaning(load_encoder(progress), names_of(facts)) if settings.study.encoder else None
+    made = practice(facts, sections, settings, progress, wrote, meaning)
     save_examples(run, with_edited(made.train, edited_before(earlier, values)), made.heldout)
     write_replay(run, settings, progress)
+    Library.of(run).retriever(progress)
 
 
 def edited_before(earlier: Run | None, facts: Mapping[str, str]) -> list[Example]:
@@ -256,14 +260,18 @@ def practice(
     settings: Settings,
     progress: Progress,
     studied: Studied | None = None,
+    meaning: Meaning | None = None,
 ) -> Split:
-    """Training and held-out examples: wordings of the facts, and of the first some to be read out of passages."""
+    """Training and held-out examples: wordings of the facts, and of the first some to be read out of passages.
+
+    With a `meaning` those passages are found as they will be when the model is asked.
+    """
     seed = settings.training.seed
     with progress.stage("Wording the facts"):
         made = make_examples(facts, settings.knowledge, seed, studied)
         values = {fact.id: fact.value for fact in facts}
         count = round(settings.study.readings * len(made.train))
-        readings = reading_examples(made.train, {s.id: s for s in sections}, values, REFUSAL, count, seed)
+        readings = reading_examples(made.train, Retriever(sections, meaning=meaning), values, REFUSAL, count, seed)
     return Split([*made.train, *readings], made.heldout)
 
 

