@@ -169,5 +169,15 @@ def test_answers_come_from_questions_that_mean_the_same() -> None:
     assert len(retriever.answers("The fee please", 2)) == 2
 
 
+def test_how_near_a_question_with_an_answer_is() -> None:
+    pairs = [("Who is the boss?", "Ana."), ("What is the price?", "£85."), ("Where are we?", "£85.00.")]
+    asked = [Asked(*pair, "guide.md#1", 0) for pair in pairs]
+    near = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).nearness("The fee please", ["£85", "ana", "Nobody."])
+    assert near[0] == pytest.approx(1, abs=1e-3)
+    assert near[1] < 0.1
+    assert near[2] == 0
+    assert Retriever(SECTIONS, asked).nearness("The fee please", ["£85"]) == [0]
+
+
 def test_without_documents_nothing_is_found_by_meaning() -> None:
     assert Retriever([], meaning=Meaning(ByMeaning())).search("fee") == []

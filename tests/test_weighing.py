@@ -29,8 +29,8 @@ def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prom
 ) -> None:
     prompts = [(Message("user", text),) for text in (QUESTION, f"{SECTION.text}\n\n{QUESTION}")]
     answers = ["£41.", "At nine, on a Sunday."]
-    weighing = Weighing.of(tiny_tokenizer, prompts, answers, (), lambda text: text == answers[1])
-    assert (weighing.answers, weighing.supported) == (tuple(answers), (False, True))
+    weighing = Weighing.of(tiny_tokenizer, prompts, answers, (), lambda text: text == answers[1], lambda texts: [0.5] * len(texts))
+    assert (weighing.answers, weighing.supported, weighing.near) == (tuple(answers), (False, True), (0.5, 0.5))
     for prompt, rows in zip(prompts, weighing.rows, strict=True):
         expected = []
         for answer in answers:
@@ -44,17 +44,25 @@ def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prom
 
 def test_of_a_talk_only_the_new_answer_is_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
     talk = (Message("user", "Hello."), Message("assistant", "Good day to you."), Message("user", QUESTION))
-    ((row,),) = Weighing.of(tiny_tokenizer, [talk], ["£41."], (), lambda text: True).rows
+    ((row,),) = Weighing.of(tiny_tokenizer, [talk], ["£41."], (), lambda text: True, lambda texts: [0.0]).rows
     said = tiny_tokenizer.decode(row.ids[row.supervised], skip_special_tokens=True)
     assert said == "£41."
 
 
 def test_the_mean_over_the_prompts_decides_among_what_is_supported() -> None:
-    weighing = Weighing(("a", "b", "c"), (False, True, True), ())
+    weighing = Weighing(("a", "b", "c"), (False, True, True), (0.0, 0.0, 0.0), ())
     assert weighing.decide([[-0.1, -0.2, -0.9], [-0.1, -0.8, -0.2]]) == "b"
     unlikely = LEAST_SURE - 0.1
     assert weighing.decide([[0.0, unlikely, unlikely]]) == weighing.declined
     assert weighing.decide([[0.0, unlikely, 2 * unlikely]], tuned=False) == "b", "what an untouched model finds unlikely says nothing"
+
+
+def test_a_near_question_with_the_answer_counts_beside_its_likelihood() -> None:
+    scores = [[-0.1, -0.8, -0.5]]
+    assert Weighing(("a", "b", "c"), (False, True, True), (0.9, 0.9, 0.2), ()).decide(scores) == "b"
+    assert Weighing(("a", "b", "c"), (False, True, True), (0.9, 0.3, 0.2), ()).decide(scores) == "c"
+    unlikely = Weighing(("a", "b"), (True, True), (1.0, 0.0), ())
+    assert unlikely.decide([[LEAST_SURE - 0.1, LEAST_SURE - 1]]) == unlikely.declined, "nearness alone makes nothing sure"
 
 
 def both(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, said: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +190,8 @@ class Assistant:
         prompts = [self._fitted(question, way, history)[0] for way in WAYS]
         full = in_full(question, [asked for asked, _ in history])
         similar = self.retriever.answers(full, NUM_SIMILAR)
-        weighing = Weighing.of(self.tokenizer, prompts, said, similar, lambda text: self.check(full, text).status == "supported")
+        supports = lambda text: self.check(full, text).status == "supported"  # noqa: E731
+        weighing = Weighing.of(self.tokenizer, prompts, said, similar, supports, partial(self.retriever.nearness, full))
         return weighing.decide([likelihoods(self.model, rows) for rows in weighing.rows], self.tuned)
 
     def check(self, question: str, text: str) -> Answer:

@@ -10,13 +10,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engrain.documents.base import Section
-from engrain.words import keywords
+from engrain.words import canonical, keywords
 
 if TYPE_CHECKING:
     from engrain.encoder import Meaning, Vectors
@@ -79,6 +80,21 @@ class Retriever:
         found = (self._asked[i].answer for i in _best(self._alike(question)))
         return list(islice(dict.fromkeys(found), k))
 
+    def nearness(self, question: str, answers: Sequence[str]) -> list[float]:
+        """How near in meaning (cosine) the nearest question is that has each of these answers; 0 where none has, or without meaning."""
+        if not self._meanings:
+            return [0.0] * len(answers)
+        near = self._meanings.near(question)
+        return [max((float(near[i]) for i in self._answered.get(canonical(answer), ())), default=0.0) for answer in answers]
+
+    @cached_property
+    def _answered(self) -> Mapping[str, list[int]]:
+        """By an answer in its one spelling the numbers of the questions that have it."""
+        numbers: dict[str, list[int]] = defaultdict(list)
+        for number, each in enumerate(self._asked):
+            numbers[canonical(each.answer)].append(number)
+        return numbers
+
     def _scores(self, question: str) -> Vectors:
         """How well each passage fits: by its words and by what it and the questions that it answers mean (Bruch and others 2022)."""
         words = self._texts.scores(question)
@@ -110,6 +126,10 @@ class _Meanings:
         nearest = np.zeros(len(self._passages), np.float32)
         np.maximum.at(nearest, self._holding[self._held], (self._asked @ vector)[self._held])
         return 0.5 * (self._passages @ vector + nearest)
+
+    def near(self, question: str) -> Vectors:
+        """How near each question is."""
+        return self._asked @ self._meaning.of(question)
 
     def asked(self, question: str) -> Vectors:
         """How near each question is, itself and a little through its passage."""

@@ -1,7 +1,8 @@
 """Weighing: which of several answers to a question a model finds likeliest, from memory and from what it reads.
 
 A model that was asked twice, closed-book and from passages, is often right once. Answers that similar questions had are
-further candidates. The model's own likelihood tells them apart better than any single way of asking does.
+further candidates. The model's own likelihood, and how near in meaning a question is that has the answer, tell them apart better
+than any single way of asking does.
 """
 
 from __future__ import annotations
@@ -21,19 +22,22 @@ if TYPE_CHECKING:
 
 NUM_SIMILAR = 6
 """Answers of similar questions that are weighed beside what the model says."""
+NEARNESS = 1.5
+"""Nats a token that the cosine between the question and the nearest one with the same answer is worth."""
 LEAST_SURE = -1.75
 """Mean log-probability (nats a token) below which even the likeliest answer is not given."""
 
 
 @dataclass(frozen=True)
 class Weighing:
-    """Answers to a question that are to be weighed, and which of them the documents support.
+    """Answers to a question that are to be weighed, which of them the documents support, and how `near` a question with each is.
 
     `rows` has each answer after each of the prompts, one tuple for a prompt. Without answers it is `declined` that is said.
     """
 
     answers: tuple[str, ...]
     supported: tuple[bool, ...]
+    near: tuple[float, ...]
     rows: tuple[tuple[Encoded, ...], ...]
     declined: str = REFUSAL
 
@@ -45,28 +49,32 @@ class Weighing:
         said: Sequence[str],
         similar: Sequence[str],
         supports: Callable[[str], bool],
+        near: Callable[[Sequence[str]], Sequence[float]],
     ) -> Weighing:
         """What the model `said` after each of the prompts, and what `similar` questions are answered with.
+
+        `supports` tells whether the documents support an answer, `near` how near a question is that has it (a cosine).
 
         There is nothing to weigh where it declined after every prompt.
         """
         if all(refused(text) for text in said):
-            return cls((), (), (), said[0])
+            return cls((), (), (), (), said[0])
         answers = tuple({canonical(text): text for text in (*similar, *said) if not refused(text)}.values())
         rows = tuple(tuple(_row(tokenizer, prompt, answer) for answer in answers) for prompt in prompts)
-        return cls(answers, tuple(supports(answer) for answer in answers), rows)
+        return cls(answers, tuple(supports(answer) for answer in answers), tuple(near(answers)), rows)
 
     def decide(self, scores: Sequence[Sequence[float]], tuned: bool = True) -> str:
-        """Of the answers that the documents support, or else of all, the likeliest; unlikely ones a tuned model does not give.
+        """Of the answers that the documents support, or else of all, the likeliest and nearest; unlikely ones a tuned model does not give.
 
-        `scores` are the mean log-probabilities (nats a token) of the rows; an answer's score is the mean over the prompts. A model
+        `scores` are the mean log-probabilities (nats a token) of the rows; how likely an answer is, is the mean over the prompts. A model
         that was not `tuned` to short answers finds none of them likely, which says nothing.
         """
         if not self.answers:
             return self.declined
         means = [sum(each) / len(each) for each in zip(*scores, strict=True)]
-        _, score, best = max(zip(self.supported, means, self.answers, strict=True))
-        return best if score > LEAST_SURE or not tuned else self.declined
+        weights = [mean + NEARNESS * near for mean, near in zip(means, self.near, strict=True)]
+        _, _, likely, best = max(zip(self.supported, weights, means, self.answers, strict=True))
+        return best if likely > LEAST_SURE or not tuned else self.declined
 
 
 def _row(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Message], answer: str) -> Encoded:

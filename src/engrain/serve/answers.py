@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from fastapi import Request
@@ -141,8 +142,9 @@ async def _decided(parts: Parts, asked: Chat, number: int, written: Written) -> 
 def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
     tokenizer = parts.engine.tokenizer(asked.served.weights.base)
     prompts = [prompt.messages for prompt in asked.prompts.values()]
-    similar = asked.knowledge.similar(asked.question)
-    return Weighing.of(tokenizer, prompts, said, similar, lambda text: asked.knowledge.verdict(asked.question, text)[1] == "supported")
+    knowledge, question = asked.knowledge, asked.question
+    supports = lambda text: knowledge.verdict(question, text)[1] == "supported"  # noqa: E731
+    return Weighing.of(tokenizer, prompts, said, knowledge.similar(question), supports, partial(knowledge.nearness, question))
 
 
 def _until(text: str, stop: Sequence[str]) -> str:

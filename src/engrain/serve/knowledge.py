@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,10 @@ class Knowledge:
     def similar(self, question: str) -> list[str]:
         """The answers of trained questions that are most like this one."""
         return self.retriever.answers(question, NUM_SIMILAR) if self.retriever else []
+
+    def nearness(self, question: str, answers: Sequence[str]) -> list[float]:
+        """How near in meaning the nearest trained question is that has each of these answers."""
+        return self.retriever.nearness(question, answers) if self.retriever else [0.0] * len(answers)
 
     def verdict(self, question: str, text: str) -> tuple[str, str]:
         """Source and status of an answer; `unchecked` where there are no documents."""
