@@ -9,7 +9,7 @@ install: .venv/.installed
 	@touch $@
 
 demo: install
-	.venv/bin/engrain demo --minutes 4.75
+	.venv/bin/engrain demo --minutes 4.75 --study-minutes 2.5
 
 test: install
 	scripts/test

@@ -83,6 +83,12 @@ def test_studying_takes_time_of_its_own(tiny_folder: Path) -> None:
     assert planned(tiny_folder, replace(work(), studied=50)).total_minutes > planned(tiny_folder).total_minutes
 
 
+def test_studying_takes_no_longer_than_it_may(tiny_folder: Path) -> None:
+    endless = replace(work(), studied=10**9)
+    most = planned(tiny_folder, endless, study_minutes=2.0).total_minutes - planned(tiny_folder).total_minutes
+    assert most == pytest.approx(2, abs=0.5)
+
+
 def test_what_a_teacher_is_asked_and_costs(tiny_folder: Path, tmp_path: Path) -> None:
     asked = Expected(40, 80_000, 20_000)
     found = planned(tiny_folder, replace(work(), teacher=asked), teacher_price_sent=2.5, teacher_price_received=10.0)

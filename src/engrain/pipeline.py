@@ -246,7 +246,7 @@ def studying_model(settings: Settings, progress: Progress) -> Writer | None:
     device, dtype = settings.model.resolve()
     model = load_model(base, dtype=dtype, device=device)
     put_adapter_in(model, folder)
-    return StudyingModel(model, load_tokenizer(base), settings.training.seed, progress)
+    return StudyingModel(model, load_tokenizer(base), settings.training.seed, progress, settings.study.study_minutes)
 
 
 def study_adapter(base: Base) -> Path | None:

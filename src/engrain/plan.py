@@ -258,7 +258,8 @@ def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: S
     read, write = (speed / (rate * share) for speed, share in ((cost.forward, READING), (cost.forward + cost.head_forward, WRITING)))
     parts = {"reading documents": work.seconds, "everyday answers": work.unanswered * MAX_NEW_TOKENS * write}
     if work.studied:
-        parts["studying"] = work.studied * ((QUESTION_TOKENS + REVERSE_TOKENS / 2) * write + CHECKED_TOKENS * read)
+        seconds = work.studied * ((QUESTION_TOKENS + REVERSE_TOKENS / 2) * write + CHECKED_TOKENS * read)
+        parts["studying"] = min(seconds, 60 * settings.study.study_minutes or seconds)
     if not settings.training.evaluate:
         return parts
     prompt = sum(tokens.lengths) / len(tokens.lengths) - tokens.shared

@@ -1,12 +1,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
 
 from engrain.documents.base import Section
 from engrain.knowledge.blocks import blocks
 from engrain.knowledge.facts import Fact
-from engrain.study.adapter import SHIPPED, UNNOTICED, headed, merged, reversible, sensible, spans_in, worth_asking
+from engrain.study import adapter
+from engrain.study.adapter import (
+    SHIPPED,
+    UNNOTICED,
+    WAVE,
+    StudyingModel,
+    headed,
+    merged,
+    most_wanted,
+    reversible,
+    sensible,
+    spans_in,
+    worth_asking,
+)
 from engrain.study.skills import sentence_before
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TEXT = "The shop is small. It opens at nine. Mira runs it!\n\nA deposit is due."
 SECTIONS = {"a.md#1": Section("a.md", 1, ("Harbour Kites", "Hours"), TEXT, 0)}
@@ -69,3 +89,39 @@ def test_the_shipped_adapter_is_small_enough_to_ship() -> None:
     for folder in folders:
         assert (folder / "adapter_model.safetensors").stat().st_size <= 12 * 2**20
         assert (folder / "adapter_config.json").is_file()
+
+
+def test_what_people_ask_for_most_is_studied_first() -> None:
+    facts = [replace(FACT, id=str(n), weight=0.5 + 0.5 * (n % 2)) for n in range(20)] + [replace(FACT, id="rare", weight=0.3)]
+    found = most_wanted(facts, 0)
+    assert [fact.weight for fact in found] == [1.0] * 10 + [0.5] * 10
+    assert [fact.id for fact in found[:10]] != [str(n) for n in range(1, 20, 2)], "no document waits for those before it"
+    assert found == most_wanted(facts, 0)
+
+
+@pytest.mark.parametrize(("minutes", "waves"), [(0, 4), (2.5, 2), (99, 4)])
+def test_studying_ends_in_time(
+    minutes: float,
+    waves: int,
+    tiny_model: PreTrainedModel,
+    tiny_tokenizer: PreTrainedTokenizerBase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facts = [replace(FACT, id=str(n)) for n in range(4 * WAVE)]
+    minute = count(step=60)
+    monkeypatch.setattr(adapter.time, "perf_counter", lambda: next(minute))  # a minute between two looks
+    monkeypatch.setattr(StudyingModel, "_wordings", lambda self, wave, *_: {fact.id: [] for fact in wave})
+    monkeypatch.setattr(StudyingModel, "_absent", lambda self, sections, business: {})
+    notes: list[str] = []
+    model = StudyingModel(tiny_model, tiny_tokenizer, minutes=minutes)
+    monkeypatch.setattr(type(model.progress), "note", lambda self, text: notes.append(text))
+    assert len(model.study(facts, SECTIONS).wordings) == waves * WAVE
+    assert bool(notes) == (waves < 4)
+
+
+def test_what_is_written_about_a_fact_holds_or_is_dropped(tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase) -> None:
+    facts = [replace(FACT, id=str(n)) for n in range(2)]
+    found = StudyingModel(tiny_model, tiny_tokenizer).study(facts, SECTIONS)
+    assert set(found.wordings) == {"0", "1"}
+    assert found.dropped, "a model with random weights writes nothing that holds"
+    assert set(found.absent) == set(SECTIONS)

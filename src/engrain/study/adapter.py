@@ -6,7 +6,9 @@ reading of the source confirms.
 
 from __future__ import annotations
 
+import random
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +60,8 @@ UNNOTICED = 0.3
 """Weight of a fact in words that the studying model does not list among its sentence's details."""
 NUM_LISTS = 2
 """Lists of questions that are drawn about each fact."""
+WAVE = 32
+"""Facts that are studied together: their lists fill a batch."""
 NUM_ANCHORS = 2
 """Questions by rules that a reply begins with."""
 SHORTEST_SENTENCE, LONGEST_SHOWN = 4, 3000
@@ -65,10 +69,20 @@ SHORTEST_SENTENCE, LONGEST_SHOWN = 4, 3000
 
 
 class StudyingModel(Writer):
-    """Studies a business's sections; every list it returns holds only what its own reading of the source confirms."""
+    """Studies a business's sections; every list it returns holds only what its own reading of the source confirms.
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int = 0, progress: Progress = SILENT) -> None:
-        self.model, self.tokenizer, self.seed, self.progress = model, tokenizer, seed, progress
+    It writes questions for as long as `minutes`, about what people ask for most first; 0 sets no limit.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        seed: int = 0,
+        progress: Progress = SILENT,
+        minutes: float = 0,
+    ) -> None:
+        self.model, self.tokenizer, self.seed, self.progress, self.minutes = model, tokenizer, seed, progress, minutes
 
     def notice(self, facts: Sequence[Fact], sections: Sequence[Section], business: str) -> list[Fact]:
         """The facts, weighed by whether it lists them, and those it lists beyond them, in reading order."""
@@ -77,7 +91,7 @@ class StudyingModel(Writer):
             details_prompt(headed(business, section), plain(block.text), sentence_before(section.text, block.text))
             for section, block in places
         ]
-        replies = self._write(prompts, DETAIL_TOKENS, 0.0, "Studying: listing details")
+        replies = self._write(prompts, DETAIL_TOKENS, 0.0, self.progress, "Studying: listing details")
         listed = [
             (section, block, span)
             for (section, block), reply in zip(places, replies, strict=True)
@@ -88,34 +102,47 @@ class StudyingModel(Writer):
     def study(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> Studied:
         """Wordings of the facts that are worth asking for, the surest first, and questions that no section answers."""
         dropped: list[Dropped] = []
-        wordings = self._wordings([fact for fact in facts if worth_asking(fact)], sections, dropped)
+        wordings: dict[str, list[Wording]] = {}
+        wanted = most_wanted(facts, self.seed)
+        begun = time.perf_counter()
+        with self.progress.stage("Studying: writing questions", len(wanted), "facts") as stage:
+            for start in range(0, len(wanted), WAVE):
+                if self.minutes and time.perf_counter() - begun > 60 * self.minutes:
+                    self.progress.note(
+                        f"{self.minutes:g} minutes were enough to study {start} of {len(wanted)} facts, those first that people ask for "
+                        "most (study_minutes=0: all)."
+                    )
+                    break
+                wave = wanted[start : start + WAVE]
+                wordings |= self._wordings(wave, sections, dropped, self.seed + start)
+                stage.advance(len(wave))
         return Studied(wordings, self._absent(list(sections.values()), facts[0].business if facts else ""), dropped)
 
-    def _wordings(self, facts: Sequence[Fact], sections: Mapping[str, Section], dropped: list[Dropped]) -> dict[str, list[Wording]]:
+    def _wordings(
+        self, facts: Sequence[Fact], sections: Mapping[str, Section], dropped: list[Dropped], seed: int
+    ) -> dict[str, list[Wording]]:
         plain = [plainest(found) for found in wordings(facts)] * NUM_LISTS
         asked = [questions_prompt(*place(f, sections)) for f in facts] * NUM_LISTS
         turned = [reverse_prompt(*place(f, sections)) for f in facts]
-        replies = self._write(asked, QUESTION_TOKENS, TEMPERATURE, "Studying: writing questions", plain)
-        reversals = self._write(turned, REVERSE_TOKENS, 0.0, "Studying: turning questions round")
-        with self.progress.stage("Studying: checking questions", len(facts), "facts") as stage:
-            kept = {}
-            for i, (fact, reversal) in enumerate(zip(facts, reversals, strict=True)):
-                written = dict.fromkeys(q for reply in replies[i :: len(facts)] for q in fluent(self.tokenizer, reply))
-                forward = [Wording("question", STUDIED, q, answer(fact)) for q in written if sensible(fact, q)]
-                back = [Wording("reverse", STUDIED, q, a) for q, a in pairs(reversal.text) if reversible(fact, q, a)]
-                shown = passage(headed(fact.business, sections[fact.section]), fact.evidence)
-                sure = self._surest(shown, forward, [fact.value] * len(forward))
-                kept[fact.id] = [*sure[:KEPT], *self._surest(shown, back, [w.answer for w in back])[:KEPT_REVERSE]]
-                lost = {
-                    "unlikely even to the model that wrote it": [
-                        q for r in replies[i :: len(facts)] for q in lines(r.text) if q not in written
-                    ],
-                    "gives its answer away, or is too short or too long": [q for q in written if not sensible(fact, q)],
-                    "reading the source does not give the value": [w.prompt for w in forward if w not in sure],
-                    "more than are practised": [w.prompt for w in sure[KEPT:]],
-                }
-                dropped += [Dropped(fact.section, reason, q) for reason, texts in lost.items() for q in texts]
-                stage.advance()
+        replies = self._write(asked, QUESTION_TOKENS, TEMPERATURE, begun=plain, seed=seed)
+        reversals = self._write(turned, REVERSE_TOKENS, 0.0)
+        kept = {}
+        for i, (fact, reversal) in enumerate(zip(facts, reversals, strict=True)):
+            written = dict.fromkeys(q for reply in replies[i :: len(facts)] for q in fluent(self.tokenizer, reply))
+            forward = [Wording("question", STUDIED, q, answer(fact)) for q in written if sensible(fact, q)]
+            back = [Wording("reverse", STUDIED, q, a) for q, a in pairs(reversal.text) if reversible(fact, q, a)]
+            shown = passage(headed(fact.business, sections[fact.section]), fact.evidence)
+            sure = self._surest(shown, forward, [fact.value] * len(forward))
+            kept[fact.id] = [*sure[:KEPT], *self._surest(shown, back, [w.answer for w in back])[:KEPT_REVERSE]]
+            lost = {
+                "unlikely even to the model that wrote it": [
+                    q for r in replies[i :: len(facts)] for q in lines(r.text) if q not in written
+                ],
+                "gives its answer away, or is too short or too long": [q for q in written if not sensible(fact, q)],
+                "reading the source does not give the value": [w.prompt for w in forward if w not in sure],
+                "more than are practised": [w.prompt for w in sure[KEPT:]],
+            }
+            dropped += [Dropped(fact.section, reason, q) for reason, texts in lost.items() for q in texts]
         return kept
 
     def _absent(self, sections: Sequence[Section], business: str) -> dict[str, list[str]]:
@@ -123,13 +150,22 @@ class StudyingModel(Writer):
         shown = [section.text[:LONGEST_SHOWN] for section in sections]
         prompts = [absent_prompt(headed(business, section), text) for section, text in zip(sections, shown, strict=True)]
         kept = {}
-        replies = self._write(prompts, QUESTION_TOKENS, TEMPERATURE, "Studying: what is not said")
+        replies = self._write(prompts, QUESTION_TOKENS, TEMPERATURE, self.progress, "Studying: what is not said", seed=self.seed)
         for section, text, reply in zip(sections, shown, replies, strict=True):
             asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in lines(reply.text) if of_length(q)]
             kept[section.id] = [w.prompt for w in self._surest(passage(headed(business, section), text), asked, [REFUSAL] * len(asked))]
         return kept
 
-    def _write(self, prompts: Sequence[str], length: int, temperature: float, title: str, begun: Sequence[str] = ()) -> list[Completion]:
+    def _write(
+        self,
+        prompts: Sequence[str],
+        length: int,
+        temperature: float,
+        progress: Progress = SILENT,
+        title: str = "",
+        begun: Sequence[str] = (),
+        seed: int = 0,
+    ) -> list[Completion]:
         """What it replies to the prompts; to the text with which a reply has `begun`, it writes the rest."""
         rows = [encode_prompt(self.tokenizer, conversation(prompt, "")[:1]) for prompt in prompts]
         rows = [
@@ -142,9 +178,9 @@ class StudyingModel(Writer):
             max_new_tokens=length,
             temperature=temperature,
             top_p=TOP_P,
-            seed=self.seed,
+            seed=seed,
             batch_size=BATCH_SIZE,
-            progress=self.progress,
+            progress=progress,
             title=title,
         )
 
@@ -234,6 +270,12 @@ def new_fact(section: Section, block: Block, span: tuple[int, int], business: st
 def worth_asking(fact: Fact) -> bool:
     """Whether people would ask for the value."""
     return fact.kind != "yesno" and fact.weight >= 0.5
+
+
+def most_wanted(facts: Sequence[Fact], seed: int) -> list[Fact]:
+    """The facts that are worth asking for, those first that people ask for most; among equals those of all documents mixed."""
+    wanted = [fact for fact in facts if worth_asking(fact)]
+    return sorted(random.Random(seed).sample(wanted, len(wanted)), key=lambda fact: -fact.weight)
 
 
 def place(fact: Fact, sections: Mapping[str, Section]) -> tuple[str, str, str, str]:

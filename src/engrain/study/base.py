@@ -32,6 +32,9 @@ class StudySettings:
     """How much is practised beside the facts."""
 
     study: bool = setting(True, "Do not have the studying model write questions beside those of the rules.", flag="--no-study")
+    study_minutes: float = setting(
+        5.0, "Longest time to let the studying model write questions, about what people ask for most first (0: no limit)."
+    )
     teacher: str | None = setting(
         None,
         "OpenAI-compatible endpoint that studies instead, as URL or URL#model; the documents are sent there (key: ENGRAIN_TEACHER_KEY).",
@@ -54,6 +57,7 @@ class StudySettings:
             self,
             teacher_concurrency=(self.teacher_concurrency >= 1, "use at least 1"),
             **{name: (price is None or price >= 0, "must not be negative") for name, price in prices.items()},
+            study_minutes=(self.study_minutes >= 0, "must not be negative"),
             replay=(self.replay >= 0, "must not be negative"),
             readings=(0 <= self.readings <= 1, "use a share from 0 to 1"),
         )
