@@ -158,6 +158,21 @@ def test_an_edited_answer_must_stand_in_its_source(run: Run) -> None:
     assert [row.edited for row in found["examples/train.jsonl"]] == [True, False, True]
 
 
+def test_an_edited_question_keeps_the_answer_in_words_of_a_bare_number(run: Run) -> None:
+    cell = Section("kites.csv", 1, ("Prices",), "| Kite | Price (GBP) | Since |\n|---|---|---|\n| Gannet | 285.00 | 2026-01-10 |", 0)
+    fact = Fact("cell", "Gannet", "price (GBP)", "285.00", "money", "Kite: Gannet; Price (GBP): 285.00", cell.id, 56, 62, "Prices")
+    assert cell.text[fact.start : fact.end] == fact.value
+    run.write_rows("documents.jsonl", [vars(SECTION), vars(cell)])
+    run.write_rows("facts.jsonl", [PRICE, HOURS, fact])
+    rows = [*ROWS, example("What’s the damage for a Gannet?", "£285.00.", "cell")]
+    run.write_rows("examples/train.jsonl", map(example_to_row, rows))
+    _, found = edited_examples(run, [SECTION, cell])
+    assert [e.edited for e in found["examples/train.jsonl"]] == [False, False, True]
+    run.write_rows("examples/train.jsonl", map(example_to_row, [example("And for a Gannet?", "£286.00.", "cell")]))
+    with pytest.raises(ExampleError, match=r"'£286.00', which does not stand in kites\.csv#1"):
+        edited_examples(run, [SECTION, cell])
+
+
 def test_nothing_to_train_on_is_a_fault(run: Run) -> None:
     run.write_rows("examples/train.jsonl", [])
     run.write_rows("facts.jsonl", [])

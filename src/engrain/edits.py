@@ -18,6 +18,7 @@ from engrain.files import whole_lines
 from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.values import find_values
+from engrain.knowledge.wording import answer
 from engrain.run import Run
 from engrain.words import canonical, holds
 
@@ -181,7 +182,10 @@ def carried(edited: Sequence[Fact], facts: Sequence[Fact], sections: Mapping[str
 
 
 def example_of(row: Row, edited: bool, facts: Mapping[str, Fact], texts: Mapping[str, str]) -> Example:
-    """The example of a row. Raises ValueError where an edited one answers with a value that its source does not hold."""
+    """The example of a row. Raises ValueError where an edited one answers with a value that its source does not hold.
+
+    What engrain says for the fact's value counts as held: a bare 285.00 of a column in pounds is answered with £285.00.
+    """
     example = replace(example_from_row(dict(row)), edited=edited)
     if not edited or not example.fact:
         return example
@@ -190,7 +194,8 @@ def example_of(row: Row, edited: bool, facts: Mapping[str, Fact], texts: Mapping
         raise ValueError(f"there is no fact {example.fact!r} in {FACTS}; leave the key out for an example of your own")
     reply = example.messages[-1].content
     values = [reply[value.start : value.end] for value in find_values(reply)]
-    absent = [value for value in values if not holds(texts[fact.section], canonical(value))]
+    held = f"{texts[fact.section]} {canonical(answer(fact))}"
+    absent = [value for value in values if not holds(held, canonical(value))]
     if absent:
         raise ValueError(f"it answers with {', '.join(map(repr, absent))}, which does not stand in {fact.section}")
     return example
