@@ -99,7 +99,7 @@ def test_what_people_ask_for_most_is_studied_first() -> None:
     assert found == most_wanted(facts, 0)
 
 
-@pytest.mark.parametrize(("minutes", "waves"), [(0, 4), (2.5, 2), (99, 4)])
+@pytest.mark.parametrize(("minutes", "waves"), [(0, 4), (2.5, 2), (0.5, 1), (99, 4)])
 def test_studying_ends_in_time(
     minutes: float,
     waves: int,
@@ -109,7 +109,7 @@ def test_studying_ends_in_time(
 ) -> None:
     facts = [replace(FACT, id=str(n)) for n in range(4 * WAVE)]
     minute = count(step=60)
-    monkeypatch.setattr(adapter.time, "perf_counter", lambda: next(minute))  # a minute between two looks
+    monkeypatch.setattr(adapter.time, "perf_counter", lambda: next(minute))  # a wave takes a minute
     monkeypatch.setattr(StudyingModel, "_wordings", lambda self, wave, *_: {fact.id: [] for fact in wave})
     monkeypatch.setattr(StudyingModel, "_absent", lambda self, sections, business: {})
     notes: list[str] = []

@@ -6,6 +6,7 @@ reading of the source confirms.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -26,7 +27,7 @@ from engrain.knowledge.facts import Fact, fact_of
 from engrain.knowledge.forms import wordings
 from engrain.knowledge.values import kind_of
 from engrain.knowledge.wording import STUDIED, Wording, answer
-from engrain.progress import SILENT, Progress
+from engrain.progress import SILENT, Progress, Stage
 from engrain.study.base import Writer
 from engrain.study.skills import (
     REFUSAL,
@@ -62,6 +63,8 @@ NUM_LISTS = 2
 """Lists of questions that are drawn about each fact."""
 WAVE = 32
 """Facts that are studied together: their lists fill a batch."""
+WRITING = 0.6
+"""Share of the time that writing takes; the rest is turning round and checking."""
 NUM_ANCHORS = 2
 """Questions by rules that a reply begins with."""
 SHORTEST_SENTENCE, LONGEST_SHOWN = 4, 3000
@@ -107,24 +110,29 @@ class StudyingModel(Writer):
         begun = time.perf_counter()
         with self.progress.stage("Studying: writing questions", len(wanted), "facts") as stage:
             for start in range(0, len(wanted), WAVE):
-                if self.minutes and time.perf_counter() - begun > 60 * self.minutes:
+                wordings |= self._wordings(wanted[start : start + WAVE], sections, dropped, self.seed + start, stage)
+                most = self._room(len(wordings), time.perf_counter() - begun)
+                stage.expect(min(most, len(wanted)))
+                if most <= len(wordings) < len(wanted):
                     self.progress.note(
-                        f"{self.minutes:g} minutes were enough to study {start} of {len(wanted)} facts, those first that people ask for "
-                        "most (study_minutes=0: all)."
+                        f"{self.minutes:g} minutes were enough to study {len(wordings)} of {len(wanted)} facts, those first that people "
+                        "ask for most (study_minutes=0: all)."
                     )
                     break
-                wave = wanted[start : start + WAVE]
-                wordings |= self._wordings(wave, sections, dropped, self.seed + start)
-                stage.advance(len(wave))
         return Studied(wordings, self._absent(list(sections.values()), facts[0].business if facts else ""), dropped)
 
+    def _room(self, studied: int, seconds: float) -> float:
+        """How many facts there is time for in whole waves, where so many took so many seconds."""
+        return 60 * self.minutes * studied / seconds // WAVE * WAVE if self.minutes else math.inf
+
     def _wordings(
-        self, facts: Sequence[Fact], sections: Mapping[str, Section], dropped: list[Dropped], seed: int
+        self, facts: Sequence[Fact], sections: Mapping[str, Section], dropped: list[Dropped], seed: int, stage: Stage
     ) -> dict[str, list[Wording]]:
         plain = [plainest(found) for found in wordings(facts)] * NUM_LISTS
         asked = [questions_prompt(*place(f, sections)) for f in facts] * NUM_LISTS
         turned = [reverse_prompt(*place(f, sections)) for f in facts]
         replies = self._write(asked, QUESTION_TOKENS, TEMPERATURE, begun=plain, seed=seed)
+        stage.advance(WRITING * len(facts))
         reversals = self._write(turned, REVERSE_TOKENS, 0.0)
         kept = {}
         for i, (fact, reversal) in enumerate(zip(facts, reversals, strict=True)):
@@ -143,6 +151,7 @@ class StudyingModel(Writer):
                 "more than are practised": [w.prompt for w in sure[KEPT:]],
             }
             dropped += [Dropped(fact.section, reason, q) for reason, texts in lost.items() for q in texts]
+            stage.advance(1 - WRITING)
         return kept
 
     def _absent(self, sections: Sequence[Section], business: str) -> dict[str, list[str]]:
