@@ -1,0 +1,75 @@
+"""How near the questions that rules make of a text come to what a good writer asks about it: `scripts/score_questions.py [TRADE…]`.
+
+The corpus has businesses with a good writer's questions. For each of these the training question nearest in meaning is looked up among those
+that rules make of the business's documents: is its answer the right one (top 1), is the right one among the answers of the nearest five? No training.
+Questions in the document's words (two thirds of theirs stand in the sentence) count apart from those in words of their own (one third at most).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from engrain.documents.base import read_documents
+from engrain.encoder import Meaning, load_encoder
+from engrain.knowledge.dataset import make_examples
+from engrain.knowledge.facts import find_facts, names_of
+from engrain.words import canonical, holds, keywords
+
+CORPUS = Path(__file__).parent.parent / "src" / "engrain" / "study" / "corpus"
+NEAREST = 5
+
+
+def main(trades: list[str]) -> None:
+    """Print a row for each trade and the mean of all."""
+    print(f"{'trade':16} {'questions':>9}  direct top 1, {NEAREST}   reworded top 1, {NEAREST}  found")
+    rows = [row for trade in trades or sorted(path.stem for path in CORPUS.glob("*.txt")) if (row := scored(trade))]
+    print(f"{'mean of ' + str(len(rows)):16} {'':9}  " + "  ".join(f"{share:6.3f}" for share in np.mean(rows, axis=0)))
+
+
+def scored(trade: str) -> list[float]:
+    """The shares of one trade: direct top 1 and 5, reworded top 1 and 5, and of all the answers that any training question has."""
+    facts = find_facts(read_documents([CORPUS / f"{trade}.txt"]).documents)
+    asked = [row for row in make_examples(facts).train if row.kind in ("question", "reverse")]
+    meaning = Meaning(load_encoder(), names_of(facts))
+    trained = meaning.of_all([example.messages[-2].content for example in asked])
+    answers = [canonical(example.messages[-1].content) for example in asked]
+    rows = [json.loads(line) for line in (CORPUS / f"{trade}.jsonl").read_text(encoding="utf-8").splitlines()]
+    pairs = [(row, question) for row in rows if "sentence" in row and not row.get("yesno") for question in row["questions"]]
+    near = np.argsort(-(meaning.of_all([question for _, question in pairs]) @ trained.T), axis=1)
+    right: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    found = {}
+    for (row, question), order in zip(pairs, near, strict=True):
+        value = canonical(row["answer"])
+        hits = [holds(answers[i], value) for i in nearest_answers(order, answers)]
+        right[kind_of(question, row["sentence"], row["business"])].append((hits[0], any(hits)))
+        found[row["sentence"], value] = any(holds(answer, value) for answer in answers)
+    shares = [float(np.mean([hit[i] for hit in right[kind]])) for kind in ("direct", "reworded") for i in (0, 1)]
+    shares.append(float(np.mean(list(found.values()))))
+    print(f"{trade:16} {len(asked):9,}  " + "  ".join(f"{share:6.3f}" for share in shares), flush=True)
+    return shares
+
+
+def nearest_answers(order: np.ndarray, answers: list[str]) -> list[int]:
+    """The numbers of the nearest questions with different answers."""
+    first: dict[str, int] = {}
+    for number in order:
+        first.setdefault(answers[number], int(number))
+        if len(first) == NEAREST:
+            break
+    return list(first.values())
+
+
+def kind_of(question: str, sentence: str, business: str) -> str:
+    """Whether the question asks in the sentence's words, in words of its own, or in between."""
+    words = set(keywords(question)) - set(keywords(business))
+    share = len(words & set(keywords(sentence))) / max(len(words), 1)
+    return "direct" if share >= 2 / 3 else "reworded" if share <= 1 / 3 else "between"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
