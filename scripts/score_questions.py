@@ -1,8 +1,9 @@
 """How near the questions that rules make of a text come to what a good writer asks about it: `scripts/score_questions.py [TRADE…]`.
 
-The corpus has businesses with a good writer's questions. For each of these the training question nearest in meaning is looked up among those
-that rules make of the business's documents: is its answer the right one (top 1), is the right one among the answers of the nearest five? No training.
-Questions in the document's words (two thirds of theirs stand in the sentence) count apart from those in words of their own (one third at most).
+The corpus has businesses with a good writer's questions. For each of these the training question nearest in meaning is
+looked up among those that rules make of the business's documents: is its answer the right one (top 1), is the right one
+among the answers of the nearest five? No training. Questions in the document's words (two thirds of theirs stand in the
+sentence) count apart from those in words of their own (one third at most).
 """
 
 from __future__ import annotations
