@@ -179,5 +179,14 @@ def test_how_near_a_question_with_an_answer_is() -> None:
     assert Retriever(SECTIONS, asked).nearness("The fee please", ["£85"]) == [0]
 
 
+def test_a_question_like_a_trained_one_is_told_from_others() -> None:
+    asked = [Asked("Who is the boss?", "Ana.", "guide.md#2", 0)]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
+    assert retriever.asks_the_like("Your chief, please?")
+    assert not retriever.asks_the_like("The fee, please?")
+    assert not Retriever(SECTIONS, asked).asks_the_like("Who is the boss?"), "words alone do not tell"
+    assert not Retriever(SECTIONS, meaning=Meaning(ByMeaning())).asks_the_like("Who is the boss?")
+
+
 def test_without_documents_nothing_is_found_by_meaning() -> None:
     assert Retriever([], meaning=Meaning(ByMeaning())).search("fee") == []

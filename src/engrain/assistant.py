@@ -140,10 +140,11 @@ class Assistant:
         return [next(replies) if c else next(plain) for c in concerned]
 
     def concerns(self, texts: Sequence[str]) -> list[bool]:
-        """For each text, whether it concerns the documents; without a gate all do."""
+        """For each text, whether it concerns the documents: by the gate, or by a trained question like it; without a gate all do."""
         if self.everyday is None or not texts:
             return [True] * len(texts)
-        return self.everyday.gate.opens(mean_states(self.everyday.model, self.tokenizer, texts))
+        opens = self.everyday.gate.opens(mean_states(self.everyday.model, self.tokenizer, texts))
+        return [bool(o or (self.retriever and self.retriever.asks_the_like(t))) for o, t in zip(opens, texts, strict=True)]
 
     def _said(self, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
         """What the model says in one way, asked once: what is measured closed-book is weighed again later."""
