@@ -191,7 +191,10 @@ class Assistant:
         prompts = [self._fitted(question, way, history)[0] for way in WAYS]
         full = in_full(question, [asked for asked, _ in history])
         similar = self.retriever.answers(full, NUM_SIMILAR)
-        supports = lambda text: self.check(full, text).status == "supported"  # noqa: E731
+
+        def supports(text: str) -> bool:
+            return self.check(full, text).status == "supported"
+
         weighing = Weighing.of(self.tokenizer, prompts, said, similar, supports, partial(self.retriever.nearness, full))
         return weighing.decide([likelihoods(self.model, rows) for rows in weighing.rows], self.tuned)
 

@@ -184,7 +184,7 @@ def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress
     made = practice(facts, sections, settings, progress, wrote, meaning)
     save_examples(run, with_edited(made.train, edited_before(earlier, values)), made.heldout)
     write_replay(run, settings, progress)
-    Library.of(run).retriever(progress)
+    Library.of(run).retriever(progress)  # keeps its vectors, so that asking starts at once
 
 
 def edited_before(earlier: Run | None, facts: Mapping[str, str]) -> list[Example]:

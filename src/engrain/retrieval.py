@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ WORDS, AROUND = 0.3, 0.3
 """What shared words weigh beside meaning, and what a question's passage weighs beside the question."""
 THE_LIKE = 0.7
 """Cosine from which two questions ask for the like: 2 in 440 everyday questions come as near to one about documents."""
+RECENT = 256
 TINY = 1e-9
 TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
 
@@ -120,7 +121,7 @@ class _Meanings:
     """Passages and the questions that they answer as vectors, and how near they are to another question."""
 
     def __init__(self, passages: Sequence[Section], asked: Sequence[Asked], holding: Sequence[int], meaning: Meaning) -> None:
-        self._meaning = meaning
+        self._vector = lru_cache(maxsize=RECENT)(meaning.of)  # one question is looked up several times on its way to an answer
         vectors = meaning.of_all([*(" ".join([*p.headings, p.text]) for p in passages), *(each.question for each in asked)])
         self._passages, self._asked = vectors[: len(passages)], vectors[len(passages) :]
         self._holding = np.array(holding, dtype=int)
@@ -128,18 +129,18 @@ class _Meanings:
 
     def passages(self, question: str) -> Vectors:
         """How near each passage is, itself and through the nearest question that it answers."""
-        vector = self._meaning.of(question)
+        vector = self._vector(question)
         nearest = np.zeros(len(self._passages), np.float32)
         np.maximum.at(nearest, self._holding[self._held], (self._asked @ vector)[self._held])
         return 0.5 * (self._passages @ vector + nearest)
 
     def near(self, question: str) -> Vectors:
         """How near each question is."""
-        return self._asked @ self._meaning.of(question)
+        return self._asked @ self._vector(question)
 
     def asked(self, question: str) -> Vectors:
         """How near each question is, itself and a little through its passage."""
-        vector = self._meaning.of(question)
+        vector = self._vector(question)
         around = np.zeros(len(self._asked), np.float32)
         around[self._held] = (self._passages @ vector)[self._holding[self._held]]
         return self._asked @ vector + AROUND * around

@@ -145,7 +145,10 @@ def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
     tokenizer = parts.engine.tokenizer(asked.served.weights.base)
     prompts = [prompt.messages for prompt in asked.prompts.values()]
     knowledge, question = asked.knowledge, asked.question
-    supports = lambda text: knowledge.verdict(question, text)[1] == "supported"  # noqa: E731
+
+    def supports(text: str) -> bool:
+        return knowledge.verdict(question, text)[1] == "supported"
+
     return Weighing.of(tokenizer, prompts, said, knowledge.similar(question), supports, partial(knowledge.nearness, question))
 
 
