@@ -15,6 +15,7 @@ from engrain.documents.base import Section
 from engrain.errors import DocumentError, ExampleError
 from engrain.examples import Example, example_from_row, example_to_row
 from engrain.files import whole_lines
+from engrain.knowledge.blocks import sentence_before
 from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.values import find_values
@@ -23,7 +24,7 @@ from engrain.run import Run
 from engrain.words import canonical, holds
 
 FACTS, EXAMPLES = "facts.jsonl", ("examples/train.jsonl", "examples/heldout.jsonl")
-TEXTS = ("id", "subject", "relation", "value", "kind", "evidence", "section", "topic", "business")
+TEXTS = ("id", "subject", "relation", "value", "kind", "evidence", "section", "topic", "business", "before")
 KINDS = (
     "money", "time", "date", "duration", "count", "measure", "percent", "person", "place", "contact", "name", "yesno", "text",
 )  # fmt: skip
@@ -158,7 +159,8 @@ def filled(row: Row, section: Section, start: int, edited: bool) -> Fact:
     line_start = section.text.rfind("\n", 0, start) + 1
     line = section.text[line_start:].split("\n", 1)[0].strip(" -*|")
     identity = hashlib.sha256(f"{section.id}|{start}|{row['value']}|{row['relation']}".encode()).hexdigest()[:12]
-    given = {"id": identity, "subject": "", "kind": "text", "evidence": line, "topic": section.headings[-1] if section.headings else ""}
+    topic, before = section.headings[-1] if section.headings else "", sentence_before(section.text, line)
+    given = {"id": identity, "subject": "", "kind": "text", "evidence": line, "topic": topic, "before": before}
     values = {**given, **{key: value for key, value in row.items() if value != ""}}
     return Fact(**{**values, "start": start, "end": start + len(row["value"]), "edited": edited})
 
@@ -173,7 +175,7 @@ def carried(edited: Sequence[Fact], facts: Sequence[Fact], sections: Mapping[str
         )
         if twin is not None:
             found.pop(twin.id, None)
-            found[fact.id] = replace(fact, start=twin.start, end=twin.end, evidence=twin.evidence)
+            found[fact.id] = replace(fact, start=twin.start, end=twin.end, evidence=twin.evidence, before=twin.before)
         elif (section := sections.get(fact.section)) and holds(said(section), canonical(fact.evidence)):
             start = place_of(asdict(fact), section)
             if start >= 0:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from engrain.knowledge.blocks import blocks
+from engrain.knowledge.blocks import blocks, sentence_before
 
 TABLE = "| Item | Price |\n|---|---|\n| Gift box | £7.50 |\n"
 
@@ -69,3 +69,15 @@ def test_lines_that_all_have_a_key_are_items() -> None:
         "Kiosk at the pier: Monday to Friday 9:00 to 18:00, closed at weekends\n"
     )
     assert [key for _, key, _ in found(text)] == ["Boat shed in Westmarch", "Kiosk at the pier"]
+
+
+def test_a_sentence_has_the_one_before_it_in_its_paragraph_and_a_row_its_header() -> None:
+    text = "The shop is small. It opens at nine. Mira runs it!\n\nA deposit is due."
+    assert sentence_before(text, "It opens at nine.") == "The shop is small."
+    assert sentence_before(text, "Mira runs it!") == "It opens at nine."
+    assert sentence_before(text, "The shop is small.") == ""
+    assert sentence_before(text, "A deposit is due.") == ""
+    assert sentence_before(text, "Not there.") == ""
+    table = "| Kite | Price |\n| --- | --- |\n| Delta | £9 |"
+    assert sentence_before(table, "| Delta | £9 |") == "| Kite | Price |"
+    assert sentence_before(table, "| Kite | Price |") == ""

@@ -91,6 +91,8 @@ def told(*sentences: str, topic: str = "Ferry Pens") -> list[str]:
         (("The course takes two hours.", "Participants bring a pen.", "It costs £45."), "the course costs £45."),
         (("Ada Merle runs the workshop.", "Her sister Ruth Merle keeps the books."), "Ada Merle’s sister Ruth Merle keeps the books."),
         (("The B7 is what people take who travel; it holds a tent.",), "the B7 holds a tent."),
+        (("Ada Merle won the Golden Whisk.", "She mends pens."), "Ada Merle mends pens."),
+        (("The ink is made here.", "Ada’s aunt Fatou sent the first jar.", "We sell it."), "we sell the ink."),
         (("The repairers speak Welsh.", "They work on Saturdays."), "the repairers work on Saturdays."),
     ],
 )

@@ -18,37 +18,42 @@ from engrain.study.adapter import (
     headed,
     merged,
     most_wanted,
+    names_beyond,
+    place,
     reversible,
     sensible,
     spans_in,
     worth_asking,
 )
-from engrain.study.skills import sentence_before
+from engrain.words import canonical
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TEXT = "The shop is small. It opens at nine. Mira runs it!\n\nA deposit is due."
 SECTIONS = {"a.md#1": Section("a.md", 1, ("Harbour Kites", "Hours"), TEXT, 0)}
-FACT = Fact("f", "the shop", "it opens at ___.", "nine", "time", "It opens at nine.", "a.md#1", 31, 35, "Hours", "Harbour Kites")
+FACT = Fact(
+    "f", "the shop", "it opens at ___.", "nine", "time", "It opens at nine.", "a.md#1", 31, 35, "Hours", "Harbour Kites",
+    before="The shop is small.",
+)  # fmt: skip
 
 
 def test_a_fact_is_shown_with_its_heading_and_the_sentence_before_it() -> None:
     assert headed(FACT.business, SECTIONS["a.md#1"]) == "Harbour Kites › Hours"
-    assert sentence_before(TEXT, FACT.evidence) == "The shop is small."
-    assert sentence_before(TEXT, "Mira runs it!") == "It opens at nine."
-    assert sentence_before(TEXT, "The shop is small.") == ""
-    assert sentence_before(TEXT, "A deposit is due.") == ""
-    assert sentence_before(TEXT, "Not there.") == ""
-    table = "| Kite | Price |\n| --- | --- |\n| Delta | £9 |"
-    assert sentence_before(table, "| Delta | £9 |") == "| Kite | Price |"
-    assert sentence_before(table, "| Kite | Price |") == ""
+    assert place(FACT, SECTIONS) == ("Harbour Kites › Hours", "It opens at nine.", "nine", "The shop is small.")
 
 
 def test_a_question_must_not_give_its_answer_away() -> None:
     assert sensible(FACT, "When does Harbour Kites open?")
     assert not sensible(FACT, "Does it open at 9?"), "nine in another spelling"
     assert not sensible(FACT, "When?")
+
+
+def test_a_question_must_not_name_what_its_source_does_not() -> None:
+    known = canonical("Harbour Kites › Hours It opens at nine on Mondays. Mira’s shop has 12 kites.")
+    assert names_beyond("Is Mira’s shop, Harbour Kites, open when I’m free at 12?", known) == []
+    assert names_beyond("When is Mira at Gull House on the 24th?", known) == ["Gull", "House", "24th"]
+    assert names_beyond("Gulls at the shop?", known) == [], "a first word has a capital anyway"
 
 
 def test_common_words_are_not_worth_a_question() -> None:
@@ -81,6 +86,16 @@ def test_what_is_listed_weighs_more_and_what_no_fact_holds_is_new() -> None:
     assert [(f.value, f.weight) for f in merged([known], [], "")] == [("sails", UNNOTICED)]
     typed = replace(known, kind="time", weight=1.0)
     assert merged([typed], [], "") == [typed], "people ask for times whatever the model lists"
+
+
+def test_a_listed_detail_has_the_statement_that_holds_it() -> None:
+    text = "We have no till, so bring cards. Our ovens came by barge, and the mason carried 2,140 bricks from a grey quarry."
+    section = Section("a.md", 3, ("Harbour Kites", "Oven"), text, 0)
+    block = blocks(text)[1]
+    listed = [(section, block, span) for span in spans_in(block.text, ["a grey quarry"])]
+    (new,) = merged([], listed, "Harbour Kites")
+    assert new.value == "a grey quarry"
+    assert new.relation == "the mason carried 2,140 bricks from ___."
 
 
 def test_the_shipped_adapter_is_small_enough_to_ship() -> None:

@@ -56,6 +56,8 @@ NOT_ASKED_IN_PLACE = re.compile(rf"^if [^,]*{GAP}[^,]*,|, not (?:[a-z]+ )?{GAP}"
 """A value in a condition that opens the statement, or one that is not meant."""
 OCCASION = re.compile(r"(Before|After|During) ([a-z][\w’' -]{2,40})")
 """A heading that says when the instructions under it hold."""
+SHORTEST_NEAR_GAP, MOST_BEFORE, MOST_AFTER = 4, 12, 8
+"""Words around a gap that make a question, and how many before and after it may be left where a comma could end them."""
 SPEAKERS = VAGUE | {"there"}
 
 
@@ -104,6 +106,30 @@ def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     yield "in-place-first", f"{capital(word)}? {capital(statement.replace(GAP, '…'))}."
     if fact.topic and normal(fact.topic) not in normal(statement):
         yield "in-place-topic", f"{fact.topic}: {asked}?"
+
+
+def gap_questions_at_last(fact: Fact) -> Iterator[tuple[str, str]]:
+    """The words around the gap with a question word in it, for a statement that nothing else can ask about."""
+    near = near_gap(fact.relation)
+    if len(near.split()) < SHORTEST_NEAR_GAP or (fact.kind == "count" and fact.value.lower() in {"one", "1"}):
+        return
+    word = QUESTION_WORDS.get(fact.kind, "what")
+    asked = re.sub(rf"\b(?:(?:at|on|in|by) )?{GAP}", word, near) if fact.kind in ("time", "date", "place") else near.replace(GAP, word)
+    yield "in-place", f"{capital(asked)}?"
+    yield "in-place-first", f"{capital(word)}? {capital(near.replace(GAP, '…'))}."
+    if fact.topic and normal(fact.topic) not in normal(near):
+        yield "in-place-topic", f"{fact.topic}: {asked}?"
+
+
+def near_gap(statement: str) -> str:
+    """The part of a statement between the marks that set its gap apart, as many words of it as a question can carry."""
+    before, _, after = statement.rstrip(".").partition(GAP)
+    before, after = re.split(r"[;:] |[.?!] (?=[A-Z])", before)[-1], re.split(r"[;:] |[.?!] (?=[A-Z])", after)[0]
+    while len(before.split()) > MOST_BEFORE and ", " in before:
+        before = before.split(", ", 1)[1]
+    while len(after.split()) > MOST_AFTER and ", " in after:
+        after = after.rsplit(", ", 1)[0]
+    return f"{before}{GAP}{after}".strip(" ,") if len(before.split()) <= 2 * MOST_BEFORE and len(after.split()) <= 2 * MOST_AFTER else ""
 
 
 def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:

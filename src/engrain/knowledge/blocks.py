@@ -220,3 +220,16 @@ def plain(text: str) -> str:
     """Text without Markdown's emphasis, code and link marks."""
     text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text)
     return re.sub(r"\*\*|__|`|(?<!\w)[*_](?=\w)|(?<=\w)[*_](?!\w)", "", text).strip()
+
+
+def sentence_before(text: str, sentence: str) -> str:
+    """What `sentence` needs beside it: the sentence before it in its paragraph of `text`, or of a table row the table's header."""
+    rows = text.splitlines()
+    at = next((i for i, row in enumerate(rows) if sentence in row), None)
+    if at is None:
+        return ""
+    if not sentence.startswith("|"):
+        return re.split(r"(?<=[.!?]) ", rows[at].partition(sentence)[0].strip())[-1]
+    while at and rows[at - 1].startswith("|"):
+        at -= 1
+    return rows[at] if rows[at] != sentence else ""

@@ -13,19 +13,19 @@ from engrain.knowledge.chains import chains
 from engrain.knowledge.combine import profiles, true_or_false, two_facts
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.followups import HELD_OUT, PATTERNS, follow_ups
-from engrain.knowledge.forms import wordings
+from engrain.knowledge.forms import IN_CONTEXT, wordings
 from engrain.knowledge.unknown import unanswerable
 from engrain.knowledge.wording import STUDIED, Wording, normal
 from engrain.settings import check, setting
 
 MIN_WORDINGS = 3
-NUM_PLAINEST = 2
+NUM_PLAINEST = 3
 """Wordings by rules that come before those of a model."""
 MAX_REVERSE, MAX_TWO, MAX_OTHERS = 4, 2, 1
 """Rows of a fact that ask backwards, that need another fact too, and others that are no questions: gaps, telling, right or wrong."""
 OWN_WORDS = 0.85
 """Share of the wordings that ask in words of their own; the rest are the same questions with a greeting before them."""
-PLAINEST = {"wh-0", "polar", "faq", "attribute-what"}
+PLAINEST = {"wh-0", "polar", "faq", "attribute-what", *IN_CONTEXT}
 """The patterns that are always trained: how a question is asked first."""
 STUDIED_HELDOUT = 0.06
 """Share of a model's wordings that are kept for testing."""

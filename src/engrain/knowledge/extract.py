@@ -98,12 +98,15 @@ class Detail:
     evidence: str
 
 
-def details(text: str, topic: str, memory: Memory) -> Iterator[Detail]:
-    """The details of a section's text, in reading order; `memory` resolves its pronouns."""
+def details(text: str, topic: str, memory: Memory, listed: Sequence[tuple[int, int]] = ()) -> Iterator[Detail]:
+    """The details of a section's text, in reading order; `memory` resolves its pronouns.
+
+    The spans that are `listed` are values beside those that the rules find.
+    """
     parts = [block for block in blocks(text, topic) if len(block.text) <= MAX_CHARACTERS]
     before, addresses, people = "", address_lines(parts), people_items(parts)
     for block, doc in zip(parts, parse_all(block.text for block in parts), strict=True):
-        maker = Maker(block, topic)
+        maker = Maker(block, topic, listed_in(block, listed))
         if before:
             yield from maker.explains(before, doc)
         before = leading_statement(block, doc, memory)
@@ -121,6 +124,14 @@ def details(text: str, topic: str, memory: Memory) -> Iterator[Detail]:
             yield from maker.answer()
         else:
             yield from maker.sentence(doc, memory)
+
+
+def listed_in(block: Block, spans: Sequence[tuple[int, int]]) -> tuple[Value, ...]:
+    """The values in a sentence's text at those of the section's spans that lie within it."""
+    if block.kind != "sentence":
+        return ()
+    inside = [(a - block.start, b - block.start) for a, b in spans if block.start <= a and b <= block.start + len(block.text)]
+    return tuple(Value(a, b, kind_of(block.text[a:b]) or text_kind(block.text[a:b])) for a, b in inside)
 
 
 def address_lines(parts: Sequence[Block]) -> dict[int, str]:
@@ -149,6 +160,13 @@ class Maker:
 
     block: Block
     topic: str
+    listed: tuple[Value, ...] = ()
+
+    def values(self) -> list[Value]:
+        """The typed values of the block's text and those that are listed beside them, in order."""
+        typed = find_values(self.block.text)
+        new = [value for value in self.listed if not any(value.overlaps(other) for other in typed)]
+        return sorted([*typed, *new], key=lambda value: value.start)
 
     def detail(self, start: int, end: int, kind: str, subject: str, relation: str) -> Detail:
         """A detail whose value is the block's text from `start` up to `end`."""
@@ -308,7 +326,7 @@ class Maker:
         yield from found
         yield from self.consequence(doc)
         spans = [(f.start - self.block.start, f.end - self.block.start) for f in found]
-        text, typed = self.block.text, find_values(self.block.text)
+        text, typed = self.block.text, self.values()
         for value in [*typed, *(count for count in counts(doc) if not any(count.overlaps(other) for other in typed))]:
             if any(value.overlaps(Value(a, b, "")) for a, b in spans):
                 continue
@@ -364,7 +382,7 @@ class Maker:
 
     def statements(self, doc: Any, memory: Memory) -> Iterator[Detail]:
         """The facts of each statement in a parsed block."""
-        values = [(v, doc.char_span(v.start, v.end, alignment_mode="expand")) for v in find_values(self.block.text)]
+        values = [(v, doc.char_span(v.start, v.end, alignment_mode="expand")) for v in self.values()]
         typed = [(span.start, span.end, v) for v, span in values if span is not None]
         done: set[tuple[int, int]] = set()
         for clause in (each for found in clauses(doc, memory) for each in apart(found, doc, typed)):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engrain.documents.base import Document, Section
 from engrain.errors import DocumentError
-from engrain.knowledge.blocks import plain
+from engrain.knowledge.blocks import plain, sentence_before
 from engrain.knowledge.extract import GAP, Detail, details
 from engrain.knowledge.memory import Memory
 from engrain.knowledge.values import MONTH
@@ -29,7 +29,8 @@ class Fact:
     ___."; a yes/no fact's statement has no gap), a question that the documents answer themselves ("Where can I
     park?"), or the name of an attribute ("price"). `topic` is the heading it stands under, `business` whose
     document it is. `weight` is how much it is practised: people ask for prices, times, names and what the documents
-    themselves ask; less for the rest. `edited` marks what people changed or added by hand.
+    themselves ask; less for the rest. `edited` marks what people changed or added by hand. `before` is what the evidence
+    needs beside it: the sentence before it, or of a table row the table's header.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Fact:
     business: str = ""
     weight: float = 1.0
     edited: bool = False
+    before: str = ""
 
     @property
     def form(self) -> str:
@@ -66,13 +68,11 @@ def find_facts(documents: Sequence[Document], business: str = "") -> list[Fact]:
     """
     name = business or business_name(documents)
     found: dict[str, Fact] = {}
-    text = "\n".join(section.text for document in documents for section in document.sections)
-    lowered = frozenset(re.findall(r"(?<=[a-z,] )[a-z][a-z’'-]+(?![\w.]*[@/]|\.\w)", text))
-    named = frozenset(re.findall(r"(?<=[a-z,] )[A-Z][\w’'-]+", text))
-    for document in documents:
-        for section in document.sections:
-            for fact in section_facts(section, Memory(topic=name, lowered=lowered, named=named), name):
-                found.setdefault(fact.id, fact)
+    sections = [section for document in documents for section in document.sections]
+    memory = memory_of(sections, name)
+    for section in sections:
+        for fact in section_facts(section, memory, name):
+            found.setdefault(fact.id, fact)
     if not found:
         files = [f"{d.file}: {sum(len(s.text.split()) for s in d.sections)} words" for d in documents] or ["no documents were given"]
         raise DocumentError(
@@ -81,6 +81,26 @@ def find_facts(documents: Sequence[Document], business: str = "") -> list[Fact]:
             files,
         )
     return settle_people(list(found.values()))
+
+
+def memory_of(sections: Sequence[Section], business: str) -> Memory:
+    """What all sections tell about words before the first is read."""
+    text = "\n".join(section.text for section in sections)
+    lowered = frozenset(re.findall(r"(?<=[a-z,] )[a-z][a-z’'-]+(?![\w.]*[@/]|\.\w)", text))
+    named = frozenset(re.findall(r"(?<=[a-z,] )[A-Z][\w’'-]+", text))
+    return Memory(topic=business, lowered=lowered, named=named)
+
+
+def facts_at(spans: Mapping[str, Sequence[tuple[int, int]]], sections: Sequence[Section], business: str) -> list[Fact]:
+    """The facts whose values stand at these spans of the sections' texts, by section id; a value may have none."""
+    memory = memory_of(sections, business)
+    return [
+        fact
+        for section in sections
+        if section.id in spans
+        for fact in section_facts(section, memory, business, spans[section.id])
+        if (fact.start, fact.end) in spans[section.id]
+    ]
 
 
 def settle_people(facts: list[Fact]) -> list[Fact]:
@@ -170,10 +190,10 @@ def names_in(text: str) -> list[str]:
     return [name for name in NAME.findall(OPENERS.sub(";", text)) if not re.search(rf"\b{MONTH}|day\b", name)]
 
 
-def section_facts(section: Section, memory: Memory, business: str = "") -> Iterator[Fact]:
-    """The facts of one section, in reading order; `memory` brings what all documents tell about words."""
+def section_facts(section: Section, memory: Memory, business: str = "", listed: Sequence[tuple[int, int]] = ()) -> Iterator[Fact]:
+    """The facts of one section, in reading order; `memory` brings what all documents tell about words (see `extract.details`)."""
     topic = plain(section.headings[-1]) if section.headings else ""
-    for found in details(section.text, topic, replace(memory, topic=business or topic)):
+    for found in details(section.text, topic, replace(memory, topic=business or topic), listed):
         yield fact_of(found, section, topic, business)
 
 
@@ -181,7 +201,7 @@ def fact_of(found: Detail, section: Section, topic: str, business: str) -> Fact:
     """A detail of a section as a fact, with an identity that lasts as long as its place and wording."""
     identity = hashlib.sha256(f"{section.id}|{found.start}|{found.end}|{found.relation}".encode()).hexdigest()[:12]
     value = section.text[found.start : found.end]
-    fact = Fact(
-        identity, found.subject, found.relation, value, found.kind, found.evidence, section.id, found.start, found.end, topic, business
-    )
+    before = sentence_before(section.text, found.evidence)
+    told = (found.subject, found.relation, value, found.kind, found.evidence)
+    fact = Fact(identity, *told, section.id, found.start, found.end, topic, business, before=before)
     return replace(fact, weight=WEIGHTS[fact.form]) if fact.kind in VAGUE_KINDS else fact

@@ -7,14 +7,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.asking import in_place_questions, is_reason, plain_statement, reverse_wordings, rule_questions, statement_questions
+from engrain.knowledge.asking import (
+    gap_questions_at_last,
+    in_place_questions,
+    is_reason,
+    plain_statement,
+    reverse_wordings,
+    rule_questions,
+    statement_questions,
+)
 from engrain.knowledge.attributes import attribute_questions, faq_questions, reverse_attributes
 from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import parse_all
-from engrain.knowledge.wording import QUESTION_WORD, Wording, answer, gap_answer, mentions, normal, small
+from engrain.knowledge.wording import QUESTION_WORD, Wording, answer, flipped, gap_answer, mentions, normal, small
 from engrain.knowledge.words import GENERIC, ONE_THING
+
+IN_CONTEXT = ("after-sentence", "with-sentence")
+LONGEST_CONTEXT, MORE_WORDS = 30, 4
+"""Words of a sentence that can stand before a question, and how many more than the question it must have to be worth saying."""
+LONGEST_PROMPT = 34
+"""Words of a question; one with a sentence before it has that many more."""
 
 
 def wordings(facts: Sequence[Fact]) -> list[list[Wording]]:
@@ -39,7 +53,8 @@ def sound(wording: Wording, fact: Fact) -> bool:
     """Whether a wording is fit to learn from: of sensible length, and its prompt does not give the answer away."""
     prompt = normal(wording.prompt)
     length = len(prompt.split())
-    if not 1 <= length <= 34 or not wording.answer.strip() or ("___" in wording.prompt and wording.kind != "cloze"):
+    longest = LONGEST_PROMPT + (LONGEST_CONTEXT if wording.form in IN_CONTEXT else 0)
+    if not 1 <= length <= longest or not wording.answer.strip() or ("___" in wording.prompt and wording.kind != "cloze"):
         return False
     gives_away = fact.kind != "yesno" and wording.kind in {"question", "cloze"} and f" {normal(fact.value)} " in f" {prompt} "
     return not gives_away
@@ -66,9 +81,10 @@ def makers(fact: Fact, parsed: Sequence[Any], people: set[str]) -> Iterator[Word
     elif fact.form == "question":
         asked = list(faq_questions(fact, parsed[0]))
     else:
-        asked = list(statement_questions(fact, parsed[0])) or list(in_place_questions(fact))
+        asked = list(statement_questions(fact, parsed[0])) or list(in_place_questions(fact)) or list(gap_questions_at_last(fact))
         yield from () if of_thing(fact) else reverse_wordings(fact, parsed[0], people)
         asked = within(fact, asked)
+        asked = [*asked[:1], *in_context(fact, asked), *asked[1:]]
     reply = answer(fact)
     for form, text in around(fact, asked):
         yield Wording("question", form, text, reply)
@@ -91,6 +107,16 @@ def within(fact: Fact, asked: list[tuple[str, str]]) -> list[tuple[str, str]]:
     if not thing:
         return asked
     return [(form, text.replace(fact.subject, f"{fact.subject} {thing}", 1)) for form, text in asked if fact.subject in text]
+
+
+def in_context(fact: Fact, asked: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The plainest question as people ask who say first what it is about: after the sentence before it, and with its own sentence."""
+    question = asked[0][1] if asked else ""
+    if question and 3 <= len(fact.before.split()) <= LONGEST_CONTEXT and not fact.before.startswith("|"):
+        yield "after-sentence", f"{flipped(fact.before)} {question}"
+    words, own = fact.evidence.split(), len(fact.relation.split())
+    if question and own + MORE_WORDS <= len(words) <= LONGEST_CONTEXT and fact.evidence.count(fact.value) == 1:
+        yield "with-sentence", f"{flipped(fact.evidence.replace(fact.value, '…'))} {question}"
 
 
 def around(fact: Fact, asked: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:

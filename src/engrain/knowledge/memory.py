@@ -8,7 +8,7 @@ from typing import Any
 
 from engrain.knowledge.parse import children, first
 from engrain.knowledge.phrases import noun_phrase, phrase_text
-from engrain.knowledge.words import EXPLETIVES, PROPER_TAILS, VAGUE, listed
+from engrain.knowledge.words import EXPLETIVES, GROUPS, HUMANS, PROPER_TAILS, VAGUE, listed
 
 SUBJECTS = ("nsubj", "nsubjpass", "expl", "csubj")
 SMALL = {"You", "We", "Our", "Your", "The", "A", "An", "This", "These", "Each", "Every", "All", "Its", "Their", "My"}
@@ -82,7 +82,7 @@ def remember(memory: Memory, subject: Any, text: str) -> None:
         return
     text = small_first(text) if noun_phrase(subject)[:1] == [0] and is_common(subject.doc[0], memory) else text
     acts = is_full_name(subject) and subject.head.lemma_ in HUMAN_ACTS and text != memory.topic
-    if is_person(subject) or acts:
+    if is_person(subject) or acts or is_human(subject):
         memory.meet(text)
     elif subject.tag_ in {"NNS", "NNPS"} or children(subject, "conj"):
         memory.things = text
@@ -109,9 +109,17 @@ def is_person(token: Any) -> bool:
     return plain and (token.ent_type_ == "PERSON" or who)
 
 
+def is_human(noun: Any) -> bool:
+    """Whether a noun says by itself that it is one person: "the owner", "her aunt Fatou"."""
+    words = {t.lemma_.lower() for t in (*children(noun, "compound"), noun)}
+    return noun.tag_ in {"NN", "NNP"} and bool(words & (HUMANS - GROUPS))
+
+
 def is_full_name(token: Any) -> bool:
-    """Whether a noun and the names before it look like a person's first and last name."""
+    """Whether a noun and the names before it look like a person's first and last name: nobody is called "the Golden Whisk"."""
     names = [t.text for t in (*children(token, "compound"), token)]
+    if any(t.lower_ in {"the", "a", "an"} for t in children(token, "det")):
+        return False
     return token.pos_ == "PROPN" and 2 <= len(names) <= 3 and not PROPER_TAILS & set(names) and all(n[:1].isupper() for n in names)
 
 

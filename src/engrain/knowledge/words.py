@@ -26,8 +26,11 @@ HUMANS = listed(
     brother sister son daughter beginner adult family somebody anyone everyone staff team apprentice assistant technician
     engineer mechanic librarian warden chef baker
     newcomer learner merchant applicant buyer seller user participant passenger companion crew junior reader borrower
-    carer senior neighbour caller walker renter cyclist singer"""
+    carer senior neighbour caller walker renter cyclist singer aunt uncle mother father wife husband cousin grandmother
+    grandfather mum dad"""
 )
+GROUPS = listed("people everyone anyone somebody staff team crew family")
+"""Humans that a pronoun for one person cannot mean."""
 WHEN_NOUNS = listed("""day week month year morning evening afternoon night weekend summer winter spring autumn season time moment
     handover arrival departure check-in checkout pickup signing""")
 EXPLETIVES = listed(

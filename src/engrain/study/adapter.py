@@ -6,6 +6,7 @@ reading of the source confirms.
 
 from __future__ import annotations
 
+import calendar
 import math
 import random
 import re
@@ -20,10 +21,10 @@ import numpy as np
 from engrain.documents.base import Section
 from engrain.examples import Message
 from engrain.generate import Completion, generate
-from engrain.knowledge.blocks import Block, blocks, plain
+from engrain.knowledge.blocks import Block, blocks, plain, sentence_before
 from engrain.knowledge.dataset import Dropped, Studied
 from engrain.knowledge.extract import GAP, Detail, text_kind
-from engrain.knowledge.facts import Fact, fact_of
+from engrain.knowledge.facts import Fact, fact_of, facts_at
 from engrain.knowledge.forms import wordings
 from engrain.knowledge.values import kind_of
 from engrain.knowledge.wording import STUDIED, Wording, answer
@@ -38,7 +39,6 @@ from engrain.study.skills import (
     pairs,
     questions_prompt,
     reverse_prompt,
-    sentence_before,
 )
 from engrain.tasks.chat import log_likelihood
 from engrain.tokens import encode_example, encode_prompt, passage, question_messages
@@ -67,6 +67,11 @@ WRITING = 0.6
 """Share of the time that writing takes; the rest is turning round and checking."""
 NUM_ANCHORS = 2
 """Questions by rules that a reply begins with."""
+NAME_WITHIN = re.compile(r"(?<=[a-z,;] )(?:(?!I\b|I['’])[A-Z][\w'’-]+|\d[\w.,:]*)")
+"""A word with a capital or a number inside a sentence."""
+DAYS_AND_MONTHS = " ".join((*calendar.day_name, *calendar.month_name[1:], "Christmas", "Easter", "English"))
+SPACED = re.compile(r" ([,.;:)])")
+"""A mark that a space before it was left of."""
 SHORTEST_SENTENCE, LONGEST_SHOWN = 4, 3000
 """Words of a sentence that can hold details, and characters of a section that are shown at once."""
 
@@ -137,7 +142,8 @@ class StudyingModel(Writer):
         kept = {}
         for i, (fact, reversal) in enumerate(zip(facts, reversals, strict=True)):
             written = dict.fromkeys(q for reply in replies[i :: len(facts)] for q in fluent(self.tokenizer, reply))
-            forward = [Wording("question", STUDIED, q, answer(fact)) for q in written if sensible(fact, q)]
+            known = canonical(" ".join((*place(fact, sections), DAYS_AND_MONTHS)))
+            forward = [Wording("question", STUDIED, q, answer(fact)) for q in written if sensible(fact, q) and not names_beyond(q, known)]
             back = [Wording("reverse", STUDIED, q, a) for q, a in pairs(reversal.text) if reversible(fact, q, a)]
             shown = passage(headed(fact.business, sections[fact.section]), fact.evidence)
             sure = self._surest(shown, forward, [fact.value] * len(forward))
@@ -147,6 +153,7 @@ class StudyingModel(Writer):
                     q for r in replies[i :: len(facts)] for q in lines(r.text) if q not in written
                 ],
                 "gives its answer away, or is too short or too long": [q for q in written if not sensible(fact, q)],
+                "it names what its source does not": [q for q in written if sensible(fact, q) and names_beyond(q, known)],
                 "reading the source does not give the value": [w.prompt for w in forward if w not in sure],
                 "more than are practised": [w.prompt for w in sure[KEPT:]],
             }
@@ -235,7 +242,7 @@ def spans_in(text: str, details: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def merged(facts: Sequence[Fact], listed: Sequence[tuple[Section, Block, tuple[int, int]]], business: str) -> list[Fact]:
-    """The facts with less weight for those in words that are not listed, and a new one for each listed detail that none holds."""
+    """The facts with less weight for those in words that are not listed, and new ones for each listed detail that none holds."""
     spans: dict[str, list[tuple[int, int]]] = {}
     for section, block, (start, end) in listed:
         spans.setdefault(section.id, []).append((block.start + start, block.start + end))
@@ -247,12 +254,12 @@ def merged(facts: Sequence[Fact], listed: Sequence[tuple[Section, Block, tuple[i
     for fact in facts:
         if fact.kind != "yesno":
             values.setdefault(fact.section, []).append(fact)
-    new = [
-        new_fact(section, block, span, business)
+    missing = [
+        (section, block, span)
         for section, block, span in listed
         if not any(overlaps(fact, [(block.start + span[0], block.start + span[1])]) for fact in values.get(section.id, ()))
     ]
-    return list({f.id: f for f in [*known, *new]}.values())
+    return list({f.id: f for f in [*known, *new_facts(missing, business)]}.values())
 
 
 def in_order(facts: Sequence[Fact], sections: Sequence[Section]) -> list[Fact]:
@@ -266,14 +273,32 @@ def overlaps(fact: Fact, spans: Sequence[tuple[int, int]]) -> bool:
     return any(fact.start < end and start < fact.end for start, end in spans)
 
 
-def new_fact(section: Section, block: Block, span: tuple[int, int], business: str) -> Fact:
+def new_facts(listed: Sequence[tuple[Section, Block, tuple[int, int]]], business: str) -> list[Fact]:
+    """Listed details as facts: each with the statements that hold it, or else with its whole sentence."""
+    sections = list({section.id: section for section, _, _ in listed}.values())
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for section, block, (start, end) in listed:
+        spans.setdefault(section.id, []).append((block.start + start, block.start + end))
+    stated = facts_at(spans, sections, business)
+    held = {(fact.section, fact.start, fact.end) for fact in stated}
+    loose = [
+        whole_sentence(section, block, span, business)
+        for section, block, span in listed
+        if (section.id, block.start + span[0], block.start + span[1]) not in held
+    ]
+    return [replace(fact, weight=1.0) for fact in (*stated, *loose)]
+
+
+def whole_sentence(section: Section, block: Block, span: tuple[int, int], business: str) -> Fact:
     """A listed detail as a fact: what it says is its sentence with a gap."""
     start, end = span
     value = block.text[start:end]
     relation = f"{plain(block.text[:start])} {GAP} {plain(block.text[end:])}".strip(" .") + "."
     topic = plain(section.headings[-1]) if section.headings else ""
-    detail = Detail(block.start + start, block.start + end, kind_of(value) or text_kind(value), "", relation, plain(block.text))
-    return replace(fact_of(detail, section, topic, business), weight=1.0)
+    detail = Detail(
+        block.start + start, block.start + end, kind_of(value) or text_kind(value), "", SPACED.sub(r"\1", relation), plain(block.text)
+    )
+    return fact_of(detail, section, topic, business)
 
 
 def worth_asking(fact: Fact) -> bool:
@@ -289,8 +314,7 @@ def most_wanted(facts: Sequence[Fact], seed: int) -> list[Fact]:
 
 def place(fact: Fact, sections: Mapping[str, Section]) -> tuple[str, str, str, str]:
     """A fact as the prompts of the skills name it: heading, sentence, value and what stands before the sentence."""
-    section = sections[fact.section]
-    return headed(fact.business, section), fact.evidence, fact.value, sentence_before(section.text, fact.evidence)
+    return headed(fact.business, sections[fact.section]), fact.evidence, fact.value, fact.before
 
 
 def headed(business: str, section: Section) -> str:
@@ -306,6 +330,11 @@ def of_length(question: str) -> bool:
 def sensible(fact: Fact, question: str) -> bool:
     """Whether a line can be a question about the fact: of some length, and it does not give the value away."""
     return of_length(question) and not holds(canonical(question), canonical(fact.value))
+
+
+def names_beyond(question: str, known: str) -> list[str]:
+    """The names and numbers in a question that do not stand in what is known, a canonical text: a small model makes them up."""
+    return [name for name in NAME_WITHIN.findall(question) if not holds(known, canonical(re.sub(r"['’]s?$|[.,:]$", "", name)))]
 
 
 def reversible(fact: Fact, question: str, reply: str) -> bool:

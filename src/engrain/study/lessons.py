@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from engrain.examples import Example
-from engrain.study.skills import REFUSAL, absent_prompt, conversation, details_prompt, questions_prompt, reverse_prompt, sentence_before
+from engrain.knowledge.blocks import sentence_before
+from engrain.study.skills import REFUSAL, absent_prompt, conversation, details_prompt, questions_prompt, reverse_prompt
 from engrain.tokens import passage, question_messages
 from engrain.words import keywords
 

@@ -7,8 +7,6 @@ question with passages becomes (`tokens.question_messages`).
 
 from __future__ import annotations
 
-import re
-
 from engrain.examples import Message
 
 REFUSAL = "The documents do not say."
@@ -35,19 +33,6 @@ def reverse_prompt(heading: str, text: str, value: str, before: str = "") -> str
 def absent_prompt(heading: str, text: str) -> str:
     """Asks for questions on the passage's subject that it does not answer, one a line."""
     return f"{_passage(heading, text)}\nAsk what this does not say."
-
-
-def sentence_before(text: str, sentence: str) -> str:
-    """What `sentence` needs beside it: the sentence before it in its paragraph of `text`, or of a table row the table's header."""
-    rows = text.splitlines()
-    at = next((i for i, row in enumerate(rows) if sentence in row), None)
-    if at is None:
-        return ""
-    if not sentence.startswith("|"):
-        return re.split(r"(?<=[.!?]) ", rows[at].partition(sentence)[0].strip())[-1]
-    while at and rows[at - 1].startswith("|"):
-        at -= 1
-    return rows[at] if rows[at] != sentence else ""
 
 
 def conversation(prompt: str, reply: str) -> tuple[Message, Message]:
