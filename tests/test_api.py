@@ -368,7 +368,7 @@ def test_a_prepared_base_writes_questions_in_later_builds(
     assert (folder / "adapter_model.safetensors").stat().st_size < (run.path / "adapter" / "adapter_model.safetensors").stat().st_size
 
     monkeypatch.setattr(adapter, "fluent", lambda tokenizer, reply: adapter.lines(reply.text))
-    monkeypatch.setattr(adapter.StudyingModel, "_surest", lambda self, shown, wordings, answers: list(wordings))
+    monkeypatch.setattr(adapter.StudyingModel, "_sure", lambda self, shown, wordings, answers: dict.fromkeys(wordings, 0.0))
     monkeypatch.setattr(adapter, "QUESTION_TOKENS", 20)
     monkeypatch.setattr(adapter, "sensible", lambda fact, question: True)
     notes = Notes()

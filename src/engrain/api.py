@@ -50,7 +50,7 @@ from engrain.report.sweep import write_sweep
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.scoreboard import Scoreboard
-from engrain.study.adapter import worth_asking
+from engrain.study.details import worth_asking
 from engrain.study.prepare import SETTINGS, install, study_examples
 from engrain.study.replay import known_answers, replay_prompts
 from engrain.study.teacher_prompts import expected

@@ -51,8 +51,9 @@ from engrain.privacy import Private, screened
 from engrain.progress import Progress
 from engrain.retrieval import Retriever
 from engrain.run import Run
-from engrain.study.adapter import SHIPPED, StudyingModel, in_order, worth_asking
+from engrain.study.adapter import SHIPPED, StudyingModel
 from engrain.study.base import Writer
+from engrain.study.details import in_order, worth_asking
 from engrain.study.reading import reading_examples
 from engrain.study.replay import everyday_prompts, replay_examples, replay_prompts
 from engrain.study.teacher import teacher_from

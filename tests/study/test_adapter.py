@@ -7,25 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engrain.documents.base import Section
-from engrain.knowledge.blocks import blocks
 from engrain.knowledge.facts import Fact
+from engrain.knowledge.wording import STUDIED, Wording
 from engrain.study import adapter
-from engrain.study.adapter import (
-    SHIPPED,
-    UNNOTICED,
-    WAVE,
-    StudyingModel,
-    headed,
-    merged,
-    most_wanted,
-    names_beyond,
-    place,
-    reversible,
-    sensible,
-    spans_in,
-    worth_asking,
-)
-from engrain.words import canonical
+from engrain.study.adapter import KEPT, KEPT_REVERSE, SHIPPED, TOO_MANY, WAVE, Notes, StudyingModel, anchors, most_wanted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -36,66 +21,6 @@ FACT = Fact(
     "f", "the shop", "it opens at ___.", "nine", "time", "It opens at nine.", "a.md#1", 31, 35, "Hours", "Harbour Kites",
     before="The shop is small.",
 )  # fmt: skip
-
-
-def test_a_fact_is_shown_with_its_heading_and_the_sentence_before_it() -> None:
-    assert headed(FACT.business, SECTIONS["a.md#1"]) == "Harbour Kites › Hours"
-    assert place(FACT, SECTIONS) == ("Harbour Kites › Hours", "It opens at nine.", "nine", "The shop is small.")
-
-
-def test_a_question_must_not_give_its_answer_away() -> None:
-    assert sensible(FACT, "When does Harbour Kites open?")
-    assert not sensible(FACT, "Does it open at 9?"), "nine in another spelling"
-    assert not sensible(FACT, "When?")
-
-
-def test_a_question_must_not_name_what_its_source_does_not() -> None:
-    known = canonical("Harbour Kites › Hours It opens at nine on Mondays. Mira’s shop has 12 kites.")
-    assert names_beyond("Is Mira’s shop, Harbour Kites, open when I’m free at 12?", known) == []
-    assert names_beyond("When is Mira at Gull House on the 24th?", known) == ["Gull", "House", "24th"]
-    assert names_beyond("Gulls at the shop?", known) == [], "a first word has a capital anyway"
-
-
-def test_common_words_are_not_worth_a_question() -> None:
-    assert worth_asking(FACT)
-    assert not worth_asking(replace(FACT, weight=0.3))
-    assert not worth_asking(replace(FACT, kind="yesno", value="opens at nine"))
-
-
-def test_a_question_is_turned_round_to_something_that_the_source_says() -> None:
-    fact = replace(FACT, evidence="Mira opens the shop at nine.")
-    assert reversible(fact, "Who opens at 9?", "Mira")
-    assert not reversible(fact, "Who opens the shop?", "Mira"), "the value is not named"
-    assert not reversible(fact, "Who opens at nine?", "Jonas"), "the source does not say so"
-    assert not reversible(fact, "When does Mira open, at nine?", "Mira"), "the answer is given away"
-
-
-SECTION = Section("a.md", 2, ("Harbour Kites", "Team"), "Mira mends sails and keeps a grey parrot.", 0)
-
-
-def test_what_is_listed_weighs_more_and_what_no_fact_holds_is_new() -> None:
-    block = blocks(SECTION.text)[0]
-    known = replace(FACT, section=SECTION.id, kind="text", value="sails", start=11, end=16, weight=0.5)
-    spans = spans_in(SECTION.text, ["sails", "a grey parrot", "a parrot", SECTION.text])
-    assert spans == [(11, 16), (27, 40)]
-    found = merged([known], [(SECTION, block, span) for span in spans], "Harbour Kites")
-    assert [(f.value, f.weight) for f in found] == [("sails", 1.0), ("a grey parrot", 1.0)]
-    new = found[1]
-    assert SECTION.text[new.start : new.end] == new.value
-    assert (new.relation, new.evidence, new.topic) == ("Mira mends sails and keeps ___.", SECTION.text, "Team")
-    assert [(f.value, f.weight) for f in merged([known], [], "")] == [("sails", UNNOTICED)]
-    typed = replace(known, kind="time", weight=1.0)
-    assert merged([typed], [], "") == [typed], "people ask for times whatever the model lists"
-
-
-def test_a_listed_detail_has_the_statement_that_holds_it() -> None:
-    text = "We have no till, so bring cards. Our ovens came by barge, and the mason carried 2,140 bricks from a grey quarry."
-    section = Section("a.md", 3, ("Harbour Kites", "Oven"), text, 0)
-    block = blocks(text)[1]
-    listed = [(section, block, span) for span in spans_in(block.text, ["a grey quarry"])]
-    (new,) = merged([], listed, "Harbour Kites")
-    assert new.value == "a grey quarry"
-    assert new.relation == "the mason carried 2,140 bricks from ___."
 
 
 def test_the_shipped_adapter_is_small_enough_to_ship() -> None:
@@ -114,24 +39,42 @@ def test_what_people_ask_for_most_is_studied_first() -> None:
     assert found == most_wanted(facts, 0)
 
 
-@pytest.mark.parametrize(("minutes", "waves"), [(0, 4), (2.5, 2), (0.5, 1), (99, 4)])
-def test_studying_ends_in_time(
+@pytest.mark.parametrize(("minutes", "waves", "again"), [(0, 6, 3), (2.5, 2, 0), (4.5, 4, 1), (0.5, 1, 0), (99, 6, 3)])
+def test_studying_ends_in_time_and_goes_once_through_all_facts_before_it_begins_again(
     minutes: float,
     waves: int,
+    again: int,
     tiny_model: PreTrainedModel,
     tiny_tokenizer: PreTrainedTokenizerBase,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    facts = [replace(FACT, id=str(n)) for n in range(4 * WAVE)]
+    facts = [replace(FACT, id=str(n)) for n in range(3 * WAVE)]
     minute = count(step=60)
     monkeypatch.setattr(adapter.time, "perf_counter", lambda: next(minute))  # a wave takes a minute
-    monkeypatch.setattr(StudyingModel, "_wordings", lambda self, wave, *_: {fact.id: [] for fact in wave})
+    written: list[tuple[int, int]] = []
+    monkeypatch.setattr(StudyingModel, "_write_list", lambda self, number, wave, *_: written.append((number, len(wave))))
     monkeypatch.setattr(StudyingModel, "_absent", lambda self, sections, business: {})
-    notes: list[str] = []
+    said: list[str] = []
     model = StudyingModel(tiny_model, tiny_tokenizer, minutes=minutes)
-    monkeypatch.setattr(type(model.progress), "note", lambda self, text: notes.append(text))
-    assert len(model.study(facts, SECTIONS).wordings) == waves * WAVE
-    assert bool(notes) == (waves < 4)
+    monkeypatch.setattr(type(model.progress), "note", lambda self, text: said.append(text))
+    assert len(model.study(facts, SECTIONS).wordings) == min(waves, 3) * WAVE
+    assert written == [(n, WAVE) for n in (0, 0, 0, 1, 1, 1)][:waves]
+    assert bool(said) == (waves < 6)
+    assert not said or f"study {min(waves, 3) * WAVE} of {3 * WAVE} facts, {again * WAVE} of them again" in said[0]
+
+
+def test_later_lists_begin_with_other_questions() -> None:
+    found = [
+        Wording("question", form, f"{form}?", "Nine.") for form in ("wh-0", "after-sentence", "in-place", "quick+wh-0", "wh-1", "wh-2")
+    ]
+    assert [anchors(found, n) for n in (0, 1, 2)] == ["wh-0?\nin-place?\n", "wh-1?\nwh-2?\n", "wh-0?\nin-place?\n"]
+
+
+def test_the_surest_of_all_lists_are_practised() -> None:
+    asked = {Wording("question", STUDIED, f"{n}?", "Nine."): -n / 100 for n in range(KEPT + 2)}
+    notes = Notes(dict(reversed(asked.items())), [Wording("reverse", STUDIED, f"r{n}?", "It.") for n in range(5)], [("why", "lost?")])
+    assert notes.wordings() == [*list(asked)[:KEPT], *notes.reversals[:KEPT_REVERSE]]
+    assert [(d.reason, d.text) for d in notes.dropped("a#1")] == [("why", "lost?"), (TOO_MANY, "12?"), (TOO_MANY, "13?")]
 
 
 def test_what_is_written_about_a_fact_holds_or_is_dropped(tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase) -> None:

@@ -23,8 +23,8 @@ from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import STUDIED, Wording
 from engrain.progress import Progress, Stage
 from engrain.study import teacher_endpoint, teacher_prompts
-from engrain.study.adapter import UNNOTICED, worth_asking
 from engrain.study.base import StudySettings
+from engrain.study.details import UNNOTICED, worth_asking
 from engrain.study.teacher import Teacher, linked, teacher_from, whole_words
 from engrain.study.teacher_asking import Price
 from engrain.study.teacher_endpoint import checked_url, content, json_object, retry_after, strings

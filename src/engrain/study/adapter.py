@@ -6,43 +6,32 @@ reading of the source confirms.
 
 from __future__ import annotations
 
-import calendar
-import math
+import itertools
 import random
 import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from engrain.documents.base import Section
 from engrain.examples import Message
 from engrain.generate import Completion, generate
-from engrain.knowledge.blocks import Block, blocks, plain, sentence_before
+from engrain.knowledge.blocks import blocks, plain, sentence_before
 from engrain.knowledge.dataset import Dropped, Studied
-from engrain.knowledge.extract import GAP, Detail, text_kind
-from engrain.knowledge.facts import Fact, fact_of, facts_at
-from engrain.knowledge.forms import wordings
-from engrain.knowledge.values import kind_of
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.forms import IN_CONTEXT, wordings
 from engrain.knowledge.wording import STUDIED, Wording, answer
 from engrain.progress import SILENT, Progress, Stage
 from engrain.study.base import Writer
-from engrain.study.skills import (
-    REFUSAL,
-    absent_prompt,
-    conversation,
-    details_prompt,
-    lines,
-    pairs,
-    questions_prompt,
-    reverse_prompt,
-)
+from engrain.study.checks import fluent, names_beyond, of_length, reversible, sensible
+from engrain.study.details import headed, in_order, is_sentence, merged, place, spans_in, worth_asking
+from engrain.study.skills import REFUSAL, absent_prompt, conversation, details_prompt, lines, pairs, questions_prompt, reverse_prompt
 from engrain.tasks.chat import log_likelihood
 from engrain.tokens import encode_example, encode_prompt, passage, question_messages
-from engrain.words import canonical, holds
+from engrain.words import canonical
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -53,27 +42,43 @@ QUESTION_TOKENS, REVERSE_TOKENS, DETAIL_TOKENS, BATCH_SIZE = 150, 60, 80, 64
 TEMPERATURE, TOP_P = 0.7, 0.95
 LEAST_LIKELY = -1.0
 """Mean log-probability (nats a token) of the answer, read from its source, below which a question is dropped."""
-LEAST_FLUENT = -1.05
-"""Mean log-probability of a written question's tokens, as they were written, below which it is dropped."""
 KEPT, KEPT_REVERSE = 12, 3
 """Questions kept of each fact: those whose reading gives the value most surely."""
-UNNOTICED = 0.3
-"""Weight of a fact in words that the studying model does not list among its sentence's details."""
 NUM_LISTS = 2
-"""Lists of questions that are drawn about each fact."""
-WAVE = 32
+"""Lists of questions that are drawn about each fact, the second ones once every fact has one."""
+WAVE = BATCH_SIZE
 """Facts that are studied together: their lists fill a batch."""
 WRITING = 0.6
 """Share of the time that writing takes; the rest is turning round and checking."""
 NUM_ANCHORS = 2
 """Questions by rules that a reply begins with."""
-NAME_WITHIN = re.compile(r"(?<=[a-z,;] )(?:(?!I\b|I['’])[A-Z][\w'’-]+|\d[\w.,:]*)")
-"""A word with a capital or a number inside a sentence."""
-DAYS_AND_MONTHS = " ".join((*calendar.day_name, *calendar.month_name[1:], "Christmas", "Easter", "English"))
-SPACED = re.compile(r" ([,.;:)])")
-"""A mark that a space before it was left of."""
-SHORTEST_SENTENCE, LONGEST_SHOWN = 4, 3000
-"""Words of a sentence that can hold details, and characters of a section that are shown at once."""
+LONGEST_SHOWN = 3000
+"""Characters of a section that are shown at once."""
+UNLIKELY = "unlikely even to the model that wrote it"
+SENSELESS = "gives its answer away, or is too short or too long"
+BEYOND = "names what its source does not"
+NOT_READ = "reading the source does not give the value"
+TOO_MANY = "more than are practised"
+
+
+@dataclass
+class Notes:
+    """What was written about one fact: questions with how surely reading gives their answer, reversed ones, and what was dropped."""
+
+    questions: dict[Wording, float] = field(default_factory=dict)
+    reversals: list[Wording] = field(default_factory=list)
+    lost: list[tuple[str, str]] = field(default_factory=list)
+
+    def wordings(self) -> list[Wording]:
+        """What is practised: the surest questions, and a few reversed ones."""
+        return [*self._surest()[:KEPT], *self.reversals[:KEPT_REVERSE]]
+
+    def dropped(self, section: str) -> list[Dropped]:
+        """What is not practised, each with its reason."""
+        return [Dropped(section, reason, text) for reason, text in (*self.lost, *((TOO_MANY, w.prompt) for w in self._surest()[KEPT:]))]
+
+    def _surest(self) -> list[Wording]:
+        return sorted(self.questions, key=lambda wording: -self.questions[wording])
 
 
 class StudyingModel(Writer):
@@ -109,57 +114,67 @@ class StudyingModel(Writer):
 
     def study(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> Studied:
         """Wordings of the facts that are worth asking for, the surest first, and questions that no section answers."""
-        dropped: list[Dropped] = []
-        wordings: dict[str, list[Wording]] = {}
         wanted = most_wanted(facts, self.seed)
+        notes = self._notes(wanted, sections)
+        dropped = [each for fact in wanted if fact.id in notes for each in notes[fact.id].dropped(fact.section)]
+        absent = self._absent(list(sections.values()), facts[0].business if facts else "")
+        return Studied({identity: found.wordings() for identity, found in notes.items()}, absent, dropped)
+
+    def _notes(self, wanted: Sequence[Fact], sections: Mapping[str, Section]) -> dict[str, Notes]:
+        """Fact id → what was written about it, for as many facts as there is time for."""
+        notes: dict[str, Notes] = {}
+        waves = [(n, wanted[start : start + WAVE]) for n in range(NUM_LISTS) for start in range(0, len(wanted), WAVE)]
         begun = time.perf_counter()
-        with self.progress.stage("Studying: writing questions", len(wanted), "facts") as stage:
-            for start in range(0, len(wanted), WAVE):
-                wordings |= self._wordings(wanted[start : start + WAVE], sections, dropped, self.seed + start, stage)
-                most = self._room(len(wordings), time.perf_counter() - begun)
-                stage.expect(min(most, len(wanted)))
-                if most <= len(wordings) < len(wanted):
+        with self.progress.stage("Studying: writing questions", NUM_LISTS * len(wanted), "lists") as stage:
+            for done, (number, facts) in enumerate(waves, 1):
+                for fact in facts:
+                    notes.setdefault(fact.id, Notes())
+                self._write_list(number, facts, sections, notes, stage)
+                room = self._room(done, time.perf_counter() - begun)
+                stage.expect(sum(len(facts) for _, facts in waves[: max(room, done)]))
+                if room <= done < len(waves):
+                    again = max(0, sum(len(facts) for _, facts in waves[:done]) - len(wanted))
                     self.progress.note(
-                        f"{self.minutes:g} minutes were enough to study {len(wordings)} of {len(wanted)} facts, those first that people "
-                        "ask for most (study_minutes=0: all)."
+                        f"{self.minutes:g} minutes were enough to study {len(notes)} of {len(wanted)} facts, {again} of them again, those "
+                        "first that people ask for most (study_minutes=0: all)."
                     )
                     break
-        return Studied(wordings, self._absent(list(sections.values()), facts[0].business if facts else ""), dropped)
+        return notes
 
-    def _room(self, studied: int, seconds: float) -> float:
-        """How many facts there is time for in whole waves, where so many took so many seconds."""
-        return 60 * self.minutes * studied / seconds // WAVE * WAVE if self.minutes else math.inf
+    def _room(self, waves: int, seconds: float) -> int:
+        """How many waves there is time for, where so many took so many seconds."""
+        return int(60 * self.minutes * waves / seconds) if self.minutes else sys.maxsize
 
-    def _wordings(
-        self, facts: Sequence[Fact], sections: Mapping[str, Section], dropped: list[Dropped], seed: int, stage: Stage
-    ) -> dict[str, list[Wording]]:
-        plain = [plainest(found) for found in wordings(facts)] * NUM_LISTS
-        asked = [questions_prompt(*place(f, sections)) for f in facts] * NUM_LISTS
-        turned = [reverse_prompt(*place(f, sections)) for f in facts]
-        replies = self._write(asked, QUESTION_TOKENS, TEMPERATURE, begun=plain, seed=seed)
+    def _write_list(
+        self, number: int, facts: Sequence[Fact], sections: Mapping[str, Section], notes: dict[str, Notes], stage: Stage
+    ) -> None:
+        """Add to the notes a list of questions about each fact, its lines checked; with the first list also reversed questions."""
+        begun = [anchors(found, number) for found in wordings(facts)]
+        asked = [questions_prompt(*place(f, sections)) for f in facts]
+        replies = self._write(asked, QUESTION_TOKENS, TEMPERATURE, begun=begun, seed=self.seed + number)
         stage.advance(WRITING * len(facts))
-        reversals = self._write(turned, REVERSE_TOKENS, 0.0)
-        kept = {}
-        for i, (fact, reversal) in enumerate(zip(facts, reversals, strict=True)):
-            written = dict.fromkeys(q for reply in replies[i :: len(facts)] for q in fluent(self.tokenizer, reply))
-            known = canonical(" ".join((*place(fact, sections), DAYS_AND_MONTHS)))
-            forward = [Wording("question", STUDIED, q, answer(fact)) for q in written if sensible(fact, q) and not names_beyond(q, known)]
-            back = [Wording("reverse", STUDIED, q, a) for q, a in pairs(reversal.text) if reversible(fact, q, a)]
-            shown = passage(headed(fact.business, sections[fact.section]), fact.evidence)
-            sure = self._surest(shown, forward, [fact.value] * len(forward))
-            kept[fact.id] = [*sure[:KEPT], *self._surest(shown, back, [w.answer for w in back])[:KEPT_REVERSE]]
-            lost = {
-                "unlikely even to the model that wrote it": [
-                    q for r in replies[i :: len(facts)] for q in lines(r.text) if q not in written
-                ],
-                "gives its answer away, or is too short or too long": [q for q in written if not sensible(fact, q)],
-                "it names what its source does not": [q for q in written if sensible(fact, q) and names_beyond(q, known)],
-                "reading the source does not give the value": [w.prompt for w in forward if w not in sure],
-                "more than are practised": [w.prompt for w in sure[KEPT:]],
-            }
-            dropped += [Dropped(fact.section, reason, q) for reason, texts in lost.items() for q in texts]
+        turned = [] if number else self._write([reverse_prompt(*place(f, sections)) for f in facts], REVERSE_TOKENS, 0.0)
+        for fact, reply, reversal in itertools.zip_longest(facts, replies, turned):
+            self._check(notes[fact.id], fact, sections[fact.section], reply, reversal)
             stage.advance(1 - WRITING)
-        return kept
+
+    def _check(self, notes: Notes, fact: Fact, section: Section, reply: Completion, reversal: Completion | None) -> None:
+        """Add the lines of a reply to a fact's notes: those that hold, and those that do not with the reason."""
+        shown = passage(headed(fact.business, section), fact.evidence)
+        known = canonical(f"{shown} {fact.before}")
+        likely = fluent(self.tokenizer, reply)
+        notes.lost += [(UNLIKELY, q) for q in lines(reply.text) if q not in likely]
+        notes.lost += [(SENSELESS, q) for q in likely if not sensible(fact, q)]
+        notes.lost += [(BEYOND, q) for q in likely if sensible(fact, q) and names_beyond(q, known)]
+        forward = [Wording("question", STUDIED, q, answer(fact)) for q in likely if sensible(fact, q) and not names_beyond(q, known)]
+        forward = [wording for wording in forward if wording not in notes.questions]
+        sure = self._sure(shown, forward, [fact.value] * len(forward))
+        notes.lost += [(NOT_READ, w.prompt) for w in forward if w not in sure]
+        notes.questions |= sure
+        if reversal:
+            back = [Wording("reverse", STUDIED, q, a) for q, a in pairs(reversal.text) if reversible(fact, q, a)]
+            held = self._sure(shown, back, [w.answer for w in back])
+            notes.reversals += sorted(held, key=lambda wording: -held[wording])
 
     def _absent(self, sections: Sequence[Section], business: str) -> dict[str, list[str]]:
         """Section id → questions on its subject on which its own reading of it declines."""
@@ -169,7 +184,8 @@ class StudyingModel(Writer):
         replies = self._write(prompts, QUESTION_TOKENS, TEMPERATURE, self.progress, "Studying: what is not said", seed=self.seed)
         for section, text, reply in zip(sections, shown, replies, strict=True):
             asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in lines(reply.text) if of_length(q)]
-            kept[section.id] = [w.prompt for w in self._surest(passage(headed(business, section), text), asked, [REFUSAL] * len(asked))]
+            sure = self._sure(passage(headed(business, section), text), asked, [REFUSAL] * len(asked))
+            kept[section.id] = [w.prompt for w in sorted(sure, key=lambda wording: -sure[wording])]
         return kept
 
     def _write(
@@ -200,150 +216,24 @@ class StudyingModel(Writer):
             title=title,
         )
 
-    def _surest(self, shown: str, wordings: Sequence[Wording], answers: Sequence[str]) -> list[Wording]:
-        """The wordings whose answer is what reading the passage gives, the surest first."""
+    def _sure(self, shown: str, wordings: Sequence[Wording], answers: Sequence[str]) -> dict[Wording, float]:
+        """The wordings whose answer is what reading the passage gives, each with that answer's mean log-probability."""
         if not wordings:
-            return []
+            return {}
         asked = zip(wordings, answers, strict=True)
         rows = [encode_example(self.tokenizer, (*question_messages(w.prompt, [shown]), Message("assistant", a))) for w, a in asked]
-        found = log_likelihood(self.model, rows)
-        sure = [each.total / each.tokens for each in found]
-        return [wordings[i] for i in np.argsort(sure)[::-1] if sure[i] > LEAST_LIKELY and found[i].foremost]
+        found = zip(wordings, log_likelihood(self.model, rows), strict=True)
+        return {w: each.total / each.tokens for w, each in found if each.total / each.tokens > LEAST_LIKELY and each.foremost}
 
 
-def plainest(found: Sequence[Wording]) -> str:
-    """The first questions that rules make of a fact, one a line: what is written after them asks for the same thing."""
-    asked = [w.prompt for w in found if w.kind == "question" and not re.search(r"\+|wrap-|in-place-", w.form)]
-    return "".join(f"{question}\n" for question in asked[:NUM_ANCHORS])
-
-
-def fluent(tokenizer: PreTrainedTokenizerBase, reply: Completion) -> list[str]:
-    """The lines of a reply that the model found likely as it wrote them, each once: where it drifts off, it guesses."""
-    kept: list[str] = []
-    ids: list[int] = []
-    scores: list[float] = []
-    for number, (token, score) in enumerate(zip(reply.ids, reply.scores, strict=True), 1):
-        ids, scores = [*ids, token], [*scores, score]
-        if "\n" in tokenizer.decode([token]) or (reply.finished and number == len(reply.ids)):
-            kept += lines(tokenizer.decode(ids, skip_special_tokens=True)) if sum(scores) / len(scores) > LEAST_FLUENT else []
-            ids, scores = [], []
-    return list(dict.fromkeys(kept))
-
-
-def is_sentence(block: Block) -> bool:
-    """Whether a block is a statement of some words: cells and short items are whole facts already."""
-    return block.kind != "cell" and len(block.text.split()) >= SHORTEST_SENTENCE
-
-
-def spans_in(text: str, details: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the details stand in a text, each once; one that does not stand there verbatim is left out."""
-    found = [(text.find(detail), len(detail)) for detail in details]
-    return [(start, start + length) for start, length in found if start >= 0 and length < len(text)]
-
-
-def merged(facts: Sequence[Fact], listed: Sequence[tuple[Section, Block, tuple[int, int]]], business: str) -> list[Fact]:
-    """The facts with less weight for those in words that are not listed, and new ones for each listed detail that none holds."""
-    spans: dict[str, list[tuple[int, int]]] = {}
-    for section, block, (start, end) in listed:
-        spans.setdefault(section.id, []).append((block.start + start, block.start + end))
-    known = [
-        replace(f, weight=1.0 if overlaps(f, spans.get(f.section, ())) else UNNOTICED) if f.kind == "text" and f.form == "statement" else f
-        for f in facts
-    ]
-    values: dict[str, list[Fact]] = {}
-    for fact in facts:
-        if fact.kind != "yesno":
-            values.setdefault(fact.section, []).append(fact)
-    missing = [
-        (section, block, span)
-        for section, block, span in listed
-        if not any(overlaps(fact, [(block.start + span[0], block.start + span[1])]) for fact in values.get(section.id, ()))
-    ]
-    return list({f.id: f for f in [*known, *new_facts(missing, business)]}.values())
-
-
-def in_order(facts: Sequence[Fact], sections: Sequence[Section]) -> list[Fact]:
-    """The facts in the order in which they stand in the sections."""
-    order = {section.id: i for i, section in enumerate(sections)}
-    return sorted(facts, key=lambda fact: (order[fact.section], fact.start))
-
-
-def overlaps(fact: Fact, spans: Sequence[tuple[int, int]]) -> bool:
-    """Whether a fact's value shares a character with any of the spans."""
-    return any(fact.start < end and start < fact.end for start, end in spans)
-
-
-def new_facts(listed: Sequence[tuple[Section, Block, tuple[int, int]]], business: str) -> list[Fact]:
-    """Listed details as facts: each with the statements that hold it, or else with its whole sentence."""
-    sections = list({section.id: section for section, _, _ in listed}.values())
-    spans: dict[str, list[tuple[int, int]]] = {}
-    for section, block, (start, end) in listed:
-        spans.setdefault(section.id, []).append((block.start + start, block.start + end))
-    stated = facts_at(spans, sections, business)
-    held = {(fact.section, fact.start, fact.end) for fact in stated}
-    loose = [
-        whole_sentence(section, block, span, business)
-        for section, block, span in listed
-        if (section.id, block.start + span[0], block.start + span[1]) not in held
-    ]
-    return [replace(fact, weight=1.0) for fact in (*stated, *loose)]
-
-
-def whole_sentence(section: Section, block: Block, span: tuple[int, int], business: str) -> Fact:
-    """A listed detail as a fact: what it says is its sentence with a gap."""
-    start, end = span
-    value = block.text[start:end]
-    relation = f"{plain(block.text[:start])} {GAP} {plain(block.text[end:])}".strip(" .") + "."
-    topic = plain(section.headings[-1]) if section.headings else ""
-    detail = Detail(
-        block.start + start, block.start + end, kind_of(value) or text_kind(value), "", SPACED.sub(r"\1", relation), plain(block.text)
-    )
-    return fact_of(detail, section, topic, business)
-
-
-def worth_asking(fact: Fact) -> bool:
-    """Whether people would ask for the value."""
-    return fact.kind != "yesno" and fact.weight >= 0.5
+def anchors(found: Sequence[Wording], number: int) -> str:
+    """Plain questions that rules make of a fact, one a line, others for each list: what is written after them asks for the same thing."""
+    asked = [w.prompt for w in found if w.kind == "question" and w.form not in IN_CONTEXT and not re.search(r"\+|wrap-|in-place-", w.form)]
+    chosen = asked[number * NUM_ANCHORS : (number + 1) * NUM_ANCHORS] or asked[:NUM_ANCHORS]
+    return "".join(f"{question}\n" for question in chosen)
 
 
 def most_wanted(facts: Sequence[Fact], seed: int) -> list[Fact]:
     """The facts that are worth asking for, those first that people ask for most; among equals those of all documents mixed."""
     wanted = [fact for fact in facts if worth_asking(fact)]
     return sorted(random.Random(seed).sample(wanted, len(wanted)), key=lambda fact: -fact.weight)
-
-
-def place(fact: Fact, sections: Mapping[str, Section]) -> tuple[str, str, str, str]:
-    """A fact as the prompts of the skills name it: heading, sentence, value and what stands before the sentence."""
-    return headed(fact.business, sections[fact.section]), fact.evidence, fact.value, fact.before
-
-
-def headed(business: str, section: Section) -> str:
-    """Business and section heading, as the lessons name a passage."""
-    return " › ".join(part for part in (business, *section.headings[-1:]) if part)
-
-
-def of_length(question: str) -> bool:
-    """Whether a question has as many words as questions have."""
-    return 3 <= len(question.split()) <= 30
-
-
-def sensible(fact: Fact, question: str) -> bool:
-    """Whether a line can be a question about the fact: of some length, and it does not give the value away."""
-    return of_length(question) and not holds(canonical(question), canonical(fact.value))
-
-
-def names_beyond(question: str, known: str) -> list[str]:
-    """The names and numbers in a question that do not stand in what is known, a canonical text: a small model makes them up."""
-    return [name for name in NAME_WITHIN.findall(question) if not holds(known, canonical(re.sub(r"['’]s?$|[.,:]$", "", name)))]
-
-
-def reversible(fact: Fact, question: str, reply: str) -> bool:
-    """Whether a pair can turn the fact round: it names the value and its answer, which stands in the source, is another."""
-    source = canonical(f"{fact.business} {fact.topic} {fact.evidence}")
-    asked = canonical(question)
-    return (
-        of_length(question)
-        and holds(asked, canonical(fact.value))
-        and holds(source, canonical(reply))
-        and not holds(asked, canonical(reply))
-    )

@@ -19,8 +19,9 @@ from engrain.knowledge.dataset import Dropped, Studied
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import STUDIED, Wording, answer
 from engrain.progress import SILENT, Progress
-from engrain.study.adapter import in_order, merged, of_length, reversible, sensible, spans_in, worth_asking
 from engrain.study.base import StudySettings, Writer
+from engrain.study.checks import of_length, reversible, sensible
+from engrain.study.details import in_order, merged, spans_in, worth_asking
 from engrain.study.teacher_asking import Asking, Price
 from engrain.study.teacher_endpoint import KEYS, Endpoint, mapping, mappings, one_line, strings
 from engrain.study.teacher_prompts import (

@@ -12,7 +12,7 @@ from engrain.knowledge.blocks import Block, blocks, plain
 from engrain.knowledge.extract import MAX_CHARACTERS
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.words import VAGUE
-from engrain.study.adapter import headed, is_sentence, place, worth_asking
+from engrain.study.details import headed, is_sentence, place, worth_asking
 from engrain.study.teacher_endpoint import one_line
 
 T = TypeVar("T")

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engrain.documents.base import Section
+from engrain.knowledge.blocks import blocks
+from engrain.knowledge.facts import Fact
+from engrain.study.details import UNNOTICED, headed, merged, place, spans_in, worth_asking
+
+TEXT = "The shop is small. It opens at nine. Mira runs it!\n\nA deposit is due."
+SECTIONS = {"a.md#1": Section("a.md", 1, ("Harbour Kites", "Hours"), TEXT, 0)}
+FACT = Fact(
+    "f", "the shop", "it opens at ___.", "nine", "time", "It opens at nine.", "a.md#1", 31, 35, "Hours", "Harbour Kites",
+    before="The shop is small.",
+)  # fmt: skip
+SECTION = Section("a.md", 2, ("Harbour Kites", "Team"), "Mira mends sails and keeps a grey parrot.", 0)
+
+
+def test_a_fact_is_shown_with_its_heading_and_the_sentence_before_it() -> None:
+    assert headed(FACT.business, SECTIONS["a.md#1"]) == "Harbour Kites › Hours"
+    assert place(FACT, SECTIONS) == ("Harbour Kites › Hours", "It opens at nine.", "nine", "The shop is small.")
+
+
+def test_common_words_are_not_worth_a_question() -> None:
+    assert worth_asking(FACT)
+    assert not worth_asking(replace(FACT, weight=0.3))
+    assert not worth_asking(replace(FACT, kind="yesno", value="opens at nine"))
+
+
+def test_what_is_listed_weighs_more_and_what_no_fact_holds_is_new() -> None:
+    block = blocks(SECTION.text)[0]
+    known = replace(FACT, section=SECTION.id, kind="text", value="sails", start=11, end=16, weight=0.5)
+    spans = spans_in(SECTION.text, ["sails", "a grey parrot", "a parrot", SECTION.text])
+    assert spans == [(11, 16), (27, 40)]
+    found = merged([known], [(SECTION, block, span) for span in spans], "Harbour Kites")
+    assert [(f.value, f.weight) for f in found] == [("sails", 1.0), ("a grey parrot", 1.0)]
+    new = found[1]
+    assert SECTION.text[new.start : new.end] == new.value
+    assert (new.relation, new.evidence, new.topic) == ("Mira mends sails and keeps ___.", SECTION.text, "Team")
+    assert [(f.value, f.weight) for f in merged([known], [], "")] == [("sails", UNNOTICED)]
+    typed = replace(known, kind="time", weight=1.0)
+    assert merged([typed], [], "") == [typed], "people ask for times whatever the model lists"
+
+
+def test_a_listed_detail_has_the_statement_that_holds_it() -> None:
+    text = "We have no till, so bring cards. Our ovens came by barge, and the mason carried 2,140 bricks from a grey quarry."
+    section = Section("a.md", 3, ("Harbour Kites", "Oven"), text, 0)
+    block = blocks(text)[1]
+    listed = [(section, block, span) for span in spans_in(block.text, ["a grey quarry"])]
+    (new,) = merged([], listed, "Harbour Kites")
+    assert new.value == "a grey quarry"
+    assert new.relation == "the mason carried 2,140 bricks from ___."
