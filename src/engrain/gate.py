@@ -69,7 +69,7 @@ def fit_gate(
     everyday: Sequence[str],
     seed: int = 0,
 ) -> Gate:
-    """The gate between questions `about` the documents and `everyday` ones, from the hidden states of the untouched `model`."""
+    """The gate between questions `about` the documents and `everyday` texts, from the hidden states of the untouched `model`."""
     rng = random.Random(seed)
     chosen = [rng.sample(list(texts), min(len(texts), MOST_TEXTS)) for texts in (about, everyday)]
     inside, outside = (mean_states(model, tokenizer, texts).double() for texts in chosen)

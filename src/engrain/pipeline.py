@@ -44,6 +44,7 @@ from engrain.generate import perplexity, window_scores, windows
 from engrain.knowledge.coverage import coverage
 from engrain.knowledge.dataset import Dropped, Split, Studied, make_examples
 from engrain.knowledge.facts import Fact, find_facts, names_of
+from engrain.knowledge.forms import IN_CONTEXT
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.knowledge.wording import REFUSAL, Wording
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
@@ -383,12 +384,21 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
         return
     tokenizer = load_tokenizer(locate(settings.model.base, progress))
     about, heldout = (
-        list(dict.fromkeys(e.messages[-2].content for name in names for e in load_examples(run, name) if e.kind != "read"))
+        list(dict.fromkeys(e.messages[-2].content for name in names for e in load_examples(run, name) if alone(e)))
         for names in (("train", "own"), ("heldout",))
     )
+    everyday = [
+        *everyday_prompts(),
+        *(e.messages[-1].content for e in load_examples(run, "replay")),
+    ]  # asked, and told: prose is none of ours
     with progress.stage("Telling questions on the documents from others"):
-        gate = fit_gate(model, tokenizer, about, heldout, everyday_prompts(), settings.training.seed)
+        gate = fit_gate(model, tokenizer, about, heldout, everyday, settings.training.seed)
     gate.save(run.path)
+
+
+def alone(example: Example) -> bool:
+    """Whether a question stands without text beside it, which would make the gate take any prose for the documents'."""
+    return example.kind != "read" and example.form not in IN_CONTEXT
 
 
 def gate_of_base(run: Run, settings: Settings, progress: Progress) -> None:
