@@ -384,7 +384,7 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
         return
     tokenizer = load_tokenizer(locate(settings.model.base, progress))
     about, heldout = (
-        list(dict.fromkeys(e.messages[-2].content for name in names for e in load_examples(run, name) if alone(e)))
+        list(dict.fromkeys(e.messages[-2].content for name in names for e in load_examples(run, name) if stands_alone(e)))
         for names in (("train", "own"), ("heldout",))
     )
     everyday = [
@@ -396,7 +396,7 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
     gate.save(run.path)
 
 
-def alone(example: Example) -> bool:
+def stands_alone(example: Example) -> bool:
     """Whether a question stands without text beside it, which would make the gate take any prose for the documents'."""
     return example.kind != "read" and example.form not in IN_CONTEXT
 

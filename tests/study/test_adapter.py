@@ -6,21 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engrain.documents.base import Section
-from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import STUDIED, Wording
 from engrain.study import adapter
 from engrain.study.adapter import KEPT, KEPT_REVERSE, SHIPPED, TOO_MANY, WAVE, Notes, StudyingModel, anchors, most_wanted
+from kites import FACT, SECTIONS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-TEXT = "The shop is small. It opens at nine. Mira runs it!\n\nA deposit is due."
-SECTIONS = {"a.md#1": Section("a.md", 1, ("Harbour Kites", "Hours"), TEXT, 0)}
-FACT = Fact(
-    "f", "the shop", "it opens at ___.", "nine", "time", "It opens at nine.", "a.md#1", 31, 35, "Hours", "Harbour Kites",
-    before="The shop is small.",
-)  # fmt: skip
 
 
 def test_the_shipped_adapter_is_small_enough_to_ship() -> None:

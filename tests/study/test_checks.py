@@ -2,14 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engrain.knowledge.facts import Fact
 from engrain.study.checks import names_beyond, reversible, sensible
 from engrain.words import canonical
-
-FACT = Fact(
-    "f", "the shop", "it opens at ___.", "nine", "time", "It opens at nine.", "a.md#1", 31, 35, "Hours", "Harbour Kites",
-    before="The shop is small.",
-)  # fmt: skip
+from kites import FACT
 
 
 def test_a_question_must_not_give_its_answer_away() -> None:

@@ -4,15 +4,9 @@ from dataclasses import replace
 
 from engrain.documents.base import Section
 from engrain.knowledge.blocks import blocks
-from engrain.knowledge.facts import Fact
 from engrain.study.details import UNNOTICED, headed, merged, place, spans_in, worth_asking
+from kites import FACT, SECTIONS
 
-TEXT = "The shop is small. It opens at nine. Mira runs it!\n\nA deposit is due."
-SECTIONS = {"a.md#1": Section("a.md", 1, ("Harbour Kites", "Hours"), TEXT, 0)}
-FACT = Fact(
-    "f", "the shop", "it opens at ___.", "nine", "time", "It opens at nine.", "a.md#1", 31, 35, "Hours", "Harbour Kites",
-    before="The shop is small.",
-)  # fmt: skip
 SECTION = Section("a.md", 2, ("Harbour Kites", "Team"), "Mira mends sails and keeps a grey parrot.", 0)
 
 

@@ -102,10 +102,7 @@ def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
         word = "how much" if fact.kind == "percent" else word
     asked = re.sub(rf"\b(?:(?:at|on|in|for|by|from) )?{GAP}", word, statement) if fact.kind in ("time", "date", "place") else ""
     asked = asked or statement.replace(GAP, word)
-    yield "in-place", f"{capital(asked)}?"
-    yield "in-place-first", f"{capital(word)}? {capital(statement.replace(GAP, '…'))}."
-    if fact.topic and normal(fact.topic) not in normal(statement):
-        yield "in-place-topic", f"{fact.topic}: {asked}?"
+    yield from placed(fact, asked, word, statement)
 
 
 def gap_questions_at_last(fact: Fact) -> Iterator[tuple[str, str]]:
@@ -115,9 +112,14 @@ def gap_questions_at_last(fact: Fact) -> Iterator[tuple[str, str]]:
         return
     word = QUESTION_WORDS.get(fact.kind, "what")
     asked = re.sub(rf"\b(?:(?:at|on|in|by) )?{GAP}", word, near) if fact.kind in ("time", "date", "place") else near.replace(GAP, word)
+    yield from placed(fact, asked, word, near)
+
+
+def placed(fact: Fact, asked: str, word: str, statement: str) -> Iterator[tuple[str, str]]:
+    """A question whose word stands where the statement has its gap: as it is, the word first, and after the heading."""
     yield "in-place", f"{capital(asked)}?"
-    yield "in-place-first", f"{capital(word)}? {capital(near.replace(GAP, '…'))}."
-    if fact.topic and normal(fact.topic) not in normal(near):
+    yield "in-place-first", f"{capital(word)}? {capital(statement.replace(GAP, '…'))}."
+    if fact.topic and normal(fact.topic) not in normal(statement):
         yield "in-place-topic", f"{fact.topic}: {asked}?"
 
 

@@ -71,14 +71,13 @@ class Notes:
 
     def wordings(self) -> list[Wording]:
         """What is practised: the surest questions, and a few reversed ones."""
-        return [*self._surest()[:KEPT], *self.reversals[:KEPT_REVERSE]]
+        return [*surest(self.questions)[:KEPT], *self.reversals[:KEPT_REVERSE]]
 
     def dropped(self, section: str) -> list[Dropped]:
         """What is not practised, each with its reason."""
-        return [Dropped(section, reason, text) for reason, text in (*self.lost, *((TOO_MANY, w.prompt) for w in self._surest()[KEPT:]))]
-
-    def _surest(self) -> list[Wording]:
-        return sorted(self.questions, key=lambda wording: -self.questions[wording])
+        return [
+            Dropped(section, reason, text) for reason, text in (*self.lost, *((TOO_MANY, w.prompt) for w in surest(self.questions)[KEPT:]))
+        ]
 
 
 class StudyingModel(Writer):
@@ -164,17 +163,16 @@ class StudyingModel(Writer):
         known = canonical(f"{shown} {fact.before}")
         likely = fluent(self.tokenizer, reply)
         notes.lost += [(UNLIKELY, q) for q in lines(reply.text) if q not in likely]
-        notes.lost += [(SENSELESS, q) for q in likely if not sensible(fact, q)]
-        notes.lost += [(BEYOND, q) for q in likely if sensible(fact, q) and names_beyond(q, known)]
-        forward = [Wording("question", STUDIED, q, answer(fact)) for q in likely if sensible(fact, q) and not names_beyond(q, known)]
-        forward = [wording for wording in forward if wording not in notes.questions]
+        faults = {q: SENSELESS if not sensible(fact, q) else BEYOND if names_beyond(q, known) else "" for q in likely}
+        notes.lost += [(fault, q) for q, fault in faults.items() if fault]
+        asked = [Wording("question", STUDIED, q, answer(fact)) for q, fault in faults.items() if not fault]
+        forward = [wording for wording in asked if wording not in notes.questions]
         sure = self._sure(shown, forward, [fact.value] * len(forward))
         notes.lost += [(NOT_READ, w.prompt) for w in forward if w not in sure]
         notes.questions |= sure
         if reversal:
             back = [Wording("reverse", STUDIED, q, a) for q, a in pairs(reversal.text) if reversible(fact, q, a)]
-            held = self._sure(shown, back, [w.answer for w in back])
-            notes.reversals += sorted(held, key=lambda wording: -held[wording])
+            notes.reversals += surest(self._sure(shown, back, [w.answer for w in back]))
 
     def _absent(self, sections: Sequence[Section], business: str) -> dict[str, list[str]]:
         """Section id → questions on its subject on which its own reading of it declines."""
@@ -185,7 +183,7 @@ class StudyingModel(Writer):
         for section, text, reply in zip(sections, shown, replies, strict=True):
             asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in lines(reply.text) if of_length(q)]
             sure = self._sure(passage(headed(business, section), text), asked, [REFUSAL] * len(asked))
-            kept[section.id] = [w.prompt for w in sorted(sure, key=lambda wording: -sure[wording])]
+            kept[section.id] = [w.prompt for w in surest(sure)]
         return kept
 
     def _write(
@@ -224,6 +222,11 @@ class StudyingModel(Writer):
         rows = [encode_example(self.tokenizer, (*question_messages(w.prompt, [shown]), Message("assistant", a))) for w, a in asked]
         found = zip(wordings, log_likelihood(self.model, rows), strict=True)
         return {w: each.total / each.tokens for w, each in found if each.total / each.tokens > LEAST_LIKELY and each.foremost}
+
+
+def surest(found: Mapping[Wording, float]) -> list[Wording]:
+    """The wordings, those first whose answer is surest."""
+    return sorted(found, key=lambda wording: -found[wording])
 
 
 def anchors(found: Sequence[Wording], number: int) -> str:

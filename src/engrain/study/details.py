@@ -31,11 +31,17 @@ def spans_in(text: str, details: Sequence[str]) -> list[tuple[int, int]]:
     return [(start, start + length) for start, length in found if start >= 0 and length < len(text)]
 
 
-def merged(facts: Sequence[Fact], listed: Sequence[tuple[Section, Block, tuple[int, int]]], business: str) -> list[Fact]:
-    """The facts with less weight for those in words that are not listed, and new ones for each listed detail that none holds."""
+def spans_by_section(listed: Sequence[tuple[Section, Block, tuple[int, int]]]) -> dict[str, list[tuple[int, int]]]:
+    """Section id → where its listed details stand in its text."""
     spans: dict[str, list[tuple[int, int]]] = {}
     for section, block, (start, end) in listed:
         spans.setdefault(section.id, []).append((block.start + start, block.start + end))
+    return spans
+
+
+def merged(facts: Sequence[Fact], listed: Sequence[tuple[Section, Block, tuple[int, int]]], business: str) -> list[Fact]:
+    """The facts with less weight for those in words that are not listed, and new ones for each listed detail that none holds."""
+    spans = spans_by_section(listed)
     known = [
         replace(f, weight=1.0 if overlaps(f, spans.get(f.section, ())) else UNNOTICED) if f.kind == "text" and f.form == "statement" else f
         for f in facts
@@ -55,9 +61,7 @@ def merged(facts: Sequence[Fact], listed: Sequence[tuple[Section, Block, tuple[i
 def new_facts(listed: Sequence[tuple[Section, Block, tuple[int, int]]], business: str) -> list[Fact]:
     """Listed details as facts: each with the statements that hold it, or else with its whole sentence."""
     sections = list({section.id: section for section, _, _ in listed}.values())
-    spans: dict[str, list[tuple[int, int]]] = {}
-    for section, block, (start, end) in listed:
-        spans.setdefault(section.id, []).append((block.start + start, block.start + end))
+    spans = spans_by_section(listed)
     stated = facts_at(spans, sections, business)
     held = {(fact.section, fact.start, fact.end) for fact in stated}
     loose = [
