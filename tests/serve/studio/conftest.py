@@ -16,7 +16,7 @@ KEY = "a-key-for-tests"
 @pytest.fixture(scope="session")
 def kites_made(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
     """A run of a small business that stopped at its examples; do not write into it."""
-    from kites import ready_run
+    from shop import ready_run
 
     folder = tmp_path_factory.mktemp("kites")
     with pytest.MonkeyPatch.context() as patch:
@@ -50,7 +50,7 @@ def kites_adapter(kites: Path, tiny_folder: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def parrot(tiny_tokenizer: Any) -> Any:
     """The engine of `studio`, which computes nothing."""
-    from kites import Parrot
+    from shop import Parrot
 
     return Parrot(tiny_tokenizer)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kites import KITES
+from shop import KITES
 
 HALF = "\\ud800"
 BODIES = [

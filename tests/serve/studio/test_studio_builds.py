@@ -9,7 +9,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from kites import KITES, OPTIONS
+from shop import KITES, OPTIONS
 
 from engrain.run import Run
 

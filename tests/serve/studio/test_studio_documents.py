@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kites import KITES
+from shop import KITES
 
 
 def test_documents_are_added_read_and_removed(studio: Any) -> None:
