@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from engrain.study.lessons import CORPUS, lessons, read_corpus
+from engrain.study.lessons import CORPUS, askable, lessons, read_corpus
 from engrain.study.skills import REFUSAL, conversation, lines, pairs, questions_prompt
 
 
 def test_every_trade_teaches_every_skill() -> None:
     trades = read_corpus()
-    assert len(trades) >= 40
-    assert sum(len(row["questions"]) for trade in trades for row in trade.facts) >= 30_000
+    assert len(trades) >= 70
+    assert sum(len(row["questions"]) for trade in trades for row in trade.facts) >= 50_000
     for trade in trades:
         kinds = Counter(e.kind for e in lessons([trade], 0))
         assert set(kinds) == {"details", "questions", "reverse", "read", "absent"}, trade.name
@@ -19,10 +19,16 @@ def test_replies_give_back_what_was_taught() -> None:
     trade = read_corpus()[0]
     row = trade.facts[0]
     found = [e for e in lessons([trade], 0) if e.kind == "questions" and e.messages[0].content.endswith(f": {row['answer']}")]
-    assert any(sorted(lines(e.messages[1].content)) == sorted(row["questions"]) for e in found)
+    assert any(set(lines(e.messages[1].content)) <= set(row["questions"]) for e in found)
     turned = next(r for r in trade.facts if r.get("reverse"))
     taught = [e for e in lessons([trade], 0) if e.kind == "reverse"]
     assert any(pairs(e.messages[1].content) == [(t["q"], t["a"]) for t in turned["reverse"]] for e in taught)
+
+
+def test_a_question_that_names_what_is_not_shown_is_not_taught() -> None:
+    shown = "Carousel › Prices The giraffe, a tower on wheels, costs £145."
+    questions = ["How much is the giraffe?", "What does Kelly's tower cost?", "At Carousel, what is a tower on 4 wheels?"]
+    assert askable(questions, shown) == questions[:1]
 
 
 def test_rows_keep_what_the_corpus_promises() -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 from engrain.examples import Example
 from engrain.knowledge.blocks import sentence_before
+from engrain.study.checks import names_beyond
 from engrain.study.skills import REFUSAL, absent_prompt, conversation, details_prompt, questions_prompt, reverse_prompt
 from engrain.tokens import passage, question_messages
-from engrain.words import keywords
+from engrain.words import canonical, keywords
 
 CORPUS = Path(__file__).parent / "corpus"
 READINGS = 0.3
@@ -80,14 +81,20 @@ def _trade_lessons(trade: Trade, rng: random.Random, copies: int) -> Iterator[Ex
             row["answer"],
             sentence_before(trade.sections.get(row["heading"], ""), row["sentence"]),
         )
-        for _ in range(copies):
-            questions = rng.sample(row["questions"], len(row["questions"]))
-            yield _lesson("questions", trade, questions_prompt(*place), "\n".join(questions))
+        asked = askable(row["questions"], " ".join((place[0], place[1], place[3])))
+        for _ in range(copies if asked else 0):
+            yield _lesson("questions", trade, questions_prompt(*place), "\n".join(rng.sample(asked, len(asked))))
         if row.get("reverse"):
             reply = "\n".join(f"{turned['q']} => {turned['a']}" for turned in row["reverse"])
             yield _lesson("reverse", trade, reverse_prompt(*place), reply)
     yield from _readings(trade, rng)
     yield from _absent(trade)
+
+
+def askable(questions: Sequence[str], shown: str) -> list[str]:
+    """The questions that can be asked from what is shown: one that names more teaches a small model to invent names."""
+    known = canonical(shown)
+    return [question for question in questions if not names_beyond(question, known)]
 
 
 def _details(trade: Trade) -> Iterator[Example]:
