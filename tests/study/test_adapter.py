@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
 from engrain.knowledge.wording import STUDIED, Wording
 from engrain.study import adapter
-from engrain.study.adapter import KEPT, KEPT_REVERSE, SHIPPED, TOO_MANY, WAVE, Notes, StudyingModel, anchors, most_wanted
+from engrain.study.adapter import KEPT, KEPT_REVERSE, SHIPPED, TOO_MANY, WAVE, Notes, StudyingModel, anchors, most_wanted, plain_questions
 from kites import FACT, SECTIONS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from engrain.knowledge.facts import Fact
 
 
 def test_the_shipped_adapter_is_small_enough_to_ship() -> None:
@@ -31,35 +32,54 @@ def test_what_people_ask_for_most_is_studied_first() -> None:
     assert found == most_wanted(facts, 0)
 
 
-@pytest.mark.parametrize(("minutes", "waves", "again"), [(0, 6, 3), (2.5, 2, 0), (4.5, 4, 1), (0.5, 1, 0), (99, 6, 3)])
+LISTS = [(0, WAVE), (0, WAVE), (0, 8), (1, WAVE), (1, WAVE), (1, 8)]
+"""What is written about two waves of facts and eight more: list number and facts."""
+
+
+@pytest.mark.parametrize(
+    ("minutes", "lists", "again"),
+    [
+        (0, LISTS, 2 * WAVE + 8),
+        (99, LISTS, 2 * WAVE + 8),
+        (0.5, LISTS[:1], 0),
+        (2.2, LISTS[:2], 0),
+        (2.3, [*LISTS[:2], (0, 8)], 0),
+        (3.5, [*LISTS[:4], (1, 24)], WAVE + 24),
+    ],
+)
 def test_studying_ends_in_time_and_goes_once_through_all_facts_before_it_begins_again(
     minutes: float,
-    waves: int,
+    lists: list[tuple[int, int]],
     again: int,
     tiny_model: PreTrainedModel,
     tiny_tokenizer: PreTrainedTokenizerBase,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    facts = [replace(FACT, id=str(n)) for n in range(3 * WAVE)]
-    minute = count(step=60)
-    monkeypatch.setattr(adapter.time, "perf_counter", lambda: next(minute))  # a wave takes a minute
+    facts = [replace(FACT, id=str(n)) for n in range(2 * WAVE + 8)]
     written: list[tuple[int, int]] = []
-    monkeypatch.setattr(StudyingModel, "_write_list", lambda self, number, wave, *_: written.append((number, len(wave))))
+    # A full wave takes a minute.
+    monkeypatch.setattr(adapter.time, "perf_counter", lambda: 60 * sum(size for _, size in written) / WAVE)
+
+    def write(self: StudyingModel, number: int, wave: list[Fact], sections: object, notes: dict[str, Notes], stage: object) -> None:
+        written.append((number, len(wave)))
+        notes |= {fact.id: Notes() for fact in wave}
+
+    monkeypatch.setattr(StudyingModel, "_write_list", write)
     monkeypatch.setattr(StudyingModel, "_absent", lambda self, sections, business: {})
     said: list[str] = []
     model = StudyingModel(tiny_model, tiny_tokenizer, minutes=minutes)
     monkeypatch.setattr(type(model.progress), "note", lambda self, text: said.append(text))
-    assert len(model.study(facts, SECTIONS).wordings) == min(waves, 3) * WAVE
-    assert written == [(n, WAVE) for n in (0, 0, 0, 1, 1, 1)][:waves]
-    assert bool(said) == (waves < 6)
-    assert not said or f"study {min(waves, 3) * WAVE} of {3 * WAVE} facts, {again * WAVE} of them again" in said[0]
+    studied = len(model.study(facts, SECTIONS).wordings)
+    assert written == lists
+    assert studied == min(sum(size for _, size in lists), len(facts))
+    assert bool(said) == (lists != LISTS)
+    assert not said or f"study {studied} of {len(facts)} facts, {again} of them again" in said[0]
 
 
 def test_later_lists_begin_with_other_questions() -> None:
-    found = [
-        Wording("question", form, f"{form}?", "Nine.") for form in ("wh-0", "after-sentence", "in-place", "quick+wh-0", "wh-1", "wh-2")
-    ]
-    assert [anchors(found, n) for n in (0, 1, 2)] == ["wh-0?\nin-place?\n", "wh-1?\nwh-2?\n", "wh-0?\nin-place?\n"]
+    forms = ("wh-0", "after-sentence", "in-place", "quick+wh-0", "wh-1", "wh-2")
+    plain = plain_questions([Wording("question", form, f"{form}?", "Nine.") for form in forms])
+    assert [anchors(plain, n) for n in (0, 1, 2)] == ["wh-0?\nin-place?\n", "wh-1?\nwh-2?\n", "wh-0?\nin-place?\n"]
 
 
 def test_the_surest_of_all_lists_are_practised() -> None:

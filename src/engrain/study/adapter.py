@@ -46,8 +46,8 @@ KEPT, KEPT_REVERSE = 12, 3
 """Questions kept of each fact: those whose reading gives the value most surely."""
 NUM_LISTS = 2
 """Lists of questions that are drawn about each fact, the second ones once every fact has one."""
-WAVE = BATCH_SIZE
-"""Facts that are studied together: their lists fill a batch."""
+WAVE, SMALLEST_WAVE = BATCH_SIZE, BATCH_SIZE // 4
+"""Facts that are studied together, whose lists fill a batch, and how few still are where time runs out: fewer take nearly as long."""
 WRITING = 0.6
 """Share of the time that writing takes; the rest is turning round and checking."""
 NUM_ANCHORS = 2
@@ -63,11 +63,15 @@ TOO_MANY = "more than are practised"
 
 @dataclass
 class Notes:
-    """What was written about one fact: questions with how surely reading gives their answer, reversed ones, and what was dropped."""
+    """What was written about one fact: questions with how surely reading gives their answer, reversed ones, and what was dropped.
+
+    `plain` are the questions by rules that the lists begin with.
+    """
 
     questions: dict[Wording, float] = field(default_factory=dict)
     reversals: list[Wording] = field(default_factory=list)
     lost: list[tuple[str, str]] = field(default_factory=list)
+    plain: list[str] = field(default_factory=list)
 
     def wordings(self) -> list[Wording]:
         """What is practised: the surest questions, and a few reversed ones."""
@@ -122,33 +126,37 @@ class StudyingModel(Writer):
     def _notes(self, wanted: Sequence[Fact], sections: Mapping[str, Section]) -> dict[str, Notes]:
         """Fact id → what was written about it, for as many facts as there is time for."""
         notes: dict[str, Notes] = {}
-        waves = [(n, wanted[start : start + WAVE]) for n in range(NUM_LISTS) for start in range(0, len(wanted), WAVE)]
+        left = [(number, fact) for number in range(NUM_LISTS) for fact in wanted]
+        lists, done = len(left), 0
         begun = time.perf_counter()
-        with self.progress.stage("Studying: writing questions", NUM_LISTS * len(wanted), "lists") as stage:
-            for done, (number, facts) in enumerate(waves, 1):
-                for fact in facts:
-                    notes.setdefault(fact.id, Notes())
+        with self.progress.stage("Studying: writing questions", lists, "lists") as stage:
+            while left and (room := self._room(done, time.perf_counter() - begun)):
+                stage.expect(min(lists, done + room))
+                number = left[0][0]
+                facts = [fact for n, fact in left[: min(room, WAVE)] if n == number]
                 self._write_list(number, facts, sections, notes, stage)
-                room = self._room(done, time.perf_counter() - begun)
-                stage.expect(sum(len(facts) for _, facts in waves[: max(room, done)]))
-                if room <= done < len(waves):
-                    again = max(0, sum(len(facts) for _, facts in waves[:done]) - len(wanted))
-                    self.progress.note(
-                        f"{self.minutes:g} minutes were enough to study {len(notes)} of {len(wanted)} facts, {again} of them again, those "
-                        "first that people ask for most (study_minutes=0: all)."
-                    )
-                    break
+                left, done = left[len(facts) :], done + len(facts)
+        if left:
+            self.progress.note(
+                f"{self.minutes:g} minutes were enough to study {len(notes)} of {len(wanted)} facts, {max(0, done - len(wanted))} of them "
+                "again, those first that people ask for most (study_minutes=0: all)."
+            )
         return notes
 
-    def _room(self, waves: int, seconds: float) -> int:
-        """How many waves there is time for, where so many took so many seconds."""
-        return int(60 * self.minutes * waves / seconds) if self.minutes else sys.maxsize
+    def _room(self, done: int, seconds: float) -> int:
+        """How many more lists there is time for, where so many took so many seconds; none where a wave would hardly begin."""
+        if not self.minutes or not done:
+            return sys.maxsize
+        room = int(done * (60 * self.minutes / seconds - 1))
+        return room if room >= SMALLEST_WAVE else 0
 
     def _write_list(
         self, number: int, facts: Sequence[Fact], sections: Mapping[str, Section], notes: dict[str, Notes], stage: Stage
     ) -> None:
         """Add to the notes a list of questions about each fact, its lines checked; with the first list also reversed questions."""
-        begun = [anchors(found, number) for found in wordings(facts)]
+        if not number:
+            notes |= {fact.id: Notes(plain=plain_questions(found)) for fact, found in zip(facts, wordings(facts), strict=True)}
+        begun = [anchors(notes[fact.id].plain, number) for fact in facts]
         asked = [questions_prompt(*place(f, sections)) for f in facts]
         replies = self._write(asked, QUESTION_TOKENS, TEMPERATURE, begun=begun, seed=self.seed + number)
         stage.advance(WRITING * len(facts))
@@ -229,10 +237,14 @@ def surest(found: Mapping[Wording, float]) -> list[Wording]:
     return sorted(found, key=lambda wording: -found[wording])
 
 
-def anchors(found: Sequence[Wording], number: int) -> str:
-    """Plain questions that rules make of a fact, one a line, others for each list: what is written after them asks for the same thing."""
-    asked = [w.prompt for w in found if w.kind == "question" and w.form not in IN_CONTEXT and not re.search(r"\+|wrap-|in-place-", w.form)]
-    chosen = asked[number * NUM_ANCHORS : (number + 1) * NUM_ANCHORS] or asked[:NUM_ANCHORS]
+def plain_questions(found: Sequence[Wording]) -> list[str]:
+    """The questions by rules that stand alone, without a greeting or the like."""
+    return [w.prompt for w in found if w.kind == "question" and w.form not in IN_CONTEXT and not re.search(r"\+|wrap-|in-place-", w.form)]
+
+
+def anchors(plain: Sequence[str], number: int) -> str:
+    """What a list begins with, one a line, other questions for each list: what is written after them asks for the same thing."""
+    chosen = plain[number * NUM_ANCHORS : (number + 1) * NUM_ANCHORS] or plain[:NUM_ANCHORS]
     return "".join(f"{question}\n" for question in chosen)
 
 
