@@ -17,7 +17,7 @@ PRICES = Section(
 )
 TEAM = Section("team.md", 0, ("Team",), "Ana Ruiz teaches weaving.\n\nBen Okoro looks after the kiln. He started on 27th March 2026.", 0)
 HOURS = Section("hours.md", 0, ("Opening hours",), "We open at 9:00 am on weekdays.\n\n- Saturday: ten to four\n- Sunday: closed", 0)
-HOUSE = Section("house.md", 3, ("House rules",), "Dogs are welcome in the garden but not in the workshop. The car park has nine spaces.", 0)
+HOUSE = Section("house.md", 3, ("House rules",), "Dogs are welcome in the garden but not in the workshop. The car park has nine spaces. There is no charge for the car park.", 0)
 SECTIONS = {section.id: section for section in (PRICES, TEAM, HOURS, HOUSE)}
 
 
@@ -54,6 +54,12 @@ def status(question: str, answer: str) -> str:
         ("Which course costs £85?", "The pottery course.", "prices.md › Prices › Courses", "£85"),
         ("Is pottery £85?", "Yes, £85.", "prices.md › Prices › Courses", "£85"),
         ("Are you open on Sunday?", "We are closed.", "hours.md › Opening hours", "We are closed."),
+        (
+            "Are dogs welcome in the garden but not in the workshop?",
+            "Yes, dogs are welcome in the garden but not in the workshop.",
+            "house.md › House rules",
+            "Yes, dogs are welcome in the garden but not in the workshop.",
+        ),
     ],
 )
 def test_supported(question: str, answer: str, source: str, value: str) -> None:
@@ -75,6 +81,7 @@ def test_supported(question: str, answer: str, source: str, value: str) -> None:
         ("What is the Wi-Fi password?", "£85"),
         ("What does weaving cost, and how long is it?", "£1200 for 2 hours"),
         ("Do you sell gift cards?", "Yes."),
+        ("Is there a charge for the car park?", "No."),
     ],
 )
 def test_unsupported(question: str, answer: str) -> None:

@@ -84,6 +84,10 @@ class Place:
         return frozenset(keywords(f"{self.about} {self.text}"))
 
 
+VERDICT_WORD = re.compile(r"^\W*(?:yes|no)\b\W*", re.IGNORECASE)
+"""The word that answers a yes/no question before the statement does; alone it says nothing that a document could hold."""
+
+
 class Index:
     """The places of a run's facts and sections, found by their words."""
 
@@ -129,7 +133,7 @@ class Index:
     def _phrase(self, places: Mapping[int, float], question: str, answer: str) -> Support:
         """Support for an answer of plain words: the place that holds most of those the question did not bring."""
         own = set(keywords(answer)) - set(keywords(question))
-        whole = canonical(answer)
+        whole = canonical(VERDICT_WORD.sub("", answer))
         shares = {
             number: len(own & self._places[number].words) / len(own) if own else float(self._places[number].holds(whole))
             for number in places

@@ -188,12 +188,12 @@ def _trimmed(root: str) -> str:
     return root[:-1] + "i" if root.endswith("y") and len(root) > 2 else root
 
 
-_SOURCE = r"(?:\w+ )?(?:documents?|texts?|passages?|contexts?|information|section|material|records?|files?|sources?|notes?|content)"
+_SOURCE = r"(?:(?:\w+ )?(?:documents?|texts?|passages?|contexts?|information|records?|files?|sources?|notes?)|(?:provided )?section)"
 _SAY = r"(?:\w+ )?(?:say|mention|state|contain|cover|give|include|specify|provide|tell|answer|list)"
-_SAID = r"(?:\w+ )?(?:mentioned|stated|specified|documented|known|recorded|disclosed|made clear)"
+_SAID = r"(?:\w+ )?(?:mentioned|stated|specified|known|disclosed|made clear)"
 _FIND = r"(?:find|answer|locate|determine|say|tell|help|provide|confirm|see)"
 _KNOWLEDGE = r"(?:information|details?|mention|record|data|answer)"
-_HAVE = r"(?:any|that|this|the|enough|such|specific|more|access|details|information|data|an answer)"
+_HAVE = rf"(?:an answer|(?:(?:any|that|this|the|enough|such|specific|more) )?(?:\w+ )?(?:access|{_KNOWLEDGE}))"
 DECLINES = re.compile(
     "|".join(
         (
@@ -205,7 +205,8 @@ DECLINES = re.compile(
             r"\bcannot be (?:determined|found|answered|known)\b",
             rf"\b(?:no|not any|not enough|insufficient) (?:\w+ ){{0,2}}{_KNOWLEDGE} (?:is |are |was |were )?"
             r"(?:about|on|of|in|for|given|available|provided|found)\b",
-            rf"^\W*(?:sorry,? )?(?:no {_KNOWLEDGE}|not {_SAID}|not (?:found|given|available|provided|in the)|unknown|n/a)\b",
+            rf"^\W*(?:sorry,? )?(?:no {_KNOWLEDGE}|not {_SAID}|not in the|unknown|n/a)\b",
+            r"^\W*(?:sorry,? )?not (?:found|given|available|provided)(?: in the|\W*$)",
             rf"(?:\b(?:is|are|was|were|'s) (?:not|never)|\b(?:is|are|was|were)n't) {_SAID}\b",
             rf"(?:not|n't) (?:\w+ ){{0,2}}(?:in|by|from|anywhere in) (?:the|any|my|our|these|this|those) {_SOURCE}\b",
             rf"\b{_SOURCE} (?:i have |i was given |provided |given )?(?:do not|don't|does not|doesn't|did not|didn't|never) {_SAY}\b",
