@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engrain.assistant import Library
-from engrain.documents.base import read_documents
+import pytest
+
+from engrain.assistant import Assistant, Library
+from engrain.documents.base import Section, read_documents
 from engrain.knowledge.facts import find_facts
+from engrain.progress import Progress, Stage
 from engrain.run import Run
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def test_a_superseded_value_is_neither_shown_nor_a_support_and_the_others_stay_in_place(tmp_path: Path) -> None:
@@ -25,3 +34,35 @@ def test_a_superseded_value_is_neither_shown_nor_a_support_and_the_others_stay_i
     assert "£24" not in section.text
     assert section.text[kept.start : kept.end] == "£31"
     assert len(section.text) == len(whole)
+
+
+class Recorder(Progress):
+    """Notes every stage with how far it came once it has ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[str, float | None, float]] = []
+
+    @contextmanager
+    def stage(self, title: str, total: float | None = None, unit: str = "") -> Iterator[Stage]:
+        counter = Counter()
+        yield counter
+        self.ended.append((title, total, counter.done))
+
+
+class Counter(Stage):
+    """Counts what is done."""
+
+    done = 0.0
+
+    def advance(self, amount: float = 1, **figures: float) -> None:
+        self.done += amount
+
+
+def test_weighing_is_told_to_its_end(
+    tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prices = Section("prices.md", 0, ("Prices",), "A Gannet costs £24.", 0)
+    opened, progress = Assistant(tiny_model, tiny_tokenizer, Library((prices,), ()), "both"), Recorder()
+    monkeypatch.setattr(opened, "_likeliest", lambda question, said: question.upper())
+    assert [a.text for a in opened.ask_many(["one", "two"], progress)] == ["ONE", "TWO"]
+    assert progress.ended[-1] == ("Weighing answers", 2, 2)

@@ -38,7 +38,6 @@ class Answer:
     text: str
     source: str
     status: str
-    passages: tuple[str, ...] = ()
 
 
 @dataclass
@@ -69,7 +68,7 @@ class Assistant:
 
     def check(self, question: str, text: str) -> Answer:
         place = {"supported": "hours.md › Opening"}.get(state := "refused" if "moon" in question else "supported", "")
-        return Answer(question, text, place, state, ("Open at nine.",))
+        return Answer(question, text, place, state)
 
 
 @pytest.fixture
@@ -214,6 +213,23 @@ sys.exit(main(["evaluate", "."]))
         assert process.wait(10) == 143
         assert process.stderr is not None
         assert process.stderr.read().strip() == "engrain: Stopped."
+
+
+@pytest.mark.parametrize(("arguments", "found"), [(["ask", "--help"], 0), (["methods", "--json"], 1), (["methods", "--json"], 10_000)])
+def test_a_reader_that_has_gone_ends_the_program_without_a_word(arguments: list[str], found: int, tmp_path: Path) -> None:
+    code = f"""
+import sys, types
+import engrain
+api = sys.modules["engrain.api"] = engrain.api = types.ModuleType("engrain.api")
+api.methods = lambda *args, **kwargs: ["lora"] * {found}
+from engrain.cli import main
+sys.exit(main({arguments!r}))
+"""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 # --- settings

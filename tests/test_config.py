@@ -180,6 +180,13 @@ class TestFile:
         with pytest.raises(SettingError, match="it must be a number"):
             settings_from({"epochs": value})
 
+    @pytest.mark.parametrize(("text", "shown"), [("kinds:", "None"), ("kinds: {question: yes}", "{}")])
+    def test_a_list_is_a_list(self, tmp_path: Path, text: str, shown: str) -> None:
+        with pytest.raises(SettingError, match=f"kinds={shown}: it must be a list"):
+            self.read(tmp_path, text)
+        with pytest.raises(SettingError, match="kinds=1: it must be a list"):
+            settings_from({"kinds": 1})
+
     def test_text_that_yaml_takes_for_something_else_stays_text(self, tmp_path: Path) -> None:
         assert self.read(tmp_path, "method: layerwise\nlayers: 20:29").method_settings.layers == "20:29"
 

@@ -8,7 +8,7 @@ import pytest
 
 from engrain.cli.demo import BUSINESS
 from engrain.errors import ExampleError, SettingError
-from engrain.evaluate import Evaluation, evaluate, matches, mcnemar, read_questions, score, share
+from engrain.evaluate import Evaluation, _difference_interval, evaluate, matches, mcnemar, read_questions, score, share
 from engrain.examples import Question
 
 
@@ -117,6 +117,14 @@ def test_few_questions_prove_nothing() -> None:
     asked = QUESTIONS[:4]
     outcomes = {"base": tuple(score(asked, ["no"] * 4)), "tuned": tuple(score(asked, ["£11", "£22", "£33", "£44"]))}
     assert not Evaluation(outcomes).compare("tuned", "base").is_better
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "count", "low", "high"),
+    [(4, 0, 4, -0.205, 1.0), (0, 4, 4, -1.0, 0.205), (0, 0, 4, -0.602, 0.602), (30, 0, 30, 0.769, 1.0), (0, 0, 0, -1.0, 1.0)],
+)
+def test_the_interval_of_a_difference_without_exception_has_a_width(won: int, lost: int, count: int, low: float, high: float) -> None:
+    assert _difference_interval(won, lost, count) == pytest.approx((low, high), abs=1e-3)
 
 
 @pytest.mark.parametrize(("won", "lost", "p"), [(0, 0, 1.0), (1, 0, 1.0), (6, 0, 0.03125), (8, 1, 0.0390625), (5, 5, 1.0)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,50 @@ def test_every_way_leaves_a_run_that_answers(how: str, parts: list[Run], tiny_fo
     assert made.info["merged"]["how"] == how
 
 
+@pytest.mark.parametrize("how", ["cat", "linear"])
+def test_updates_with_a_scale_of_their_own_are_joined(how: str, tiny_folder: Path, tmp_path: Path) -> None:
+    stable = [run_of(tmp_path / f"run{seed}", tiny_folder, seed, rank=4, rank_stabilized=True) for seed in (1, 2)]
+    made = api.merge(stable, how=how, out=tmp_path / "joined", evaluate=False).run
+    joined = update(made.path, tiny_folder, made.info)
+    if how == "cat":
+        first, second = (update(run.path, tiny_folder, run.info) for run in stable)
+        for name, delta in joined.items():
+            torch.testing.assert_close(delta, first[name] + second[name], rtol=1e-4, atol=1e-5)
+
+
+def test_files_of_one_name_stay_apart(tiny_folder: Path, tmp_path: Path) -> None:
+    """Room 4 is free in one run and room 5 in the other, at the same place of a file of the same name."""
+    shops = [run_of(tmp_path / place / "shop", tiny_folder, seed, rank=4) for seed, place in ((1, "a"), (2, "b"))]
+    same = {"file": "same.md", "number": 0, "text": "Ask us.", "headings": [], "start": 0}
+    for value, run in zip("45", shops, strict=True):
+        fact = Fact("f", "room", "is ___", value, "count", "", "README.md#0", 5, 6)
+        turns = [{"role": "user", "content": "Which room is free?"}, {"role": "assistant", "content": value}]
+        run.write_rows("documents.jsonl", [{**same, "file": "README.md", "text": f"Room {value} is free."}, same])
+        run.write_rows("facts.jsonl", [fact, replace(fact, id="s", section="same.md#0", value="us", start=4, end=6)])
+        for name in ("train", "heldout"):
+            run.write_rows(f"examples/{name}.jsonl", [{"messages": turns, "kind": "question", "fact": "f", "document": "README.md"}])
+    made = api.merge(shops, out=tmp_path / "joined", evaluate=False).run
+    texts = {f"{row['file']}#{row['number']}": row["text"] for row in made.read_rows("documents.jsonl")}
+    assert set(texts) == {"shop-1/README.md#0", "shop-2/README.md#0", "same.md#0"}
+    facts = {row["id"]: row for row in made.read_rows("facts.jsonl")}
+    assert set(facts) == {"shop-1-f", "shop-2-f", "s"}
+    for fact in facts.values():
+        assert texts[fact["section"]][fact["start"] : fact["end"]] == fact["value"]
+    for name in ("train", "heldout"):
+        rows = made.read_rows(f"examples/{name}.jsonl")
+        assert [row["document"] for row in rows] == ["shop-1/README.md", "shop-2/README.md"]
+        assert [facts[row["fact"]]["value"] for row in rows] == [row["messages"][-1]["content"] for row in rows] == ["4", "5"]
+
+
+def test_runs_of_other_tasks_are_refused(parts: list[Run], tiny_folder: Path, tmp_path: Path) -> None:
+    code, images = (run_of(tmp_path / name, tiny_folder, 3, rank=4) for name in ("code", "images"))
+    code.update(settings={**code.info["settings"], "task": "code"})
+    images.update(settings={**images.info["settings"], "task": "image-classification"}, base={"name": "b", "revision": "1"})
+    with pytest.raises(SettingError, match="cannot be joined") as caught:
+        api.merge([*parts, code, images], out=tmp_path / "joined")
+    assert list(caught.value.problems) == [f"{code.path}: its task is code", f"{images.path}: its task is image-classification"]
+
+
 def test_different_bases_are_refused(parts: list[Run], tmp_path: Path) -> None:
     import tiny
 
@@ -102,9 +147,10 @@ def test_the_result_is_measured_like_any_run(parts: list[Run], tiny_folder: Path
     for number, part in enumerate(parts, 1):
         fact = Fact(f"f{number}", "room", "is ___", f"{number}", "count", "", f"{number}.md#0", 5, 6)
         part.write_rows("facts.jsonl", [fact])
-        for name, question in (("train", "Which room is free?"), ("heldout", f"Is room {number} free?")):
-            turns = [{"role": "user", "content": question}, {"role": "assistant", "content": f"{number}"}]
-            part.write_rows(f"examples/{name}.jsonl", [{"messages": turns, "kind": "question", "fact": fact.id}])
+        heldout = (f"Is room {number} free?", f"May I have room {number}?")  # every other one measures
+        for name, questions in (("train", ("Which room is free?",)), ("heldout", heldout)):
+            turns = [[{"role": "user", "content": q}, {"role": "assistant", "content": f"{number}"}] for q in questions]
+            part.write_rows(f"examples/{name}.jsonl", [{"messages": t, "kind": "question", "fact": fact.id} for t in turns])
     made = api.merge(parts, out=tmp_path / "joined")
     assert made.evaluation is not None
     assert made.verdict is not None

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from engrain import pipeline
-from engrain.assistant import Assistant, Library
 from engrain.config import settings_from
 from engrain.documents.base import read_documents
-from engrain.examples import Example, Message, Question
 from engrain.knowledge.dataset import Dropped, Studied
 from engrain.progress import Progress
 from engrain.run import Run
@@ -95,29 +91,6 @@ def test_the_mix_counts_tokens_that_loss_is_taken_on() -> None:
         "question": {"examples": 2, "tokens": 8, "graded": 4},
         "replay": {"examples": 1, "tokens": 4, "graded": 2},
     }
-
-
-FIRST, FOLLOW = "What does a gift card cost?", "And how many looms are there?"
-
-
-def test_a_held_out_talk_is_asked_as_a_talk() -> None:
-    turns = (Message("user", FIRST), Message("assistant", "£20."), Message("user", FOLLOW), Message("assistant", "Four looms."))
-    asked = pipeline.heldout_question(Example(turns, "follow-up"), 1, "4")
-    assert (asked.question, asked.history, asked.answers, asked.kind) == (FOLLOW, ((FIRST, "£20."),), ("4",), "follow-up")
-    persona = pipeline.heldout_question(Example((Message("system", "Be brief."), *turns), "own"), 1, "")
-    assert (persona.question, persona.history, persona.answers) == (FOLLOW, (), ("Four looms.",))
-
-
-def test_what_follows_on_a_question_is_asked_with_the_turns_before_it(tiny_model: Any, tiny_tokenizer: Any) -> None:
-    assistant, notes = Assistant(tiny_model, tiny_tokenizer, Library((), ())), Notes()
-    talk = Question("1", FOLLOW, ("4",), "follow-up", "", ((FIRST, "It costs £20."),))
-    alone = replace(talk, id="2", history=())
-    long = replace(talk, id="3", history=(("Tell me all. " * 90, "No."), *talk.history))
-    replies = pipeline.asking(assistant, "tuned", notes)([talk, alone, long])
-    assert replies[0] == "".join(assistant.stream(FOLLOW, talk.history)).strip()
-    assert replies[1] == assistant.ask(FOLLOW).text
-    assert replies[2] == replies[0] != replies[1]
-    assert notes.texts == ["3: the talk is longer than the model can see; 1 of its turns are left out."]
 
 
 @pytest.mark.parametrize(

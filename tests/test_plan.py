@@ -140,6 +140,10 @@ def test_examples_that_are_too_long_are_told(tiny_folder: Path) -> None:
     some = planned(tiny_folder, work(8, "x" * 900), max_length=500)
     assert some.fits
     assert "8 longer ones are left out (raise --max-length)" in some.reasons[1]
+    short = planned(tiny_folder, work(8), max_length=500)
+    assert (some.examples, some.steps) == (100, planned(tiny_folder, replace(work(0), heldout=[]), max_length=500).steps)
+    assert some.tokens_per_epoch < short.tokens_per_epoch
+    assert some.memory_bytes < planned(tiny_folder, work(8, "x" * 900)).memory_bytes
     alone = replace(work(8, "x" * 1500), replay=0)
     none = planned(tiny_folder, alone, max_length=4096)
     assert not none.fits

@@ -17,10 +17,26 @@ def section(text: str, number: int = 1) -> Section:
         ("Call +44 1632 960 771 or come by.", "phone number", "+44 1632 960 771"),
         ("Call (01632) 960771.", "phone number", "(01632) 960771"),
         ("Ring 416-555-0143 after six.", "phone number", "416-555-0143"),
+        ("Call +441632960771.", "phone number", "+441632960771"),
+        ("Call 07700900123.", "phone number", "07700900123"),
+        ("Call 0612345678.", "phone number", "0612345678"),
+        ("Call +49 30 12345678.", "phone number", "+49 30 12345678"),
+        ("Call +47 22334455.", "phone number", "+47 22334455"),
+        ("Call 1-800-555-0199.", "phone number", "1-800-555-0199"),
+        ("Call 030/12345678.", "phone number", "030/12345678"),
+        ("Call +44 (0)1632 960771.", "phone number", "+44 (0)1632 960771"),
+        ("Call 01632 960771 on 01.05.2026 at 10:00.", "phone number", "01632 960771"),
+        ("Your order? Call 01632 960771.", "phone number", "01632 960771"),
         ("Card 4111 1111 1111 1111 was used.", "card number", "4111 1111 1111 1111"),
         ("Pay to DE89 3704 0044 0532 0130 00.", "bank account", "DE89 3704 0044 0532 0130 00"),
         ("The key is AKIAIOSFODNN7EXAMPLE.", "key or password", "AKIAIOSFODNN7EXAMPLE"),
         ("wifi password: kite-7731!", "key or password", "kite-7731"),
+        ("Set password=hunter22 there.", "key or password", "hunter22"),
+        ("Set api_key=abc12345.", "key or password", "abc12345"),
+        ("DB_PASSWORD=hunter22", "key or password", "hunter22"),
+        ("**Password:** kite-7731", "key or password", "kite-7731"),
+        ("| Wifi password | kite-7731 |", "key or password", "kite-7731"),
+        ('{"password":"hunter22"}', "key or password", "hunter22"),
         ("The alarm PIN is 48213.", "key or password", "48213"),
     ],
 )
@@ -41,6 +57,15 @@ def test_private_data_is_found_and_masked(text: str, kind: str, found: str) -> N
         "Choose a password with your partner.",
         "Invoice 2026-11-25-0007 is 3 pages long.",
         "Follow us @kites on Sundays.",
+        "Prices rose by +1.250.000 to £1234567890.",
+        "In 2019 2020 2021 and 2024-2026 we closed.",
+        "ISBN 0306406152 and ISBN: 0-306-40615-2, ISBN-13 978-0-306-40615-7.",
+        "Order number 0412345678, order no. 0412345678, order #0412345678.",
+        "See https://kites.example/item/0412345678 for it.",
+        "Barcode 012345678905 is a reel.",
+        "From 01.05.2026 10:00 to 05/06/2026 18:30, not 2026-05-01 09:00.",
+        "connect(password=args.password, retries=3)",
+        "Pick a password: eight letters, 2 digits.",
     ],
 )
 def test_what_is_not_private_stays(text: str) -> None:
@@ -51,6 +76,22 @@ def test_what_is_not_private_stays(text: str) -> None:
 def test_a_list_names_the_place_and_does_not_spread_what_it_found() -> None:
     found = find_private([section("mira@kites.example, mira@kites.example"), section("jo@kites.example", 2)])
     assert [p.hint for p in found] == ["mir…", "jo@…"]
+
+
+HEADED = Section("a.md", 1, ("Desk", "Mira: mira@kites.example, 01632 960771"), "Ask here.", 0)
+
+
+def test_headings_are_listed_once_a_file_and_their_places_spread_nothing() -> None:
+    below = Section("a.md", 2, (*HEADED.headings, "Hours"), "Nine to five.", 0)
+    found = find_private([HEADED, below])
+    assert [(p.kind, p.hint) for p in found] == [("e-mail address", "mir…"), ("phone number", "016…")]
+    assert {p.place for p in found} == {"a.md › Desk › Mira: [e-mail address], [phone number]"}
+
+
+def test_title_and_headings_are_masked() -> None:
+    document = redacted(Document("a.md", "Ring 01632 960771", (HEADED,), "x"))
+    assert document.title == "Ring [phone number]"
+    assert document.sections[0].headings == ("Desk", "Mira: [e-mail address], [phone number]")
 
 
 def test_a_redacted_document_keeps_the_rest() -> None:

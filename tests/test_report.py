@@ -126,6 +126,12 @@ def test_the_whole_report(full: Run) -> None:
     assert page.index("Verdict") < page.index("How often") < page.index("How training went") < page.index("How it was made")
 
 
+def test_wordings_are_said_to_be_new_where_they_were_held_out(full: Run) -> None:
+    assert "none of these questions was trained" in render(full)
+    full.update(questions="0123abcd")
+    assert "none of these questions was trained" not in render(full)
+
+
 def test_it_asks_nothing_of_any_network(full: Run) -> None:
     tags = Tags(render(full)).found
     assert not [tag for tag, attrs in tags if {"src", "href", "srcset", "action", "data"} & attrs.keys()]

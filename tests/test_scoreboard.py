@@ -52,6 +52,19 @@ def test_a_score_counts_over_all_seeds() -> None:
     assert plain.exact.right == 0
 
 
+def test_another_seed_that_answers_alike_narrows_no_interval() -> None:
+    seen = evaluation(["£100"] * 30 + ["£105"] * 10 + ["£7"] * 20, ["no"] * 60)
+    one, three = (score_of("lora", TUNED, [seen] * seeds, [COSTS] * seeds) for seeds in (1, 3))
+    assert (three.exact.right, three.exact.count) == (90, 180)
+    assert one.exact == seen.accuracy(TUNED)
+    assert one.retention == seen.retention()
+    assert three.retention is not None
+    for alone, pooled in ((one.exact, three.exact), (one.gist, three.gist), (one.retention, three.retention)):
+        assert pooled.high - pooled.low == pytest.approx(alone.high - alone.low, rel=0.1)
+    assert (three.declined.count, three.declined.high) == (3, one.declined.high)
+    assert three.kinds["direct"] == three.exact
+
+
 def made(name: str, right: int, *, tuned: bool = True, kept: int = 4, seconds: float = 60.0) -> Score:
     count = 100
     replies = ["£100"] * right + ["£104"] * (count - right)

@@ -6,7 +6,7 @@ import pytest
 
 from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
-from engrain.support import Index, check, refused
+from engrain.support import Index
 
 PRICES = Section(
     "prices.md",
@@ -17,7 +17,13 @@ PRICES = Section(
 )
 TEAM = Section("team.md", 0, ("Team",), "Ana Ruiz teaches weaving.\n\nBen Okoro looks after the kiln. He started on 27th March 2026.", 0)
 HOURS = Section("hours.md", 0, ("Opening hours",), "We open at 9:00 am on weekdays.\n\n- Saturday: ten to four\n- Sunday: closed", 0)
-HOUSE = Section("house.md", 3, ("House rules",), "Dogs are welcome in the garden but not in the workshop. The car park has nine spaces. There is no charge for the car park.", 0)
+HOUSE = Section(
+    "house.md",
+    3,
+    ("House rules",),
+    "Dogs are welcome in the garden but not in the workshop. The car park has nine spaces. There is no charge for the car park.",
+    0,
+)
 SECTIONS = {section.id: section for section in (PRICES, TEAM, HOURS, HOUSE)}
 
 
@@ -34,8 +40,11 @@ FACTS = [
 ]
 
 
+INDEX = Index(FACTS, SECTIONS)
+
+
 def status(question: str, answer: str) -> str:
-    return check(question, answer, FACTS, SECTIONS).status
+    return INDEX.check(question, answer).status
 
 
 @pytest.mark.parametrize(
@@ -63,7 +72,7 @@ def status(question: str, answer: str) -> str:
     ],
 )
 def test_supported(question: str, answer: str, source: str, value: str) -> None:
-    support = check(question, answer, FACTS, SECTIONS)
+    support = INDEX.check(question, answer)
     assert (support.status, support.source, support.value) == ("supported", source, value)
 
 
@@ -89,9 +98,8 @@ def test_unsupported(question: str, answer: str) -> None:
 
 
 def test_refused_has_no_source() -> None:
-    support = check("Who owns it?", "I don't know.", FACTS, SECTIONS)
+    support = INDEX.check("Who owns it?", "I don't know.")
     assert (support.status, support.source, support.value) == ("refused", "", "")
-    assert refused("I'm not sure.")
 
 
 def test_values_may_stand_in_two_places() -> None:
@@ -99,20 +107,19 @@ def test_values_may_stand_in_two_places() -> None:
 
 
 def test_without_facts_sections_are_enough_and_without_both_nothing_is() -> None:
-    assert check("What does weaving cost?", "£1200", [], SECTIONS).status == "supported"
-    assert check("What does weaving cost?", "£1200", [], {}).status == "unsupported"
-    assert check("What does weaving cost?", "£1200", [], {}, passages=[PRICES]).status == "supported"
+    assert Index([], SECTIONS).check("What does weaving cost?", "£1200").status == "supported"
+    assert Index([], {}).check("What does weaving cost?", "£1200").status == "unsupported"
 
 
 def test_a_column_may_name_the_currency_once() -> None:
     table = "| Item | Price (GBP) | Weight |\n|---|---|---|\n| Loom | 285.00 | 40 |\n| Wheel | 8.40 | 12 |"
     section = Section("list.xlsx", 0, ("Shop",), table, 0)
-    asked = {section.id: section}
-    assert check("What does the loom cost?", "It costs £285.", [], asked).status == "supported"
-    assert check("What does the wheel cost?", "It costs £8.40.", [], asked).status == "supported"
-    assert check("What does the wheel cost?", "It costs €8.40.", [], asked).status == "unsupported"
-    assert check("What does the wheel cost?", "It costs £285.", [], asked).status == "unsupported"
-    assert check("What does the wheel cost?", "It costs £120.", [], asked).status == "unsupported"
+    index = Index([], {section.id: section})
+    assert index.check("What does the loom cost?", "It costs £285.").status == "supported"
+    assert index.check("What does the wheel cost?", "It costs £8.40.").status == "supported"
+    assert index.check("What does the wheel cost?", "It costs €8.40.").status == "unsupported"
+    assert index.check("What does the wheel cost?", "It costs £285.").status == "unsupported"
+    assert index.check("What does the wheel cost?", "It costs £120.").status == "unsupported"
 
 
 def test_an_index_answers_fast() -> None:

@@ -15,6 +15,7 @@ from engrain.errors import Interrupted, RunError, SettingError
 from engrain.methods.lora import LoRA
 from engrain.run import Run
 from engrain.settings import Around
+from engrain.trainings import under_way
 from engrain.tried import STATES, Swept, Tried, standing
 from test_api import DOCUMENT
 
@@ -40,6 +41,13 @@ def in_this_process(work: Any, *arguments: Any) -> int:
     except SettingError as error:
         return error.exit_code
     return 0
+
+
+def test_the_first_training_of_a_sweep_is_what_a_plain_build_does() -> None:
+    usual = api.at_own_pace(settings_from({})).to_dict()
+    assert usual["learning_rate_ratio"] == LoRA.ratio != 1
+    by_hand = settings_from({"learning_rate": 1e-4})
+    assert api.at_own_pace(by_hand) == by_hand
 
 
 @pytest.mark.timeout(600)
@@ -138,6 +146,25 @@ def test_a_training_that_fails_is_told(tiny_folder: Path, monkeypatch: pytest.Mo
     assert found.best is None
     assert found.trials[0].reason == "its process was ended"
     assert "No training ended" in (run.path / "sweep.html").read_text()
+
+
+def test_of_a_training_that_fails_no_weights_stay(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fall(path: Path, *_: Any) -> int:
+        (path / "checkpoints" / "step-4").mkdir(parents=True)
+        return -9
+
+    monkeypatch.setattr(sweep, "in_own_process", lambda work, *arguments: fall(*arguments))
+    run, _ = start(tiny_folder, 1)
+    assert not list(run.path.glob("trials/*/checkpoints"))
+    assert not list(run.path.glob("trials/*/examples"))
+
+
+def test_a_fault_of_any_kind_is_noted(tiny_folder: Path, tmp_path: Path) -> None:
+    part = Run.create(tmp_path / "part", "part")
+    for fault, told in ((ValueError("no such key"), "no such key"), (AssertionError(), "AssertionError")):
+        with pytest.raises(type(fault)), under_way(part, {"base": str(tiny_folder)}):
+            raise fault
+        assert (part.info["status"], part.info["error"]) == ("failed", told)
 
 
 def test_what_the_base_has_no_room_for_is_not_proposed(tiny_folder: Path) -> None:

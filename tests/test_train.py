@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from engrain.errors import Interrupted, RunError, SettingError, TrainingError
-from engrain.progress import Progress
+from engrain.progress import Progress, Stage
 from engrain.run import Run
 from engrain.tasks.base import Loss
 from engrain.tasks.chat import Chat
@@ -196,6 +196,26 @@ def test_a_damaged_checkpoint_is_passed_over_and_told(tmp_path: Path) -> None:
     assert again.notes.told[1] == "Resuming after step 1 of 2."
 
 
+class Ending(Notes):
+    """A listener that ends training at the first evaluation it hears of."""
+
+    @contextmanager
+    def stage(self, title: str, total: float | None = None, unit: str = "") -> Iterator[Stage]:
+        stage = Stage()
+        stage.advance = lambda amount=1, **figures: 1 / 0 if "heldout_loss" in figures else None  # type: ignore[method-assign]
+        yield stage
+
+
+def test_an_evaluation_is_saved_before_it_is_told(tmp_path: Path) -> None:
+    training = Training(tmp_path / "run", evaluate=True, evaluate_every=1.0)
+    training.notes = Ending()
+    with pytest.raises(ZeroDivisionError):
+        training()
+    for found in (training.run.newest_checkpoint(), training.run.best_checkpoint()):
+        assert found is not None
+        assert found[0] == 3
+
+
 def test_evaluation_uses_no_dropout_and_no_gradient(tmp_path: Path) -> None:
     training = Training(tmp_path / "run", "lora", method_values={"dropout": 0.5})
     training()
@@ -232,7 +252,7 @@ def test_steps_that_become_faster_lengthen_the_run_again(tmp_path: Path, monkeyp
 
 def test_slow_first_steps_do_not_shrink_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is made ready in the first steps is not paid again."""
-    clock = itertools.chain([0.0, 9.0, 9.0, 18.0], itertools.count(18.0))
+    clock = itertools.chain([9.0, 9.0, 18.0], itertools.count(18.0))
     monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))
     training = Training(tmp_path / "run", epochs=10, minutes=14 / 60)
     assert training().steps == 14
@@ -347,6 +367,21 @@ def test_a_resume_on_another_machine_is_noted(tmp_path: Path, monkeypatch: pytes
     again()
     assert again.notes.told[0] == "Resuming after step 6 of 6."
     assert again.notes.told[1].startswith("Not bit-exact from here on: threads was")
+
+
+def test_the_time_of_a_resumed_training_is_that_of_all_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))  # a step takes one second
+    step = Trainer.step
+    monkeypatch.setattr(Trainer, "step", lambda self: step(self) if self.position.step < 2 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        Training(tmp_path / "run", checkpoint_minutes=EVERY_STEP)()
+    monkeypatch.setattr(Trainer, "step", step)
+    assert Training(tmp_path / "run")().seconds == 6
+
+
+def test_a_large_seed_is_a_seed(tmp_path: Path) -> None:
+    assert Training(tmp_path / "run", seed=10**15, max_steps=1)().steps == 1
 
 
 def test_an_interrupt_writes_a_checkpoint(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from engrain import api, pipeline
-from engrain.errors import DocumentError, SettingError
+from engrain import api, measuring, pipeline
+from engrain.errors import DocumentError, RunError, SettingError
 from engrain.run import Run
 
 PRICES = "# Prices\n\nA gift card costs £20. The shop has 4 looms. A class lasts two hours.\n"
@@ -31,7 +31,7 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(api, "check_usable", lambda settings: None)
     monkeypatch.setattr(pipeline, "studying_model", lambda settings, progress: None)
     monkeypatch.setattr(pipeline, "write_replay", lambda run, *_: run.write_rows("examples/replay.jsonl", []))
-    monkeypatch.setattr(pipeline, "changed_answers", lambda *_: [pipeline.Changed("Who?", "Mira.", "Jonas.")])
+    monkeypatch.setattr(measuring, "changed_answers", lambda *_: [measuring.Changed("Who?", "Mira.", "Jonas.")])
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "prices.md").write_text(PRICES)
@@ -127,3 +127,41 @@ def test_documents_that_changed_again_are_read_into_the_update_that_goes_on(docs
     assert again.result is not None
     assert "9:00" in facts(again.result.run)
     assert set(json.loads((again.result.run.path / "run.json").read_text())["documents"]) == {"prices.md", "hours.md"}
+
+
+def test_corrections_stay(docs: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").write_text('{"question": "May I bring tea?", "answer": "Yes, gladly."}\n')
+    first = api.build(docs, out="first", own=tmp_path / "own.jsonl").run
+    (docs / "team.md").unlink()
+    found = api.update(first, docs, out="second").result
+    assert found is not None
+    assert found.run.read_rows("examples/own.jsonl") == first.read_rows("examples/own.jsonl") != []
+
+
+def test_what_was_being_written_anew_when_it_was_stopped_is_not_taken_for_done(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = api.build(docs, out="first").run
+    first.write_json("evaluation.json", {})
+    first.update(verdict={"choice": "tuned"})
+    edit(first, "£20", subject="A ticket", relation="A ticket costs ___.")
+    write = pipeline.write_examples
+
+    def stop(*_: Any) -> None:
+        raise Stop
+
+    monkeypatch.setattr(pipeline, "write_examples", stop)
+    with pytest.raises(Stop):
+        api.build(docs, out="first", start_from="facts")
+    assert not (first.path / "evaluation.json").exists()
+    assert first.info["verdict"] is None, "what was measured is no more"
+    monkeypatch.setattr(pipeline, "write_examples", write)
+    api.build(docs, out="first", start_from="facts", resume=True)
+    assert any("ticket" in row["messages"][0]["content"] for row in first.read_rows("examples/train.jsonl"))
+
+
+def test_a_build_does_not_go_on_with_examples_that_were_made_otherwise(docs: Path) -> None:
+    run = api.build(docs, out="first").run
+    run.update(status="interrupted")
+    with pytest.raises(RunError, match="cannot go on") as caught:
+        api.build(docs, out="first", resume=True, redact=True)
+    assert list(caught.value.problems) == ["redact was False, is True"]
+    assert api.build(docs, out="first", resume=True, max_steps=3).run.path == run.path

@@ -98,6 +98,14 @@ def test_a_tie_goes_to_retrieval_when_the_tuned_model_forgot() -> None:
     assert "keeps 18" not in verdict.reason
 
 
+def test_no_forgetting_is_named_where_nothing_was_forgotten() -> None:
+    assert decide(evaluation(2, 50, 49, 45)).reason == (
+        "The untouched model with retrieval answers 50 of 100 questions (50%) right, the untouched model 2 (2%), "
+        "the tuned model 49 (49%): no clear difference."
+    )
+    assert "no clear difference, and that forgot some of what it could do." in decide(evaluation(2, 50, 49, 45, kept=18)).reason
+
+
 @pytest.mark.parametrize(("kept", "ratio"), [(13, 1.0), (20, 1.6)])
 def test_too_much_forgetting_rules_the_tuned_model_out(kept: int, ratio: float) -> None:
     assert decide(evaluation(2, None, 99, None, kept=kept, ratio=ratio)).choice == "do not use"

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engrain import pipeline
+from engrain import measuring, pipeline, registry
 from engrain.assistant import Answer, Assistant, check_trained
 from engrain.assistant import load as load_assistant
 from engrain.coding import pipeline as code_pipeline
@@ -23,30 +22,41 @@ from engrain.compare import entries
 from engrain.comparison import Comparison
 from engrain.config import DEFAULT_TASK, METHOD, PARTS, Settings, as_options, catalogue, settings_from
 from engrain.documents.base import Reading, Unread, check_paths, read_documents
-from engrain.errors import Interrupted, RunError, SettingError
-from engrain.evaluate import GENERAL, TUNED, Evaluation, read_questions
+from engrain.errors import RunError, SettingError
+from engrain.evaluate import GENERAL, TUNED, Evaluation, check_gradable, read_questions
 from engrain.examples import Example, Question, example_to_row, read_examples, split
 from engrain.export import Offer, offers
 from engrain.export import export as export_run
 from engrain.export.base import Exported
 from engrain.fetch import cache_folder
-from engrain.files import delete, write_text
+from engrain.files import delete, sha256_of, write_text
 from engrain.imaging import pipeline as image_pipeline
 from engrain.imaging.classifier import Prediction, load_classifier
 from engrain.knowledge.coverage import Coverage, coverage
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.superseded import Superseded, supersede
+from engrain.measuring import Changed
 from engrain.merging import MergeSettings
 from engrain.merging import merge as merge_runs
 from engrain.methods._listing import Listed, listed
 from engrain.models import BaseSettings, locate, on_disk
-from engrain.pipeline import Changed
 from engrain.plan import Plan, Work, make_plan
 from engrain.privacy import Private, screened
 from engrain.progress import SILENT, Progress
 from engrain.report import model_card, write_report
 from engrain.report.sweep import write_sweep
+from engrain.resuming import (
+    COMPLETE,
+    MADE_AFTER_EXAMPLES,
+    READY,
+    check_unchanged,
+    removed_if_empty,
+    settings_of_examples,
+    status_of,
+    stopped,
+    stopped_update,
+)
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.scoreboard import Scoreboard
@@ -72,19 +82,6 @@ STAGES = ("documents", "facts", "examples")
 ENDS = ("examples", "verdict")
 COMPARISONS, SWEEPS = Path("comparisons"), Path("sweeps")
 """Where comparisons and sweeps go: apart from the runs, of which the newest is asked."""
-COMPLETE, READY = "complete", "ready"
-"""How `run.json` says that a run was measured, or that its examples are there to be looked at and nothing is trained yet."""
-MADE_AFTER_EXAMPLES = (
-    "before.json",
-    "parts",
-    "trials",
-    "checkpoints",
-    "metrics.jsonl",
-    "adapter",
-    "model",
-    "evaluation.json",
-    "report.html",
-)
 PIPELINES: dict[str, Any] = {"code": code_pipeline, "image-classification": image_pipeline}
 """Tasks that have a pipeline of their own."""
 HELDOUT_SHARE = 0.05
@@ -153,11 +150,14 @@ def build(
     check_paths(files)
     check_usable(chosen)
     if questions is not None:
-        read_questions(Path(questions))
-    run = stopped(as_path(out)) if resume else Run.open(as_path(out)) if start_from != STAGES[0] else None
+        check_gradable(read_questions(Path(questions)))
+    name = files[0].resolve().stem
+    run = stopped(as_path(out), name) if resume else Run.open(as_path(out)) if start_from != STAGES[0] else None
     mine = read_examples(own) if own is not None else None
     before = as_run(earlier) if earlier is not None else None
-    run, is_new = run or Run.create(as_path(out), files[0].resolve().stem), run is None
+    if resume and run is not None and pipeline.has_examples(run):
+        check_unchanged(run, settings_of_examples(chosen))
+    run, is_new = run or Run.create(as_path(out), name), run is None
 
     def work() -> Result:
         if mine is not None:
@@ -173,7 +173,8 @@ def build_task(settings: Settings, files: Sequence[Path], out: Path | None, resu
     own = PIPELINES[settings.task.task]
     own.check(settings)
     settings.model.resolve()
-    run = stopped(out) if resume else Run.create(out, files[0].resolve().stem)
+    name = files[0].resolve().stem
+    run = stopped(out, name) if resume else Run.create(out, name)
 
     def work() -> Result:
         return Result(run, comparison=own.build(run, settings, files, progress))
@@ -235,29 +236,23 @@ def update(
         progress.note("No document has changed; nothing to do.")
         return Update(None, added, changed, removed)
     new = stopped_update(earlier, as_path(out)) if resume else Run.create(as_path(out), files[0].resolve().stem)
+    is_same = resume and new.info.get("documents") == now
+    if is_same and pipeline.has_examples(new):
+        check_unchanged(new, settings_of_examples(chosen))
     answers: list[Changed] = []
 
     def work() -> Result:
         new.update(updates=str(earlier.path))
-        is_same = resume and new.info.get("documents") == now
+        if own := earlier.read_rows("examples/own.jsonl"):
+            new.write_rows("examples/own.jsonl", own)
         make_ready(new, chosen, reading, 0, is_same, progress, earlier)
         result = finish(new, chosen, None, progress)
-        answers.extend(pipeline.changed_answers(earlier, new, progress))
+        answers.extend(measuring.changed_answers(earlier, new, progress))
         new.write_json("changes.json", {"added": added, "changed": changed, "removed": removed, "answers": [asdict(a) for a in answers]})
         return result
 
     result = carried_out(new, chosen, work, progress, is_new=not resume)
     return Update(result, added, changed, removed, tuple(answers))
-
-
-def stopped_update(earlier: Run, out: Path | None) -> Run:
-    """The update of a run to resume: at `out`, or the newest that is not complete. Raises SettingError where there is none."""
-    found = [stopped(out)] if out is not None else [run for run in runs() if run.info.get("status") != COMPLETE]
-    run = next((run for run in found if run.info.get("updates") == str(earlier.path)), None)
-    if run is None:
-        where = f"{out} is no update of" if out is not None else "There is no stopped update of"
-        raise SettingError(f"{where} {earlier.path}: nothing to resume", "Leave out --resume to start a new one.")
-    return run
 
 
 def check_start(start_from: str, out: str | Path | None) -> None:
@@ -280,19 +275,6 @@ def check_usable(settings: Settings) -> None:
     on_disk(settings.model.base)
 
 
-def stopped(out: Path | None) -> Run:
-    """The run to resume: at `out`, or the newest that is not complete. Raises SettingError where there is nothing to resume."""
-    if out is None:
-        run = next((run for run in runs() if run.info.get("status") != "complete"), None)
-        if run is None:
-            raise SettingError("There is no run under runs/ that was stopped: nothing to resume", "Leave out --resume to start a new one.")
-        return run
-    run = Run.open(out)
-    if run.info.get("status") == "complete":
-        raise SettingError(f"{out} is complete: nothing to resume", "Query it (engrain ask, engrain chat), or start a new run with --out.")
-    return run
-
-
 def make_ready(
     run: Run,
     settings: Settings,
@@ -306,9 +288,10 @@ def make_ready(
 
     What an `earlier` run holds of unchanged sections is taken over.
     """
-    if resume and pipeline.has_examples(run):
+    if resume and pipeline.has_examples(run) and not run.info.get("rewriting"):
         return
     edited = pipeline.take_edited(run, first == 2, progress) if first else None
+    run.update(rewriting=True, verdict=None, heldout_accuracy=None, trained=None, error=None)
     for name in MADE_AFTER_EXAMPLES:
         delete(run.path / name)
     if edited is None:
@@ -320,6 +303,7 @@ def make_ready(
         pipeline.write_examples(run, settings, facts, progress, earlier or (run if first else None))
     else:
         pipeline.write_replay(run, settings, progress)
+    run.update(rewriting=False)
 
 
 def tune(
@@ -340,7 +324,7 @@ def tune(
     file = Path(examples)
     check_usable(chosen)
     rows, own = read_examples(file), read_examples(heldout) if heldout else None
-    run = stopped(as_path(out)) if resume else Run.create(as_path(out), file.stem)
+    run = stopped(as_path(out), file.stem) if resume else Run.create(as_path(out), file.stem)
 
     def work() -> Result:
         if not (resume and pipeline.has_examples(run)):
@@ -361,7 +345,7 @@ def prepare(
     `options` are settings by name and win over `study.prepare.SETTINGS`.
     """
     chosen = settings_from({**SETTINGS, "base": base, **options})
-    run = stopped(as_path(out)) if resume else Run.create(as_path(out), "study")
+    run = stopped(as_path(out), "study") if resume else Run.create(as_path(out), "study")
 
     def work() -> Result:
         if not (resume and pipeline.has_examples(run)):
@@ -384,12 +368,14 @@ def finish(run: Run, settings: Settings, questions: Path | None, progress: Progr
 
 def begin_measuring(run: Run, settings: Settings, questions: Path | None, progress: Progress) -> list[Question]:
     """The test questions, once the base has answered them; none where nothing is to be measured, or nothing was held out."""
-    test = pipeline.questions_for(run, questions, settings.training.seed) if settings.training.evaluate else []
+    test = measuring.questions_for(run, questions) if settings.training.evaluate else []
     asked = any(question.kind != GENERAL for question in test)
     if settings.training.evaluate and not asked:
         progress.note("Nothing was held out, so nothing is measured and there is no verdict: add examples, or questions of your own.")
-    if asked and not (run.path / "before.json").is_file():
-        pipeline.measure_base(run, test, progress)
+    if asked:
+        run.update(questions=sha256_of(questions) if questions is not None else None)
+    if asked and not measuring.base_measured(run, test):
+        measuring.measure_base(run, test, progress)
     return test if asked else []
 
 
@@ -397,7 +383,7 @@ def measured(run: Run, settings: Settings, test: Sequence[Question], progress: P
     """What the tuned model makes of the test questions, and what that means."""
     if not test:
         return Result(run)
-    evaluation = pipeline.measure(run, test, progress)
+    evaluation = measuring.measure(run, test, progress)
     verdict = decide(evaluation, settings.verdict)
     run.update(verdict=asdict(verdict), heldout_accuracy=evaluation.accuracy(TUNED).value)
     return Result(run, verdict, evaluation)
@@ -431,32 +417,6 @@ def carried_out(
             pages(run)
     progress.note(f"Run: {run.path}")
     return result
-
-
-@contextmanager
-def removed_if_empty(run: Run, is_new: bool) -> Iterator[None]:
-    """Remove a new run whose work fails before it has measured or trained anything: there is nothing to go on from."""
-    try:
-        yield
-    except Exception:
-        if is_new and not any((run.path / name).exists() for name in MADE_AFTER_EXAMPLES):
-            run.discard()
-        raise
-
-
-@contextmanager
-def status_of(run: Run, progress: Progress) -> Iterator[None]:
-    """Note in `run.json` how the work ended when it does not end well."""
-    try:
-        yield
-    except (Interrupted, KeyboardInterrupt):
-        run.update(status="interrupted")
-        progress.note(f"To go on: the same command with --resume --out {run.path}")
-        raise
-    except Exception as error:
-        with suppress(RunError):  # on a full disk not even this can be noted, and `error` says so
-            run.update(status="failed", error=str(error))
-        raise
 
 
 def load(
@@ -538,14 +498,18 @@ def merge(
     `options` are those of `merging.MergeSettings` (`how="ties"`).
     """
     if questions is not None:
-        read_questions(Path(questions))
+        check_gradable(read_questions(Path(questions)))
     run = merge_runs([as_run(run) for run in runs], MergeSettings(**options), as_path(out), progress)
     settings = settings_from({**run.info["settings"], "evaluate": evaluate})
-    with run.lock(), status_of(run, progress):
-        pipeline.gate_of_base(run, settings, progress)
-        result = measured(run, settings, begin_measuring(run, settings, as_path(questions), progress), progress)
-        write_pages(run)
-        run.update(status=COMPLETE)
+    try:
+        with run.lock():
+            pipeline.gate_of_base(run, settings, progress)
+            result = measured(run, settings, begin_measuring(run, settings, as_path(questions), progress), progress)
+            write_pages(run)
+            run.update(status=COMPLETE)
+    except BaseException:  # joined again in seconds: what is not measured is no run to go on with
+        run.discard()
+        raise
     return result
 
 
@@ -568,6 +532,7 @@ def compare(
     method that cannot be used.
     """
     chosen, files = settings or settings_from(options), as_paths(paths)
+    chosen = replace(chosen, training=chosen.training.within_budget())
     owners = {name: found.owners for name, found in catalogue().items()}
     own = ("method", "seed", "gate")
     common = {k: v for k, v in chosen.to_dict().items() if set(owners[k]) & set(PARTS) and k not in own} | {"gate": False}
@@ -575,14 +540,17 @@ def compare(
     if seeds < 1:
         raise SettingError(f"seeds={seeds}: must be at least 1", "Change it and start again.")
     if questions is not None:
-        read_questions(Path(questions))
+        check_gradable(read_questions(Path(questions)))
     check_paths(files)
     check_usable(chosen)
     folder = as_path(out) or COMPARISONS / files[0].resolve().stem
-    run = stopped(folder) if resume else Run.create(folder, folder.name)
+    run = stopped(folder, folder.name) if resume else Run.create(folder, folder.name)
     same = settings_from(common)
+    told = {"questions": sha256_of(Path(questions)) if questions is not None else None}
     with removed_if_empty(run, is_new=not resume), run.lock(), status_of(run, progress):
-        run.update(status="running", settings=same.to_dict(), methods=list(methods), seeds=seeds)
+        if resume:
+            check_unchanged(run, same.to_dict() | told, run.info.get("settings", {}) | {"questions": run.info.get("questions")})
+        run.update(status="running", settings=same.to_dict(), methods=list(methods), seeds=seeds, **told)
         make_ready(run, same, files, 0, resume, progress)
         board = compare_methods(run, asked, seeds, common, as_path(questions), progress)
         run.update(status="complete")
@@ -614,13 +582,14 @@ def sweep(
     source = Run.open(files[0]) if (files[0] / "run.json").is_file() else None
     chosen = settings_from({**made_with(source), **unusual(chosen)}) if source else chosen
     names = tuned_names(chosen.method, tune)
+    chosen = at_own_pace(chosen) if "learning_rate" in names else chosen
     check_usable(chosen)
     folder = as_path(out) or SWEEPS / files[0].resolve().stem
     run = Run.open(folder) if resume else Run.create(folder, folder.name)
     same = settings_from({**chosen.to_dict(), "gate": False})
     with removed_if_empty(run, is_new=not resume), run.lock(), status_of(run, progress):
         if resume:
-            check_same_sweep(run, same, names)
+            check_unchanged(run, same.to_dict() | {"tune": names}, run.info.get("settings", {}) | {"tune": run.info.get("tuned")})
         run.update(status="running", settings=same.to_dict(), tuned=names)
         if source:
             share(source, run)
@@ -635,6 +604,14 @@ def sweep(
     return run, found
 
 
+def at_own_pace(settings: Settings) -> Settings:
+    """The settings with what goes with the method's own learning rate told, which else goes where a rate is set by hand."""
+    values = settings.to_dict()
+    paced = registry.find("methods", settings.method).paced(1.0)
+    told = {name: value for name, value in paced.items() if name != "learning_rate" and values[name] is None}
+    return settings_from({**values, **told}) if values["learning_rate"] is None else settings
+
+
 def made_with(run: Run) -> dict[str, Any]:
     """The settings of a run that are neither those of training nor those of its method: what its examples were made with."""
     owners = {name: set(found.owners) & set(PARTS) - {"training"} for name, found in catalogue().items()}
@@ -645,15 +622,6 @@ def unusual(settings: Settings) -> dict[str, Any]:
     """Those settings that do not have their default value, and the method."""
     usual = settings_from({METHOD: settings.method}).to_dict()
     return {name: value for name, value in settings.to_dict().items() if name == METHOD or value != usual[name]}
-
-
-def check_same_sweep(run: Run, settings: Settings, names: Sequence[str]) -> None:
-    """Raise RunError where a sweep would go on with other settings than it began with."""
-    info, now = run.info, settings.to_dict() | {"tune": list(names)}
-    then = info.get("settings", {}) | {"tune": info.get("tuned", [])}
-    changed = [f"{name} was {then.get(name)!r}, is {now.get(name)!r}" for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
-    if changed:
-        raise RunError("This sweep cannot go on with what has changed:", "Undo the changes, or start a new one with --out.", changed)
 
 
 def command_for(files: Sequence[Path], source: Run | None) -> list[str]:
@@ -671,7 +639,7 @@ def evaluate(run: str | Path | Run | Result | None, questions: str | Path, *, pr
 
     Raises ExampleError listing every bad row of the file.
     """
-    return pipeline.compare(run_for(DEFAULT_TASK, run), read_questions(Path(questions)), progress)
+    return measuring.compare(run_for(DEFAULT_TASK, run), read_questions(Path(questions)), progress)
 
 
 def examples(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None = None, **options: Any) -> Preview:
@@ -708,13 +676,13 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
         documents=len(documents),
         facts=len(facts),
         train=made.train,
-        heldout=pipeline.spread(made.heldout, pipeline.HELDOUT_EXAMPLES),
+        heldout=measuring.spread(measuring.guiding(made.heldout), pipeline.HELDOUT_EXAMPLES),
         replay=len(replayed),
         unanswered=sum(prompt not in known for prompt in replayed),
-        questions=min(len(made.heldout), pipeline.HELDOUT_QUESTIONS),
-        general=len(read_questions(pipeline.EVERYDAY / "questions.jsonl")),
+        questions=min(len(measuring.testing(made.heldout)), measuring.HELDOUT_QUESTIONS),
+        general=len(read_questions(measuring.EVERYDAY / "questions.jsonl")),
         passage_characters=sum(len(p.text) for p in passages) / max(1, len(passages)),
-        text_tokens=pipeline.PERPLEXITY_TOKENS,
+        text_tokens=measuring.PERPLEXITY_TOKENS,
         seconds=time.perf_counter() - started,
         studied=sum(map(worth_asking, facts)) if studies else 0,
         teacher=expected(facts, {section.id: section for section in sections}) if chosen.study.teacher else None,

@@ -49,7 +49,6 @@ class Answer:
     text: str
     source: str
     status: str
-    passages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -178,12 +177,13 @@ class Assistant:
     def _pieces(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> Iterator[str]:
         return stream(self.model, self.tokenizer, self._prompt(question, mode, history), max_new_tokens=MAX_NEW_TOKENS)
 
-    def _weighed(self, questions: Sequence[str], progress: Progress, title: str) -> Iterator[str]:
-        said = list(zip(*(self._said(questions, way, progress, title) for way in WAYS), strict=True))
+    def _weighed(self, questions: Sequence[str], progress: Progress, title: str) -> list[str]:
+        said, found = list(zip(*(self._said(questions, way, progress, title) for way in WAYS), strict=True)), list[str]()
         with progress.stage("Weighing answers", len(questions), "questions") as stage:
             for question, texts in zip(questions, said, strict=True):
-                yield self._likeliest(question, texts)
+                found.append(self._likeliest(question, texts))
                 stage.advance()
+        return found
 
     def _likeliest(self, question: str, said: Sequence[str], history: Sequence[tuple[str, str]] = ()) -> str:
         """Of what the model said and what similar questions are answered with, what the documents support and the model finds likeliest."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engrain import agent, pipeline
+from engrain import agent, measuring, pipeline
 from engrain.assistant import load as load_assistant
 from engrain.config import settings_from
 from engrain.errors import Interrupted, SettingError
@@ -64,9 +64,9 @@ def compare(
 
     A training that fails is told and does not end the comparison. Raises Interrupted after a signal, with every step saved.
     """
-    test = pipeline.questions_for(run, questions, 0)
-    if not (run.path / "before.json").is_file():
-        pipeline.measure_base(run, test, progress)
+    test = measuring.questions_for(run, questions)
+    if not measuring.base_measured(run, test):
+        measuring.measure_base(run, test, progress)
     failed: dict[str, str] = {}
     parts = [(entry, seed) for seed in range(seeds) for entry in chosen]
     with progress.stage("Training and measuring", len(parts), "trainings") as stage:
@@ -97,7 +97,7 @@ def carry_out(path: Path, values: dict[str, Any], questions: Path | None) -> Non
     with under_way(part, values) as settings:
         pipeline.tune(part, settings, pipeline.encode(part, settings, SILENT), SILENT)
         part.update(trained_numbers=trained_numbers(part))
-        pipeline.measure(part, pipeline.questions_for(part, questions, 0), SILENT)
+        measuring.measure(part, measuring.questions_for(part, questions), SILENT)
     delete(part.path / "checkpoints")  # of many trainings they would fill the disk, and nothing goes on from a complete one
 
 

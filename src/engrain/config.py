@@ -112,7 +112,7 @@ def settings_from(values: Mapping[str, Any], file: Path | None = None, parts: Se
     that cannot take effect: because the method does not have it, or because it belongs to none of `parts` (of which
     some may be names of single settings).
     """
-    given = _read(file) if file else {}
+    given = read_config(file) if file else {}
     given |= {name: (value, "") for name, value in values.items()}
     method = str(given.get(METHOD, (DEFAULT_METHOD, ""))[0])
     registry.find("methods", method)
@@ -235,6 +235,8 @@ def convert(value: Any, kind: Any) -> Any:
         return found
     if typing.get_origin(kind) is tuple:
         items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise ValueError("it must be a list")
         return tuple(convert(item.strip() if isinstance(item, str) else item, typing.get_args(kind)[0]) for item in items)
     if kind in (int, float):
         return _number(value, kind)
@@ -263,8 +265,8 @@ def _make(owner: str, checked: Mapping[str, Any], problems: list[str]) -> Any:
         problems.extend(error.problems or [error.message])
 
 
-def _read(file: Path) -> dict[str, tuple[Any, str]]:
-    """Name → value as text, and its place, for a YAML or JSON file."""
+def read_config(file: Path) -> dict[str, tuple[Any, str]]:
+    """Name → value as text, and its place, for a YAML or JSON file. Raises SettingError for one that holds no settings."""
     import yaml
 
     try:

@@ -203,9 +203,7 @@ def evaluate(
     unknown = sorted(set(columns) - set(COLUMNS))
     if unknown:
         raise SettingError(f"columns={', '.join(unknown)}: not known", f"Choose among {', '.join(COLUMNS)}.")
-    ungradable = [f"{q.id}: {q.question}" for q in questions if not q.answers and q.kind != UNANSWERABLE]
-    if ungradable:
-        raise ExampleError("These questions have no accepted answer:", 'Add "answers", or "kind": "unanswerable".', ungradable)
+    check_gradable(questions)
     outcomes = {}
     with progress.stage("Comparing the ways to answer", len(columns), "ways") as stage:
         for column in sorted(columns, key=COLUMNS.index):
@@ -213,6 +211,13 @@ def evaluate(
             outcomes[column] = tuple(score(asked, columns[column](asked)))
             stage.advance(1)
     return Evaluation(outcomes, dict(perplexity or {}))
+
+
+def check_gradable(questions: Sequence[Question]) -> None:
+    """Raise ExampleError that lists the questions which no reply could be held against."""
+    ungradable = [f"{q.id}: {q.question}" for q in questions if not q.answers and q.kind != UNANSWERABLE]
+    if ungradable:
+        raise ExampleError("These questions have no accepted answer:", 'Add "answers", or "kind": "unanswerable".', ungradable)
 
 
 def score(questions: Sequence[Question], replies: Sequence[str]) -> list[Outcome]:
@@ -298,8 +303,21 @@ def _outcome(question: Question, reply: str) -> Outcome:
 
 
 def _difference_interval(won: int, lost: int, count: int) -> tuple[float, float]:
+    """The 95% interval of the difference of two shares, on the same `count` questions.
+
+    Where all were won, all lost or none has changed, there is nothing to draw. A chance of `bound` brings one and the same
+    outcome in all questions with a probability of TAIL: so all won means that the chance to win is at least `bound`, that to lose at
+    most 1 - `bound`; none changed means that the chances to win and to lose are together at most 1 - `bound`.
+    """
     if count == 0:
         return -1.0, 1.0
+    bound = TAIL ** (1 / count)
+    if won == count:
+        return 2 * bound - 1, 1.0
+    if lost == count:
+        return -1.0, 1 - 2 * bound
+    if won + lost == 0:
+        return bound - 1, 1 - bound
     drawn = np.random.default_rng(SEED).multinomial(count, (won / count, lost / count, (count - won - lost) / count), DRAWS)
     low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / count, (TAIL, 1 - TAIL))
     return float(low), float(high)

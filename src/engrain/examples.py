@@ -20,6 +20,7 @@ from engrain.errors import ExampleError, SettingError
 from engrain.files import write_text
 from engrain.rows import parse_rows
 from engrain.settings import check_choices, setting
+from engrain.words import canonical
 
 ROLES = {
     "system": "system", "developer": "system",
@@ -164,12 +165,28 @@ def learned(example: Example, turns: str) -> Example:
     return replace(example, messages=tuple(replace(m, weight=m.weight * (i == last)) for i, m in enumerate(example.messages)))
 
 
+def exchange(example: Example) -> tuple[Message, ...]:
+    """The conversation up to the last answer that is learned."""
+    last = max(i for i, message in enumerate(example.messages) if message.role == "assistant" and message.weight)
+    return example.messages[: last + 1]
+
+
+def users_turns(example: Example) -> list[str]:
+    """What the user says before the last answer that is learned."""
+    return [message.content for message in exchange(example) if message.role == "user"]
+
+
+def asked_in(example: Example) -> tuple[str, ...]:
+    """What an example asks, the same however it is spelled."""
+    return tuple(map(canonical, users_turns(example)))
+
+
 def _conversation(row: dict[str, Any]) -> list[Message]:
     messages = messages_of(row)
     tools = next((row[key] for key in TOOLS if row.get(key)), None)
     if not tools:
         return messages
-    tools = json.loads(tools) if isinstance(tools, str) else tools  # ShareGPT's rows hold them as text
+    tools = _json(tools, "its tools are") if isinstance(tools, str) else tools  # ShareGPT's rows hold them as text
     if not isinstance(tools, list):
         _fail("its tools must be a list")
     own = messages[0].content if messages and messages[0].role == "system" else ""
@@ -212,27 +229,34 @@ def _turn(turn: Any, number: int) -> Message:
     if weight not in (None, 0, 1):
         _fail(f"turn {number} has the weight {weight!r}; it must be 0 or 1")
     content = _text(turn.get("content", turn.get("value")), f"turn {number}")
-    return Message(ROLES[role], _with_tools(turn, role, content), 0 if weight == 0 else 1)
+    return Message(ROLES[role], _with_tools(turn, role, content, number), 0 if weight == 0 else 1)
 
 
-def _with_tools(turn: dict[str, Any], role: str, content: str) -> str:
+def _with_tools(turn: dict[str, Any], role: str, content: str, number: int) -> str:
     """The content of a turn with the calls it makes, or as the result it is."""
     if role in RESULTS:
         return tool_calls.result_text(content)
     if role in ("function_call", "tool_call"):  # ShareGPT: the call is the content
         return tool_calls.call_text([_object(content)])
     calls = turn.get("tool_calls") or [turn[key] for key in ("function_call",) if turn.get(key)]
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        _fail(f"turn {number}: its calls must be a list of objects")
     if calls and ROLES[role] != "assistant":
         _fail(f"a {role} turn calls a tool; only the assistant can")
     return tool_calls.call_text(calls, content) if calls else content
 
 
 def _object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        _fail(f"a call is not JSON: {error}")
+    found = _json(text, "a call is")
     return found if isinstance(found, dict) else _fail("a call must be a JSON object")
+
+
+def _json(text: str, what: str) -> Any:
+    """What a cell of JSON holds."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        _fail(f"{what} not JSON: {error}")
 
 
 def _text(value: Any, what: str) -> str:

@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+from engrain.files import staged
 from engrain.kernels.partial_model import states_before
 from engrain.models import decoder_layers
 
@@ -50,7 +51,9 @@ class Gate:
 
     def save(self, folder: Path) -> None:
         """Write `gate.safetensors`."""
-        save_file({"weight": self.weight, "bias": torch.tensor(self.bias), "threshold": torch.tensor(self.threshold)}, folder / FILE)
+        numbers = {"weight": self.weight, "bias": torch.tensor(self.bias), "threshold": torch.tensor(self.threshold)}
+        with staged(folder / FILE) as partial:
+            save_file(numbers, partial)
 
     @classmethod
     def load(cls, folder: Path) -> Gate | None:

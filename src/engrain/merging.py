@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engrain import registry
 from engrain.assistant import check_trained
+from engrain.config import DEFAULT_TASK, TASK
 from engrain.errors import RunError, SettingError
 from engrain.fetch import quiet
 from engrain.files import clear_partials
@@ -29,6 +30,8 @@ WAYS = ("linear", "cat", "svd", "ties", "dare_linear", "dare_ties")
 PRUNING = ("ties", "dare_linear", "dare_ties")
 ROWS = ("documents.jsonl", "facts.jsonl", "superseded.jsonl", "examples/train.jsonl", "examples/heldout.jsonl")
 """What the joined run takes over from each of its parts."""
+NAMES = ("file", "section", "document", "id", "fact")
+"""What in these rows names a file, a section or a fact."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class MergeSettings:
 def merge(runs: Sequence[Run], settings: MergeSettings, out: Path | None = None, progress: Progress = SILENT) -> Run:
     """A new run whose adapter joins those of `runs`, with their documents and facts.
 
-    Raises RunError for runs that were not trained or stand on different bases, SettingError for adapters that cannot be joined.
+    Files of one name with other texts get their run's name before theirs. Raises RunError for runs that were not trained or stand
+    on different bases, SettingError for adapters that cannot be joined.
     """
     import torch
 
@@ -83,6 +87,10 @@ def check_joinable(runs: Sequence[Run], settings: MergeSettings) -> tuple[float,
         raise SettingError(f"weights: {len(weights)} for {len(runs)} runs", "Give one weight for each run.")
     for run in runs:
         check_trained(run.path, run.info)
+    tasks = {run.path: run.info["settings"].get(TASK, DEFAULT_TASK) for run in runs}
+    others = [f"{path}: its task is {task}" for path, task in tasks.items() if task != DEFAULT_TASK]
+    if others:
+        raise SettingError("These runs cannot be joined:", f"Join runs of the task {DEFAULT_TASK}.", others)
     bases = {json.dumps(run.info["base"]["files"], sort_keys=True) for run in runs}
     if len(bases) > 1:
         told = [f"{run.path}: {run.info['base']['name']} {run.info['base']['revision']}".rstrip() for run in runs]
@@ -109,6 +117,7 @@ def join(folders: Sequence[Path], weights: Sequence[float], settings: MergeSetti
         for name, folder in zip(names[1:], folders[1:], strict=True):
             wrapper.load_adapter(folder, adapter_name=name)
         wrapper.add_weighted_adapter(names, list(weights), "joined", combination_type=settings.how, **extra)
+        wrapper.peft_config["joined"].use_rslora = False  # taken over from the first part, but the joined factors hold every scale
         wrapper.save_pretrained(out, selected_adapters=["joined"])
     for file in (out / "joined").iterdir():
         file.replace(out / file.name)
@@ -127,11 +136,39 @@ def describe(run: Run, runs: Sequence[Run], weights: Sequence[float], settings: 
         "alpha": float(config["lora_alpha"]),
         "target_modules": ",".join(sorted(config["target_modules"])),
     }
+    names = names_apart(runs)
     for name in ROWS:
-        seen: dict[str, Any] = {json.dumps(row, sort_keys=True): row for part in runs for row in part.read_rows(name)}
-        run.write_rows(name, seen.values())
+        rows = [renamed(row, new) for part, new in zip(runs, names, strict=True) for row in part.read_rows(name)]
+        run.write_rows(name, {json.dumps(row, sort_keys=True): row for row in rows}.values())
     merged = {"runs": [str(r.path) for r in runs], "weights": list(weights), "how": settings.how, "density": settings.density}
     run.update(status="complete", settings={**kept, **made}, base=first["base"], merged=merged)
+
+
+def names_apart(runs: Sequence[Run]) -> list[dict[str, str]]:
+    """For each run: names of files, sections and facts → those they get because another run has the file with another text."""
+    texts: dict[str, set[str]] = {}
+    for row in (row for run in runs for row in run.read_rows("documents.jsonl")):
+        texts.setdefault(f"{row['file']}#{row['number']}", set()).add(json.dumps(row, sort_keys=True))
+    files = {_file_of(section) for section, found in texts.items() if len(found) > 1}
+    labels = [run.path.resolve().name for run in runs]
+    if len(set(labels)) < len(labels):
+        labels = [f"{label}-{number}" for number, label in enumerate(labels, 1)]
+    return [_names_in(run, files, label) for run, label in zip(runs, labels, strict=True)]
+
+
+def renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A row with the new names of what it names."""
+    return {key: names.get(value, value) if key in NAMES else value for key, value in row.items()}
+
+
+def _names_in(run: Run, files: Collection[str], label: str) -> dict[str, str]:
+    facts = [row for name in ("facts.jsonl", "superseded.jsonl") for row in run.read_rows(name) if _file_of(row["section"]) in files]
+    places = {*files, *(row["section"] for row in facts)}
+    return {name: f"{label}/{name}" for name in places} | {row["id"]: f"{label}-{row['id']}" for row in facts}
+
+
+def _file_of(section: str) -> str:
+    return section.rpartition("#")[0]
 
 
 def _problem(run: Run) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,40 +12,23 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from engrain import registry
-from engrain.assistant import BOTH, Assistant, Library, check_trained, put_adapter_in, section_of
-from engrain.assistant import load as load_assistant
+from engrain.assistant import Library, put_adapter_in, section_of
 from engrain.batches import micro_batches
 from engrain.config import Settings
 from engrain.documents.base import Document, Reading, Section
 from engrain.edits import EXAMPLES, FACTS, carried, edited_examples, edited_facts, note_made
 from engrain.encoder import Meaning, load_encoder
 from engrain.errors import DocumentError, ExampleError
-from engrain.evaluate import (
-    BASE,
-    BASE_RETRIEVAL,
-    FOLLOW_UP,
-    GENERAL,
-    TUNED,
-    TUNED_RETRIEVAL,
-    UNGATED,
-    Ask,
-    Evaluation,
-    Outcome,
-    evaluate,
-    matches,
-    read_questions,
-    score,
-)
-from engrain.examples import Example, Question, example_from_row, example_to_row, learned, talk
+from engrain.examples import Example, asked_in, example_to_row, learned, users_turns
 from engrain.fetch import cache_folder
 from engrain.gate import fit_gate
-from engrain.generate import perplexity, window_scores, windows
 from engrain.knowledge.coverage import coverage
 from engrain.knowledge.dataset import Dropped, Split, Studied, make_examples
 from engrain.knowledge.facts import Fact, find_facts, names_of
 from engrain.knowledge.forms import IN_CONTEXT
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.knowledge.wording import REFUSAL, Wording
+from engrain.measuring import guiding, load_examples, spread
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.privacy import Private, screened
 from engrain.progress import Progress
@@ -63,27 +45,19 @@ from engrain.tasks.base import Task
 from engrain.tasks.chat import Chat
 from engrain.tokens import Encoded, encode_example
 from engrain.train import Trained, train
-from engrain.words import canonical
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 T = TypeVar("T")
-EVERYDAY = Path(__file__).parent / "data" / "general"
-HELDOUT_QUESTIONS = 120
-"""Questions in held-out wordings that are asked where the user brings none."""
 HELDOUT_EXAMPLES = 128
 """Held-out examples whose loss is followed while training."""
-PERPLEXITY_TOKENS = 4096
 PASS_TOKENS = 1024
 """Tokens that a method which looks at the examples first sees at once."""
 FILES = ("train", "own", "replay", "heldout")
 """Files of `examples/`; `own` holds what people wrote beside the documents (corrections), and no stage writes it."""
 LEARNED = ("train", "own", "replay")
 """Files whose examples are learned."""
-KINDS = {"question": "paraphrase"}
-"""Held-out wordings of a question are paraphrases to the evaluation; other kinds keep their names."""
-COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: BOTH, TUNED: "closed-book", TUNED_RETRIEVAL: BOTH}
 
 
 def keep_documents(run: Run, settings: Settings, reading: Reading, progress: Progress) -> tuple[Document, ...]:
@@ -204,8 +178,8 @@ def has_examples(run: Run) -> bool:
 
 def with_edited(rows: Sequence[Example], edited: Sequence[Example]) -> list[Example]:
     """The examples, with what people wrote in place of those that ask the same."""
-    asked = {e.messages[-2].content for e in edited if len(e.messages) > 1}
-    return [*(e for e in rows if e.messages[-2].content not in asked), *edited]
+    asked = {asked_in(e) for e in edited}
+    return [*(e for e in rows if asked_in(e) not in asked), *edited]
 
 
 def wrote_before(earlier: Run | None, same: set[str]) -> Studied:
@@ -277,11 +251,6 @@ def practice(
     return Split([*made.train, *readings], made.heldout)
 
 
-def spread(rows: Sequence[T], count: int) -> list[T]:
-    """At most `count` of the rows, from beginning to end at equal distances."""
-    return list(rows[:: -(-len(rows) // count)]) if rows else []
-
-
 def save_examples(run: Run, train_rows: Sequence[Example], heldout: Sequence[Example]) -> None:
     """Put training and held-out examples where training looks for them."""
     for name, rows in zip(EXAMPLES, (train_rows, heldout), strict=True):
@@ -319,11 +288,6 @@ def write_replay(run: Run, settings: Settings, progress: Progress) -> None:
     run.write_rows("examples/replay.jsonl", map(example_to_row, rows))
 
 
-def load_examples(run: Run, name: str) -> list[Example]:
-    """The examples of a run by the name of their file: train, heldout or replay."""
-    return [example_from_row(row) for row in run.read_rows(f"examples/{name}.jsonl")]
-
-
 def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     """The run's examples in tokens. Raises ExampleError for own examples that are too long; written ones are left out with a note."""
     tokenizer = load_tokenizer(locate(settings.model.base, progress))
@@ -334,8 +298,9 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
         read = {name: [learned(e, settings.chat.turns) for e in load_examples(run, name)] for name in FILES}
         pairs = {name: [(e, encode_example(tokenizer, e.messages)) for e in read[name]] for name in FILES}
     long = [(e, len(row)) for name in FILES for e, row in pairs[name] if len(row) > limit]
-    asked = {canonical(e.messages[0].content) for e, _ in pairs["own"]}  # the word of people is the last one
-    pairs["train"] = [(e, row) for e, row in pairs["train"] if canonical(e.messages[0].content) not in asked]
+    asked = {asked_in(e) for e, _ in pairs["own"]}  # the word of people is the last one
+    pairs["train"] = [(e, row) for e, row in pairs["train"] if asked_in(e) not in asked]
+    pairs["heldout"] = guiding(pairs["heldout"])
     own = [f"{e.place}: {length:,} tokens" for e, length in long if e.place]
     rows = {name: [row for _, row in pairs[name] if len(row) <= limit] for name in FILES}
     if own or not rows["train"]:
@@ -384,8 +349,11 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
         return
     tokenizer = load_tokenizer(locate(settings.model.base, progress))
     about, heldout = (
-        list(dict.fromkeys(e.messages[-2].content for name in names for e in load_examples(run, name) if stands_alone(e)))
-        for names in (("train", "own"), ("heldout",))
+        list(dict.fromkeys(text for e in rows if stands_alone(e) for text in users_turns(e)[-1:]))
+        for rows in (
+            [e for name in ("train", "own") for e in load_examples(run, name)],
+            guiding(load_examples(run, "heldout")),
+        )
     )
     everyday = [
         *everyday_prompts(),
@@ -425,151 +393,3 @@ def described(settings: Settings) -> str:
 def base_row(base: Base) -> dict[str, object]:
     """What `run.json` says of the base model."""
     return {"name": base.name, "revision": base.revision, "source": base.source, "files": base.files}
-
-
-def questions_for(run: Run, file: Path | None, seed: int) -> list[Question]:
-    """The test questions: the user's own, or held-out wordings of the facts; and general ones for what is forgotten."""
-    general = read_questions(EVERYDAY / "questions.jsonl")
-    if file is not None:
-        return [*read_questions(file), *general]
-    values = {row["id"]: row["value"] for row in run.read_rows("facts.jsonl")}
-    heldout = load_examples(run, "heldout")
-    chosen = spread(heldout, HELDOUT_QUESTIONS)
-    return [*(heldout_question(e, i, values.get(e.fact, "")) for i, e in enumerate(chosen, 1)), *general]
-
-
-def heldout_question(example: Example, number: int, value: str) -> Question:
-    """A held-out example as a test question: its fact's value, or all of its answer, is what a reply must contain."""
-    kind = KINDS.get(example.kind, example.kind)
-    answer = value if value and example.kind in ("question", FOLLOW_UP) else example.messages[-1].content
-    answers = () if kind == "unanswerable" else (answer,)
-    history: tuple[tuple[str, str], ...] = ()
-    question = example.messages[-2].content
-    with suppress(ExampleError):  # of a talk in another form the last question alone is asked
-        history, question = talk(example.messages[:-1])
-    return Question(f"h-{number:03}", question, answers, kind, example.document, history)
-
-
-def measure_base(run: Run, questions: Sequence[Question], progress: Progress) -> None:
-    """What the untouched model answers, closed-book and from passages, in `before.json`."""
-    assistant = load_assistant(run, base_only=True, progress=progress)
-    replies = {
-        column: asking(assistant, column, progress)(asked(questions, column)) for column in usable(assistant, (BASE, BASE_RETRIEVAL))
-    }
-    run.write_json("before.json", {"replies": replies, "perplexity": text_perplexities(assistant, progress)[TUNED]})
-
-
-def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Evaluation:
-    """The tuned model beside what the base said before, in `evaluation.json`. General questions the base missed are left out."""
-    before = run.read_json("before.json")
-    columns = {column: recalled(asked(questions, column), replies) for column, replies in before["replies"].items()}
-    known = columns[BASE]([q for q in questions if q.kind == GENERAL])
-    missed = {q.id for q, reply in zip((q for q in questions if q.kind == GENERAL), known, strict=True) if not matches(reply, q.answers)}
-    assistant = load_assistant(run, progress=progress)
-    columns |= {c: gated(asking(assistant, c, progress), columns[BASE], assistant) for c in usable(assistant, (TUNED, TUNED_RETRIEVAL))}
-    figures = {BASE: before["perplexity"], **text_perplexities(assistant, progress)}
-    left = [q for q in questions if q.id not in missed]
-    evaluation = replace(evaluate(columns, left, progress, figures), ungated=without_gate(assistant, left, progress))
-    run.write_json("evaluation.json", evaluation.to_dict())
-    return evaluation
-
-
-def gated(tuned: Ask, base: Ask, assistant: Assistant) -> Ask:
-    """Asks `tuned` what concerns the documents, and in their talk what follows on others; the rest the base has answered already."""
-
-    def ask(questions: Sequence[Question]) -> list[str]:
-        alone = assistant.concerns([q.question for q in questions])
-        concerned = [c or bool(q.history) for q, c in zip(questions, alone, strict=True)]
-        replies = iter(tuned([q for q, c in zip(questions, concerned, strict=True) if c]))
-        known = iter(base([q for q, c in zip(questions, concerned, strict=True) if not c]))
-        return [next(replies if c else known) for c in concerned]
-
-    return ask
-
-
-def without_gate(assistant: Assistant, questions: Sequence[Question], progress: Progress) -> tuple[Outcome, ...]:
-    """What the tuned model itself makes of the general questions; nothing where there is no gate."""
-    if assistant.everyday is None:
-        return ()
-    general = [q for q in questions if q.kind == GENERAL]
-    alone = Assistant(assistant.model, assistant.tokenizer, Library((), ()))
-    return tuple(score(general, asking(alone, TUNED, progress)(general)))
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A question that a new model answers otherwise than the one before it."""
-
-    question: str
-    before: str
-    after: str
-
-
-def changed_answers(earlier: Run, run: Run, progress: Progress) -> list[Changed]:
-    """The test questions of a run, about its documents, to which the model of an earlier run replies otherwise."""
-    if not (run.path / "evaluation.json").is_file():
-        return []
-    now = Evaluation.from_dict(run.read_json("evaluation.json"))
-    outcomes = [o for o in now.outcomes[TUNED] if o.question.kind != GENERAL]
-    replies = asking(load_assistant(earlier, progress=progress), TUNED, progress)([o.question for o in outcomes])
-    pairs = [(o.question.whole, old, o.reply) for o, old in zip(outcomes, replies, strict=True)]
-    return [Changed(*pair) for pair in pairs if canonical(pair[1]) != canonical(pair[2])]
-
-
-def compare(run: Run, questions: Sequence[Question], progress: Progress) -> Evaluation:
-    """Base and tuned model, each with and without passages, on any questions; nothing is written."""
-    check_trained(run.path, run.info)
-    columns: dict[str, Ask] = {}
-    for base_only, names in ((True, (BASE, BASE_RETRIEVAL)), (False, (TUNED, TUNED_RETRIEVAL))):
-        assistant = load_assistant(run, base_only=base_only, progress=progress)
-        columns |= {column: asking(assistant, column, progress) for column in usable(assistant, names)}
-    return evaluate(columns, questions, progress)
-
-
-def asking(assistant: Assistant, column: str, progress: Progress) -> Ask:
-    """A column that asks the assistant; what follows on other questions is asked in its talk, as `engrain chat` does."""
-
-    def ask(questions: Sequence[Question]) -> list[str]:
-        alone = [q.question for q in questions if not q.history]
-        replies = iter(assistant.replies(alone, COLUMNS[column], progress, f"Asking the {column} model"))
-        return [in_talk(assistant, column, q, progress) if q.history else next(replies) for q in questions]
-
-    return ask
-
-
-def in_talk(assistant: Assistant, column: str, question: Question, progress: Progress) -> str:
-    """The reply to a question after the turns before it; turns that the model cannot see any more are said."""
-    assistant.switch(COLUMNS[column])
-    gone = assistant.forgotten(question.question, question.history)
-    if gone:
-        progress.note(f"{question.id}: the talk is longer than the model can see; {gone} of its turns are left out.")
-    return "".join(assistant.stream(question.question, question.history)).strip()
-
-
-def recalled(questions: Sequence[Question], replies: Sequence[str]) -> Ask:
-    """A column that repeats what was answered before."""
-    known = {q.id: reply for q, reply in zip(questions, replies, strict=True)}
-    return lambda again: [known[q.id] for q in again]
-
-
-def asked(questions: Sequence[Question], column: str) -> list[Question]:
-    """The questions a column is asked: general ones test what the model itself knows, so not from passages."""
-    return [q for q in questions if q.kind != GENERAL or COLUMNS[column] == "closed-book"]
-
-
-def usable(assistant: Assistant, columns: Sequence[str]) -> list[str]:
-    """The columns that can be asked: retrieval needs documents."""
-    return [c for c in columns if COLUMNS[c] == "closed-book" or assistant.retriever is not None]
-
-
-def text_perplexities(assistant: Assistant, progress: Progress) -> dict[str, float]:
-    """The perplexity of the bundled public-domain text as it is answered (TUNED) and, with a gate, of the model alone (UNGATED)."""
-    parts = windows(assistant.tokenizer, (EVERYDAY / "text.txt").read_text(encoding="utf-8"), max_tokens=PERPLEXITY_TOKENS)
-    with progress.stage("Reading plain text for perplexity"):
-        own = window_scores(assistant.model, parts)
-        if assistant.everyday is None:
-            return {TUNED: perplexity(own)}
-        concerned = assistant.concerns([assistant.tokenizer.decode(part) for part in parts])
-        untouched = window_scores(assistant.everyday.model, parts)
-    chosen = [a if c else b for a, b, c in zip(own, untouched, concerned, strict=True)]
-    return {TUNED: perplexity(chosen), UNGATED: perplexity(own)}

@@ -94,12 +94,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The examples in tokens: `lengths` of those to train on, the `shared` tokens that all begin with, the graded `targets`."""
+    """The examples in tokens: `lengths` of those to train on, the `shared` tokens that all begin with, the graded `targets`.
+
+    Of examples longer than what may be learned at once none is counted, unless all are: `left_out` says how many, `longest` how
+    long the longest is.
+    """
 
     lengths: tuple[int, ...]
     heldout: int
     shared: int
     targets: int
+    left_out: int
+    longest: int
     source: str
 
 
@@ -130,8 +136,10 @@ def make_plan(work: Work, settings: Settings) -> Plan:
     model = outline(settings.model.base)
     method.apply(model)
     cost, rate = cost_of(model, dtype, method.keeps_float32), matmul_rate(device, dtype)
-    tokens = count_tokens(work, settings)
-    length = example_length(tokens, settings, context_length(model))
+    context = context_length(model)
+    limit = min(settings.training.max_length, context)
+    tokens = count_tokens(work, settings, limit)
+    length = example_length(tokens, limit, context)
     steps, training, why = training_time(tokens, cost, rate, settings)
     asking = asking_time(work, tokens, cost, rate, settings)
     memory = memory_need(tokens, cost, device, settings)
@@ -174,21 +182,36 @@ def teacher_reason(asked: Expected, settings: Settings) -> str:
     )
 
 
-def count_tokens(work: Work, settings: Settings) -> Tokens:
+def count_tokens(work: Work, settings: Settings, limit: int) -> Tokens:
     """The examples in tokens: counted where the base's tokenizer is on this disk, else estimated from their characters."""
-    replay = [MAX_NEW_TOKENS] * work.replay
     found = on_disk(settings.model.base)
     if found is None:
-        train, heldout = ([TEMPLATE_TOKENS + characters(e) // CHARACTERS_A_TOKEN for e in rows] for rows in (work.train, work.heldout))
-        targets = sum(1 + len(e.messages[-1].content) // CHARACTERS_A_TOKEN for e in work.train)
+        train, heldout = (list(map(estimated, rows)) for rows in (work.train, work.heldout))
+        shared = 0
         source = f"tokens estimated as characters / {CHARACTERS_A_TOKEN}, because {settings.model.base} is not on this disk yet"
-        return Tokens((*train, *replay), sum(heldout), 0, targets + sum(replay) // 2, source)
-    tokenizer = load_tokenizer(found)
-    encoded = [encode_example(tokenizer, e.messages) for e in work.train]
-    heldout = [len(encode_example(tokenizer, e.messages)) for e in work.heldout]
-    targets = sum(int(e.supervised.sum()) for e in encoded) + sum(replay) // 2
-    source = f"tokens counted with the tokenizer of {settings.model.base}"
-    return Tokens((*map(len, encoded), *replay), sum(heldout), shared_prefix(encoded), targets, source)
+    else:
+        tokenizer = load_tokenizer(found)
+        encoded = [encode_example(tokenizer, e.messages) for e in work.train]
+        train = [(len(e), int(e.supervised.sum())) for e in encoded]
+        heldout = [(len(e), 0) for e in (encode_example(tokenizer, e.messages) for e in work.heldout)]
+        shared = shared_prefix(encoded)
+        source = f"tokens counted with the tokenizer of {settings.model.base}"
+    rows = [*train, *[(MAX_NEW_TOKENS, MAX_NEW_TOKENS // 2)] * work.replay]
+    lengths, targets = zip(*([row for row in rows if row[0] <= limit] or rows), strict=True)
+    return Tokens(
+        lengths=lengths,
+        heldout=sum(length for length, _ in heldout if length <= limit),
+        shared=shared,
+        targets=sum(targets),
+        left_out=len(rows) - len(lengths),
+        longest=max(length for length, _ in rows),
+        source=source,
+    )
+
+
+def estimated(example: Example) -> tuple[int, int]:
+    """About how many tokens an example has, and how many of them are graded."""
+    return TEMPLATE_TOKENS + characters(example) // CHARACTERS_A_TOKEN, 1 + len(example.messages[-1].content) // CHARACTERS_A_TOKEN
 
 
 def characters(example: Example) -> int:
@@ -196,14 +219,11 @@ def characters(example: Example) -> int:
     return sum(len(message.content) for message in example.messages)
 
 
-def example_length(tokens: Tokens, settings: Settings, context: int) -> Need:
+def example_length(tokens: Tokens, limit: int, context: int) -> Need:
     """The longest example beside what may be learned at once."""
-    limit = min(settings.training.max_length, context)
-    long = sum(length > limit for length in tokens.lengths)
-    words = f"Longest example: {max(tokens.lengths):,} tokens of at most {limit:,}"
+    words = f"Longest example: {tokens.longest:,} tokens of at most {limit:,}"
     advice = "raise --max-length" if limit < context else "choose a base that sees more at once"
-    if long < len(tokens.lengths):
-        return Need(min(tokens.lengths), limit, f"{words}; {long:,} longer ones are left out ({advice})" if long else words, "")
+    words += f"; {tokens.left_out:,} longer ones are left out ({advice})" if tokens.left_out else ""
     return Need(min(tokens.lengths), limit, words, advice)
 
 

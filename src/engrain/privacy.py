@@ -34,12 +34,14 @@ class Private:
 
 
 def find_private(sections: Sequence[Section]) -> list[Private]:
-    """The private data of sections, in reading order, each once a section."""
-    return [
-        Private(kind, f"{section.text[start : start + SHOWN]}…", section.place)
-        for section in sections
-        for start, kind in {section.text[a:b]: (a, kind) for a, b, kind in spans(section.text)}.values()
-    ]
+    """The private data of sections, in reading order, each once a section, and that of their headings, each once a file."""
+    found: dict[tuple[str, str], Private] = {}
+    for section in sections:
+        place = with_masked_headings(section).place
+        for home, text in (*((section.file, heading) for heading in section.headings), (section.id, section.text)):
+            for start, end, kind in spans(text):
+                found.setdefault((home, text[start:end]), Private(kind, f"{text[start : start + SHOWN]}…", place))
+    return list(found.values())
 
 
 def screened(documents: Sequence[Document], settings: PrivacySettings) -> tuple[tuple[Document, ...], list[Private]]:
@@ -49,8 +51,14 @@ def screened(documents: Sequence[Document], settings: PrivacySettings) -> tuple[
 
 
 def redacted(document: Document) -> Document:
-    """The document with each piece of private data replaced by its kind in brackets."""
-    return replace(document, sections=tuple(replace(s, text=masked(s.text)) for s in document.sections))
+    """The document with each piece of private data in its title, headings and texts replaced by its kind in brackets."""
+    sections = tuple(replace(with_masked_headings(section), text=masked(section.text)) for section in document.sections)
+    return replace(document, title=masked(document.title), sections=sections)
+
+
+def with_masked_headings(section: Section) -> Section:
+    """The section with the private data of its headings masked, so that its place spreads none."""
+    return replace(section, headings=tuple(map(masked, section.headings)))
 
 
 def masked(text: str) -> str:
@@ -68,7 +76,7 @@ def spans(text: str) -> Iterator[tuple[int, int, str]]:
             start, end = match.span(match.lastindex or 0)
             if holds(text[start:end]) and not any(start < b and a < end for a, b, _ in found):
                 found.append((start, end, kind))
-    return iter(sorted(found))
+    return iter(sorted(span for span in found if span[2] != HARMLESS))
 
 
 def digits(text: str) -> list[int]:
@@ -100,17 +108,30 @@ def anything(text: str) -> bool:
 
 
 NAMED = r"(?:pass(?:word|wd|phrase|code)|pwd|secret|api[ _-]?key|access[ _-]?(?:key|token)|(?:auth|bearer)[ _-]?token|PIN)"
-SECRET = r"(?=\S*\d)[^\s`\",;]{4,}[^\s`\",;.!?)]"
-NUMBER = r"(?:\+\d{1,3}[ .-]?\(?\d{1,5}\)?|\(0?\d{1,5}\)|0\d{1,5})(?:[ ./-]{1,2}\d{2,7}){1,5}|\d{3}[ .-]\d{3}[ .-]\d{4}"
+SECRET = r"(?=[^\s`\",;]*\d)[^\s`\",;]{4,}[^\s`\",;.!?)]"
+SAYS = r"[`*\"]*(?: is| was)?(?:\s?[:=|][`*\"]*\s?|\s)[`\"]?"
+"""What stands between the name of a secret and the secret: a sign, the edge of a column, or a space."""
+HARMLESS = ""
+"""The kind of what looks like a telephone number and is none."""
+DATE = r"(?<!\d)\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d(?![./-]?\d)"
+LABELLED = (
+    r"\b(?:ISBN(?:-1[03])?:?|EAN:?|(?:order|invoice|article|item|serial|part|reference|ref)[ .]{1,2}(?:(?:number|no|nr|code)\b[.:]?|#))"
+    r"(?: is)? ?(\d(?:[ .-]?\d)+)"
+)
+NUMBER = (
+    r"\+\d(?:[ ./()-]{0,2}\d){8,14}|(?:\(0?\d{1,5}\)|0\d{1,5})(?:[ ./-]{1,2}\d{2,8}){1,5}|(?<![a-z]/)(?<!#)0[1-9]\d{8,9}"
+    r"|(?:1[ .-])?\d{3}[ .-]\d{3}[ .-]\d{4}"
+)
 TOKENS = (
     r"AKIA[0-9A-Z]{16}|gh[pousr]_\w{36,}|github_pat_\w{22,}|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}|glpat-[\w-]{20}"
     r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----"
 )
 PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
     ("key or password", re.compile(rf"(?<![\w-])(?:{TOKENS})"), anything),
-    ("key or password", re.compile(rf"\b{NAMED}\b[`*\"]*(?: is| was)?\s?[:=]?\s[`\"]?({SECRET})", re.IGNORECASE), anything),
+    ("key or password", re.compile(rf"(?<![a-z0-9]){NAMED}\b{SAYS}({SECRET})", re.IGNORECASE), anything),
     ("e-mail address", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), anything),
     ("bank account", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b"), is_account),
     ("card number", re.compile(r"(?<![\d.,-])\d(?:[ -]?\d){12,18}(?![\d,.]?\d)"), is_card),
+    (HARMLESS, re.compile(rf"{DATE}|{LABELLED}", re.IGNORECASE), anything),
     ("phone number", re.compile(rf"(?<![\w.,£$€-])(?<!\d )(?:{NUMBER})(?![\w,.-]?\d)"), is_phone),
 )

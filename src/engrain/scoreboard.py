@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from engrain.evaluate import GENERAL, UNANSWERABLE, Evaluation, Outcome, Share, matches, share
+import numpy as np
+
+from engrain.comparison import resampled
+from engrain.evaluate import BASE, GENERAL, TAIL, TUNED, UNANSWERABLE, Evaluation, Outcome, Share, matches, share
 from engrain.words import canonical, keywords
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -79,26 +82,25 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
     """The Score of a column in one evaluation a seed."""
     rows = [[o for o in e.outcomes.get(column, ()) if o.question.kind not in (UNANSWERABLE, GENERAL)] for e in evaluations]
     every = [outcome for seed in rows for outcome in seed]
-    refusals = [o.right for e in evaluations for o in e.outcomes.get(column, ()) if o.question.kind == UNANSWERABLE]
+    unanswerable = [o for e in evaluations for o in e.outcomes.get(column, ()) if o.question.kind == UNANSWERABLE]
     each = [share([o.right for o in seed]).value for seed in rows]
     made = Score(
         name=name,
         tuned=bool(costs),
         seeds=len(evaluations),
-        exact=share([o.right for o in every]),
-        gist=share([o.right or in_gist(o.reply, o.question.answers) for o in every]),
-        declined=share(refusals),
+        exact=share_right(every),
+        gist=share_right([replace(o, right=o.right or in_gist(o.reply, o.question.answers)) for o in every]),
+        declined=share_right(unanswerable),
         kinds=by_kind(every),
         spread=(min(each), max(each)),
     )
     if not costs:
         return made
     ratios = [ratio for ratio in (e.perplexity_ratio() for e in evaluations) if ratio is not None]
-    kept = [e.retention() for e in evaluations]
     return Score(
         **{
             **vars(made),
-            "retention": share([i < k.right for k in kept for i in range(k.count)]),
+            "retention": share_right([outcome for e in evaluations for outcome in known_before(e)]),
             "perplexity_ratio": sum(ratios) / len(ratios) if ratios else None,
             "trainable_parameters": costs[0].trainable_parameters,
             "memory_bytes": max(c.memory_bytes for c in costs),
@@ -109,10 +111,27 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
     )
 
 
+def share_right(outcomes: Sequence[Outcome]) -> Share:
+    """The share of right answers over all seeds; its interval is over questions, because another seed asks no new ones."""
+    asked, right = [o.question.id for o in outcomes], [o.right for o in outcomes]
+    distinct = len(set(asked))
+    if distinct == len(right) or len(set(right)) == 1:
+        return replace(share(right[:distinct]), right=sum(right), count=len(right))
+    values = np.array(right, float)
+    low, high = np.quantile([values[rows].mean() for rows in resampled(asked)], (TAIL, 1 - TAIL))
+    return Share(sum(right), len(right), float(low), float(high))
+
+
+def known_before(found: Evaluation) -> list[Outcome]:
+    """What the tuned model makes of the general questions that the base gets right."""
+    known = {o.question.id for o in found.outcomes.get(BASE, ()) if o.question.kind == GENERAL and o.right}
+    return [o for o in found.outcomes.get(TUNED, ()) if o.question.id in known]
+
+
 def by_kind(outcomes: Sequence[Outcome]) -> dict[str, Share]:
     """The share of right answers of each kind of question."""
     kinds = dict.fromkeys(o.question.kind for o in outcomes)
-    return {kind: share([o.right for o in outcomes if o.question.kind == kind]) for kind in kinds}
+    return {kind: share_right([o for o in outcomes if o.question.kind == kind]) for kind in kinds}
 
 
 def advice(scores: Sequence[Score]) -> str:
@@ -125,7 +144,7 @@ def advice(scores: Sequence[Score]) -> str:
         sentences.append(f"Every tuned model forgot more than {1 - FORGOTTEN:.0%} of what the base knew: none is recommended.")
     best = max(usable, key=lambda s: s.exact.value, default=None)
     if best is not None:
-        as_good = [s for s in usable if s.exact.high >= best.exact.low and s.exact.value >= best.exact.low]
+        as_good = [s for s in usable if s.exact.value >= best.exact.low]
         chosen = max(as_good, key=_gentleness)
         sentences.append(_reason(chosen, best, as_good))
         blurred = chosen.gist.right - chosen.exact.right
@@ -147,7 +166,7 @@ def _gentleness(score: Score) -> tuple[float, float]:
 
 
 def _reason(chosen: Score, best: Score, as_good: Sequence[Score]) -> str:
-    told = f"Take {chosen.name}: right on {_of(chosen.exact)} questions it never saw in these words"
+    told = f"Take {chosen.name}: right on {_of(chosen.exact)}"
     if chosen.name != best.name:
         told += f", no clear difference to {best.name} ({best.exact.value:.0%})"
     if chosen.retention and chosen.retention.count:

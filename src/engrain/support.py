@@ -18,8 +18,6 @@ from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
 from engrain.words import CURRENCIES, STOP_WORDS, canonical, holds, keywords, refused, stem
 
-__all__ = ["Index", "Support", "check", "refused"]
-
 NEAR = 0.5
 """How much of the best place's overlap with the question a place needs to count as being about it."""
 
@@ -142,15 +140,6 @@ class Index:
         if best is None or shares[best] < PHRASE:
             return Support("unsupported")
         return Support("supported", self._places[best].source, self._places[best].value or answer.strip())
-
-
-def check(question: str, answer: str, facts: Sequence[Fact], sections: Mapping[str, Section], passages: Sequence[Section] = ()) -> Support:
-    """Whether facts or sections support one answer; `passages` are what retrieval gave the model besides.
-
-    For many answers make one `Index` and ask it.
-    """
-    extra = {f"{passage.id}@{passage.start}": passage for passage in passages if passage.id not in sections}
-    return Index(facts, {**sections, **extra}).check(question, answer)
 
 
 def _fact_place(fact: Fact, sections: Mapping[str, Section]) -> Place:

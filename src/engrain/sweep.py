@@ -238,10 +238,9 @@ def outcome(part: Run) -> dict[str, Any]:
 
 
 def tidy(part: Run) -> None:
-    """Leave of a training what it says; its weights are not needed, and those of many would fill the disk."""
-    if part.info.get("status") == "complete":
-        for name in (*SHARED, "checkpoints", "adapter", "model"):
-            delete(part.path / name)
+    """Leave of a training that has ended what it says; its weights are not needed, and those of many would fill the disk."""
+    for name in (*SHARED, "checkpoints", "adapter", "model"):
+        delete(part.path / name)
 
 
 def tried_in(part: Run, number: int, values: Mapping[str, Any]) -> Tried:

@@ -41,6 +41,8 @@ WARM_STEPS, PROBE_SHARES = 2, (0.05, 0.5)
 """A time budget becomes a number of steps once these shares of it were measured, after the first, slower steps."""
 FORWARD_SHARE = 1 / 3
 """A forward pass's share of a training step, for the time that evaluations will take."""
+SEEDS = 2**63
+"""How many seeds the random numbers of torch can start from."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 """What CUDA and MPS, and the CPU, say; only the first has an exception type of its own."""
 
@@ -95,7 +97,10 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to; `stopped` is complete or early (no improvement on held-out wordings)."""
+    """What training came to; `stopped` is complete or early (no improvement on held-out wordings).
+
+    `seconds` were spent on steps, those before a resume as well.
+    """
 
     steps: int
     total_steps: int
@@ -184,7 +189,7 @@ class Trainer:
                 self.optimizer.state.pop(value, None)
 
     def _seed(self) -> None:
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.position.step)
+        torch.manual_seed((self.settings.seed * 1_000_003 + self.position.step) % SEEDS)
 
     def _fitting(self, lengths: Sequence[int], work: Callable[[], T]) -> T:
         """What `work` on examples of these lengths gives; it is done again with smaller micro-batches when memory runs out."""
@@ -286,7 +291,7 @@ def train(
     trainer = Trainer(model, method, task, settings, run, dtype)
     _resume(trainer, progress)
     _settle(trainer, progress)
-    started, p = time.perf_counter(), trainer.position
+    p = trainer.position
     model.train()
     try:
         with _postponed_signals() as caught, progress.stage("Training", p.total_steps, "steps") as stage:
@@ -297,7 +302,7 @@ def train(
         model.eval()
         trainer.masters.release()
     epochs = round(p.step / trainer.order.steps_per_epoch, 3)
-    return Trained(p.step, p.total_steps, epochs, p.tokens, p.best_step, time.perf_counter() - started, stopped)
+    return Trained(p.step, p.total_steps, epochs, p.tokens, p.best_step, p.seconds, stopped)
 
 
 def _resume(trainer: Trainer, progress: Progress) -> None:
@@ -347,12 +352,12 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
             better, judged = trainer.judge(figures), True
             row |= figures
         trainer.run.append_row(METRICS, row)
-        stage.advance(1, **row)
         if judged or at_end or caught or time.perf_counter() - saved > 60 * settings.checkpoint_minutes:
             trainer.save()
             saved = time.perf_counter()
         if better:
             trainer.run.mark_best(p.step)
+        stage.advance(1, **row)  # last: a listener may end training here, and what it was told is saved then
         if caught:
             raise Interrupted(
                 f"Stopped after step {p.step} of {p.total_steps}; a checkpoint was written", "Go on with --resume.", caught[0]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from engrain.config import Settings, settings_from
-from engrain.errors import EngrainError, Interrupted
+from engrain.errors import Interrupted
 from engrain.files import staged
 from engrain.run import Run
 
@@ -44,8 +44,8 @@ def under_way(part: Run, values: Mapping[str, Any]) -> Iterator[Settings]:
         except (Interrupted, KeyboardInterrupt):
             part.update(status="interrupted")
             raise
-        except EngrainError as error:
-            part.update(status="failed", error=str(error))
+        except Exception as error:
+            part.update(status="failed", error=str(error) or type(error).__name__)
             raise
         part.update(status="complete")
 

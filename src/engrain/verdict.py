@@ -96,7 +96,7 @@ def decide(evaluation: Evaluation, settings: VerdictSettings | None = None) -> V
     column = _choose(evaluation, allowed, settings)
     checks = _checks(evaluation, column or TUNED, settings)
     told = [c for c in checks if not c.passed and (c.name not in ABOUT_TUNED or forgot_too_much or (column or TUNED).startswith(TUNED))]
-    why = _why(evaluation, column, allowed) if column else _why_not(evaluation, allowed, settings)
+    why = _why(evaluation, column, allowed, forgot) if column else _why_not(evaluation, allowed, settings)
     return Verdict(CHOICES[column] if column else DO_NOT_USE, " ".join([why, *(c.finding for c in told)]), tuple(checks))
 
 
@@ -130,7 +130,7 @@ def _choose(evaluation: Evaluation, allowed: list[str], settings: VerdictSetting
     return next(column for column in useful if not evaluation.compare(column, best).is_worse)
 
 
-def _why(evaluation: Evaluation, column: str, allowed: list[str]) -> str:
+def _why(evaluation: Evaluation, column: str, allowed: list[str], forgot: bool) -> str:
     """Why this column, in one sentence that also names the next best."""
     found = evaluation.accuracy(column)
     sentence = f"{_capital(NAMES[column])} answers {_of(found)} right, {_short(evaluation, BASE)}"
@@ -139,7 +139,8 @@ def _why(evaluation: Evaluation, column: str, allowed: list[str]) -> str:
         return f"{sentence}."
     rival = max(others, key=lambda c: evaluation.accuracy(c).right)
     clear = evaluation.compare(column, rival).is_better
-    tie = "" if clear else f": no clear difference{DRAWBACKS.get((column, rival), '')}"
+    drawback = DRAWBACKS.get((column, rival), "") if forgot or rival != TUNED else ""
+    tie = "" if clear else f": no clear difference{drawback}"
     return f"{sentence}, {_short(evaluation, rival)}{tie}."
 
 

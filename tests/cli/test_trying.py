@@ -66,10 +66,21 @@ def test_compare_trains_what_was_named_and_shows_the_table(api: Any, run: Run, t
     shown = capsys.readouterr().out
     for text in ("lora", "50% (", "1,234", "1.00 GiB", "61", "Not ended: ia3-0: no memory", str(run.path / "comparison.html")):
         assert text in shown
+    assert "in wordings not trained" in shown
+    run.update(questions="0123abcd")
+    assert main(command) == 0
+    assert "in wordings not trained" not in capsys.readouterr().out
     assert main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["scores"][0]["exact"]["right"] == 1
     assert found["failed"] == {"ia3-0": "no memory"}
+
+
+@pytest.mark.parametrize("option", ["--seed=1", "--task=code", "--small-sample=3"])
+def test_compare_takes_no_setting_without_effect(option: str, api: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    assert main(["compare", str(tmp_path), "--methods", "lora", option]) == 2
+    assert "No such option" in capsys.readouterr().err
+    assert not api.calls
 
 
 def test_sweep_shows_what_was_tried_and_how_to_build_with_the_best(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +159,17 @@ def test_each_command_finds_the_newest_run_of_its_own_task(result: api.Result, t
     assert api.run_for("code", None).path.name == "mine"
     with pytest.raises(RunError, match="made for the task 'code', not 'chat'"):
         api.load()
+
+
+def test_grammars_that_hold_several_languages_or_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree_sitter, python = pytest.importorskip("tree_sitter"), pytest.importorskip("tree_sitter_python")
+    monkeypatch.setitem(sys.modules, "tree_sitter_php", types.SimpleNamespace(language_php=python.language))
+    assert syntax_errors("a = (1\n", "php") != 0
+    monkeypatch.setitem(sys.modules, "tree_sitter_php", types.SimpleNamespace(language_php_only=python.language))
+    assert syntax_errors("a = (1\n", "php") is None
+
+    def too_old(grammar: object) -> None:
+        raise ValueError("Incompatible Language version 9")
+
+    monkeypatch.setattr(tree_sitter, "Language", too_old)
+    assert syntax_errors("a = (1\n", "python") is None

@@ -98,6 +98,18 @@ def test_licence_files_are_noted(folder: Path) -> None:
     assert read_repository([folder], ANY).licences == ("COPYING.txt", "LICENSE", "lib/license.terms")
 
 
+def test_files_of_several_folders_keep_apart(tmp_path: Path) -> None:
+    for number, name in enumerate(("old/a.tcl", "old/main.tcl", "new/main.tcl", "new/b.tcl")):
+        put(tmp_path, name, code(number))
+    both = read_repository([tmp_path / "old", tmp_path / "new"], ANY)
+    assert {file.path: file.text for file in both.files} == {
+        name: code(number) for number, name in enumerate(("old/a.tcl", "old/main.tcl", "new/main.tcl", "new/b.tcl"))
+    }
+    again = read_repository([tmp_path, tmp_path / "old"], ANY)
+    assert len(again.files) == 4
+    assert again.skipped == ()
+
+
 def test_too_little_code_is_refused_with_the_reasons(tmp_path: Path) -> None:
     put(tmp_path, "a.tcl", "# short\n")
     with pytest.raises(ExampleError, match="Only 0 source files of the language 'tcl'") as caught:

@@ -101,3 +101,9 @@ def test_deep_levels_stay_readable(read: Callable[..., Document]) -> None:
     for level in range(12):
         value = {f"level{level}": value, "x": "y"}
     assert read("a.json", json.dumps(value)).sections[-1].text == "- End: here"
+
+
+def test_only_the_key_that_gave_the_name_is_left_out(sections: Callable[..., Sections]) -> None:
+    assert sections("a.json", json.dumps({"name": "Berlin", "city": "Berlin", "zone": 1})) == {("Berlin",): "- City: Berlin\n- Zone: 1"}
+    shops = [{"Name": "Berlin", "city": "Berlin"}, {"title": "", "id": 7, "seats": 7}]
+    assert sections("a.json", json.dumps(shops)) == {("A", "Berlin"): "- City: Berlin", ("A", "7"): "- Seats: 7"}

@@ -122,3 +122,49 @@ def test_pages_that_cannot_be_read(unread: Callable[..., Unread], content: bytes
 
 def test_struck_out_prices_are_gone(read: Callable[..., Document]) -> None:
     assert read("a.html", page("<p>Tea <del>£3</del> £2, cake <s>£5</s> £4</p>")).sections[0].text == "Tea £2, cake £4"
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ("<tr><td rowspan=2>Monday<td>9–12<tr><td>14–18", "- Monday: 9–12\n- Monday: 14–18"),
+        (
+            "<tr><th rowspan=2>Plan<th colspan=2>Price<tr><th>Monthly<th>Yearly<tr><td>Crew<td>£5<td>£50",
+            "| Plan | Price Monthly | Price Yearly |\n| --- | --- | --- |\n| Crew | £5 | £50 |",
+        ),
+        (
+            "<tr><th colspan=3>Prices<tr><th>Boat<th>Hire<th>Seats<tr><th>type<th>a day<th><tr><td>Kayak<td>£9<td>1",
+            "Prices\n\n| Boat type | Hire a day | Seats |\n| --- | --- | --- |\n| Kayak | £9 | 1 |",
+        ),
+        ("<tr><th>Boat<th>Price<tr><th>Kayak<th>£9", "| Boat | Price |\n| --- | --- |\n| Kayak | £9 |"),
+    ],
+)
+def test_cells_under_spans_and_headers_of_several_rows(read: Callable[..., Document], table: str, text: str) -> None:
+    assert read("a.html", page(f"<table>{table}</table>")).sections[0].text == text
+
+
+def test_only_what_is_called_a_footer_is_one(sections: Callable[..., Sections]) -> None:
+    body = (
+        "<div id=page class=has-footer><h1>Boats</h1><p>Kayaks for hire.</p>"
+        "<div class=card>Canoe<div class=card-footer>£12 a day</div></div></div>"
+        "<div class='wide site-footer'>Call 01803 555 099<br>© 2026</div>"
+    )
+    assert sections("a.html", page(body)) == {
+        ("Boats",): "Kayaks for hire.\n\nCanoe\n\n£12 a day",
+        ("Boats", "Contact"): "Call 01803 555 099",
+    }
+    assert sections("a.html", page("<div class=footer><h1>Boats</h1><p>Kayaks for hire.</p></div>")) == {("Boats",): "Kayaks for hire."}
+
+
+def test_a_button_that_opens_an_answer_is_its_question(sections: Callable[..., Sections]) -> None:
+    body = (
+        "<h1>FAQ</h1><p>Questions that people ask.</p><button aria-controls=a>Cards?</button><div id=a hidden>Yes, all of them.</div>"
+        "<button aria-controls=b>Dogs?</button><div id=b>On a lead.</div>"
+        "<button aria-controls=c>Read more</button><div id=c>And a leash.</div>"
+        "<button aria-controls=menu>Boats</button><nav id=menu>Home</nav><button>Buy</button>"
+    )
+    assert sections("a.html", page(body)) == {
+        ("FAQ",): "Questions that people ask.",
+        ("FAQ", "Cards?"): "Yes, all of them.",
+        ("FAQ", "Dogs?"): "On a lead.\n\nAnd a leash.",
+    }

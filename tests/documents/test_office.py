@@ -97,6 +97,59 @@ def test_struck_out_and_hidden_text_is_gone(read: Callable[..., Document]) -> No
     assert read("a.docx", saved(document)).sections[0].text == "Tea £2"
 
 
+def xml(text: str) -> Any:
+    """WordprocessingML as an element; its namespaces need not be declared."""
+    spaces = {
+        "w": docx.oxml.ns.nsmap["w"],
+        "mc": "http://schemas.openxmlformats.org/markup-compatibility/2006",
+        "wps": "http://schemas.microsoft.com/office/word/2010/wordprocessingShape",
+        "v": "urn:schemas-microsoft-com:vml",
+    }
+    declared = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in spaces.items())
+    return docx.oxml.parse_xml(f"<root {declared}>{text}</root>")[0]
+
+
+def line(text: str) -> str:
+    return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def test_content_controls_are_read(sections: Callable[..., Sections]) -> None:
+    document = docx.Document()
+    document.add_heading("Prices", 1)
+    deeper = f"<w:sdt><w:sdtContent>{line('Deeper.')}</w:sdtContent></w:sdt>"
+    document.element.body.insert(1, xml(f"<w:sdt><w:sdtContent>{line('Inside.')}{deeper}</w:sdtContent></w:sdt>"))
+    contents = '<w:sdtPr><w:docPartObj><w:docPartGallery w:val="Table of Contents"/></w:docPartObj></w:sdtPr>'
+    document.element.body.insert(0, xml(f"<w:sdt>{contents}<w:sdtContent>{line('Prices 1')}</w:sdtContent></w:sdt>"))
+    empty = f"<w:sdtPr><w:showingPlcHdr/></w:sdtPr><w:sdtContent>{line('Click here.')}</w:sdtContent>"
+    document.element.body.insert(3, xml(f"<w:sdt>{empty}</w:sdt>"))
+    table = add_table(document, [["Phone", "none"], ["Email", "a@b.example"]])
+    cell = table.cell(0, 1)._tc
+    cell.addprevious(xml(f"<w:sdt><w:sdtContent><w:tc>{line('01803 555 012')}</w:tc></w:sdtContent></w:sdt>"))
+    cell.getparent().remove(cell)
+    assert sections("a.docx", saved(document)) == {("Prices",): "Inside.\n\nDeeper.\n\n- Phone: 01803 555 012\n- Email: a@b.example"}
+
+
+def test_text_boxes_are_read_once(sections: Callable[..., Sections]) -> None:
+    document = docx.Document()
+    document.add_heading("Boats", 1)
+    paragraph = document.add_paragraph("Before the box.")
+    for words in ("No dogs.", "No cats."):
+        box = f"<w:txbxContent>{line(words)}</w:txbxContent>"
+        paragraph.add_run()._r.append(xml(
+            f"<mc:AlternateContent><mc:Choice><wps:txbx>{box}</wps:txbx></mc:Choice>"
+            f"<mc:Fallback><w:pict><v:textbox>{box}</v:textbox></w:pict></mc:Fallback></mc:AlternateContent>"))  # fmt: skip
+    paragraph.add_run()._r.append(xml(f"<w:pict><v:textbox><w:txbxContent>{line('An old box.')}</w:txbxContent></v:textbox></w:pict>"))
+    document.add_paragraph("After it.")
+    assert sections("a.docx", saved(document)) == {("Boats",): "Before the box.\n\nNo dogs.\n\nNo cats.\n\nAn old box.\n\nAfter it."}
+
+
+def test_moved_text_stands_only_where_it_went(read: Callable[..., Document]) -> None:
+    document = docx.Document()
+    for kind in ("moveFrom", "moveTo"):
+        document.add_paragraph()._p.append(xml(f'<w:{kind} w:id="1"><w:r><w:t>Closed on Mondays.</w:t></w:r></w:{kind}>'))
+    assert read("a.docx", saved(document)).sections[0].text == "Closed on Mondays."
+
+
 def test_title_and_date_come_from_the_properties(read: Callable[..., Document]) -> None:
     document = docx.Document()
     document.add_paragraph("text")
@@ -159,6 +212,20 @@ def test_sheets_are_cut_into_tables(sections: Callable[..., Sections]) -> None:
         (7, '0 "kg"', "7 kg"),
         (1, "@", "1"),
         (12.5, "_-£* #,##0.00_-", "£12.50"),
+        (5550123, "###\\-####", "555-0123"),
+        (2025550123, "[<=9999999]###\\-####;\\(###\\)\\ ###\\-####", "(202) 555-0123"),
+        (5550123, "[<=9999999]###\\-####;\\(###\\)\\ ###\\-####", "555-0123"),
+        (2025550123, "###\\-####", "202555-0123"),
+        (1234, "00000", "01234"),
+        (1234.5, "00000.00", "01234.50"),
+        (12345678, "000\\-00\\-0000", "012-34-5678"),
+        (441803555012, '"+"00 0000 000000', "+44 1803 555012"),
+        (1234.5, "#\\ ##0.00", "1 234.50"),
+        (5, "#\\ ##0", "5"),
+        (1, '[=1]0 "day";0 "days"', "1 day"),
+        (3, '[=1]0 "day";0 "days"', "3 days"),
+        (-3, "[>=1000]#,##0;0.0", "-3.0"),
+        (1234, "#,##0", "1,234"),
         (True, "General", "yes"),
         ("a\nb", "General", "a b"),
         (date(2026, 3, 4), "mm-dd-yy", "2026-03-04"),

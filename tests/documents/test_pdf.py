@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import wrap
 
@@ -163,3 +164,67 @@ def test_nothing_of_a_page_is_lost(tmp_path: Path, read: Callable[..., Document]
     kept = {(x, y): word for x, y, word in places}.values()
     text = " ".join(section.text for section in document.sections)
     assert [word for word in kept if word not in text] == []
+
+
+def sheets(*pages: Sequence[tuple[float, float, str]], ruled: bool = False) -> bytes:
+    """A PDF of pages that are drawn; `ruled` draws a grid of three columns and rows at their upper edge."""
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pagesize=(595, 842))
+    for texts in pages:
+        canvas.setFont("Helvetica", 10)
+        for x, y, text in texts:
+            canvas.drawString(x, y, text)
+        if ruled:
+            for x in (60, 160, 260, 360):
+                canvas.line(x, 760, x, 820)
+            for y in (760, 780, 800, 820):
+                canvas.line(60, y, 360, y)
+        canvas.showPage()
+    canvas.save()
+    return buffer.getvalue()
+
+
+def whole(document: Document) -> str:
+    return "\n".join("\n".join([*section.headings, section.text]) for section in document.sections)
+
+
+def test_prices_at_the_same_place_of_two_pages_stay(read: Callable[..., Document]) -> None:
+    boats = ["Kayak", "Canoe", "Dinghy", "Cutter", "Barge", "Punt"]
+    pages = []
+    for page in (0, 1):
+        rows = [(boat, str(4 + row + page), f"£{page + 8}.50") for row, boat in enumerate(boats[3 * page : 3 * page + 3])]
+        pages.append([(60 + 120 * column, 60 + 20 * row, text) for row, cells in enumerate(rows) for column, text in enumerate(cells)])
+    text = whole(read("a.pdf", sheets(*([(60, 400, LONG), *cells] for cells in pages))))
+    assert [cell for cells in pages for _, _, cell in cells if cell not in text] == []
+
+
+def test_each_page_keeps_its_own_title(read: Callable[..., Document]) -> None:
+    pages = [[(60, 800, f"Kayak {number}00"), (60, 400, LONG), (60, 20, f"Boats of the harbour {number}")] for number in (1, 2, 3)]
+    text = whole(read("a.pdf", sheets(*pages)))
+    assert [title for title in ("Kayak 100", "Kayak 200", "Kayak 300") if title not in text] == []
+    assert "Boats of the harbour" not in text
+
+
+def test_running_lines_with_page_numbers_go(read: Callable[..., Document]) -> None:
+    pages = [[(60, 400, f"{word} {LONG}"), (240 - 2.5 * (number > 9), 20, f"Members' Handbook, page {number} of 12")]
+             for number, word in enumerate(WORDS[:12], 1)]  # fmt: skip
+    text = whole(read("a.pdf", sheets(*pages)))
+    assert "Handbook" not in text
+    assert text.count("Every visitor") == 12
+
+
+def test_running_lines_that_change_sides_go(read: Callable[..., Document]) -> None:
+    pages = [[(60 + 300 * (number % 2), 800, "Handbook"), (60, 400, f"{number}. {LONG}"), (300, 20, str(number))] for number in range(1, 6)]
+    text = whole(read("a.pdf", sheets(*pages)))
+    assert "Handbook" not in text
+    assert text.count("Every visitor") == 5
+    assert not re.search(r"^\d$", text, re.MULTILINE)
+
+
+def test_the_header_of_a_ruled_table_stays_on_every_page(read: Callable[..., Document]) -> None:
+    head = [(65, 805, "Boat"), (165, 805, "Seats"), (265, 805, "Price")]
+    pages = [[*head, *((65 + 100 * column, 785 - 20 * row, text) for row, cells in enumerate(rows) for column, text in enumerate(cells))]
+             for rows in ([("Kayak", "1", "£12"), ("Canoe", "2", "£15")], [("Punt", "4", "£18"), ("Barge", "9", "£25")])]  # fmt: skip
+    assert read("a.pdf", sheets(*pages, ruled=True)).sections[0].text == (
+        "| Boat | Seats | Price |\n| --- | --- | --- |\n| Kayak | 1 | £12 |\n| Canoe | 2 | £15 |\n| Punt | 4 | £18 |\n| Barge | 9 | £25 |"
+    )

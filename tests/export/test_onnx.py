@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from PIL import Image
 
 from engrain import api
 from engrain.errors import ModelError
@@ -36,6 +37,9 @@ def test_a_classifier_becomes_one_file_with_the_same_probabilities(classifier: P
     paths = [tmp_path / f"{kind}.png" for kind in ("disc", "square")]
     for path in paths:
         shape(path.stem, 5, side=64).crop((0, 0, 64, 50)).save(path)  # not square, and larger than the model sees
+    values = np.asarray(shape("square", 6, side=64).convert("L"), np.uint16) * 30 + 500  # as cameras and scanners of 12 bits write them
+    paths.append(tmp_path / "deep.png")
+    Image.fromarray(values).save(paths[-1])
     ours = api.classify(classifier, paths)
     pixels = np.stack([onnx.pixels.square(onnx.pixels.read_picture(path), 40) for path in paths])
     (theirs,) = session.run(None, {"pixels": pixels})

@@ -15,6 +15,7 @@ import torch
 from making import make_run
 
 from engrain import api, registry
+from engrain.assistant import method_of
 from engrain.cli import main
 from engrain.errors import RunError, SettingError
 from engrain.evaluate import BASE, GENERAL, TUNED, Evaluation, score
@@ -22,6 +23,7 @@ from engrain.examples import Question
 from engrain.export import target_of
 from engrain.export.base import Source
 from engrain.gate import Gate
+from engrain.models import PLAIN_TEMPLATE, Base, load_model, locate
 from engrain.run import Run
 
 TARGETS = registry.names("export")
@@ -112,9 +114,44 @@ def test_vllm_gets_the_adapter_where_it_can_fetch_the_base(other: Run, tmp_path:
     settings = {**other.info["settings"], "base": "org/base"}
     other.update(settings=settings, base={"name": "org/base", "source": "hub"})
     done = api.export(other, "vllm", out=tmp_path / "beside")
-    assert done.command == f"vllm serve org/base --enable-lora --max-lora-rank 8 --lora-modules 'a run={tmp_path}/beside'"
+    assert done.command == (
+        f"vllm serve org/base --generation-config vllm --enable-lora --max-lora-rank 8 --lora-modules 'a run={tmp_path}/beside'"
+    )
     assert set(done.files) == {"README.md", "adapter_config.json", "adapter_model.safetensors"}
     assert json.loads((done.folder / "adapter_config.json").read_text())["base_model_name_or_path"] == "org/base"
+
+
+def test_vllm_is_told_the_form_of_prompts_that_its_base_lacks_and_to_leave_the_bases_sampling(
+    other: Run, tmp_path: Path, merging_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = Path(shutil.copytree(merging_base, tmp_path / "bare"))
+    (bare / "chat_template.jinja").unlink()
+    monkeypatch.setattr("engrain.export.base.on_disk", lambda name: Base(name, bare, "", "hub"))
+    other.update(settings={**other.info["settings"], "base": "org/base"}, base={"name": "org/base", "source": "hub"})
+    done = api.export(other, "vllm", out=tmp_path / "beside")
+    assert (done.folder / "chat_template.jinja").read_text() == PLAIN_TEMPLATE
+    assert f"--chat-template {tmp_path}/beside/chat_template.jinja" in done.command
+    assert "--generation-config vllm" in done.command
+    assert "--chat-template ./chat_template.jinja" in (done.folder / "README.md").read_text()
+
+
+def test_the_bases_sampling_stays_behind(other: Run, tmp_path: Path, merging_base: Path) -> None:
+    base = Path(shutil.copytree(merging_base, tmp_path / "base"))
+    ends = {"eos_token_id": [1, 2], "bos_token_id": 1}
+    (base / "generation_config.json").write_text(json.dumps({**ends, "do_sample": True, "temperature": 0.6, "repetition_penalty": 1.3}))
+    other.update(settings={**other.info["settings"], "base": str(base)})
+    done = api.export(other, "merged", out=tmp_path / "taken", check=False)
+    written = json.loads((done.folder / "generation_config.json").read_text())
+    assert {name: value for name, value in written.items() if name != "transformers_version"} == ends
+
+
+def test_an_update_of_rounded_weights_is_laid_over_no_others(other: Run) -> None:
+    settings = {**other.info["settings"], "base": "org/base", "method": "qlora"}
+    other.update(settings=settings, base={"name": "org/base", "source": "hub"})
+    found = {offer.target: offer for offer in api.exports(other)}
+    assert found["adapter"].obstacle == "its adapter was trained beside weights rounded to 4 bits; take --to merged"
+    assert found["vllm"].forms[0].command.startswith("vllm serve './a run-vllm'")
+    assert found["merged"].obstacle == ""
 
 
 def test_the_gate_that_stays_behind_is_told_with_the_runs_own_figures(other: Run, tmp_path: Path) -> None:
@@ -151,6 +188,21 @@ def test_a_method_that_cannot_be_merged_leaves_only_the_adapter(other: Run) -> N
     assert "cannot be merged" in found["merged"]
     assert "cannot be merged" in found["gguf"]
     assert "--to adapter" in found["ollama"]
+    assert "merge_and_unload" not in target_of("adapter").command(Source(other), ".")
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")
+def test_an_adapter_that_cannot_be_merged_answers_with_peft_alone(tmp_path: Path, merging_base: Path) -> None:
+    settings = {"base": str(merging_base), "method": "prompt_tuning", "virtual_tokens": 4, "precision": "float32", "device": "cpu"}
+    made, method = Run.create(tmp_path / "run", "prompted"), method_of(settings)
+    model = load_model(locate(str(merging_base)), dtype=torch.float32, device="cpu")
+    method.apply(model)
+    method.save(model, made.path / "adapter")
+    made.update(status="complete", settings=settings, base={"name": str(merging_base), "source": "folder"})
+    done = api.export(made, "adapter", out=tmp_path / "taken")
+    _, _, code = shlex.split(done.command)
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_an_unfinished_run_and_a_wrong_target_are_refused(other: Run, tmp_path: Path) -> None:

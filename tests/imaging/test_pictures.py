@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engrain.errors import ExampleError, SettingError
-from engrain.imaging.pictures import ImageSettings, Picture, read_images, split_by_group
+from engrain.imaging.pictures import Finding, ImageSettings, Picture, grouped_copies, read_images, split_by_group
 from pictures import shape, write_folder
 
 SMALL = ImageSettings(image_size=32)
@@ -42,6 +43,15 @@ def test_folders_below_a_class_are_groups(tmp_path: Path) -> None:
     assert groups["disc/anna/0.png"] == groups["disc/anna/1.png"] == "anna"
 
 
+def test_the_first_folder_below_a_class_is_the_group(tmp_path: Path) -> None:
+    write_folder(tmp_path, 3)
+    for i, side in enumerate(("left", "right")):
+        (tmp_path / "disc" / "anna" / side).mkdir(parents=True)
+        shape("disc", 50 + i).save(tmp_path / "disc" / "anna" / side / "a.png")
+    groups = {p.file: p.group for p in read_images([tmp_path], SMALL).pictures}
+    assert groups["disc/anna/left/a.png"] == groups["disc/anna/right/a.png"] == "anna"
+
+
 def test_a_table_with_patients(tmp_path: Path) -> None:
     write_folder(tmp_path / "files", 4)
     rows = [f"files/{kind}/{i:02}.png,{kind},p{i // 2}" for kind in ("disc", "square") for i in range(4)]
@@ -51,6 +61,15 @@ def test_a_table_with_patients(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("image,label,who\n" + "\n".join(rows) + "\n")
     named = read_images([tmp_path / "other.csv"], ImageSettings(image_size=32, group_column="who"))
     assert [p.group for p in named.pictures] == [p.group for p in reading.pictures]
+
+
+def test_zero_is_a_patient_and_a_label(tmp_path: Path) -> None:
+    write_folder(tmp_path / "files", 4)
+    rows = [{"Image": f"files/{kind}/{i:02}.png", "label": kind == "disc", "Who": i // 2} for kind in ("disc", "square") for i in range(4)]
+    (tmp_path / "table.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    reading = read_images([tmp_path / "table.jsonl"], ImageSettings(image_size=32, group_column="Who"))
+    assert reading.classes == ("False", "True")
+    assert [p.group for p in reading.pictures] == ["0", "0", "1", "1"] * 2
 
 
 def test_every_bad_row_of_a_table_is_listed(tmp_path: Path) -> None:
@@ -90,6 +109,26 @@ def test_pictures_that_look_the_same_share_a_group(tmp_path: Path) -> None:
     assert groups["disc/large.png"] == groups["disc/smaller.png"]
     assert len(set(groups.values())) == len(groups) - 1
     assert kinds(reading)["duplicate"] == ["disc/smaller.png"]
+
+
+def test_copies_join_the_patients_they_belong_to(tmp_path: Path) -> None:
+    write_folder(tmp_path, 3)
+    for patient, seed in (("anna", 60), ("bea", 61), ("bea", 60), ("cleo", 62), ("cleo", 61)):
+        (tmp_path / "disc" / patient).mkdir(exist_ok=True)
+        shape("disc", seed).save(tmp_path / "disc" / patient / f"{seed}.png")
+    reading = read_images([tmp_path], SMALL)
+    assert {p.group for p in reading.pictures if p.file.count("/") == 2} == {"anna"}
+    assert len(kinds(reading)["duplicate"]) == 2
+
+
+def test_every_picture_that_looks_the_same_is_joined() -> None:
+    pixels = np.tile(np.arange(32, dtype=np.uint8)[:, None, None], (1, 32, 3))
+    first, second = 0x0FFF, 0x0FFF ^ (0x3FF << 20)
+    third = 0x0FFF ^ (0x1F << 20)  # near to both of the others, which are not near to each other
+    made = [Picture(name, "disc", name, name, bits, pixels) for name, bits in (("a", first), ("b", second), ("c", third))]
+    findings: list[Finding] = []
+    assert {p.group for p in grouped_copies(made, [], findings)} == {"a"}
+    assert [f.file for f in findings] == ["c"]
 
 
 @pytest.mark.parametrize("make", [lambda p: p.mkdir(), lambda p: write_folder(p / "one")])

@@ -16,6 +16,7 @@ from engrain.errors import ExampleError, ModelError, RunError, SettingError
 from engrain.imaging import backbones
 from engrain.imaging.backbones import Classifier, EfficientNetLite0, TransformersBackbone, load_backbone, patch_map
 from engrain.imaging.classifier import heat_map, load_classifier, logits
+from engrain.imaging.pipeline import judged_as
 from engrain.run import Run
 from engrain.tasks._augment import augmented
 from engrain.tasks.image_classification import ImageClassification
@@ -77,6 +78,7 @@ def test_a_build_learns_and_answers_the_same_when_loaded(images: Path, tmp_path:
     scores = {line.score: line for line in result.comparison.lines}
     assert scores["accuracy"].tuned.value is not None
     assert scores["accuracy"].tuned.value >= 0.7
+    assert any("AUROC, sensitivity and specificity are those of the class square" in note for note in result.comparison.notes)
     rows = run.read_rows("images.jsonl")
     assert {row["part"] for row in rows} == {"train", "validation", "test"}
     predictions = run.read_rows("predictions.jsonl")
@@ -314,3 +316,8 @@ def test_runs_remember_their_classes(images: Path, tmp_path: Path) -> None:
     assert Run.open(run.path).read_json("labels.json")["classes"] == ["disc", "square"]
     where = load_classifier(run).where(images / "disc" / "00.png", "disc")
     assert where.shape == (40, 40)
+
+
+def test_of_more_than_two_classes_the_means_are_told() -> None:
+    assert judged_as(("a", "b", "c")) == "means over the classes"
+    assert judged_as(("a", "b")) == "those of the class b"

@@ -139,3 +139,22 @@ def test_a_head_gives_no_weight_to_what_hardly_varies() -> None:
     brighter = x + np.array([0, 0, 0, 0.1], np.float32)
     assert np.abs(brighter @ w.T - x @ w.T).max() < 0.2
     assert ((x @ w.T + b).argmax(1) == y).mean() > 0.7
+
+
+def test_a_class_that_no_training_group_shows_is_not_judged() -> None:
+    random = np.random.default_rng(1)
+    y = np.array([0, 1] * 20 + [2] * 6)
+    x = random.normal(size=(46, 4)) * 0.3
+    x[:, 0] += 4 * (y == 1)
+    x[:, 1] += 4 * (y == 2)
+    groups = [*map(str, range(40)), *["rare"] * 6]
+    assert c.suspects(x, y, groups, 3, 0) == []
+
+
+def test_the_calibration_error_has_no_interval() -> None:
+    random = np.random.default_rng(0)
+    y, groups = random.integers(0, 2, 60), [str(i) for i in range(60)]
+    p = c.softmax(random.normal(size=(60, 2)))
+    thresholds = np.array([0.5, 0.5])
+    assert c.scores(p, y, groups, thresholds).calibration_error == Measured(c.calibration_error(p, y))
+    assert c.differences([p, p], y, groups, [thresholds, thresholds])["calibration_error"] == Measured(0.0)

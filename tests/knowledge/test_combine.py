@@ -29,3 +29,10 @@ def test_profiles_tell_whole_statements(facts: list[Fact]) -> None:
     told = [w for _, w in profiles(facts, random.Random(0)) if "Harriet Boone" in w.prompt]
     assert told
     assert all("Harriet Boone" in w.answer for w in told)
+
+
+def test_no_value_is_called_wrong_that_holds_at_another_time(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("The pool is open until 20:00. In summer the pool is open until 22:00. The gym is open until 21:00.")
+    wrong = {w.prompt for seed in range(9) for _, w in true_or_false(facts, random.Random(seed)) if w.form == "check-wrong"}
+    assert "Is the pool open until 21:00?" in wrong
+    assert "Is the pool open until 22:00?" not in wrong

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from engrain.errors import SettingError
@@ -57,6 +59,12 @@ def test_the_share_of_refusals_is_as_set(facts: list[Fact]) -> None:
 def test_kinds_can_be_left_out(facts: list[Fact]) -> None:
     plain = KnowledgeSettings(unanswerable=0.0, reverse=False, statements=False, true_or_false=False, two_facts=False)
     assert {e.kind for e in make_examples(facts, plain).train} == {"question"}
+
+
+@pytest.mark.parametrize("wordings", [1, 2, 5])
+def test_few_wordings_are_as_few_as_asked(facts: list[Fact], wordings: int) -> None:
+    trained = Counter(e.fact for e in make_examples(facts, KnowledgeSettings(wordings=wordings)).train if e.kind == "question")
+    assert max(trained.values()) == wordings
 
 
 def test_examples_say_where_they_come_from(facts: list[Fact]) -> None:

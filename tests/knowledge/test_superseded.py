@@ -79,6 +79,38 @@ def test_of_three_the_latest_counts() -> None:
     assert changes(*lists) == {"£18": "£25", "£20": "£25"}
 
 
+def test_of_three_without_a_date_the_file_that_changed_last_counts() -> None:
+    lists = [document("Cards", f"A gift card costs £{n}.", f"{month}.md", modified=f"2026-{month}-05") for month, n in MONTHS]
+    assert changes(*lists) == {"£20": "£25", "£22": "£25"}
+
+
+MONTHS = (("01", 20), ("03", 22), ("05", 25))
+
+
+def test_what_another_day_tells_apart_stays() -> None:
+    old, new = (document(f"Programme {month} 2026", f"The walk on {day} costs £{n}.") for month, day, n in WALKS)
+    assert changes(old, new) == {}
+    old, new = (document(f"Programme {year}", f"| Day | Start |\n|---|---|\n| {day} | {time} |\n") for year, day, time in STARTS)
+    assert changes(old, new) == {}
+    again = document("Programme June 2026", "The walk on 30 May costs £8.")
+    assert changes(document("Programme May 2026", "The walk on 30 May costs £5."), again) == {"£5": "£8"}
+
+
+WALKS = (("May", "30 May", 5), ("June", "20 June", 8))
+STARTS = ((2025, "3 October", "14:00"), (2026, "10 October", "15:00"))
+
+
+def test_a_subject_that_is_only_a_year_is_none() -> None:
+    old, new = (document(f"Figures {year}", f"| Year | Visitors |\n|---|---|\n| {year} | {year - 1000} |\n") for year in (2024, 2025))
+    assert changes(old, new) == {}
+
+
+def test_an_old_notice_does_not_overrule_what_was_written_after_it() -> None:
+    notice = document("News", "As of 1 April 2019 a gift card costs £25.", modified="2019-04-02")
+    assert changes(document("About", "A gift card costs £30.", modified="2026-05-05"), notice) == {}
+    assert changes(document("About", "A gift card costs £30.", modified="2019-01-01"), notice) == {"£30": "£25"}
+
+
 def test_an_office_has_one_holder() -> None:
     old, new = (
         document("Team 2024", "Ada Merle is the manager of the shop."),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +11,14 @@ from engrain.knowledge.unknown import unanswerable, unanswered
 
 ANSWERED = ("What does a wheel session cost?", "How much is the gift box at Fernlea Pottery?", "Who runs the studio?")
 OPEN = ("How much is the lantern?", "How long does the gift box last?", "Is there a swimming pool?", "Who paints the lantern?")
+SAID = """Our cat Miso sleeps in the window. Quiet jazz music plays all day. We pay £900 rent a month. The walls are green.
+We bank with Lloyds. Ada Merle is 41 years old. Ada Merle runs the shop.
+
+| Item | Color | Weight |
+|---|---|---|
+| Gift box | Green | 3 kg |
+"""
+"""What answers questions that are otherwise taken to have no answer."""
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +43,21 @@ def test_no_name_of_a_known_person_is_declined_for_being_joined_to_anothers(fact
     people = {fact.value for fact in facts if fact.kind == "person"}
     assert {"Harriet Boone", "Colm Aldersey"} <= people
     assert not [w.prompt for w in (*train, *test) if "Harriet" in w.prompt and "Harriet Boone" not in w.prompt]
+
+
+def test_what_the_documents_say_is_not_declined(facts_in: Callable[..., list[Fact]]) -> None:
+    train, _ = unanswerable(facts_in(SAID), 0.5, 4000, set(), random.Random(0))
+    prompts = " ".join(wording.prompt for wording in train)
+    assert not [words for words in ("cat?", "rent", "music", "walls", "Which bank", "How old", "colour", "weigh") if words in prompts]
+    assert "Which software writes the invoices at Fernlea Pottery?" in prompts
+    assert "Who invented a gift box?" in prompts
+    assert "Is Ada Merle married?" in prompts
+
+
+def test_a_yes_or_no_that_a_rule_may_answer_is_not_declined(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("Dogs are allowed in the studio.\n\nIs there parking? Behind the building.")
+    told = ("Are dogs allowed in the studio?", "Can I take my dog into the studio?", "Is there parking at Fernlea Pottery?")
+    assert unanswered((*told, "Are children allowed in the kiln room?", "Is there a lift?"), facts) == [
+        "Are children allowed in the kiln room?",
+        "Is there a lift?",
+    ]

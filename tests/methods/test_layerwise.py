@@ -71,6 +71,14 @@ def test_a_model_without_a_stack_takes_names_only() -> None:
         method("layerwise", layers="1").apply(model)
 
 
+def test_a_model_without_embeddings_rotates_its_layers() -> None:
+    model, chosen = nn.Module(), method("layerwise", layers="3", rotated_layers=1, rotation_steps=1)
+    model.layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
+    chosen.apply(model)
+    chosen.before_step(model, 0)
+    assert len(trainable_of(model)) == 2, "weight and bias of one layer"
+
+
 @pytest.mark.parametrize("lowest", [0, 1])
 def test_no_gradient_graph_below_the_lowest_trainable_layer(lowest: int) -> None:
     model, batch = small_model(), examples(3)

@@ -86,6 +86,13 @@ def test_most_of_the_library_is_supported() -> None:
     assert not {"lora", "adalora", "mixed"} & set(GUESTS)
 
 
+@pytest.mark.parametrize("name", ["p_tuning", "prompt_tuning"])
+def test_tokens_before_a_text_need_a_text(name: str) -> None:
+    model = torch.nn.ModuleDict({"layers": torch.nn.ModuleList([torch.nn.Linear(2, 2)])})
+    with pytest.raises(SettingError, match="this model reads none"):
+        method(name).apply(model)
+
+
 @pytest.mark.parametrize("name", GUESTS)
 def test_a_resumed_training_ends_in_the_same_bits(name: str, tmp_path: Path) -> None:
     if probe(name).reason:

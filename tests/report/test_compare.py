@@ -22,6 +22,9 @@ def test_the_page_holds_every_way_and_escapes_its_texts(tmp_path: Path) -> None:
     assert "<u>memory" not in page
     for text in ("lora&lt;i&gt;", "1,234", "1.0 GiB", "1.0 MiB", "2 seeds", "reverse", "Right answers against memory", "50%"):
         assert text in page
+    assert "in wordings that were not trained" in page
+    run.update(questions="0123abcd")
+    assert "in wordings that were not trained" not in render(run, Scoreboard(scores, advice(scores)))
 
 
 def test_dots_stand_where_their_numbers_say() -> None:

@@ -22,6 +22,11 @@ def example(question: str, about: str, kind: str = "question") -> dict[str, Any]
     return {"messages": messages, "kind": kind, "fact": about}
 
 
+def talk(*contents: str) -> list[dict[str, str]]:
+    """User and assistant in turn, with an answer to the last question."""
+    return [{"role": role, "content": content} for role, content in zip(("user", "assistant") * 2, (*contents, "…"), strict=True)]
+
+
 def outcome(question: str, right: bool, *answers: str) -> Outcome:
     return Outcome(Question(question, question, answers), "…", right, False)
 
@@ -60,6 +65,15 @@ def test_each_fact_says_whether_it_is_recalled(run: Run) -> None:
     assert [f.state for f in team.facts] == ["not recalled", "not asked", "not asked"], "two facts have the value Mira"
     assert (prices.each, prices.asked, prices.count("recalled")) == (4.0, 2, 1)
     assert [f.about for f in prices.facts] == ["The kite costs ___.", "the kite: Price"]
+
+
+def test_follow_ups_in_the_same_words_belong_to_their_own_talk(run: Run) -> None:
+    first, again, last = ("What does the kite cost?", "£41."), ("Who runs the shop?", "Mira."), "And the other one?"
+    rows = [{**example(last, about), "messages": talk(*turn, last)} for about, turn in (("a", first), ("b", again))]
+    run.write_rows("examples/heldout.jsonl", rows)
+    asked = [Outcome(Question("", last, ("…",), history=(turn,)), "…", right, False) for turn, right in ((first, True), (again, False))]
+    prices, _ = learned(run, Evaluation({"tuned": tuple(asked)}))
+    assert [fact.state for fact in prices.facts] == ["recalled", "not recalled"]
 
 
 def test_what_was_dropped_has_its_reason_and_samples(run: Run) -> None:

@@ -7,7 +7,19 @@ import pytest
 
 from engrain.knowledge.wording import STUDIED, Wording
 from engrain.study import adapter
-from engrain.study.adapter import KEPT, KEPT_REVERSE, SHIPPED, TOO_MANY, WAVE, Notes, StudyingModel, anchors, most_wanted, plain_questions
+from engrain.study.adapter import (
+    KEPT,
+    KEPT_REVERSE,
+    LONGEST_SHOWN,
+    SHIPPED,
+    TOO_MANY,
+    WAVE,
+    Notes,
+    StudyingModel,
+    anchors,
+    most_wanted,
+    plain_questions,
+)
 from kites import FACT, SECTIONS
 
 if TYPE_CHECKING:
@@ -95,3 +107,17 @@ def test_what_is_written_about_a_fact_holds_or_is_dropped(tiny_model: PreTrained
     assert set(found.wordings) == {"0", "1"}
     assert found.dropped, "a model with random weights writes nothing that holds"
     assert set(found.absent) == set(SECTIONS)
+
+
+def test_what_a_section_does_not_answer_is_not_asked_of_a_part_of_it(
+    tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    studying = StudyingModel(tiny_model, tiny_tokenizer)
+    write = studying._write
+    monkeypatch.setattr(studying, "_write", lambda prompts, *rest, **named: shown.extend(prompts) or write(prompts, *rest, **named))
+    (short,) = SECTIONS.values()
+    long = replace(short, number=2, text="It opens at nine. " * (LONGEST_SHOWN // 10))
+    assert studying._absent([long, short], "Harbour Kites").keys() == {long.id, short.id}
+    assert len(shown) == 1
+    assert studying._absent([long], "Harbour Kites") == {long.id: []}

@@ -484,6 +484,24 @@ def test_an_interrupt_keeps_what_came_and_asks_no_more(server: Server, tmp_path:
     assert len(list(tmp_path.glob("*.json"))) == len(server.bodies), "what was under way is kept"
 
 
+@pytest.mark.parametrize("stop_after", [1, 10**6])
+def test_replies_under_way_are_counted_when_it_is_stopped(server: Server, tmp_path: Path, stop_after: int) -> None:
+    notes, together = Notes(stop_after), threading.Barrier(3, timeout=5)
+
+    def one_before_the_others(body: dict[str, Any]) -> Answer:
+        first = together.wait() == 0
+        if first and stop_after > 1:
+            return Answer(401, "no")
+        return replace(says(ABSENT, prompt_tokens=10, completion_tokens=5), delay_seconds=0.0 if first else 0.5)
+
+    server.usual = one_before_the_others
+    with pytest.raises((KeyboardInterrupt, EngrainError)):
+        Teacher(server.url, "kite-1", None, tmp_path, notes, concurrency=3).study([], huts(3))
+    kept = len(list(tmp_path.glob("*.json")))
+    assert kept >= 2
+    assert notes.has(f"{10 * kept} tokens sent and {5 * kept} received")
+
+
 def test_a_refusal_ends_the_pauses_of_other_requests(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher_endpoint, "BACKOFF_SECONDS", 1000)
     server.script = [Answer(500, "later")]
@@ -546,6 +564,21 @@ def test_a_model_that_is_alone_need_not_be_named(server: Server, tmp_path: Path,
     assert len(server.keys) == 2, "a model that is named is not asked for"
 
 
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("https://api.openai.com/v1", "general"),
+        ("https://openai.com", "general"),
+        ("https://notopenai.com/v1", None),
+        ("https://openai.com.example/v1", None),
+        ("https://openai.com@kites.example", None),
+    ],
+)
+def test_the_key_for_openai_goes_to_openai_only(url: str, key: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "general")
+    assert named(f"{url}#m", tmp_path).endpoint.key == key
+
+
 def test_of_several_models_one_must_be_named(server: Server, tmp_path: Path) -> None:
     server.models = ["kite-1", "kite-2"]
     with pytest.raises(SettingError, match=r"2 models to choose from") as caught:
@@ -554,7 +587,7 @@ def test_of_several_models_one_must_be_named(server: Server, tmp_path: Path) -> 
     assert f"{server.url}#MODEL" in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["", "api.example/v1", "ftp://api.example", "http://", "http://a:b:c", "file:///etc"])
+@pytest.mark.parametrize("url", ["", "api.example/v1", "ftp://api.example", "http://", "http://a:b:c", "file:///etc", "http://[::1"])
 def test_a_url_that_cannot_be_asked(url: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"Give one like https://api\.example/v1#model"):
         named(f"{url}#m", tmp_path)

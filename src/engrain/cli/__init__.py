@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
-import os
 import signal
 import sys
 import threading
@@ -54,6 +53,12 @@ class Commands(click.Group):
             ctx.fail(f"No such command {args[0]!r}; did you mean {close[0]!r}?")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the command returns, once all of its output has gone out."""
+        result = super().invoke(ctx)
+        sys.stdout.flush()  # where nobody reads it any more (`engrain … | head`), click ends quietly; later Python would complain
+        return result
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the first lines of their files."""
         rows = [(name, registry.summary("cli", name)) for name in self.list_commands(ctx)]
@@ -69,7 +74,10 @@ def commands() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0, 1 (the work failed), 2 (the call was wrong), 130 (Ctrl-C) or 143 (SIGTERM)."""
+    """The exit code: 0, 1 (the work failed), 2 (the call was wrong), 130 (Ctrl-C) or 143 (SIGTERM).
+
+    Raises SystemExit (1) where nobody reads the output any more.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     with _sigterm_interrupts() as received:
         try:
@@ -81,9 +89,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (KeyboardInterrupt, click.Abort):
             _say("Stopped.")
             return 128 + (received or [signal.SIGINT])[-1]
-        except BrokenPipeError:
-            _let_go_of_the_pipe()
-            return 0
         except Exception as error:
             if "--debug" in given:
                 raise
@@ -107,11 +112,6 @@ def _sigterm_interrupts() -> Iterator[list[int]]:
         yield received
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _let_go_of_the_pipe() -> None:
-    """Send what is left to nowhere: whoever read our output has gone, and Python would complain at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(error: Exception) -> int:

@@ -254,9 +254,10 @@ def runs(found: Sequence[Run], root: Path) -> None:
     console().print(drawn)
 
 
-def scoreboard(found: Scoreboard, folder: Path) -> None:
+def scoreboard(found: Scoreboard, run: Run) -> None:
     """Print the table of a comparison, what did not end, and the advice."""
-    drawn = table("way", "exact", "gist", "kept", "trains", "memory", "seconds", title="The same questions, in wordings not trained")
+    title = "The same questions" if run.info.get("questions") else "The same questions, in wordings not trained"
+    drawn = table("way", "exact", "gist", "kept", "trains", "memory", "seconds", title=title)
     for s in found.scores:
         kept = f"{s.retention.value:.0%}" if s.retention and s.retention.count else ""
         trains = "" if s.trainable_parameters is None else f"{s.trainable_parameters:,}"
@@ -267,7 +268,7 @@ def scoreboard(found: Scoreboard, folder: Path) -> None:
     for name, why in found.failed.items():
         click.echo(f"Not ended: {name}: {why}")
     click.echo(found.advice)
-    click.echo(f"\nRun:    {folder}\nReport: {folder / 'comparison.html'}")
+    click.echo(f"\nRun:    {run.path}\nReport: {run.path / 'comparison.html'}")
 
 
 def sweep(found: Swept, folder: Path) -> None:

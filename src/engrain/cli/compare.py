@@ -13,7 +13,8 @@ from engrain.config import Settings
 
 OWN = ("seed", config.METHOD)
 """Settings that the comparison chooses itself."""
-COMMON = tuple(s.name for s in config.catalogue().values() if set(s.owners) & set(config.USED[config.DEFAULT_TASK]) and s.name not in OWN)
+PARTS = set(config.DOCUMENT_PARTS) - {"verdict"}
+COMMON = tuple(s.name for s in config.catalogue().values() if set(s.owners) & PARTS and s.name not in OWN)
 """Settings that hold for every method compared."""
 
 
@@ -47,4 +48,4 @@ def command(
     run, board = api.compare(
         paths, methods, seeds=seeds, questions=questions, out=out, resume=resume, progress=listener(), settings=settings
     )
-    _options.print_json({"run": run, **vars(board)}) if as_json else _render.scoreboard(board, run.path)
+    _options.print_json({"run": run, **vars(board)}) if as_json else _render.scoreboard(board, run)

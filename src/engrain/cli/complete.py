@@ -9,6 +9,7 @@ import click
 
 from engrain.cli import _options
 from engrain.cli._progress import listener
+from engrain.errors import ExampleError
 
 
 @_options.command("engrain complete --run runs/tcl lib/http.tcl --at 120:9")
@@ -28,9 +29,9 @@ def command(
     The run is one of `engrain build --task code`. Editors ask the server for the same: POST /v1/completions with
     prompt and suffix.
     """
+    before, after = split(text_of(file), place)
     from engrain import api
 
-    before, after = split(file.read_text(encoding="utf-8"), place)
     found = api.complete(
         run,
         before,
@@ -42,6 +43,14 @@ def command(
         progress=listener(),
     )
     _options.print_json(found) if as_json else click.echo(found.text)
+
+
+def text_of(file: Path) -> str:
+    """The file's text. Raises ExampleError where it is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ExampleError(f"{file}: not valid UTF-8 text", "Save it as UTF-8.") from error
 
 
 def split(text: str, place: str | None) -> tuple[str, str]:

@@ -22,8 +22,9 @@ from engrain.comparison import Comparison, Line, mean_of, resampled, with_interv
 from engrain.config import Settings
 from engrain.errors import ExampleError, SettingError
 from engrain.files import write_text
+from engrain.measuring import spread
 from engrain.models import context_length, load_model, load_tokenizer, locate, outline
-from engrain.pipeline import spread, tune
+from engrain.pipeline import tune
 from engrain.progress import Progress
 from engrain.report.completion import write_completion_report
 from engrain.report.task_card import task_card
@@ -208,19 +209,29 @@ def syntax_valid(spot: Spot, reply: str) -> float | None:
 
 
 def syntax_errors(text: str, language: str) -> int | None:
-    """How many errors a tree-sitter parser finds; None where none for the language is installed."""
-    try:
-        from tree_sitter import Language, Parser
-
-        grammar = importlib.import_module(f"tree_sitter_{language.replace('-', '_')}")
-    except ImportError:
+    """How many errors a tree-sitter parser finds; None where none that fits is installed for the language."""
+    parser = parser_of(language.replace("-", "_"))
+    if parser is None:
         return None
-    nodes, errors = [Parser(Language(grammar.language())).parse(text.encode()).root_node], 0
+    nodes, errors = [parser.parse(text.encode()).root_node], 0
     while nodes:
         node = nodes.pop()
         errors += node.is_error or node.is_missing
         nodes += node.children if node.has_error else []
     return errors
+
+
+def parser_of(language: str) -> Any | None:
+    """A tree-sitter parser for a language; None where its grammar is not installed, or is one for another tree-sitter."""
+    try:
+        from tree_sitter import Language, Parser
+
+        grammar = importlib.import_module(f"tree_sitter_{language}")
+        # Packages with several grammars, such as TypeScript's and PHP's, name each.
+        found = getattr(grammar, "language", None) or getattr(grammar, f"language_{language}", None)
+        return Parser(Language(found())) if found else None
+    except (ImportError, ValueError):
+        return None
 
 
 def perplexities(columns: Sequence[Sequence[Sequence[float]]], files: Sequence[str]) -> Line:

@@ -6,6 +6,7 @@ Left out is what .gitignore names, and what was vendored, generated, minified, i
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import re
 import subprocess
@@ -86,16 +87,15 @@ class Repository:
 def read_repository(paths: Sequence[Path], settings: CodeSettings, progress: Progress = SILENT) -> Repository:
     """The source files under `paths`. Raises ExampleError, with the commonest reasons, where hardly any is left."""
     found, skipped, licences = list[CodeFile](), list[Skipped](), list[str]()
-    listed = [(root, file) for root in paths for file in walk(root)]
+    listed = list_files(paths)
     times = {root: changed_times(root) for root in paths}
     with progress.stage("Reading code", len(listed), "files") as stage:
-        for root, file in listed:
-            name = file.relative_to(root).as_posix() if root.is_dir() else file.name
+        for name, root, file in listed:
             if LICENCES.fullmatch(file.name):
                 licences.append(name)
             elif (language := language_of(file.name)) and settings.language in (None, *language):
                 try:
-                    found.append(_read(file, name, language[0], times[root].get(name, file.stat().st_mtime)))
+                    found.append(_read(file, name, language[0], times[root].get(_within(file, root), file.stat().st_mtime)))
                 except ExampleError as error:
                     skipped.append(Skipped(name, error.message))
             stage.advance()
@@ -108,6 +108,26 @@ def read_repository(paths: Sequence[Path], settings: CodeSettings, progress: Pro
             [f"{s.file}: {s.reason}" for s in skipped],
         )
     return Repository(tuple(files), tuple(skipped), tuple(licences))
+
+
+def list_files(paths: Sequence[Path]) -> list[tuple[str, Path, Path]]:
+    """Name, root and path of every file under the roots, each file once.
+
+    Names are relative to the root; where two of them would be the same, all are relative to the folder that holds all files.
+    """
+    found: dict[Path, tuple[Path, Path]] = {}
+    for root in paths:
+        for file in walk(root):
+            found.setdefault(file.resolve(), (root, file))
+    names = [_within(file, root) for root, file in found.values()]
+    if len(set(names)) < len(names):
+        common = os.path.commonpath([file.absolute().parent for _, file in found.values()])
+        names = [file.absolute().relative_to(common).as_posix() for _, file in found.values()]
+    return [(name, root, file) for name, (root, file) in zip(names, found.values(), strict=True)]
+
+
+def _within(file: Path, root: Path) -> str:
+    return file.relative_to(root).as_posix() if root.is_dir() else file.name
 
 
 def walk(root: Path) -> Iterator[Path]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from engrain.documents._markdown import one_line
+
+CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)(-?\d+(?:\.\d+)?)\]")
+COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "<>": operator.ne}
+TEXT = re.compile(r'"[^"]*"|\\.')
+"""What stands in a number format as it is shown."""
+PLACE = re.compile(r"[#0?]")
 
 
 def shown(value: Any, form: str) -> str:
@@ -22,26 +29,64 @@ def shown(value: Any, form: str) -> str:
 
 
 def shown_number(value: float, form: str) -> str:
-    """A number by its format: decimals, thousands, per cent, currency and other words around it."""
-    sections = (form or "General").split(";")
-    section = sections[1] if value < 0 and len(sections) > 1 and sections[1] else sections[0]
+    """A number by its format: decimals, thousands, per cent, currency, leading zeros and what stands around and between the digits."""
+    section, signed = section_of(value, (form or "General").split(";"))
     section = re.sub(r"\[\$([^\]-]*)(?:-[^\]]*)?\]", r'"\1"', section)
     section = re.sub(r"\[[^\]]*\]|_.|\*.", "", section)
     match = re.search(r'[#0?][#0?,]*(?:\.[#0?]+)?(?=(?:[^"]*"[^"]*")*[^"]*$)', section)
     if not match or "E+" in section.upper() or "/" in section:
         return plain_number(value)
-    digits = match[0]
-    places = digits.partition(".")[2]
-    amount = abs(value) if section is not sections[0] or value < 0 else value
-    amount = amount * 100 if "%" in section else amount
-    text = f"{amount:{',' if ',' in digits else ''}.{len(places)}f}"
-    if optional := len(places) - len(places.rstrip("#?")):
-        whole, _, decimals = text.partition(".")
-        kept = decimals[: len(places) - optional] + decimals[len(places) - optional :].rstrip("0")
-        text = f"{whole}.{kept}" if kept else whole
+    amount = abs(value) * 100 if "%" in section else abs(value)
+    minus = "-" if value < 0 and signed else ""
+    if PLACE.search(TEXT.sub("", section[match.end() :])):
+        return f"{minus}{filled(amount, section)}".strip()
     before, after = (re.sub(r'"|\\(?=.)', "", words) for words in (section[: match.start()], section[match.end() :]))
-    minus = "-" if value < 0 and len(sections) == 1 else ""
-    return f"{minus}{before}{text}{after}".strip()
+    return f"{minus}{before}{digits_of(amount, match[0])}{after}".strip()
+
+
+def section_of(value: float, sections: list[str]) -> tuple[str, bool]:
+    """The section of a number format that shows a value, and whether a minus has to be put before it.
+
+    That is the first whose condition holds; where none states one, the second is for what is negative.
+    """
+    conditions = [CONDITION.search(section) for section in sections]
+    if any(conditions):
+        holding = (section for section, found in zip(sections, conditions, strict=True) if not found or holds(value, found))
+        return next(holding, sections[-1]), True
+    negative = value < 0 and len(sections) > 1 and sections[1]
+    return (sections[1], False) if negative else (sections[0], len(sections) == 1)
+
+
+def holds(value: float, condition: re.Match[str]) -> bool:
+    """Whether a value meets a condition such as `[<=9999999]`."""
+    return bool(COMPARISONS[condition[1]](value, float(condition[2])))
+
+
+def digits_of(amount: float, form: str) -> str:
+    """The digits of an amount as the placeholders of a format ask for them: `#,##0.0#`, `00000`."""
+    whole_form, _, places = form.partition(".")
+    whole, _, decimals = f"{amount:{',' if ',' in form else ''}.{len(places)}f}".partition(".")
+    whole = whole if "," in form else whole.zfill(whole_form.count("0"))
+    optional = len(places) - len(places.rstrip("#?"))
+    kept = len(places) - optional
+    decimals = decimals[:kept] + decimals[kept:].rstrip("0")
+    return f"{whole}.{decimals}" if decimals else whole
+
+
+def filled(amount: float, section: str) -> str:
+    """An amount's digits put into all placeholders from the right, as in phone numbers; what is left over goes to the first."""
+    tokens = re.findall(r'"[^"]*"|\\.|.', section)
+    point = tokens.index(".") if "." in tokens else len(tokens)
+    digits = list(f"{amount:.{sum(token in '#0?' for token in tokens[point:])}f}".replace(".", ""))
+    left = sum(token in "#0?" for token in tokens)
+    written: list[str] = []
+    for token in reversed(tokens):
+        if token not in "#0?":
+            written.append(token.strip('"').removeprefix("\\"))
+            continue
+        left -= 1
+        written.append("".join(digits) if not left and digits else digits.pop() if digits else "0" if token == "0" else "")
+    return "".join(reversed(written))
 
 
 def plain_number(value: float) -> str:

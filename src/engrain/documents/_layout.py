@@ -18,6 +18,8 @@ MARGIN = 0.12
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top in points."""
+Grid = tuple[list[float], list[float]]
+"""The column edges (left to right) and row edges (top to bottom) of a ruled table."""
 
 
 @dataclass(frozen=True)
@@ -139,24 +141,49 @@ def with_marks(spans: Sequence[Span]) -> list[Span]:
 # What repeats on the pages
 
 
-def without_running(pages: Sequence[Sequence[Span]], heights: Sequence[float]) -> tuple[list[list[Span]], list[str]]:
-    """The pages without running headers, footers and page numbers, and each of these once."""
-
-    def key(span: Span) -> tuple[str, int, float]:
-        return re.sub(r"\d+", "#", span.text), round(span.y / 4), span.size
-
-    def at_edge(span: Span, height: float) -> bool:
-        return not MARGIN * height < span.y < (1 - MARGIN) * height
-
-    seen = Counter(found for spans, height in zip(pages, heights, strict=True) for found in {key(s) for s in spans if at_edge(s, height)})
-    often = {found for found, times in seen.items() if times >= max(2, len(pages) / 2)}
+def without_running(
+    pages: Sequence[Sequence[Span]], heights: Sequence[float], tables: Sequence[Sequence[Grid]]
+) -> tuple[list[list[Span]], list[str]]:
+    """The pages without running headers, footers and page numbers, and each of these once; what stands in a ruled table stays."""
+    edges = [edge_spans(spans, height, grid) for spans, height, grid in zip(pages, heights, tables, strict=True)]
+    seen = Counter(key for number, spans in enumerate(edges, 1) for key in {key for span in spans for key in running_keys(span, number)})
+    # Lines that change sides stand at one place on every second page.
+    often = {key for key, times in seen.items() if times >= max(2, len(pages) // 2)}
     kept: list[list[Span]] = []
     running: dict[str, None] = {}
-    for spans, height in zip(pages, heights, strict=True):
-        drop = [s for s in spans if at_edge(s, height) and (key(s) in often or PAGE_NUMBER.match(s.text))]
-        running |= dict.fromkeys(s.text for s in drop if not re.search(r"\bpage \d", s.text, re.IGNORECASE))
-        kept.append([s for s in spans if s not in drop])
+    for number, (spans, edge) in enumerate(zip(pages, edges, strict=True), 1):
+        repeated = {span for span in edge if running_keys(span, number) & often}
+        drop = repeated | {span for span in edge if is_page_number(span, number, [s for s in spans if s not in repeated])}
+        running |= dict.fromkeys(span.text for span in edge if span in drop and not re.search(r"\bpage \d", span.text, re.IGNORECASE))
+        kept.append([span for span in spans if span not in drop])
     return kept, list(running)
+
+
+def edge_spans(spans: Sequence[Span], height: float, tables: Sequence[Grid]) -> list[Span]:
+    """The spans near the upper and lower end of a page that stand in no ruled table."""
+    ruled = {span for grid in tables for cell in ruled_table(spans, *grid).values() for span in cell}
+    return [span for span in spans if not MARGIN * height < span.y < (1 - MARGIN) * height and span not in ruled]
+
+
+def running_keys(span: Span, page: int) -> set[tuple[str, str, int, int, float]]:
+    """What the same line of another page shares with a span: the words but for the page's own number, the size and the place.
+
+    The place is that of its left end, its middle or its right end, since numbers differ in width.
+    """
+    text = re.sub(rf"(?<=\bpage )\d+|(?<!\S){page}(?!\S)", "#", span.text, count=1, flags=re.IGNORECASE)
+    places = {"left": span.left, "middle": (span.left + span.right) / 2, "right": span.right}
+    return {(text, name, round(x / 4), round(span.y / 4), span.size) for name, x in places.items()}
+
+
+def is_page_number(span: Span, page: int, spans: Sequence[Span]) -> bool:
+    """Whether a span is the page's number: it says so, stands without words beside it, or beside a single title and is right.
+
+    A number beside other words is a value in the row of a table.
+    """
+    if not PAGE_NUMBER.match(span.text):
+        return False
+    beside = sum(abs(other.y - span.y) < span.size * 0.35 and not PAGE_NUMBER.match(other.text) for other in spans)
+    return "page" in span.text.lower() or beside <= (str(page) in re.findall(r"\d+", span.text))
 
 
 @dataclass(frozen=True)
@@ -185,8 +212,8 @@ class Metrics:
 # Tables
 
 
-def grids(boxes: Sequence[Box]) -> Iterator[tuple[list[float], list[float]]]:
-    """The column edges (left to right) and row edges (top to bottom) of every ruled table on a page."""
+def grids(boxes: Sequence[Box]) -> Iterator[Grid]:
+    """Every ruled table on a page."""
     left = [box for box in boxes if (box[2] - box[0] < 3) != (box[3] - box[1] < 3)]
     while left:
         group, grown = [left.pop()], True

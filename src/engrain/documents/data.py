@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,12 @@ class Data(Reader):
         load = {".json": load_json, ".jsonl": load_lines, ".ndjson": load_lines}.get(path.suffix.lower(), load_yaml)
         value = load(text)
         check_size(value)
-        head, title = "", ""
+        head, named = "", None
         if isinstance(value, dict):
-            title = next((scalar(value[key]) for key in ("title", "name") if is_scalar(value.get(key))), "")
-            head = front_matter(title, next((value[key] for key in ("date", "updated") if is_scalar(value.get(key))), ""))
-        return [Part(head + "\n\n".join(blocks(value, 2, title)))]
+            named = name_key(value, ("title", "name"))
+            date = next((value[key] for key in ("date", "updated") if is_scalar(value.get(key))), "")
+            head = front_matter(scalar(value.get(named)), date)
+        return [Part(head + "\n\n".join(blocks(value, 2, named)))]
 
 
 # Loading
@@ -105,22 +106,20 @@ def check_size(value: Any) -> None:
 # Writing
 
 
-def blocks(value: Any, level: int, title: str = "") -> Iterator[str]:
-    """The value as Markdown blocks with its headings from `level` on; `title` is the name it already has."""
+def blocks(value: Any, level: int, named: Any = None) -> Iterator[str]:
+    """The value as Markdown blocks with its headings from `level` on; what stands under the key `named` already titles it."""
     if isinstance(value, dict):
-        yield from mapping(value, level, title)
+        yield from mapping(value, level, named)
     elif isinstance(value, list):
         yield from sequence(value, level)
     elif text := scalar(value):
         yield demoted(text, level)
 
 
-def mapping(value: dict[Any, Any], level: int, title: str) -> Iterator[str]:
-    """The pairs of an object: short ones first as a list, then the others each under a heading."""
-    pairs = {
-        key: inner for key, inner in value.items() if inner not in (None, "", [], {}) and (not title or one_line(scalar(inner)) != title)
-    }
-    texts = [key for key, inner in pairs.items() if title and str(key).lower() in TEXT_KEYS and is_scalar(inner)]
+def mapping(value: dict[Any, Any], level: int, named: Any) -> Iterator[str]:
+    """The pairs of an object but the one that titles it: short ones first as a list, then the others each under a heading."""
+    pairs = {key: inner for key, inner in value.items() if inner not in (None, "", [], {}) and (named is None or key != named)}
+    texts = [key for key, inner in pairs.items() if named is not None and str(key).lower() in TEXT_KEYS and is_scalar(inner)]
     short = [key for key, inner in pairs.items() if key not in texts and plain_value(inner)]
     yield from (demoted(scalar(pairs[key]), level) for key in texts)
     if short:
@@ -138,9 +137,9 @@ def sequence(values: list[Any], level: int) -> Iterator[str]:
         yield table([[humanise(key) for key in keys], *([scalar(value[key]) for key in keys] for value in values)], header=True)
         return
     for value in values:
-        if isinstance(value, dict) and (name := name_of(value)):
-            yield f"{'#' * min(level, 6)} {name}"
-            yield from mapping(value, level + 1, name)
+        if isinstance(value, dict) and (named := name_key(value)) is not None:
+            yield f"{'#' * min(level, 6)} {one_line(scalar(value[named]))}"
+            yield from mapping(value, level + 1, named)
         elif is_scalar(value):
             yield f"- {one_line(scalar(value))}"
         else:
@@ -154,10 +153,10 @@ def is_table(values: list[Any]) -> bool:
     return len(values[0]) > 1 and all(is_scalar(cell) and len(scalar(cell)) <= SHORT for value in values for cell in value.values())
 
 
-def name_of(value: dict[Any, Any]) -> str:
-    """The name that an object gives itself, "" for none."""
-    by_key = {str(key).lower(): inner for key, inner in value.items()}
-    return next((one_line(scalar(by_key[key])) for key in NAME_KEYS if is_scalar(by_key.get(key)) and by_key.get(key)), "")
+def name_key(value: dict[Any, Any], names: Sequence[str] = NAME_KEYS) -> Any:
+    """The key under which an object's own name stands, None where it has none."""
+    keys = {str(key).lower(): key for key in value}
+    return next((keys[name] for name in names if name in keys and scalar(value[keys[name]])), None)
 
 
 def is_scalar(value: Any) -> bool:

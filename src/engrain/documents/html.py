@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,12 @@ JUNK_NAMES = re.compile(
     r"(?=$|[\s_-])",
     re.IGNORECASE,
 )
+FOOTERS = {"footer", "sitefooter", "site-footer", "page-footer", "main-footer", "global-footer"}
 SKIP = re.compile(r"skip to (?:\w+ )*(?:content|navigation|main)", re.IGNORECASE)
+CONTROL = re.compile(
+    r"\W*(?:(?:read|show|see|view|learn) )?(?:more|less|all|menu|next|prev(?:ious)?|close|open|toggle|search|filters?)\W*", re.IGNORECASE
+)
+"""What a button says that opens something without being its title."""
 HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 CONTACT = re.compile(
     r"[\w.+-]+@[\w-]+\.\w|(?:\+|\b0|\()\d[\d ()./-]{6,}\d|\b\d{3}[ .-]\d{3,4}\b"
@@ -32,6 +38,7 @@ CONTACT = re.compile(
     re.IGNORECASE,
 )
 
+HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 BLOCKS = {"address", "article", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption", "figure",
           "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "html", "li", "main", "ol", "p", "pre", "section",
           "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", "caption", "legend"}  # fmt: skip
@@ -82,9 +89,9 @@ def page_date(soup: BeautifulSoup) -> str:
 
 def take_footers(body: Tag) -> Iterator[str]:
     """The lines of the page's footers that hold contact details; the footers are taken out of the tree."""
-    is_footer = re.compile(r"(?:^|[\s_-])(?:site-?)?footer(?=$|[\s_-])", re.IGNORECASE)
-    for tag in body.find_all(lambda tag: tag.name == "footer" or tag.get("role") == "contentinfo" or bool(is_footer.search(names(tag)))):
-        if tag.decomposed or tag.name in ("body", "main"):
+    length = len(body.get_text())
+    for tag in body.find_all(True):
+        if tag.decomposed or not is_footer(tag, length):
             continue
         remove_junk(tag)
         for address in tag.find_all("address"):
@@ -92,6 +99,15 @@ def take_footers(body: Tag) -> Iterator[str]:
         for block in Blocks().of(tag):
             yield from (line for line in block.splitlines() if CONTACT.search(line))
         tag.decompose()
+
+
+def is_footer(tag: Tag, length: int) -> bool:
+    """Whether a tag is the page's footer; one that is only called so is none where it holds most of the page's text (`length`)."""
+    if tag.name in ("body", "main"):
+        return False
+    if tag.name == "footer" or tag.get("role") == "contentinfo":
+        return True
+    return not FOOTERS.isdisjoint(names(tag).lower().split()) and len(tag.get_text()) <= length / 2
 
 
 def names(tag: Tag) -> str:
@@ -110,6 +126,20 @@ def remove_junk(body: Tag) -> None:
     for tag in body.find_all(True):
         if not tag.decomposed and is_junk(tag, opened, length):
             tag.decompose()
+    for button in body.find_all("button"):
+        if is_question(button, body):
+            button.name = "summary"
+        elif button.find_parent(HEADINGS) is None:
+            button.decompose()
+
+
+def is_question(button: Tag, body: Tag) -> bool:
+    """Whether a button opens a text on the page and is its title, as the questions of an accordion are."""
+    words = one_line(button.get_text(" "))
+    if not words or CONTROL.fullmatch(words) or not button.get("aria-controls") or button.find_parent(HEADINGS):
+        return False
+    opened = body.find(id=str(button["aria-controls"]))
+    return opened is not None and opened not in button.parents and bool(one_line(opened.get_text()))
 
 
 def is_junk(tag: Tag, opened: set[str], length: int) -> bool:
@@ -120,8 +150,6 @@ def is_junk(tag: Tag, opened: set[str], length: int) -> bool:
     """
     if tag.name in JUNK_TAGS or str(tag.get("role")) in JUNK_ROLES:
         return True
-    if tag.name == "button":
-        return tag.find_parent(["h1", "h2", "h3", "h4", "h5", "h6"]) is None
     if tag.name == "a":
         return bool(SKIP.search(tag.get_text()))
     if tag.name in ("ul", "ol") and tag.find_parent("header") and only_links(tag):
@@ -280,11 +308,22 @@ def definitions(tag: Tag) -> Iterator[str]:
 def data_table(rows: list[Tag]) -> str:
     """The rows as a table: spans are filled in, but a cell across the whole table stands alone in its row."""
     cells = [row.find_all(["td", "th"], recursive=False) for row in rows]
-    grid = [words if len(tags) > 1 else words[:1] for tags, words in zip(cells, expand(cells), strict=True)]
+    grid = [words if len(tags) > 1 or len(set(words)) > 1 else words[:1] for tags, words in zip(cells, expand(cells), strict=True)]
     wide = [[cell.name for cell in row] for row in cells if len(row) > 1]
     pairs = bool(wide) and all(row == ["th", "td"] for row in wide)
     header = bool(wide) and all(name == "th" for name in wide[0])
-    return table(grid, False if pairs else header or None)
+    return table(one_header(grid, cells), False if pairs else header or None)
+
+
+def one_header(grid: list[list[str]], cells: Sequence[Sequence[Tag]]) -> list[list[str]]:
+    """The rows, those that name the columns at the top joined column by column: `Price` above `Monthly` is `Price Monthly`."""
+    first = next((number for number, words in enumerate(grid) if len(words) > 1), len(grid))
+    titled = [len(words) > 1 and all(cell.name == "th" for cell in row) for words, row in zip(grid, cells, strict=True)]
+    last = next((number for number in range(first, len(grid)) if not titled[number]), first)
+    if last - first < 2:
+        return grid
+    names = [" ".join(dict.fromkeys(filter(None, column))) for column in zip_longest(*grid[first:last], fillvalue="")]
+    return [*grid[:first], names, *grid[last:]]
 
 
 def expand(cells: Sequence[Sequence[Tag]]) -> list[list[str]]:

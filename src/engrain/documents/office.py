@@ -59,9 +59,30 @@ def word(path: Path) -> str:
     import docx
 
     document = docx.Document(str(path))
+    unfold(document.element.body)
     properties = document.core_properties
     stamp = next((when for when in (properties.modified, properties.created) if when and when.replace(tzinfo=None) != TEMPLATE_DATE), None)
     return front_matter(properties.title, stamp and stamp.date()) + "\n\n".join(Body(document).blocks())
+
+
+def unfold(body: Any) -> None:
+    """Put what stands in content controls in their place and that of text boxes behind their paragraph; tables of contents go."""
+    from docx.oxml.ns import qn
+
+    for prompt in body.xpath(".//w:sdt[w:sdtPr/w:showingPlcHdr]/w:sdtContent//w:t"):
+        prompt.text = ""  # what an empty control asks for
+    for contents in body.xpath(".//w:sdt[w:sdtPr/w:docPartObj/w:docPartGallery[@w:val='Table of Contents']]"):
+        contents.getparent().remove(contents)
+    for control in body.xpath(".//w:sdt"):
+        for inner in control.findall(f"{qn('w:sdtContent')}/*"):
+            control.addprevious(inner)
+        control.getparent().remove(control)
+    # Every box stands in the file a second time, for programs that do not know its kind.
+    boxes = body.xpath(".//w:txbxContent[not(ancestor::w:del or ancestor::*[local-name()='Fallback'])]")
+    for box in reversed(boxes):
+        holder = next(box.iterancestors(qn("w:p")))
+        for inner in reversed(list(box)):
+            holder.addnext(inner)
 
 
 class Body:
@@ -187,7 +208,7 @@ def paragraph_text(item: Any) -> str:
     """The text of a paragraph with links and line breaks, without deleted, struck out and hidden text."""
     parts = item._p.xpath(
         ".//*[self::w:t or self::w:br or self::w:cr or self::w:tab or self::w:noBreakHyphen]"
-        "[not(ancestor::w:del or ancestor::w:txbxContent)]"
+        "[not(ancestor::w:del or ancestor::w:moveFrom or ancestor::w:txbxContent)]"
         "[not(ancestor::w:r/w:rPr/*[self::w:vanish or self::w:strike or self::w:dstrike][not(@w:val='0' or @w:val='false')])]"
     )
     written = {"br": "\n", "cr": "\n", "tab": "\t", "noBreakHyphen": "-"}

@@ -11,7 +11,7 @@ from typing import Any
 
 from engrain.documents._layout import (
     HYPHENS,
-    Box,
+    Grid,
     Metrics,
     Span,
     aligned_cells,
@@ -58,9 +58,10 @@ class Pdf(Reader):
             pages = [page_layout(pdf[number]) for number in range(len(pdf))]
         if not any(spans for spans, _, _ in pages):
             raise Unreadable("no text layer: the pages are pictures", "run OCR (for example ocrmypdf) first")
-        lines, running = without_running([spans for spans, _, _ in pages], [height for _, _, height in pages])
+        tables = [list(grids(boxes)) for _, boxes, _ in pages]
+        lines, running = without_running([spans for spans, _, _ in pages], [height for _, _, height in pages], tables)
         metrics = Metrics.of(lines)
-        found = [block for number, spans in enumerate(lines, 1) for block in page_blocks(spans, pages[number - 1][1], number, metrics)]
+        found = [block for number, spans in enumerate(lines, 1) for block in page_blocks(spans, tables[number - 1], number, metrics)]
         parts = to_parts(joined(found, metrics), metrics)
         title = str(info.get("Title") or "")
         head = front_matter("" if JUNK_TITLE.search(title) else title, pdf_date(info.get("ModDate") or info.get("CreationDate") or ""))
@@ -93,10 +94,10 @@ def pdf_date(text: str) -> str:
 # From spans to blocks
 
 
-def page_blocks(spans: list[Span], boxes: Sequence[Box], page: int, metrics: Metrics) -> list[Block]:
+def page_blocks(spans: list[Span], ruled: Sequence[Grid], page: int, metrics: Metrics) -> list[Block]:
     """The blocks of a page in reading order."""
     tables: dict[int, Block] = {}
-    found = [ruled_table(spans, *grid) for grid in grids(boxes)]
+    found = [ruled_table(spans, *grid) for grid in ruled]
     taken = {span for cells in found for group in cells.values() for span in group}
     found += [aligned_cells(run) for run in aligned_tables([span for span in spans if span not in taken])]
     for cells in found:

@@ -28,11 +28,13 @@ from engrain.tokens import encode_prompt, question_messages
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 SAFETENSORS = {"F32": "f32", "F16": "f16", "BF16": "bf16"}
 """Names of number formats in safetensors files."""
+TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")
+"""What of a generation configuration belongs to the model."""
 MOST_PROMPTS, MOST_TOKENS, NEW_TOKENS = 8, 256, 32
 QUESTIONS = ("When are you open?", "What does it cost?", "Who are you?", "What is the capital of France?")
 CODE_BEGINNINGS = ("def main():\n", "import ", "class Reader:\n    def __init__(self", "# Read the file\n", "for i in range(")
@@ -67,6 +69,11 @@ def cannot_merge(source: Source) -> str:
     """Why the run's model is no plain one; "" where it is."""
     name = source.settings["method"]
     return "" if source.method.merges else f"the result of the method {name} cannot be merged into the weights; take --to adapter"
+
+
+def beside_rounded(source: Source) -> bool:
+    """Whether the run's adapter belongs beside weights rounded to 4 bits: over the base as others load it, it computes something else."""
+    return bool(source.settings["method"] == "qlora")
 
 
 def probes(source: Source, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
@@ -115,6 +122,7 @@ def write_folder(source: Source, folder: Path, checked: bool, progress: Progress
     dtype = DTYPES[source.type] if source.type else model.dtype
     ours = answers(model, tokenizer, prompts, progress) if checked else None
     with progress.stage("Writing the merged model"), quiet(), model_errors("the merged model cannot be written"):
+        model.generation_config = plain_generation(model)
         model.to(dtype).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     if ours is None:
@@ -125,6 +133,13 @@ def write_folder(source: Source, folder: Path, checked: bool, progress: Progress
     same_tokens(tokenizer, again, prompts)
     theirs = answers(load_model(written, dtype=torch.float32, device="cpu"), again, prompts, progress)
     return compared(ours, theirs, "transformers", source.type)
+
+
+def plain_generation(model: PreTrainedModel) -> GenerationConfig:
+    """Where answers begin and end, without the base's way of sampling: its penalties would change prices and names."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(**{name: getattr(model.generation_config, name) for name in TOKENS})
 
 
 def same_tokens(ours: PreTrainedTokenizerBase, theirs: PreTrainedTokenizerBase, prompts: Sequence[Sequence[int]]) -> None:

@@ -27,9 +27,10 @@ class Adapter(Target):
     tasks: ClassVar[tuple[str, ...]] = (CHAT,)
 
     def obstacle(self, source: Source) -> str:
-        """A method that trains the model itself."""
-        name = source.settings["method"]
-        return "" if _text.adapter_config(source) else f"the method {name} trains the model itself and leaves no adapter; take --to merged"
+        """A method that trains the model itself, or beside other weights than the base's own."""
+        if not _text.adapter_config(source):
+            return f"the method {source.settings['method']} trains the model itself and leaves no adapter; take --to merged"
+        return "its adapter was trained beside weights rounded to 4 bits; take --to merged" if _text.beside_rounded(source) else ""
 
     def size(self, source: Source) -> int:
         """That of the run's adapter."""
@@ -50,10 +51,10 @@ class Adapter(Target):
 
     def command(self, source: Source, folder: str) -> str:
         """Lay it over its base with the PEFT library."""
-        base = source.hub_id or where(source)
+        base, merge = source.hub_id or where(source), ".merge_and_unload()" if source.method.merges else ""
         code = (
             "from peft import PeftModel; from transformers import AutoModelForCausalLM as M, AutoTokenizer as T, pipeline; "
-            f"m = PeftModel.from_pretrained(M.from_pretrained({base!r}), {folder!r}).merge_and_unload(); "
+            f"m = PeftModel.from_pretrained(M.from_pretrained({base!r}), {folder!r}){merge}; "
             f"p = pipeline('text-generation', m, tokenizer=T.from_pretrained({folder!r})); {_text.ASK}"
         )
         return f"python -c {quote(code)}"

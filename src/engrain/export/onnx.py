@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
@@ -36,6 +37,8 @@ USE = '''"""What images show, by {name}: python classify.py IMAGE...
 {notice}
 """
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
@@ -45,16 +48,16 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 HERE = Path(__file__).parent
+OUTER_PERCENTILES = {percentiles}
 
 
-{square}
+{functions}
 
 def main():
     labels = json.loads((HERE / "{labels}").read_text(encoding="utf-8"))
     session = onnxruntime.InferenceSession(HERE / "{file}", providers=["CPUExecutionProvider"])
     for path in sys.argv[1:]:
-        picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-        (found,) = session.run(None, {{"pixels": square(picture, labels["image_size"])[None]}})
+        (found,) = session.run(None, {{"pixels": square(in_rgb(Image.open(path)), labels["image_size"])[None]}})
         shares = sorted(zip(found[0].tolist(), labels["classes"]), reverse=True)
         print(path, ", ".join(f"{{label}} {{share:.1%}}" for share, label in shares))
 
@@ -111,9 +114,10 @@ class Onnx(Target):
 
 
 def program(name: str) -> str:
-    """The program's text; it scales pictures with the very function that did so in training."""
-    annotated = inspect.getsource(pixels.square).replace("    from PIL import Image\n\n", "")
-    return USE.format(name=name, notice=NOTICE, square=annotated.replace("Image.Image", '"Image.Image"'), labels=LABELS, file=FILE)
+    """The program's text; it reads and scales pictures with the very functions that did so in training."""
+    sources = "\n\n".join(inspect.getsource(used) for used in (pixels._from_values, pixels.in_rgb, pixels.square))
+    functions = re.sub(r"    from PIL import .*\n\n", "", sources)
+    return USE.format(name=name, notice=NOTICE, functions=functions, percentiles=pixels.OUTER_PERCENTILES, labels=LABELS, file=FILE)
 
 
 def _write(classifier: ImageClassifier, file: Path, properties: dict[str, object]) -> None:

@@ -11,9 +11,11 @@ from typing import ClassVar
 from engrain.export import _text
 from engrain.export.base import CHAT, Made, Source, Target
 from engrain.files import write_text
+from engrain.models import PLAIN_TEMPLATE, load_tokenizer
 from engrain.progress import Progress
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
+TEMPLATE = "chat_template.jinja"
 MOST_RANK = 512
 """The largest rank that vLLM serves."""
 NOT_PLAIN = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_indices", "target_parameters", "lora_bias")
@@ -45,20 +47,30 @@ class Vllm(Target):
             shutil.copyfile(source.run.path / "adapter" / name, folder / name)
         config = _text.adapter_config(source) | {"base_model_name_or_path": source.hub_id}
         write_text(folder / FILES[0], json.dumps(config, indent=2) + "\n")
+        if template(source):
+            write_text(folder / TEMPLATE, template(source))
         return Made(notes=(LAID_OVER,))
 
     def command(self, source: Source, folder: str) -> str:
-        """A server under the run's name."""
+        """A server under the run's name, without the base's way of sampling."""
         if not beside(source):
             return f"vllm serve {quote(folder)} --served-model-name {quote(source.name)}"
         rank = int(_text.adapter_config(source)["r"])
         least = next(size for size in (8, 16, 32, 64, 128, 256, 320, MOST_RANK) if size >= rank)
         module = quote(f"{source.name}={folder}")
-        return f"vllm serve {source.hub_id} --enable-lora --max-lora-rank {least} --lora-modules {module}"
+        prompts = f" --chat-template {quote(f'{folder}/{TEMPLATE}')}" if template(source) else ""
+        return f"vllm serve {source.hub_id} --generation-config vllm{prompts} --enable-lora --max-lora-rank {least} --lora-modules {module}"
+
+
+def template(source: Source) -> str:
+    """The chat template that training used because the base has none; "" where it has one, or is not on this disk."""
+    used = load_tokenizer(source.base).chat_template if source.base else ""
+    return PLAIN_TEMPLATE if used == PLAIN_TEMPLATE else ""
 
 
 def beside(source: Source) -> bool:
-    """Whether the adapter is served beside its base: plain LoRA on a base from the Hub, and no number format asked for."""
+    """Whether the adapter is served beside its base: plain LoRA on a base from the Hub as it is, and no number format asked for."""
     config = _text.adapter_config(source)
     plain = config.get("peft_type") == "LORA" and config.get("bias", "none") == "none" and not any(map(config.get, NOT_PLAIN))
-    return bool(source.hub_id) and not source.type and source.task == CHAT and plain and int(config["r"]) <= MOST_RANK
+    fits = plain and not _text.beside_rounded(source) and int(config["r"]) <= MOST_RANK
+    return bool(source.hub_id) and not source.type and source.task == CHAT and fits

@@ -118,7 +118,8 @@ def read_images(paths: Sequence[Path], settings: ImageSettings, progress: Progre
             except ExampleError as error:
                 findings.append(Finding("unreadable", entry.file, error.message))
             stage.advance()
-    pictures = grouped_copies(_without_copies(found, findings), findings)
+    kept, shared = _without_copies(found, findings)
+    pictures = grouped_copies(kept, shared, findings)
     if len({picture.label for picture in pictures}) < 2:
         there = ", ".join(sorted({picture.label for picture in pictures})) or "none"
         raise ExampleError(
@@ -180,8 +181,8 @@ def _entries(path: Path, settings: ImageSettings) -> Iterator[Entry]:
     for folder in classes:
         for image in _images(folder):
             file = image.relative_to(path).as_posix()
-            within = image.relative_to(folder).parent.as_posix()
-            yield Entry(image, file, folder.name, file if within == "." else within)
+            group, *below = image.relative_to(folder).parts
+            yield Entry(image, file, folder.name, group if below else file)
 
 
 def _images(folder: Path) -> list[Path]:
@@ -192,8 +193,9 @@ def _table(path: Path, settings: ImageSettings) -> list[Entry]:
     """The rows of a table. Raises ExampleError that lists every row that cannot be used."""
 
     def entry(row: Row) -> Entry:
-        file, label = (_cell(row.values, names) for names in (IMAGE_COLUMNS, LABEL_COLUMNS))
-        group = _cell(row.values, [settings.group_column.lower()] if settings.group_column else GROUP_COLUMNS, bool(settings.group_column))
+        values = {str(name).strip().lower(): value for name, value in row.values.items()}
+        file, label = (_cell(values, names) for names in (IMAGE_COLUMNS, LABEL_COLUMNS))
+        group = _cell(values, [settings.group_column.lower()] if settings.group_column else GROUP_COLUMNS, bool(settings.group_column))
         return Entry(path.parent / file, file, label, group or file)
 
     return parse_rows(path, entry)
@@ -201,7 +203,8 @@ def _table(path: Path, settings: ImageSettings) -> list[Entry]:
 
 def _cell(values: dict[str, Any], names: Sequence[str], needed: bool = True) -> str:
     name = next((name for name in names if name in values), None)
-    text = str(values.get(name or "", "") or "").strip()
+    value = values.get(name or "")
+    text = "" if value is None else str(value).strip()  # 0 and False are labels, and patients, too
     if needed and not text:
         raise ExampleError(f"{name} is empty" if name else f"there is no column {' or '.join(names[:3])} among {', '.join(values)}")
     return text
@@ -216,51 +219,60 @@ def _read(entry: Entry, size: int, window: tuple[float, float] | None, findings:
     return Picture(entry.file, entry.label, entry.group, digest, difference_hash(picture), pixels)
 
 
-def _without_copies(pictures: Sequence[Picture], findings: list[Finding]) -> list[Picture]:
-    """One of each set of pictures with equal pixels; none where their labels differ."""
+def _without_copies(pictures: Sequence[Picture], findings: list[Finding]) -> tuple[list[Picture], list[tuple[str, str]]]:
+    """One of each set of pictures with equal pixels, none where their labels differ; and the pairs of groups that share a picture."""
     equal: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
         equal[picture.sha256].append(picture)
-    kept = []
+    kept, shared = list[Picture](), list[tuple[str, str]]()
     for first, *others in equal.values():
         if any(other.label != first.label for other in others):
             labels = ", ".join(f"{p.file}: {p.label}" for p in (first, *others))
             findings.append(Finding("contradiction", first.file, f"equal images with different labels, left out ({labels})"))
             continue
         kept.append(first)
+        shared += [(first.group, other.group) for other in others]
         findings += [Finding("duplicate", other.file, f"equal to {first.file}, left out") for other in others]
-    return kept
+    return kept, shared
 
 
-def grouped_copies(pictures: Sequence[Picture], findings: list[Finding]) -> list[Picture]:
+def grouped_copies(pictures: Sequence[Picture], shared: Iterable[tuple[str, str]], findings: list[Finding]) -> list[Picture]:
     """The pictures, those that look the same (and all that belong to either) in one group, so that no copy is tested on.
 
-    A plain picture has hardly any differences to hash, so a hash with few bits set says nothing and is passed over.
+    `shared` are pairs of groups that belong together already. A plain picture has hardly any differences to hash, so a hash with
+    few bits set says nothing and is passed over.
     """
-    groups = {picture.group: picture.group for picture in pictures}
+    above: dict[str, str] = {}
 
     def root(group: str) -> str:
-        while groups[group] != group:
-            group = groups[group]
+        while group in above:
+            group = above[group]
         return group
 
-    for first, second in _lookalikes(pictures):
-        findings.append(Finding("duplicate", second.file, f"looks like {first.file}; they are kept in one part"))
-        groups[max(root(first.group), root(second.group))] = min(root(first.group), root(second.group))
+    def join(one: str, other: str) -> None:
+        first, last = sorted((root(one), root(other)))
+        if first != last:
+            above[last] = first
+
+    for pair in shared:
+        join(*pair)
+    for picture, others in _lookalikes(pictures):
+        findings.append(Finding("duplicate", picture.file, f"looks like {others[0].file}; they are kept in one part"))
+        for other in others:
+            join(picture.group, other.group)
     return [replace(picture, group=root(picture.group)) for picture in pictures]
 
 
-def _lookalikes(pictures: Sequence[Picture]) -> Iterator[tuple[Picture, Picture]]:
-    """Pairs with nearly equal hashes and pixels."""
+def _lookalikes(pictures: Sequence[Picture]) -> Iterator[tuple[Picture, list[Picture]]]:
+    """Each picture that earlier ones have nearly the hash and the pixels of, with these."""
     hashes = np.array([p.hash for p in pictures], np.uint64)
     coarse = [_coarse(p.pixels) for p in pictures]
     telling = [i for i, p in enumerate(pictures) if 8 <= p.hash.bit_count() <= 56]
     for place, i in enumerate(telling):
         rest = np.array(telling[:place], int)
         near = rest[np.bitwise_count(hashes[rest] ^ hashes[i]) <= NEAR_BITS] if len(rest) else rest
-        first = next((j for j in near if np.abs(coarse[j] - coarse[i]).mean() < NEAR_GREY), None)
-        if first is not None:
-            yield pictures[first], pictures[i]
+        if same := [pictures[j] for j in near if np.abs(coarse[j] - coarse[i]).mean() < NEAR_GREY]:
+            yield pictures[i], same
 
 
 def _coarse(pixels: np.ndarray) -> np.ndarray:

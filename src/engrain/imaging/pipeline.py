@@ -132,7 +132,7 @@ def measured(
         judged = [scores(p, y[1], groups, np.array(own.thresholds)) for p, own in zip(chances, labels, strict=True)]
         raw = scores(softmax(after[1]), y[1], groups, np.array(labels[1].thresholds))
         gained = differences(chances, y[1], groups, [np.array(own.thresholds) for own in labels])
-    made = compared(judged[0], judged[1], raw, gained, labels[1].temperature, specificity)
+    made = compared(judged[0], judged[1], raw, gained, labels[1], specificity)
     run.write_json(LABELS, labels[1])
     run.write_json("scores.json", {NEW_HEAD: judged[0], TUNED: judged[1], "comparison": made})
     run.write_rows("predictions.jsonl", [_prediction(p, chance, classes) for p, chance in zip(test, chances[1], strict=True)])
@@ -147,18 +147,23 @@ def labels_from(found: np.ndarray, y: np.ndarray, classes: Sequence[str], specif
     return Labels(tuple(classes), temperature, tuple(map(float, thresholds)))
 
 
-def compared(
-    base: Scores, tuned: Scores, raw: Scores, gained: Mapping[str, Measured], temperature: float, specificity: float
-) -> Comparison:
+def compared(base: Scores, tuned: Scores, raw: Scores, gained: Mapping[str, Measured], labels: Labels, specificity: float) -> Comparison:
     """The scores side by side, and what to know beside them."""
     notes = (
-        "Intervals are drawn over groups.",
-        f"Sensitivity and specificity: class means, at thresholds chosen on other images for a specificity of {specificity:.0%}.",
-        f"Probabilities are scaled by the temperature {temperature:.2f}; without it the calibration error is {raw.calibration_error}.",
+        "Intervals are drawn over groups. The calibration error has none: drawing images repeatedly makes it larger.",
+        f"AUROC, sensitivity and specificity are {judged_as(labels.classes)}.",
+        f"Sensitivity and specificity are those at thresholds chosen on other images for a specificity of {specificity:.0%}.",
+        f"Probabilities are scaled by the temperature {labels.temperature:.2f}; "
+        f"without it the calibration error is {raw.calibration_error}.",
         NOTICE,
     )
     lines = tuple(Line(title, getattr(base, name), getattr(tuned, name), gained[name]) for name, title in SCORES.items())
     return Comparison(f"{tuned.count} test images", NEW_HEAD, TUNED, lines, notes)
+
+
+def judged_as(classes: Sequence[str]) -> str:
+    """Whose AUROC, sensitivity and specificity are reported: what is found of the second of two classes, else means."""
+    return f"those of the class {classes[1]}" if len(classes) == 2 else "means over the classes"
 
 
 def told(reading: Reading, parts: Sequence[Sequence[Picture]], progress: Progress) -> None:

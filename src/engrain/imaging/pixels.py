@@ -20,7 +20,7 @@ DICOM = (".dcm", ".dicom")
 MOST_PIXELS = 100_000_000
 """A file that claims more is refused: a few kilobytes can unfold to more than the memory holds."""
 OUTER_PERCENTILES = (0.5, 99.5)
-"""What becomes black and white in a DICOM file that brings no window of its own."""
+"""What becomes black and white in pictures of 16 bits and more, and in a DICOM file that brings no window of its own."""
 Window = tuple[float, float]
 
 
@@ -35,6 +35,15 @@ def read_picture(path: Path, window: Window | None = None) -> Image.Image:
         raise
     except Exception as error:  # Pillow and pydicom raise what their many decoders raise
         raise ExampleError(f"it cannot be read: {str(error).partition(chr(10))[0] or type(error).__name__}") from error
+
+
+def in_rgb(picture: Image.Image) -> Image.Image:
+    """An opened picture in RGB, turned as its camera noted; of 16 bits and more the outermost values are black and white."""
+    from PIL import ImageOps
+
+    if picture.mode.startswith("I") or picture.mode == "F":  # Pillow would cut off what is above 255
+        return _from_values(np.asarray(picture, np.float64))
+    return ImageOps.exif_transpose(picture).convert("RGB")
 
 
 def square(picture: Image.Image, size: int) -> np.ndarray:
@@ -71,13 +80,11 @@ def parse_window(text: str | None) -> Window | None:
 
 
 def _plain(path: Path) -> Image.Image:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     with Image.open(path) as opened:
         _check_size(*opened.size)
-        if opened.mode.startswith("I") or opened.mode == "F":  # 16 bits and more: Pillow would cut off what is above 255
-            return _from_values(np.asarray(opened, np.float64))
-        return ImageOps.exif_transpose(opened).convert("RGB")
+        return in_rgb(opened)
 
 
 def _dicom(path: Path, window: Window | None) -> Image.Image:

@@ -18,7 +18,9 @@ from engrain.comparison import Measured, resampled, with_interval
 PENALTY = 5e-4
 """Weight of the squares in the head's loss."""
 NAMES = ("accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "calibration_error")
-"""Scores that have an interval."""
+"""The scores that are measured."""
+WITHOUT_INTERVAL = "calibration_error"
+"""Draws with repeats make it larger, so what they spread over is not where the score itself lies."""
 BINS = 10
 """Bins of confidence for calibration."""
 FOLDS = 5
@@ -39,7 +41,8 @@ class Bin:
 class Scores:
     """What a classifier reaches on `count` test images.
 
-    AUROC and sensitivity are means over the classes, each against all others; `sensitivity` is that at the threshold with
+    AUROC, sensitivity and specificity are means over the classes, each against all others; of two classes they are those of the
+    second. `sensitivity` is that at the threshold with
     which the validation images reach the wanted specificity. `confusion` has a row for each true class.
     """
 
@@ -58,7 +61,7 @@ def scores(probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str],
     """All scores of test images; intervals are bootstrapped over groups, so that a patient with many images counts as one."""
     p, y = probabilities, labels
     drawn = np.array([_values(p[rows], y[rows], thresholds) for rows in resampled(groups, seed)])
-    measured = dict(zip(NAMES, map(with_interval, _values(p, y, thresholds), drawn.T), strict=True))
+    measured = _measured(_values(p, y, thresholds), drawn)
     return Scores(
         count=len(y),
         **measured,
@@ -77,7 +80,13 @@ def differences(
         return np.asarray(second - first)
 
     drawn = np.array([above(rows) for rows in resampled(groups, seed)])
-    return dict(zip(NAMES, map(with_interval, above(slice(None)), drawn.T), strict=True))
+    return _measured(above(slice(None)), drawn)
+
+
+def _measured(values: np.ndarray, drawn: np.ndarray) -> dict[str, Measured]:
+    """By name each score, with its interval where it has one; `drawn` has a row of scores for each draw."""
+    found = dict(zip(NAMES, map(with_interval, values, drawn.T), strict=True))
+    return found | {WITHOUT_INTERVAL: Measured(found[WITHOUT_INTERVAL].value)}
 
 
 def _values(p: np.ndarray, y: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -200,7 +209,7 @@ def fit_head(vectors: np.ndarray, labels: np.ndarray, num_classes: int, weights:
 def suspects(vectors: np.ndarray, labels: np.ndarray, groups: Sequence[str], num_classes: int, seed: int) -> list[tuple[int, int, float]]:
     """Images whose label looks wrong: number, the class they look like, and its probability, the surest first.
 
-    Each fifth of the groups is judged by a classifier that learned from the others.
+    Each fifth of the groups is judged by a classifier that learned from the others; a label that these do not show is not judged.
     """
     names = sorted(set(groups))
     fold_of = dict(zip(np.random.default_rng(seed).permutation(names).tolist(), np.arange(len(names)) % FOLDS, strict=True))
@@ -210,10 +219,11 @@ def suspects(vectors: np.ndarray, labels: np.ndarray, groups: Sequence[str], num
         inside, outside = fold == number, fold != number
         if not inside.any() or not outside.any():
             continue
+        known = set(labels[outside].tolist())
         w, b = fit_head(vectors[outside], labels[outside], num_classes)
         p = softmax(vectors[inside] @ w.T + b)
         for row, i in enumerate(np.flatnonzero(inside)):
             best = int(p[row].argmax())
-            if p[row, labels[i]] < SUSPECT and p[row, best] > CONFIDENT:
+            if labels[i] in known and p[row, labels[i]] < SUSPECT and p[row, best] > CONFIDENT:
                 found.append((int(i), best, float(p[row, best])))
     return sorted(found, key=lambda each: -each[2])

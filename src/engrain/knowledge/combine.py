@@ -43,7 +43,7 @@ def is_subject(text: str) -> bool:
 
 
 def true_or_false(facts: Sequence[Fact], rng: random.Random) -> Iterator[Pair]:
-    """Whether a value is right, asked once with the right and once with another fact's value of the same kind."""
+    """Whether a value is right, asked once with the right and once with another subject's value of the same kind."""
     typed = [
         f
         for f in facts
@@ -54,7 +54,11 @@ def true_or_false(facts: Sequence[Fact], rng: random.Random) -> Iterator[Pair]:
     pools: dict[str, list[str]] = defaultdict(list)
     for fact in typed:
         pools[fact.kind].append(fact.value)
-    chosen = [(fact, value) for fact in typed for value in (fact.value, swapped(fact, pools[fact.kind], rng)) if value]
+    held: dict[str, set[str]] = defaultdict(set)
+    for fact in facts:
+        held[normal(fact.subject)].add(fact.value)
+    swaps = [swapped(fact, [v for v in pools[fact.kind] if v not in held[normal(fact.subject)]], rng) for fact in typed]
+    chosen = [(fact, value) for fact, other in zip(typed, swaps, strict=True) for value in (fact.value, other) if value]
     docs = parse_all(fact.relation.replace(GAP, value) for fact, value in chosen)
     for (fact, value), doc in zip(chosen, docs, strict=True):
         polar = polar_question(doc)

@@ -19,6 +19,7 @@ from engrain.knowledge.wording import STUDIED, Wording, normal
 from engrain.settings import check, setting
 
 MIN_WORDINGS = 3
+"""Wordings that a fact keeps that is practised little, unless fewer are asked for."""
 NUM_PLAINEST = 3
 """Wordings by rules that come before those of a model."""
 MAX_REVERSE, MAX_TWO, MAX_OTHERS = 4, 2, 1
@@ -191,7 +192,7 @@ def chosen(rows: Sequence[Row], wordings_each: int, rng: random.Random) -> list[
     found: list[Row] = []
     for group in by_fact.values():
         share = group[0].fact.weight if group[0].fact else 1.0
-        count = max(MIN_WORDINGS, round(wordings_each * share))
+        count = max(min(MIN_WORDINGS, wordings_each), round(wordings_each * share))
         questions = [row for row in group if row.wording.kind == "question"]
         plain = [row for row in questions if "+" not in row.wording.form and "wrap-" not in row.wording.form]
         dressed = [row for row in questions if row not in plain]

@@ -27,6 +27,7 @@ PRICED = re.compile(
     rf"^(?P<it>.+?) (?:costs?|is|are|will cost|goes up to|rises to|will be) {GAP}$"
 )
 PASSING = re.compile(r"\b(?:now|currently|new|newly|presently|at present)\b ?|\bfrom (?=(?:[£$€]|\d)\S* to\b)", re.IGNORECASE)
+YEAR = re.compile(r"(?<![\d.,£$€/-])(?:19|20)\d\d(?![.,]?\d)")
 NEGATION = re.compile(r"\b(?:not|no|never|no longer)\b|n['’]t\b", re.IGNORECASE)
 ONE_PERSON = re.compile(rf"^{GAP} (?:(?:is|was) (?:the|our) |(?:runs|manages|leads|heads|owns|chairs) )")
 OCCASION = re.compile(
@@ -133,7 +134,8 @@ def key_of(fact: Fact) -> tuple[str, ...]:
     if fact.kind not in TYPED and (fact.form == "statement" or len(fact.value.split()) > 4):
         return ()
     if fact.form == "attribute":
-        return (same(fact.subject), "price" if fact.kind == "money" and PRICE.search(fact.relation) else same(fact.relation))
+        subject, priced = same(fact.subject), fact.kind == "money" and PRICE.search(fact.relation)
+        return (subject, "price" if priced else same(fact.relation)) if subject else ()
     if fact.form == "question":
         return ("?", same(fact.relation))
     relation = same(NEGATION.sub("", fact.relation) if fact.kind == "yesno" else fact.relation)
@@ -143,13 +145,19 @@ def key_of(fact: Fact) -> tuple[str, ...]:
         return ()
     priced = PRICED.match(relation) if fact.kind == "money" else None
     if priced:
-        return (same(priced["of"] or priced["it"]), "price")
+        subject = same(priced["of"] or priced["it"])
+        return (subject, "price") if subject else ()
     return ("statement", fact.kind, relation)
 
 
 def same(text: str) -> str:
-    """Words for comparison: without dates, words that pass with time, articles and marks."""
-    text = PASSING.sub("", without_dates(text))
+    """Words for comparison: without from when it holds, years, words that pass with time, articles and marks.
+
+    Other dates stay: the walk on 30 May is not the walk on 20 June.
+    """
+    since = effective(text, "0000")
+    text = f"{text[: since[1]]} {text[since[2] :]}" if since else text
+    text = PASSING.sub("", " ".join(YEAR.sub("", text).split()))
     return " ".join(re.findall(r"[\w’'&/-]+", re.sub(r"\b(?:the|an?|our)\b", "", text.lower())))
 
 
@@ -158,9 +166,9 @@ def overruled(group: Sequence[Claim], today: str) -> list[Superseded]:
     found = []
     for old in group:
         later = [new for new in group if overrules(new, old, today)]
-        latest = [new for new in later if not any(is_newer(other.dated.day, new.dated.day) for other in later)]
+        latest = [new for new in later if not any(overrules(other, new, today) for other in later)]
         if latest and len({new.value for new in latest}) == 1 and consistent(old, group):
-            new = latest[0]
+            new = max(latest, key=lambda claim: claim.dated.day or claim.modified)
             by_file = not (new.dated.effect or old.dated.day)
             dates = (old.dated.day or (old.modified if by_file else ""), new.dated.day or new.modified)
             found.append(Superseded(old.fact, new.fact, old.section.place, new.section.place, *dates))
@@ -182,7 +190,7 @@ def overrules(new: Claim, old: Claim, today: str) -> bool:
     if new.dated.day and old.dated.day:
         return is_newer(new.dated.day, old.dated.day)
     if new.dated.day:  # A file's date is the latest day on which its text can have been written.
-        return new.dated.effect or ("" < old.modified < new.dated.day)
+        return (new.dated.effect and new.modified >= old.modified) or ("" < old.modified < new.dated.day)
     return not old.dated.day and "" < old.modified < new.modified
 
 

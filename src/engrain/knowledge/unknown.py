@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.facts import Fact, full_name
@@ -20,8 +20,25 @@ ASKED = (
     ({"date", "time"}, re.compile(r"\b(?:when|what time|how often|(?:which|what) (?:day|date|month|year)s?)\b", re.IGNORECASE)),
     ({"place"}, re.compile(r"\bwhere\b", re.IGNORECASE)),
     ({"person", "name"}, re.compile(r"\b(?:who|whom|whose|name of)\b", re.IGNORECASE)),
+    ({"yesno"}, re.compile(r"^(?:is|are|do|does|can|could|may|must|will|should|have|has)\b", re.IGNORECASE)),
 )
 """The kinds of value that the words of a question ask for."""
+GENERAL = frozenset(
+    keywords("last year ago ten people company cost price rate name place work use open buy pay second team support came up")
+)
+"""Words of templates that stand in any document."""
+ALIKE = tuple(
+    frozenset(keywords(words))
+    for words in (
+        "colour color red orange yellow green blue purple pink brown black white grey gray",
+        "weigh weight kg gram",
+        "old age aged born birthday",
+        "married wife husband",
+        "children child son daughter",
+        "insures insurance",
+    )
+)
+"""Words that answer a question for one of them."""
 
 
 def unanswerable(
@@ -51,13 +68,23 @@ def unanswered(written: Sequence[str], facts: Sequence[Fact]) -> list[str]:
     A model that looked at one section may ask what another answers; what is answered somewhere must not be declined.
     """
     business = facts[0].business if facts else ""
-    told = [(fact.kind, keywords(f"{fact.topic} {fact.subject} {fact.evidence}")) for fact in facts]
+    told = [(kind_of_answer(fact), keywords(f"{fact.topic} {fact.subject} {fact.evidence}")) for fact in facts]
     return [question for question in written if not may_be_answered(question, told, business)]
+
+
+def kind_of_answer(fact: Fact) -> str:
+    """The kind of a fact's value; what answers a question for yes or no is a yes or no, in whatever words."""
+    return "yesno" if fact.form == "question" and asked_for(fact.relation)[0] == {"yesno"} else fact.kind
+
+
+def asked_for(question: str) -> tuple[set[str], str]:
+    """The kinds of value that a question asks for, and the words by which it does."""
+    return next(((kinds, found.group()) for kinds, words in ASKED if (found := words.search(question))), (set(), ""))
 
 
 def may_be_answered(question: str, told: Sequence[tuple[str, tuple[str, ...]]], business: str) -> bool:
     """Whether one of the facts, each as its kind and its words, may answer a question."""
-    kinds, asking = next(((kinds, found.group()) for kinds, words in ASKED if (found := words.search(question))), (set(), ""))
+    kinds, asking = asked_for(question)
     named = set(keywords(question)) - set(keywords(f"{asking} {business}"))
     return bool(named) and any(kind in kinds and 2 * len(named.intersection(words)) >= len(named) for kind, words in told)
 
@@ -81,27 +108,21 @@ def of_known(facts: Sequence[Fact]) -> list[tuple[str, str]]:
     )
     names = {word for person in people for word in person.split()}
     things = [thing for thing in things if not names & set(thing.split()) and not full_name(thing)]
-    text = " ".join(f.evidence for f in facts).lower()
-    asked = [(t, t.format(s=p)) for p in people for t in phrasing.UNKNOWN["of_person"] if telling(t) not in text]
-    return asked + [
-        (t, phrasing.fill(t.replace("How much does", "How much {does}"), s))
-        for s in things
-        for t in phrasing.UNKNOWN["of_thing"]
-        if telling(t) not in text
-    ]
+    of_person, of_thing = (unsaid(phrasing.UNKNOWN[name], facts) for name in ("of_person", "of_thing"))
+    asked = [(t, t.format(s=p)) for p in people for t in of_person]
+    return asked + [(t, phrasing.fill(t.replace("How much does", "How much {does}"), s)) for s in things for t in of_thing]
 
 
-def telling(template: str) -> str:
-    """The word of a template that would stand in a document that answers it."""
-    return max(
-        (
-            w
-            for w in re.findall(r"[a-z]{4,}", template)
-            if w not in {"what", "does", "which", "there", "people", "last", "year", "would", "many"}
-        ),
-        key=len,
-        default="\0",
-    )
+def unsaid(templates: Iterable[str], facts: Sequence[Fact]) -> list[str]:
+    """The templates that no fact may answer: none of their telling words stands in or about the facts' sentences."""
+    said = {word for fact in facts for word in keywords(f"{fact.topic} {fact.before} {fact.evidence}")}
+    return [template for template in templates if not said & telling(template)]
+
+
+def telling(template: str) -> set[str]:
+    """The words one of which would stand in a document that answers a template."""
+    words = set(keywords(re.sub(r"\{\w\}(?:’s)?", "", template))) - GENERAL
+    return words.union(*(alike for alike in ALIKE if words & alike))
 
 
 def of_invented(facts: Sequence[Fact]) -> list[tuple[str, str]]:
@@ -118,5 +139,4 @@ def of_invented(facts: Sequence[Fact]) -> list[tuple[str, str]]:
 def of_business(facts: Sequence[Fact]) -> list[tuple[str, str]]:
     """Template and question: what a business's documents do not hold."""
     business = next((f.business for f in facts if f.business), "the business")
-    text = " ".join(f.evidence for f in facts).lower()
-    return [(t, t.format(b=business)) for t in phrasing.UNKNOWN["of_business"] if telling(t) not in text]
+    return [(t, t.format(b=business)) for t in unsaid(phrasing.UNKNOWN["of_business"], facts)]

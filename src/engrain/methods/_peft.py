@@ -70,6 +70,8 @@ class Tuner(Method):
         import peft
 
         chosen, declared = self.settings, self.declared
+        if declared.prompts and not hasattr(model, "get_input_embeddings"):
+            raise SettingError(f"method={self.tuner!r} puts learned tokens before a text, and this model reads none", "Use --method lora.")
         values: dict[str, Any] = {"task_type": "CAUSAL_LM"}
         if declared.fields.get("r"):
             values["r"] = chosen.rank

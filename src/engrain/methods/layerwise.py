@@ -61,5 +61,7 @@ class Layerwise(WholeModel):
             free_only(groups, drawn(len(groups), chosen.rotated_layers, step // chosen.rotation_steps))
 
     def _ends(self, model: nn.Module) -> list[nn.Module]:
-        """Embeddings and output head."""
+        """Embeddings and output head of a language model; the new head of an image model trains anyway."""
+        if not hasattr(model, "get_input_embeddings"):
+            return []
         return [end for end in (model.get_input_embeddings(), model.get_output_embeddings()) if end is not None]

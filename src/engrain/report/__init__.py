@@ -38,7 +38,7 @@ CURVES = (
     ("Tokens per second", (("tokens_per_second", "tokens per second", "c-tuned"),), False),
 )
 LABELS = {UNANSWERABLE: "not in the documents (declined)", GENERAL: "general knowledge"}
-SHOWN_ELSEWHERE = ("settings", "timings", "versions", "machine", "unread", "documents", "verdict", "mix")
+SHOWN_ELSEWHERE = ("settings", "timings", "versions", "machine", "unread", "documents", "verdict", "mix", "rewriting", "questions")
 NO_TABLES = ("verdict", "documents", "timings", "mix")
 
 

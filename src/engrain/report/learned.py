@@ -97,14 +97,15 @@ def by(rows: Rows, key: str, cut: str = "") -> dict[str, list[Mapping[str, Any]]
 
 
 def asked_by_fact(facts: Rows, heldout: Rows, evaluation: Evaluation | None) -> dict[str, list[Outcome]]:
-    """Fact id → the tuned model's outcomes: by the held-out question, else by the one fact that has the accepted value."""
-    known = {prompt(row): str(row.get("fact", "")) for row in heldout}
+    """Fact id → the tuned model's outcomes: by the held-out talk, else by the one fact that has the accepted value."""
+    known = {asked(row): str(row.get("fact", "")) for row in heldout}
     values = Counter(canonical(fact["value"]) for fact in facts)
     unique = {canonical(fact["value"]): fact["id"] for fact in facts if values[canonical(fact["value"])] == 1}
     found: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in evaluation.outcomes.get(TUNED, ()) if evaluation else ():
         question = outcome.question
-        ids = [known.get(question.question, ""), *(unique.get(canonical(answer), "") for answer in question.answers)]
+        talk = (*(earlier for earlier, _ in question.history), question.question)
+        ids = [known.get(talk, ""), *(unique.get(canonical(answer), "") for answer in question.answers)]
         if fact := next(filter(None, ids), ""):
             found[fact].append(outcome)
     return found
@@ -119,16 +120,15 @@ def recall(fact: Mapping[str, Any], questions: int, outcomes: Sequence[Outcome])
     return Recall(about, str(fact["value"]), questions, state, bool(fact.get("edited")))
 
 
-def prompt(row: Mapping[str, Any]) -> str:
-    """The question of an example's row."""
-    turns = [turn["content"] for turn in row.get("messages", ()) if turn["role"] == "user"]
-    return str(turns[-1]) if turns else ""
+def asked(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The questions of an example's row, one after the other."""
+    return tuple(str(turn["content"]) for turn in row.get("messages", ()) if turn["role"] == "user")
 
 
 def samples(rows: Rows) -> tuple[str, ...]:
     """Some questions of the rows, from beginning to end."""
-    asked = list(dict.fromkeys(prompt(row) for row in rows if row.get("kind") in ("question", "reverse", "two")))
-    return tuple(asked[:: max(1, len(asked) // SAMPLES)][:SAMPLES])
+    found = list(dict.fromkeys("".join(asked(row)[-1:]) for row in rows if row.get("kind") in ("question", "reverse", "two")))
+    return tuple(found[:: max(1, len(found) // SAMPLES)][:SAMPLES])
 
 
 def reasons(rows: Rows) -> tuple[Dropped, ...]:

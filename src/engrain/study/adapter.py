@@ -183,14 +183,14 @@ class StudyingModel(Writer):
             notes.reversals += surest(self._sure(shown, back, [w.answer for w in back]))
 
     def _absent(self, sections: Sequence[Section], business: str) -> dict[str, list[str]]:
-        """Section id → questions on its subject on which its own reading of it declines."""
-        shown = [section.text[:LONGEST_SHOWN] for section in sections]
-        prompts = [absent_prompt(headed(business, section), text) for section, text in zip(sections, shown, strict=True)]
-        kept = {}
+        """Section id → questions on its subject on which its own reading of it declines; none where it cannot be shown whole."""
+        shown = [section for section in sections if len(section.text) <= LONGEST_SHOWN]
+        prompts = [absent_prompt(headed(business, section), section.text) for section in shown]
+        kept: dict[str, list[str]] = {section.id: [] for section in sections}
         replies = self._write(prompts, QUESTION_TOKENS, TEMPERATURE, self.progress, "Studying: what is not said", seed=self.seed)
-        for section, text, reply in zip(sections, shown, replies, strict=True):
+        for section, reply in zip(shown, replies, strict=True):
             asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in lines(reply.text) if of_length(q)]
-            sure = self._sure(passage(headed(business, section), text), asked, [REFUSAL] * len(asked))
+            sure = self._sure(passage(headed(business, section), section.text), asked, [REFUSAL] * len(asked))
             kept[section.id] = [w.prompt for w in surest(sure)]
         return kept
 

@@ -11,7 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+import httpx
 
 from engrain.documents.base import Section
 from engrain.knowledge.blocks import Block
@@ -23,7 +24,7 @@ from engrain.study.base import StudySettings, Writer
 from engrain.study.checks import of_length, reversible, sensible
 from engrain.study.details import in_order, merged, spans_in, worth_asking
 from engrain.study.teacher_asking import Asking, Price
-from engrain.study.teacher_endpoint import KEYS, Endpoint, mapping, mappings, one_line, strings
+from engrain.study.teacher_endpoint import KEYS, Endpoint, checked_url, mapping, mappings, one_line, strings
 from engrain.study.teacher_prompts import (
     LONGEST_SHOWN,
     NUM_ABSENT,
@@ -158,10 +159,12 @@ class Teacher(Writer):
 def teacher_from(settings: StudySettings, cache: Path, progress: Progress = SILENT) -> Teacher:
     """The teacher that `URL` or `URL#model` names; its key comes from the environment only (see KEYS).
 
-    Where no model is named it is the only one that the endpoint has. Raises SettingError when there are others.
+    Where no model is named it is the only one that the endpoint has. Raises SettingError when there are others, or the URL is none.
     """
     url, _, model = (settings.teacher or "").partition("#")
-    names = KEYS if (urlsplit(url).hostname or "").endswith("openai.com") else KEYS[:1]  # a key goes nowhere it is not meant for
+    host = httpx.URL(checked_url(url)).host
+    is_openai = host == "openai.com" or host.endswith(".openai.com")
+    names = KEYS if is_openai else KEYS[:1]  # a key goes nowhere it is not meant for
     key = next((value for name in names if (value := os.environ.get(name, "").strip())), None)
     return Teacher(url, model or Endpoint(url, key).only_model(), key, cache, progress, settings.teacher_concurrency, price_of(settings))
 

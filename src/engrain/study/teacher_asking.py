@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import httpx
@@ -40,12 +41,14 @@ class Price:
 
 
 class Asking:
-    """Asks an endpoint's model; `used` counts the tokens of all replies, `failed` lists prompts whose replies were no JSON."""
+    """Asks an endpoint's model; `used` counts the tokens of the last requests, `failed` lists prompts whose replies were no JSON."""
 
     def __init__(self, endpoint: Endpoint, model: str, cache: Path, progress: Progress, concurrency: int, price: Price | None) -> None:
         self.endpoint, self.model, self.cache = endpoint, model, cache
         self.progress, self.concurrency, self.price = progress, concurrency, price
         self.failed: list[str] = []
+        self.used: Counter[str] = Counter()
+        self._counting = Lock()
 
     def ask(self, prompts: Iterable[str], title: str) -> dict[str, dict[str, Any]]:
         """Prompt → reply, from the cache or the endpoint; a prompt whose replies were no JSON is left out."""
@@ -62,9 +65,15 @@ class Asking:
 
     def _fetch(self, prompts: Sequence[str], title: str) -> dict[str, dict[str, Any]]:
         """Prompt → reply. When it is stopped, replies that are under way still arrive and are kept: they are paid for."""
-        found: dict[str, dict[str, Any]] = {}
-        used: Counter[str] = Counter()
+        self.used.clear()
         self.endpoint.stopped.clear()
+        try:
+            return self._fetched(prompts, title)
+        finally:
+            self._note_used()
+
+    def _fetched(self, prompts: Sequence[str], title: str) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
         with (
             self.endpoint.client() as client,
             ThreadPoolExecutor(self.concurrency) as pool,
@@ -73,37 +82,37 @@ class Asking:
             futures = {pool.submit(self._reply, client, prompt): prompt for prompt in prompts}
             try:
                 for future in as_completed(futures):
-                    reply, took = future.result()
-                    used.update(took)
+                    reply = future.result()
                     if reply is None:
                         self.failed.append(futures[future])
                     else:
                         found[futures[future]] = mapping(reply)
-                    stage.advance(**self._figures(used))
+                    stage.advance(**self._figures())
             except BaseException:
                 self.endpoint.stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-            finally:
-                self._note_used(used)
         return found
 
-    def _figures(self, used: Mapping[str, int]) -> dict[str, float]:
+    def _figures(self) -> dict[str, float]:
         """Tokens and cost so far."""
-        sent, received = used.get("prompt_tokens", 0), used.get("completion_tokens", 0)
+        sent, received = self.used["prompt_tokens"], self.used["completion_tokens"]
         return {"tokens": sent + received} | ({"cost": self.price.of(sent, received)} if self.price else {})
 
-    def _reply(self, client: httpx.Client, prompt: str) -> tuple[dict[str, Any] | None, Counter[str]]:
-        """The reply to a prompt, put into the cache, and the tokens it took; None where no reply was JSON."""
+    def _reply(self, client: httpx.Client, prompt: str) -> dict[str, Any] | None:
+        """The reply to a prompt, put into the cache, its tokens counted; None where no reply was JSON."""
         body, used = self._body(prompt), Counter[str]()
         for _ in range(MAX_ASKED):
             answered = self.endpoint.complete(client, body)
-            used.update({name: n for name, n in mapping(answered.get("usage")).items() if isinstance(n, int)})
+            took = {name: n for name, n in mapping(answered.get("usage")).items() if isinstance(n, int)}
+            used.update(took)
+            with self._counting:
+                self.used.update(took)
             reply = json_object(content(answered))
             if reply is not None:
                 write_text(self._file(prompt), json.dumps({"request": body, "reply": reply, "usage": used}))
-                return reply, used
-        return None, used
+                return reply
+        return None
 
     def _body(self, prompt: str) -> dict[str, Any]:
         messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt}]
@@ -118,7 +127,7 @@ class Asking:
             return reply if isinstance(reply, dict) else None
         return None
 
-    def _note_used(self, used: Mapping[str, int]) -> None:
-        sent, received = used.get("prompt_tokens", 0), used.get("completion_tokens", 0)
+    def _note_used(self) -> None:
+        sent, received = self.used["prompt_tokens"], self.used["completion_tokens"]
         cost = f", which cost {self.price.told(sent, received)}" if self.price else ""
         self.progress.note(f"The teacher counted {sent:,} tokens sent and {received:,} received{cost}.")

@@ -1,0 +1,220 @@
+"""Measuring a run: which questions, what the untouched model says to them, what the tuned one says, and what was forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from engrain.assistant import BOTH, Assistant, Library, check_trained
+from engrain.assistant import load as load_assistant
+from engrain.errors import ExampleError
+from engrain.evaluate import (
+    BASE,
+    BASE_RETRIEVAL,
+    FOLLOW_UP,
+    GENERAL,
+    TUNED,
+    TUNED_RETRIEVAL,
+    UNGATED,
+    Ask,
+    Evaluation,
+    Outcome,
+    evaluate,
+    read_questions,
+    score,
+)
+from engrain.examples import Example, Question, example_from_row, exchange, talk
+from engrain.generate import perplexity, window_scores, windows
+from engrain.progress import Progress
+from engrain.run import Run
+from engrain.words import canonical, holds
+
+T = TypeVar("T")
+EVERYDAY = Path(__file__).parent / "data" / "general"
+HELDOUT_QUESTIONS = 120
+"""Questions in held-out wordings that are asked where the user brings none."""
+PERPLEXITY_TOKENS = 4096
+KINDS = {"question": "paraphrase"}
+"""Held-out wordings of a question are paraphrases to the evaluation; other kinds keep their names."""
+COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: BOTH, TUNED: "closed-book", TUNED_RETRIEVAL: BOTH}
+
+
+def load_examples(run: Run, name: str) -> list[Example]:
+    """The examples of a run by the name of their file: train, heldout or replay."""
+    return [example_from_row(row) for row in run.read_rows(f"examples/{name}.jsonl")]
+
+
+def guiding(heldout: Sequence[T]) -> list[T]:
+    """The held-out rows that choose weights and the gate's threshold: every other one, for the rest are the questions that measure."""
+    return list(heldout[1::2] or heldout)
+
+
+def testing(heldout: Sequence[T]) -> list[T]:
+    """The held-out rows that measure, none of which chose anything."""
+    return list(heldout[::2])
+
+
+def spread(rows: Sequence[T], count: int) -> list[T]:
+    """At most `count` of the rows, from beginning to end at equal distances."""
+    return list(rows[:: -(-len(rows) // count)]) if rows else []
+
+
+def questions_for(run: Run, file: Path | None) -> list[Question]:
+    """The test questions: the user's own, or held-out wordings of the facts; and general ones for what is forgotten."""
+    general = read_questions(EVERYDAY / "questions.jsonl")
+    if file is not None:
+        return [*read_questions(file), *general]
+    values = {row["id"]: row["value"] for row in run.read_rows("facts.jsonl")}
+    heldout = load_examples(run, "heldout")
+    chosen = spread(testing(heldout), HELDOUT_QUESTIONS)
+    return [*(heldout_question(e, i, values.get(e.fact, "")) for i, e in enumerate(chosen, 1)), *general]
+
+
+def heldout_question(example: Example, number: int, value: str) -> Question:
+    """A held-out example as a test question. A reply must contain its fact's value, or all of its answer where that alone tells."""
+    kind = KINDS.get(example.kind, example.kind)
+    *before, answer = exchange(example)
+    history: tuple[tuple[str, str], ...] = ()
+    question = next((message.content for message in reversed(before) if message.role == "user"), "")
+    tells = holds(canonical(answer.content), canonical(value)) and not holds(canonical(question), canonical(value))
+    wanted = value if tells and example.kind in ("question", FOLLOW_UP) else answer.content
+    with suppress(ExampleError):  # of a talk in another form the last question alone is asked
+        history, question = talk(before)
+    return Question(f"h-{number:03}", question, () if kind == "unanswerable" else (wanted,), kind, example.document, history)
+
+
+def measure_base(run: Run, questions: Sequence[Question], progress: Progress) -> None:
+    """What the untouched model answers, closed-book and from passages, in `before.json`."""
+    assistant = load_assistant(run, base_only=True, progress=progress)
+    replies = {
+        column: asking(assistant, column, progress)(asked(questions, column)) for column in usable(assistant, (BASE, BASE_RETRIEVAL))
+    }
+    run.write_json(
+        "before.json", {"asked": put(questions), "replies": replies, "perplexity": text_perplexities(assistant, progress)[TUNED]}
+    )
+
+
+def base_measured(run: Run, questions: Sequence[Question]) -> bool:
+    """Whether `before.json` holds what the untouched model answers to these very questions."""
+    return (run.path / "before.json").is_file() and run.read_json("before.json").get("asked") == put(questions)
+
+
+def put(questions: Sequence[Question]) -> list[list[str]]:
+    """The questions as they are told apart: the id and all that is asked."""
+    return [[question.id, question.whole] for question in questions]
+
+
+def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Evaluation:
+    """The tuned model beside what the base said before, in `evaluation.json`."""
+    before = run.read_json("before.json")
+    columns = {column: recalled(asked(questions, column), replies) for column, replies in before["replies"].items()}
+    assistant = load_assistant(run, progress=progress)
+    columns |= {c: gated(asking(assistant, c, progress), columns[BASE], assistant) for c in usable(assistant, (TUNED, TUNED_RETRIEVAL))}
+    figures = {BASE: before["perplexity"], **text_perplexities(assistant, progress)}
+    evaluation = replace(evaluate(columns, questions, progress, figures), ungated=without_gate(assistant, questions, progress))
+    run.write_json("evaluation.json", evaluation.to_dict())
+    return evaluation
+
+
+def gated(tuned: Ask, base: Ask, assistant: Assistant) -> Ask:
+    """Asks `tuned` what concerns the documents, and in their talk what follows on others; the rest the base has answered already."""
+
+    def ask(questions: Sequence[Question]) -> list[str]:
+        alone = assistant.concerns([q.question for q in questions])
+        concerned = [c or bool(q.history) for q, c in zip(questions, alone, strict=True)]
+        replies = iter(tuned([q for q, c in zip(questions, concerned, strict=True) if c]))
+        known = iter(base([q for q, c in zip(questions, concerned, strict=True) if not c]))
+        return [next(replies if c else known) for c in concerned]
+
+    return ask
+
+
+def without_gate(assistant: Assistant, questions: Sequence[Question], progress: Progress) -> tuple[Outcome, ...]:
+    """What the tuned model itself makes of the general questions; nothing where there is no gate."""
+    if assistant.everyday is None:
+        return ()
+    general = [q for q in questions if q.kind == GENERAL]
+    alone = Assistant(assistant.model, assistant.tokenizer, Library((), ()))
+    return tuple(score(general, asking(alone, TUNED, progress)(general)))
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A question that a new model answers otherwise than the one before it."""
+
+    question: str
+    before: str
+    after: str
+
+
+def changed_answers(earlier: Run, run: Run, progress: Progress) -> list[Changed]:
+    """The test questions of a run, about its documents, to which the model of an earlier run replies otherwise."""
+    if not (run.path / "evaluation.json").is_file():
+        return []
+    now = Evaluation.from_dict(run.read_json("evaluation.json"))
+    outcomes = [o for o in now.outcomes[TUNED] if o.question.kind != GENERAL]
+    replies = asking(load_assistant(earlier, progress=progress), TUNED, progress)([o.question for o in outcomes])
+    pairs = [(o.question.whole, old, o.reply) for o, old in zip(outcomes, replies, strict=True)]
+    return [Changed(*pair) for pair in pairs if canonical(pair[1]) != canonical(pair[2])]
+
+
+def compare(run: Run, questions: Sequence[Question], progress: Progress) -> Evaluation:
+    """Base and tuned model, each with and without passages, on any questions; nothing is written."""
+    check_trained(run.path, run.info)
+    columns: dict[str, Ask] = {}
+    for base_only, names in ((True, (BASE, BASE_RETRIEVAL)), (False, (TUNED, TUNED_RETRIEVAL))):
+        assistant = load_assistant(run, base_only=base_only, progress=progress)
+        columns |= {column: asking(assistant, column, progress) for column in usable(assistant, names)}
+    return evaluate(columns, questions, progress)
+
+
+def asking(assistant: Assistant, column: str, progress: Progress) -> Ask:
+    """A column that asks the assistant; what follows on other questions is asked in its talk, as `engrain chat` does."""
+
+    def ask(questions: Sequence[Question]) -> list[str]:
+        alone = [q.question for q in questions if not q.history]
+        replies = iter(assistant.replies(alone, COLUMNS[column], progress, f"Asking the {column} model"))
+        return [in_talk(assistant, column, q, progress) if q.history else next(replies) for q in questions]
+
+    return ask
+
+
+def in_talk(assistant: Assistant, column: str, question: Question, progress: Progress) -> str:
+    """The reply to a question after the turns before it; turns that the model cannot see any more are said."""
+    assistant.switch(COLUMNS[column])
+    gone = assistant.forgotten(question.question, question.history)
+    if gone:
+        progress.note(f"{question.id}: the talk is longer than the model can see; {gone} of its turns are left out.")
+    return "".join(assistant.stream(question.question, question.history)).strip()
+
+
+def recalled(questions: Sequence[Question], replies: Sequence[str]) -> Ask:
+    """A column that repeats what was answered before."""
+    known = {q.id: reply for q, reply in zip(questions, replies, strict=True)}
+    return lambda again: [known[q.id] for q in again]
+
+
+def asked(questions: Sequence[Question], column: str) -> list[Question]:
+    """The questions a column is asked: general ones test what the model itself knows, so not from passages."""
+    return [q for q in questions if q.kind != GENERAL or COLUMNS[column] == "closed-book"]
+
+
+def usable(assistant: Assistant, columns: Sequence[str]) -> list[str]:
+    """The columns that can be asked: retrieval needs documents."""
+    return [c for c in columns if COLUMNS[c] == "closed-book" or assistant.retriever is not None]
+
+
+def text_perplexities(assistant: Assistant, progress: Progress) -> dict[str, float]:
+    """The perplexity of the bundled public-domain text as it is answered (TUNED) and, with a gate, of the model alone (UNGATED)."""
+    parts = windows(assistant.tokenizer, (EVERYDAY / "text.txt").read_text(encoding="utf-8"), max_tokens=PERPLEXITY_TOKENS)
+    with progress.stage("Reading plain text for perplexity"):
+        own = window_scores(assistant.model, parts)
+        if assistant.everyday is None:
+            return {TUNED: perplexity(own)}
+        concerned = assistant.concerns([assistant.tokenizer.decode(part) for part in parts])
+        untouched = window_scores(assistant.everyday.model, parts)
+    chosen = [a if c else b for a, b, c in zip(own, untouched, concerned, strict=True)]
+    return {TUNED: perplexity(chosen), UNGATED: perplexity(own)}
