@@ -26,7 +26,7 @@ COMMON = tuple(s.name for s in config.catalogue().values() if set(s.owners) & PA
 @click.option("--out", type=_options.FOLDER, help="Folder of the comparison.  [default: comparisons/ and the documents' name]")
 @_options.resume_option
 @_options.json_option
-@_options.settings_options(*COMMON)
+@_options.settings_options(*COMMON, without=("gate",))  # it would hide what a method makes the model forget
 def command(
     paths: tuple[Path, ...],
     names: str,
