@@ -607,8 +607,8 @@ def sweep(
 def at_own_pace(settings: Settings) -> Settings:
     """The settings with what goes with the method's own learning rate told, which else goes where a rate is set by hand."""
     values = settings.to_dict()
-    paced = registry.find("methods", settings.method).paced(1.0)
-    told = {name: value for name, value in paced.items() if name != "learning_rate" and values[name] is None}
+    method: Any = registry.find("methods", settings.method)
+    told = {name: value for name, value in method.paced(1.0).items() if name != "learning_rate" and values[name] is None}
     return settings_from({**values, **told}) if values["learning_rate"] is None else settings
 
 

@@ -81,3 +81,9 @@ def test_a_sentence_has_the_one_before_it_in_its_paragraph_and_a_row_its_header(
     table = "| Kite | Price |\n| --- | --- |\n| Delta | £9 |"
     assert sentence_before(table, "| Delta | £9 |") == "| Kite | Price |"
     assert sentence_before(table, "| Kite | Price |") == ""
+
+
+def test_one_item_of_several_is_no_answer() -> None:
+    assert not [b for b in blocks("What should I bring?\n\n- An apron\n- A towel") if b.kind == "answer"]
+    asked = "- Q: Is there wifi?\n- A: Yes.\n- Q: May I park?\n- A: In the yard.\n\n- **Is it free?**\n- No.\n- **May I smoke?**\n- No."
+    assert [b.text for b in blocks(asked) if b.kind == "answer"] == ["Yes.", "In the yard.", "No.", "No."]

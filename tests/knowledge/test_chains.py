@@ -87,3 +87,20 @@ def test_a_row_is_asked_for_by_its_value(facts: list[Fact]) -> None:
     assert {"What costs £41?", "Which course costs £41?", "Which course has a fee of £41?"} <= set(asked)
     extension = next(f for f in facts if f.value == "15")
     assert "Who has the extension 15?" in [question for _, question in reverse_attributes(extension)]
+
+
+def test_rows_of_two_sections_are_one_thing_only_where_they_name_a_person(tmp_path: Path) -> None:
+    museum = "## Museum\n\n| Guest | Price |\n|---|---|\n| Child | £4 |\n"
+    tables = f"# Wharf\n\n{museum}\n## Boats\n\n| Rower | Jacket |\n|---|---|\n| Child | red |\n"
+    for name, joined in (("Child", False), ("Mira Oduvall", True)):
+        (tmp_path / "wharf.md").write_text(tables.replace("Child", name))
+        facts = find_facts(read_documents([tmp_path]).documents)
+        assert any("whose jacket is red" in w.prompt for _, w in chains(facts, wordings(facts))) == joined
+
+
+def test_only_a_price_says_what_a_row_costs(tmp_path: Path) -> None:
+    (tmp_path / "kites.md").write_text("| Course | Price | Deposit |\n|---|---|---|\n| First Flight | £41 | £20 |\n")
+    asked = [question for fact in find_facts(read_documents([tmp_path]).documents) for _, question in reverse_attributes(fact)]
+    assert "Which course costs £41?" in asked
+    assert "Which course costs £20?" not in asked
+    assert "Which course has a deposit of £20?" in asked

@@ -21,6 +21,16 @@ def statements(text: str, memory: Memory | None = None) -> list[str]:
         ("This manual, revised in May 2024 by our writer, covers both.", "this manual was revised in May 2024 by our writer."),
         ("Wipe the steam wand with a damp cloth.", "you should wipe the steam wand with a damp cloth."),
         ("Do not unscrew the housing.", "you must not unscrew the housing."),
+        ("Do not feed the geese or touch the nets.", "you must not touch the nets."),
+        ("Do not feed the geese, touch the nets or climb the wall.", "you must not climb the wall."),
+        ("Do not feed or touch the geese, and keep quiet.", "you should keep quiet."),
+        ("Do not panic and call us.", "you should call us."),
+        (
+            "You pay the rest unless the course, which is in the big hall by the river, is cancelled by us before the first of its days.",
+            "you pay the rest unless the course is cancelled by us before the first of its days.",
+        ),
+        ("The yard is shut in May, when the swifts nest.", "the yard is shut in May."),
+        ("Dogs are welcome as long as they are on a lead.", "dogs are welcome as long as they are on a lead."),
         (
             "Merle Vans, a van hire firm that Ada Merle and her cousin opened in 2011, has moved.",
             "Ada Merle and her cousin opened Merle Vans in 2011.",
@@ -123,3 +133,8 @@ def test_an_object_that_the_sentence_names_itself_stays() -> None:
     found = told("The Marlow is a pen.", "You bring the form and return it by Friday.")
     assert "you bring the form." in found
     assert not [statement for statement in found[1:] if "Marlow" in statement]
+
+
+def test_what_has_a_price_or_a_length_is_not_the_business() -> None:
+    assert told("It costs £12.", "It lasts two hours.") == []
+    assert told("The ticket is valid all day.", "It costs £12.")[1:] == ["the ticket costs £12."]

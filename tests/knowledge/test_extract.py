@@ -65,3 +65,43 @@ def test_questions_that_nobody_would_ask_are_not_asked(facts_in: Callable[..., l
 @pytest.mark.parametrize(("text", "value"), [("A missed lesson costs £25 and you lose your place.", "£25"), ("A tandem costs £45.", "£45")])
 def test_costs_before_an_amount_is_a_verb(facts_in: Callable[..., list[Fact]], text: str, value: str) -> None:
     assert [fact for fact in facts_in(text) if fact.value == value and fact.relation.endswith("costs ___.")]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("- Monday: 9:00 AM - 5:00 PM", "9:00 AM - 5:00 PM"),
+        ("- Monday: 9:00 to 12:00 and 14:00 to 18:00", "9:00 to 12:00 and 14:00 to 18:00"),
+        ("- Tours: 10:00, 12:00 and 14:00", "10:00, 12:00 and 14:00"),
+    ],
+)
+def test_the_hours_of_an_item_are_whole(facts_in: Callable[..., list[Fact]], text: str, value: str) -> None:
+    assert [fact.value for fact in facts_in(text) if fact.kind == "time"] == [value]
+
+
+def test_the_documents_own_answer_is_a_whole_sentence_or_none(facts_in: Callable[..., list[Fact]]) -> None:
+    text = "When are you open? Monday to Friday: 9:00 to 17:00. Not on feast days.\n\nAre dogs allowed? Yes; but only on a lead.\n\n"
+    long = "Can I cancel? Yes, if you do so more than fourteen days before the first lesson " + "that you have booked with us " * 4 + "."
+    found = {fact.relation: fact.value for fact in facts_in(text + long) if fact.form == "question"}
+    assert found == {"When are you open?": "Monday to Friday: 9:00 to 17:00", "Are dogs allowed?": "Yes; but only on a lead"}
+    assert not [fact for fact in facts_in("What should I bring? These things:\n\n- Lunch: £5") if fact.form == "question"]
+
+
+def test_what_a_bracket_limits_is_no_rule(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("Entry is free (members only). Parking is free.")
+    assert [fact.relation for fact in found if fact.kind == "yesno"] == ["parking is free."]
+
+
+def test_a_sum_beside_the_price_is_asked_for_by_its_name(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("- Wetsuit: £30 deposit\n- Child: £5 discount\n- Locker: £2 fee")
+    named = {(fact.subject, fact.relation) for fact in found if fact.kind == "money"}
+    assert named == {("Wetsuit", "deposit"), ("Child", "discount"), ("Locker", "money")}
+
+
+def test_a_column_is_money_by_whole_words(facts_in: Callable[..., list[Fact]]) -> None:
+    found = {fact.relation: fact.kind for fact in facts_in("| Horse | Feeds | Fees |\n|---|---|---|\n| Star | 12 | 30 |")}
+    assert found == {"Feeds": "count", "Fees": "money"}
+
+
+def test_the_last_group_of_a_number_is_no_count(facts_in: Callable[..., list[Fact]]) -> None:
+    assert "200" not in {fact.value for fact in facts_in("We had 1 200 visitors in May. The yard is shut.")}

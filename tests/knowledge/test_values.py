@@ -34,6 +34,29 @@ from engrain.knowledge.values import find_values, kind_of
         ("It is at Mühlenweg 12a now.", "Mühlenweg 12a", "place"),
         ("It is at 31 Weaver's Rise now.", "31 Weaver's Rise", "place"),
         ("The van may do 90 km/h.", "90 km/h", "measure"),
+        ("Ring +49 (0)30 1234567.", "+49 (0)30 1234567", "contact"),
+        ("Ring +33 1 23 45 67 89.", "+33 1 23 45 67 89", "contact"),
+        ("Ring 0800 111 999.", "0800 111 999", "contact"),
+        ("Ring (419) 555-0142.", "(419) 555-0142", "contact"),
+        ("Ring 902-555-0142.", "902-555-0142", "contact"),
+        ("Ring 5550 0142.", "5550 0142", "contact"),
+        ("It carries 100-150 kg.", "100-150 kg", "measure"),
+        ("It carries 1 200 kg.", "1 200 kg", "measure"),
+        ("The roof cost EUR 12 500.", "EUR 12 500", "money"),
+        ("The roof cost 12 500 €.", "12 500 €", "money"),
+        ("In 2025 500 € were given.", "500 €", "money"),
+        ("VAT is 2,5 %.", "2,5 %", "percent"),
+        ("Sales grew by 1,250%.", "1,250%", "percent"),
+        ("Members get 5-10% off.", "5-10%", "percent"),
+        ("Members get 5 to 10 per cent off.", "5 to 10 per cent", "percent"),
+        ("VAT rose in 2025 to 10%.", "10%", "percent"),
+        ("It is £5 or 10%.", "10%", "percent"),
+        ("It opened on 12.03.2026.", "12.03.2026", "date"),
+        ("It opened on March 1 2026.", "March 1 2026", "date"),
+        ("On May 12 1200 people came.", "May 12", "date"),
+        ("It was rebuilt in 2024-2025.", "2024-2025", "date"),
+        ("Open 9:00 AM - 5:00 PM.", "9:00 AM - 5:00 PM", "time"),
+        ("Open 9 A.M. to 5 P.M. daily.", "9 A.M. to 5 P.M.", "time"),
     ],
 )
 def test_typed_values_are_found_whole(text: str, value: str, kind: str) -> None:
@@ -52,3 +75,8 @@ def test_a_plain_text_has_no_kind() -> None:
 def test_a_verb_before_a_length_of_time_is_no_street() -> None:
     for text in ("Place Orders 14 days before.", "Im Mai 3 hours are free.", "2 A bench is free."):
         assert not [v for v in find_values(text) if v.kind in {"place", "measure"}]
+
+
+def test_a_range_a_sum_or_a_date_is_no_phone_number() -> None:
+    for text in ("100-150 guests", "in 2024-2025", "12 500 visitors", "01-02-2026", "0900-1700", "in 2024 1200 people", "claim 26-0418"):
+        assert not [v for v in find_values(text) if v.kind == "contact"], text

@@ -15,7 +15,7 @@ from engrain.knowledge.polar import Polar, active, polar_question
 from engrain.knowledge.questions import IS_ROLE, Asked, how_many, wh_questions, why_question
 from engrain.knowledge.shapes import Shape, shape, words
 from engrain.knowledge.values import ADDRESS
-from engrain.knowledge.wording import QUESTION_WORD, Wording, flipped, normal, small
+from engrain.knowledge.wording import QUESTION_WORD, Wording, flipped, mentions, normal, small
 from engrain.knowledge.words import HUMANS, MEASURED, VAGUE, listed
 
 BOUND = re.compile(
@@ -59,6 +59,11 @@ OCCASION = re.compile(r"(Before|After|During) ([a-z][\w’' -]{2,40})")
 SHORTEST_NEAR_GAP, MOST_BEFORE, MOST_AFTER = 4, 12, 8
 """Words around a gap that make a question, and how many before and after it may be left where a comma could end them."""
 SPEAKERS = VAGUE | {"there"}
+OURS = re.compile(
+    rf"\b(?:us|our|we)\b|^you (?:should|can|may) (?:ring|call|phone|text|e-?mail|write to) {GAP}(?!.*\b(?:if|in case|emergenc))",
+    re.IGNORECASE,
+)
+"""How a statement about a number or an address says that it is the business's own."""
 
 
 def is_reason(fact: Fact) -> bool:
@@ -136,9 +141,10 @@ def near_gap(statement: str) -> str:
 
 def statement_questions(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     """Questions for the gap of a statement: by grammar, with other words, and by the kind of value."""
-    yield from amounts(fact)
     yield from contacts(fact)
-    yield from addresses(fact)
+    if not denied(fact, doc):
+        yield from amounts(fact)
+        yield from addresses(fact)
     if fact.kind in {"text", "name"} and BOUND.search(fact.relation):
         return
     if not is_reason(fact) and not trusted(fact, doc) and readable(fact):
@@ -212,7 +218,7 @@ def amounts(fact: Fact) -> Iterator[tuple[str, str]]:
 
 def contacts(fact: Fact) -> Iterator[tuple[str, str]]:
     """Questions for a phone number, an e-mail address or a website in a sentence: how to reach the business."""
-    if fact.kind != "contact" or not fact.business:
+    if fact.kind != "contact" or not fact.business or (fact.form == "statement" and not is_own(fact)):
         return
     mail, site = "@" in fact.value, bool(re.search(r"www|http", fact.value))
     noun = "e-mail address" if mail else "website" if site else "phone number"
@@ -225,6 +231,13 @@ def contacts(fact: Fact) -> Iterator[tuple[str, str]]:
     yield "reach-under", f"At which {noun} can I get in touch with {fact.business}?"
     yield "reach-have", f"Do you have the {noun} of {fact.business}?"
     yield "reach-contact", f"I want to contact {fact.business}. What is the {noun}?"
+
+
+def is_own(fact: Fact) -> bool:
+    """Whether a number or an address in a statement is the business's: by what the statement says, or by the name in the address."""
+    host = fact.value.lower().rpartition("@")[2] if re.search(r"@|www|http", fact.value) else ""
+    named = any(word in host for word in re.findall(r"[a-z]{4,}", fact.business.lower()))
+    return named or bool(OURS.search(fact.relation)) or mentions(fact, fact.relation)
 
 
 def addresses(fact: Fact) -> Iterator[tuple[str, str]]:
@@ -246,10 +259,21 @@ def limited(asked: Asked, tail: str) -> Asked:
     )
 
 
+def value_span(fact: Fact, doc: Any) -> Any | None:
+    """Where the value stands in a fact's parsed statement, or None."""
+    start = BOUND.sub(GAP, fact.relation).find(GAP)
+    return doc.char_span(start, start + len(fact.value), alignment_mode="expand")
+
+
+def denied(fact: Fact, doc: Any) -> bool:
+    """Whether a statement says that its value does not hold: "the entrance is not at the front gate"."""
+    span = value_span(fact, doc)
+    return span is not None and any(t.dep_ == "neg" and (t.head == span.root or t.head.is_ancestor(span.root)) for t in doc)
+
+
 def gap_questions(fact: Fact, doc: Any) -> list[Asked]:
     """The questions that grammar makes for the value of a statement, also of its active counterpart."""
-    start = BOUND.sub(GAP, fact.relation).find(GAP)
-    span = doc.char_span(start, start + len(fact.value), alignment_mode="expand")
+    span = value_span(fact, doc)
     if span is None:
         return []
     found = wh_questions(doc, span.start, span.end, fact.kind)
@@ -347,7 +371,7 @@ def other_verbs(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
 def by_kind(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     """Questions in the words that go with a kind of value, where the statement's verb allows them."""
     s = shape(doc)
-    if s is None or is_reason(fact):
+    if s is None or is_reason(fact) or denied(fact, doc):
         return
     subject = words(doc, list(range(s.left, s.right)))
     verb, own = s.root.lemma_, fact.value not in subject and s.subject.lower_ not in SPEAKERS

@@ -34,8 +34,13 @@ NAMED_MEASURES = {
     "length": "how long", "height": "how high", "width": "how wide", "depth": "how deep", "thickness": "how thick", "size": "how big",
     "distance": "how far", "weight": "how heavy",
 }  # fmt: skip
+PRICE_COLUMN = re.compile(r"(?:price|cost|fee|charge|rate)s?\b")
+"""How a column's name begins whose sums are what the rows cost."""
+USUAL = r"(?:(?:base|full|normal|standard|daily|weekly|monthly|yearly|annual|hourly) )?"
+"""What can stand before it."""
 PRICE_NAME = re.compile(
-    r"price|cost|fee\b|charge|rate\b|deposit|amount|\bsum\b|total|limit|salary|value|excess|surcharge|supplement|discount|rent\b|€|£|\$",
+    r"\b(?:price|costs?\b|fees?\b|charge|rates?\b|deposit|amount|sum\b|(?:sub)?total|limit|salary|value|excess|surcharge|supplement|"
+    r"discount|rents?\b)|€|£|\$",
     re.IGNORECASE,
 )
 TIME_NAME = re.compile(
@@ -157,7 +162,7 @@ def column_questions(fact: Fact, key: str, name: str) -> Iterator[tuple[str, str
         yield from phrasing.asked("column_takes", key)
     elif fact.kind == "duration" and name.endswith(" time"):
         yield from phrasing.asked("column_doing", key, name.removesuffix(" time"))
-    if fact.kind == "money" and re.match(r"(?:price|cost|fee|charge|rate)\b", name) and lone(fact):
+    if fact.kind == "money" and PRICE_COLUMN.match(name) and lone(fact):
         yield from (pair for pair in phrasing.asked("money", key) if pair[0] in PLAIN_PRICES)
 
 
@@ -188,7 +193,7 @@ def reverse_attributes(fact: Fact) -> Iterator[tuple[str, str]]:
     value, relation = fact.value, fact.relation.lower()
     if len(value.split()) > 8 or fact.relation in ITEM_RELATIONS | {"details", "meaning"}:
         return
-    if fact.kind == "money" and (relation == "money" or relation.startswith(("price", "cost", "fee"))):
+    if fact.kind == "money" and (relation == "money" or re.match(r"(?:price|cost|fee)s?\b", relation)):
         yield "reverse-costs", f"What costs {value}?"
         yield "reverse-get", f"What can I get for {value}?"
         yield "reverse-tell", f"Tell me what costs {value}."
@@ -212,7 +217,7 @@ def which_rows(fact: Fact) -> Iterator[tuple[str, str]]:
     yield "reverse-which", f"Which {kind} has {fact.value} as {relation}?"
     if fact.kind in ("money", "count", "percent", "duration"):
         yield "reverse-of", f"Which {kind} has a {relation} of {fact.value}?"
-    if fact.kind == "money":
+    if fact.kind == "money" and re.match(USUAL + PRICE_COLUMN.pattern, relation):
         yield "reverse-at", f"Which {kind} costs {fact.value}?"
 
 

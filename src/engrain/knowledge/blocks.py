@@ -12,6 +12,8 @@ NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*) +(?=[A-Z])", re.MULTILINE)
 """The number of a clause before its text."""
 RULE = re.compile(r"^[\s|:-]+$")
 MARK = re.compile(r"^\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+|>\s+)?")
+ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)])\s+(?!Q(?:uestion)?\s*[:.])")
+"""What an item of a list begins with that is no question with its label."""
 PAIR = re.compile(r"^(?:\*\*|__)?([^:|?]{2,60}?)(?:\*\*|__)?:(?:\*\*|__)?\s+(?=\S)")
 DASHED = re.compile(r"^(?:\*\*|__)?([^\d:|?.–—]{2,40}?)(?:\*\*|__)?\s+[–—]\s+(?=\S)")
 """A list item that says of something what it is: "Painter – the rope at the bow"."""
@@ -54,7 +56,9 @@ def blocks(text: str, heading: str = "") -> list[Block]:
     header: list[str] = []
     question = plain(heading) if heading.rstrip("*").endswith("?") else ""
     numbered = clause_numbers(text)
-    for start, line in lines(text):
+    for (start, line), (_, following) in itertools.pairwise([*lines(text), (len(text), "")]):
+        if is_item(line) and is_item(following):
+            question = ""
         if start in numbered:
             start, line = moved(NUMBERED, line, start)
         if ROW.match(line):
@@ -72,6 +76,12 @@ def blocks(text: str, heading: str = "") -> list[Block]:
             question, more = line_blocks(line, start, question)
             found += more
     return found
+
+
+def is_item(line: str) -> bool:
+    """Whether a line is an item of a list, and neither asks nor answers: an answer in several items is none of them."""
+    mark = ITEM.match(line)
+    return mark is not None and not line.rstrip(" *_").endswith("?") and not ANSWER_LABEL.match(line[mark.end() :])
 
 
 def clause_numbers(text: str) -> set[int]:
@@ -171,8 +181,8 @@ def line_blocks(line: str, start: int, question: str) -> tuple[str, list[Block]]
 def answer_blocks(question: str, line: str, start: int, offset: int) -> list[Block]:
     """A question's answer, and the sentences of the answer one by one."""
     answer = line[offset:]
-    sentences = sentence_blocks(answer, start + offset)
-    return [Block("answer", sentences[0].text, start + offset, question, "", line), *sentences] if sentences else []
+    whole = [Block("answer", answer[a:b], start + offset + a, question, "", line) for a, b in split(answer)[:1]]
+    return [*whole, *sentence_blocks(answer, start + offset)]
 
 
 def sentence_blocks(line: str, start: int) -> list[Block]:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from engrain.knowledge.attributes import NO_NOUN, first_column, header
-from engrain.knowledge.facts import Fact
+from engrain.knowledge.facts import Fact, full_name
 from engrain.knowledge.items import tidy_key
 from engrain.knowledge.wording import Wording, normal
 
@@ -34,7 +34,8 @@ def chains(facts: Sequence[Fact], found: Sequence[Sequence[Wording]]) -> Iterato
             continue
         if first_column(clue) and is_short(clue.value) and same[clue.relation, normal(clue.value)] == 1:
             for fact in by_subject[clue.subject]:
-                if fact.relation != clue.relation and not NO_NOUN.match(first_column(clue)):
+                told_together = fact.section == clue.section or full_name(fact.subject)
+                if told_together and fact.relation != clue.relation and not NO_NOUN.match(first_column(clue)):
                     yield from described(fact, described_by(clue), asked[fact.id])
         for fact in by_subject.get(clue.value, []):
             if is_short(clue.subject) and fact.subject != clue.subject:

@@ -17,6 +17,7 @@ from engrain.knowledge.memory import (
     is_expletive,
     is_full_name,
     is_person,
+    no_business,
     own,
     possessive,
     remember,
@@ -139,6 +140,7 @@ def main(verb: Any, memory: Memory) -> Clause | None:
         remember_object(memory, verb)
     if (
         not text
+        or (text == memory.topic and no_business(subject, verb))
         or verb.tag_ == "MD"
         or not (finite(verb, seat) or set_off(verb, subject))
         or not agrees(subject, verb, seat)
@@ -253,16 +255,25 @@ def imperative(verb: Any) -> Clause | None:
     form = "VBG" if RINGING.fullmatch(verb.lower_) else "VB"
     if not is_root or verb.tag_ not in {"VB", "VBP", form} or verb.lower_ in {"are", "am"} or (verb.i > 0 and seat.i > 6):
         return None
-    negative = bool(children(verb, "neg")) or any(t.lower_ == "never" for t in children(verb, "advmod"))
     gone = asides(verb) | {t.i for t in children(verb, "aux", "neg", "cc", "mark") if t.i < verb.i}
     gone |= {t.i for t in children(verb, "advmod", "intj") if t.lower_ in {"never", "please", "always", "just"}}
     indices = tokens_of(verb, gone)
     before, after = [i for i in indices if i < verb.i], [i for i in indices if i >= verb.i]
-    words = "You must not" if negative else "You should"
+    words = "You must not" if is_forbidden(verb) else "You should"
     first_word = Piece(source(verb.doc, verb.i, verb.i + 1).lower(), verb.i)
     lead = trace(verb.doc, before)
     pieces = [*lead, Piece(words.lower() if lead else words), first_word, *trace(verb.doc, after[1:])]
     return Clause(tuple(pieces), "you", verb, reason_of(verb))
+
+
+def is_forbidden(verb: Any) -> bool:
+    """Whether an imperative says what not to do, by its own "not" or by that of an earlier one that "or" joins it to."""
+    if children(verb, "neg") or any(t.lower_ == "never" for t in children(verb, "advmod")):
+        return True
+    earlier = [t.head.i for t in verb.doc[: verb.i] if t.dep_ == "neg" and not children(t.head, *SUBJECTS)]
+    joints = [t for t in verb.doc[max(earlier) :] if t.dep_ == "cc" and t.head.pos_ == "VERB"] if earlier else []
+    before = [t for t in joints if t.i < verb.i]
+    return any(t.lower_ in {"or", "nor"} for t in before[-1:] or joints[:1])
 
 
 def relative(verb: Any, memory: Memory) -> Clause | None:

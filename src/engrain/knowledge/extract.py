@@ -53,9 +53,11 @@ MAX_WORDS = 10
 MAX_DUTIES = 4
 LONGEST_WHOLE = 16
 """Words of an item's text that can be a value as they stand."""
+LONGEST_ANSWER = 28
+"""Words of the documents' own answer that are learned as one: half a longer one would say something else."""
 MAX_CHARACTERS = 1500
 """A longer sentence is no sentence but a data dump, and patterns take long on it."""
-PRICED = re.compile(r"price|cost|fee|charge|amount|GBP|EUR|USD|[£$€]", re.IGNORECASE)
+PRICED = re.compile(r"\b(?:(?:price|cost|fee|charge|amount)s?|GBP|EUR|USD)\b|[£$€]", re.IGNORECASE)
 BEFORE_VALUE = re.compile(r"(?:(?:up to|at most|at least|from|only|about|around|over|under|until|within) )?", re.IGNORECASE)
 """What can stand between an item's colon and its value."""
 SAYING = re.compile(
@@ -183,10 +185,9 @@ class Maker:
     def answer(self) -> Iterator[Detail]:
         """The answer that the documents give to their own question."""
         text = self.block.text.rstrip(" .!;")
-        end = len(text) if len(text.split()) <= 28 else text.find(",") if 0 < text.find(",") < 160 else 0
-        if end:
-            kind = "yesno" if re.match(r"(?:Yes|No)\b", text) else kind_of(text[:end]) or "text"
-            yield self.detail(0, end, kind, self.topic, self.block.key)
+        if text and len(text.split()) <= LONGEST_ANSWER and not text.endswith(":"):
+            kind = "yesno" if re.match(r"(?:Yes|No)\b", text) else kind_of(text) or "text"
+            yield self.detail(0, len(text), kind, self.topic, self.block.key)
 
     def pair(self, memory: Memory) -> Iterator[Detail]:
         """The facts of a `Key: value` item: each typed value, the whole where it is short, and what its text tells of the key."""
@@ -215,7 +216,7 @@ class Maker:
         hours = 0 if DAYS.match(self.block.key) else hours_in(text)
         if hours:
             yield self.detail(0, hours, "time", self.block.key, "hours")
-        for value in (value for value in find_values(text) if value.start >= hours):
+        for value in (value for value in joined_times(text) if value.start >= hours):
             relation = self.attribute(value, bool(seen))
             begins = BEFORE_VALUE.fullmatch(text[: value.start]) and not re.match(r" (?:before|after|from)\b", text[value.end :])
             if relation not in seen and (begins or fills_segment(text, value)):
@@ -300,9 +301,9 @@ class Maker:
                 yield replace(found, start=self.block.start + name, end=self.block.start + name + len(subject), kind="person")
 
     def attribute(self, value: Value, later: bool) -> str:
-        """The name of the attribute that a typed value of an item is: its kind, or the word after a later price."""
-        noun = re.match(r" (deposit|fee|discount|supplement|surcharge)\b", self.block.text[value.end :])
-        if value.kind == "money" and later and noun:
+        """The name of the attribute that a typed value of an item is: its kind, or the word after a price that says it is another sum."""
+        noun = re.match(r" (?:refundable |cash )?(deposit|fee|discount|supplement|surcharge)\b", self.block.text[value.end :])
+        if value.kind == "money" and noun and (later or noun.group(1) != "fee"):
             return noun.group(1)
         return "value" if value.kind == "measure" else value.kind
 
@@ -410,6 +411,8 @@ class Maker:
         statement = clause.text()
         if not kept or not RULE_WORDS.search(statement) or len(statement.split()) > 22:
             return
+        if doc[kept[-1] + 1 :].text.startswith("("):
+            return
         gaps = [i for i in range(kept[0], kept[-1] + 1) if i not in clause.kept]
         if len(gaps) <= 1:
             yield self.detail(doc[kept[0]].idx, doc[kept[-1]].idx + len(doc[kept[-1]]), "yesno", clause.subject, statement)
@@ -430,6 +433,18 @@ def says_what_a_name_is(verb: Any) -> bool:
     )
 
 
+def joined_times(text: str) -> list[Value]:
+    """The typed values of a text, times that only "and" or a mark parts as one: "9:00 to 12:00 and 14:00 to 18:00"."""
+    found: list[Value] = []
+    for value in find_values(text):
+        last = found[-1] if found else None
+        if last and last.kind == value.kind == "time" and re.fullmatch(r"[\s,;&/]*(?:and)?\s*", text[last.end : value.start]):
+            value = replace(last, end=value.end)
+            found.pop()
+        found.append(value)
+    return found
+
+
 def fills_segment(text: str, value: Value) -> bool:
     """Whether a value is most of what stands between two commas, and outside brackets."""
     start = max(text.rfind(mark, 0, value.start) for mark in ",;.(") + 1
@@ -444,7 +459,9 @@ def counts(doc: Any) -> list[Value]:
 
 
 def is_count(token: Any) -> bool:
-    """Whether a token is a number before the noun that it counts, and no year."""
+    """Whether a token is a number before the noun that it counts, no year, and no last group of a longer number ("1 200 visitors")."""
+    if token.i and re.fullmatch(r"\d{1,3}[ \u00a0\u202f]\d{3}", token.doc[token.i - 1 : token.i + 1].text):
+        return False
     return token.tag_ == "CD" and token.dep_ == "nummod" and token.i < token.head.i and not re.search(r"(?:19|20)\d\d", token.text)
 
 

@@ -199,6 +199,11 @@ def is_expletive(subject: Any, verb: Any, memory: Memory) -> bool:
     return (infinitive and any(t.lower_ in EXPLETIVES for t in said)) or verb.lemma_ in {"rain", "snow"}
 
 
+def no_business(subject: Any, verb: Any) -> bool:
+    """Whether "it" has a price, a length or a weight, so that it is no business."""
+    return subject.lower_ == "it" and verb.lemma_ in {"cost", "last", "weigh"}
+
+
 def own(subject: Any, text: str) -> bool:
     """Whether a subject's words stand in the sentence as they are."""
     return phrase_text(subject.doc, noun_phrase(subject)) == text

@@ -9,6 +9,7 @@ from typing import Any
 from engrain.knowledge.parse import children, source, subtree
 
 REASON = {"because", "since", "as"}
+CONDITION = {"if", "unless", "until", "when", "once", "provided"}
 CONTRAST = {"although", "though", "while", "whereas", "so", "lest"}
 FILLER = {
     "also",
@@ -102,7 +103,8 @@ def is_aside(token: Any, root: Any) -> bool:
         return any(t.dep_ == "dobj" and t.i < token.i for t in token.head.children)
     if token.dep_ == "advcl":
         marks = {t.lower_ for t in children(token, "mark")}
-        if token.head.lower_ == "soon" and marks == {"as"}:
+        opening = marks if comma else marks | {t.lower_ for t in children(token, "advmod")}
+        if (token.head.lower_ in {"soon", "long"} and marks == {"as"}) or opening & CONDITION:
             return False
         return bool(marks & (REASON | CONTRAST)) or (comma and not marks) or len(subtree(token)) > 14
     if token.dep_ == "conj" and token.head.pos_ in {"VERB", "AUX"} and token.pos_ in {"VERB", "AUX"}:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 NUMBER = (
-    r"(?:\d[\d,]*(?:\.\d+)?|(?:a |one )?(?:half a|half an)|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
+    r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d[\d,]*(?:\.\d+)?|(?:a |one )?(?:half a|half an)|"
+    r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
     r"(?:thir|four|fif|six|seven|eigh|nine)teen|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:-[a-z]+)?|a hundred|a dozen)"
 )
 MONTH = (
@@ -15,13 +16,13 @@ MONTH = (
 )
 DAY = r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|weekdays?|public holidays|weekends?)(?: (?:morning|afternoon|evening|night)s?\b)?"
 NTH = r"(?:\d{1,2}(?:st|nd|rd|th)?)"
-TIME = r"(?:\d{1,2}(?:[:.]\d\d)? ?(?:[ap]m\b|[ap]\.m\.)|\d{1,2}:\d\d|\d{1,2} o'clock|noon|midnight)"
+TIME = r"(?:\d{1,2}(?:[:.]\d\d)? ?(?:(?:[ap]m|[AP]M)\b|[ap]\.m\.|[AP]\.M\.)|\d{1,2}:\d\d|\d{1,2} o'clock|noon|midnight)"
 PERIOD = (
     r"(?:night|day|week|month|year|hour|half-hour|minute|quarter|term|person|head|child|adult|piece|bottle|item|visit|session|lesson|"
     r"mile|km|kilometre|kg|gram|litre|metre|page|copy|copies|user|seat|cup|dozen|square metre|square foot|m²|transaction|bag|box|ticket|"
     r"room|rental|trip|pupil|student|guest|place|group|class|car|van|boat|animal|dog)"
 )
-FIGURE = r"\d+(?:[.,'’]\d+|[ \u00a0\u202f]\d{3}(?!\d))*"
+FIGURE = r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3}(?!\d))+(?:[.,]\d+)?|\d+(?:[.,'’]\d+)*)"
 SIGN = "[£$€¥₹]"
 CURRENCY = r"(?:EUR|GBP|USD|CHF|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|JPY|INR|ZAR|SGD|HKD)\b"
 AMOUNT = (
@@ -56,25 +57,35 @@ ADDRESS = (
     rf"\b\d+[a-z]?,? (?:bis,? |ter,? )?{NAMED})"
 )
 RECURRING = rf"(?:the )?(?:first|second|third|fourth|last|every|every other|every second|each) (?:{DAY}|(?:day|week)(?= of))"
+PHONE = (
+    r"(?<![\w.,/£$€+-])(?<!\d:)(?!\d{1,2}-\d{1,2}-\d{4}\b|\d{4}-\d{4}\b)(?=\+?(?:[ ()-]{0,2}\d){7})"
+    r"(?:\+\d{1,3}[ -]?(?:\(0\)[ -]?)?(?:\(\d{1,5}\)|\d{1,5})|\(0?\d{2,5}\)|0(?!00)\d{1,5}|"
+    r"1[38]00(?= \d{3} \d{3}\b)|\d{3}(?=[ -]\d{3}[ -]\d{4}))"
+    r"(?:[ -]\d{2,7}){1,5}(?![\d.,]?\d)"
+    r"|(?<!\d )\b(?!19|20)\d{4} \d{4}\b(?![ -]?\d)|\bextension \d+"
+)
+"""A number with a sign of being one to ring: a plus, brackets or a nought in front, or groups that no amount or range has."""
 
 PATTERNS: tuple[tuple[str, str], ...] = (
     ("contact", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://[^\s)>,]+[^\s)>,.]|\bwww\.[\w./-]+\w"),
-    (
-        "contact",
-        r"(?<![\d.,£$€])(?:\+\d{1,3}[ -]?)?(?:\(0?\d{2,5}\)|0?\d{2,5})(?:[ -]\d{3,7}){1,3}(?![\d.,]?\d)|\bextension \d+",
-    ),
+    ("contact", PHONE),
     ("place", ADDRESS + rf"(?:, (?!{DAY}|{MONTH})(?:\d{{4,5}} )?[A-Z]\w+(?: [A-Z]{{1,2}}\d\w? \d[A-Z]{{2}})?)?"),
     (
         "money",
         rf"{AMOUNT}(?: ?(?:[-–]|to|and|or) ?{AMOUNT})?"
         rf"(?:(?: (?:an?|per|for each|each|every) | ?/ ?){PERIOD}(?!\w)| per \w+| an? [a-z]+(?=[.,;:)]|$)| apiece\b| each\b)?",
     ),
-    ("percent", r"\b\d+(?:\.\d+)? ?(?:%|per ?cent\b)"),
+    (
+        "percent",
+        rf"(?<![\d.,£$€])(?:between {FIGURE} and |(?!(?:19|20)\d\d\b){FIGURE} ?(?:[-–]|to|or) ?)?{FIGURE} ?(?:%|per ?cent\b)",
+    ),
     (
         "date",
         rf"(?:\bbetween )?(?:the )?\b{NTH}(?: {MONTH}(?: \d{{4}})?)? ?(?:[-–]|to|and|until) ?(?:the )?{NTH} {MONTH}(?:,? \d{{4}})?"
-        rf"|(?:\b{DAY},? )?\b{NTH} (?:of )?{MONTH}(?:,? \d{{4}})?|(?:\b{DAY}, )?\b{MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:, \d{{4}})?\b(?!\d)"
-        rf"|\b{MONTH}(?: ?(?:to|and|or|until|[-–]) ?{MONTH})?,? \d{{4}}|\b\d{{4}}-\d\d-\d\d\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b",
+        rf"|(?:\b{DAY},? )?\b{NTH} (?:of )?{MONTH}(?:,? \d{{4}})?"
+        rf"|(?:\b{DAY}, )?\b{MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?:, \d{{4}}|,? (?:19|20)\d\d)?\b(?!\d)"
+        rf"|\b{MONTH}(?: ?(?:to|and|or|until|[-–]) ?{MONTH})?,? \d{{4}}|\b\d{{4}}-\d\d-\d\d\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b"
+        r"|\b\d{1,2}\.\d{1,2}\.\d{4}\b",
     ),
     (
         "date",
@@ -104,7 +115,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
         rf"\b{NUMBER}(?: ?(?:[x×]|by|[-–]|to) ?\d[\d,.]*){{0,2}}(?:[- ]{UNIT}|(?<=\d){UNIT})(?:\b|(?<=[°²CF]))"
         r"(?:(?:/| a | per )(?:day|hour|minute|second|week|year|person)\b)?",
     ),
-    ("date", rf"\b(?:19|20)\d\d\b|\b{MONTH}(?:(?:,| and| to| or|[-–]) ?{MONTH})+"),
+    ("date", rf"\b(?:19|20)\d\d(?:[-–](?:19|20)\d\d)?\b|\b{MONTH}(?:(?:,| and| to| or|[-–]) ?{MONTH})+"),
 )
 LONE_MONTH = (
     r"(?<=\b[io]n )(?:January|February|March|April|May|June|July|August|September|October|November|December)\b|"
