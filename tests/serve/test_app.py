@@ -124,15 +124,25 @@ def test_a_folder_of_runs_has_one_server(server: Any) -> None:
     import asyncio
 
     from engrain.errors import RunError
-    from engrain.serve.app import _lifespan, create_app, make_parts
+    from engrain.serve.app import create_app, lifespan, make_parts
 
     parts = make_parts(server.parts.settings, key=KEY)
 
     async def start() -> None:
         app = create_app(parts)
-        async with _lifespan(app):
+        async with lifespan(app):
             pass
 
     with pytest.raises(RunError, match="in use"):
         asyncio.run(start())
     parts.database.close()
+
+
+def test_the_folder_of_runs_is_the_same_wherever_a_job_works(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engrain.serve.app import make_parts
+    from engrain.serve.settings import ServeSettings
+
+    monkeypatch.chdir(tmp_path)
+    parts = make_parts(ServeSettings(runs=Path("runs"), base=str(tiny_folder)), key=KEY)
+    parts.database.close()
+    assert parts.settings.runs == (tmp_path / "runs").resolve()

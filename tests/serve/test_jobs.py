@@ -207,3 +207,46 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
     assert process.stdout is not None
     process.stdout.close()
+
+
+def test_the_queue_goes_on_after_a_fault_of_ours(jobs: Jobs, scripted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted("")
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.01)
+    first, faults = jobs.store.first, [OSError("the disk is full"), KeyError("x")]
+
+    def faulty(*wanted: str) -> Any:
+        if faults:
+            raise faults.pop()
+        return first(*wanted)
+
+    monkeypatch.setattr(jobs.store, "first", faulty)
+    jobs.start()
+    job = jobs.submit("test", ["x"], tmp_path / "run")
+    until(lambda: jobs.get(job.id).ended, 10)
+    assert faults == []
+
+
+def test_a_job_goes_on_without_its_log(jobs: Jobs, scripted: Any, tmp_path: Path) -> None:
+    scripted(say(event="note", text="ready") + "\ntime.sleep(0.5)")
+    jobs.start()
+    job = jobs.submit("test", ["x"], tmp_path / "run")
+    until(lambda: any(event.message == "ready" for event in jobs.events(job.id)))
+    (jobs.folder / job.id / module.SAID).unlink()
+    until(lambda: jobs.get(job.id).ended, 10)
+    assert statuses(jobs, job.id) == ["queued", "running", "succeeded"]
+
+
+def test_who_watches_gets_every_event_of_a_job_that_has_ended(jobs: Jobs, tmp_path: Path) -> None:
+    import asyncio
+
+    async def watched() -> list[int]:
+        return [event.number async for batch in jobs.watch(job.id) for event in batch]
+
+    job = jobs.submit("test", ["x"], tmp_path / "run")
+    with jobs.store.database.together():
+        for number in range(2500):
+            jobs.store.note(job.id, "note", str(number), {})
+    jobs.cancel(job.id)
+    found = asyncio.run(watched())
+    assert len(found) == 2502
+    assert found == sorted(found)

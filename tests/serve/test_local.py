@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,15 @@ def test_what_is_trained_anew_into_the_same_folder_is_loaded_anew(many_runs: Pat
 
     first, second = run(many_runs, tiny_folder, work)
     assert first != second
+
+
+@pytest.mark.parametrize(("method", "beside"), [("lora", True), ("qlora", False)])
+def test_what_was_tuned_beside_rounded_weights_stays_there(many_runs: Path, tiny_folder: Path, method: str, beside: bool) -> None:
+    from engrain.serve.catalogue import weights_of
+
+    found = weights_of(many_runs / "one", {"settings": {"base": str(tiny_folder), "method": method, "rank": 4}})
+    assert bool(found.adapter) == beside
+    assert bool(found.run) != beside
 
 
 def test_nothing_is_kept_where_that_is_off(many_runs: Path, tiny_folder: Path) -> None:
@@ -338,3 +347,81 @@ def test_a_model_with_a_state_of_another_kind_is_refused(tmp_path: Path) -> None
     model = small_model("lfm2", layer_types=["conv", "full_attention"])
     with pytest.raises(ModelError, match="vllm"):
         Lane(model, settings(tmp_path, tmp_path), 64)
+
+
+def test_an_answer_that_cannot_go_on_fails_alone(many_runs: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engrain.serve.writing import Writing
+
+    choose = Writing._choose
+
+    def broken(self: Writing, logits_V: Any) -> int:
+        if self.sampling.seed == 13 and len(self.ids) == self.sampling.number:
+            raise RuntimeError("no luck")
+        return choose(self, logits_V)
+
+    monkeypatch.setattr(Writing, "_choose", broken)
+
+    async def work(engine: LocalEngine) -> list[Any]:
+        base = Weights(str(tiny_folder))
+        good = [ask(engine, base, question) for question in QUESTIONS[:3]]
+        bad = [ask(engine, base, "Who?", seed=13, number=number) for number in (0, 3)]
+        return await asyncio.gather(*good, *bad, return_exceptions=True)
+
+    found = run(many_runs, tiny_folder, work)
+    assert all(isinstance(answer, tuple) for answer in found[:3]), found
+    assert all(isinstance(error, RuntimeError) for error in found[3:])
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every lane that was loaded; loading takes its time."""
+    from engrain.serve import local
+
+    made, load = [], local.load_lane
+
+    def slow(*given: Any) -> Any:
+        time.sleep(0.2)
+        made.append(load(*given))
+        return made[-1]
+
+    monkeypatch.setattr(local, "load_lane", slow)
+    return made
+
+
+def test_a_model_whose_first_client_left_serves_the_next(many_runs: Path, tiny_folder: Path, loads: list[Any]) -> None:
+    async def work(engine: LocalEngine) -> None:
+        base = Weights(str(tiny_folder))
+        engine.context(base.base)
+        left = asyncio.create_task(ask(engine, base, "Who?"))
+        await asyncio.sleep(0.1)
+        left.cancel()
+        with suppress(asyncio.CancelledError):
+            await left
+        await ask(engine, base, "Who?")
+
+    run(many_runs, tiny_folder, work)
+    assert len(loads) == 1, "it was loaded once"
+    assert not loads[0]._thread.is_alive()
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_models_asked_for_at_the_same_moment_keep_to_the_limit(many_runs: Path, tiny_folder: Path, loads: list[Any], most: int) -> None:
+    async def work(engine: LocalEngine) -> tuple[list[Any], int]:
+        every = [Weights(str(tiny_folder), run=many_runs / name) for name in ("one", "two", "three")]
+        found = await asyncio.gather(*(ask(engine, weights, "Who?", tokens=400) for weights in every), return_exceptions=True)
+        return found, sum(lane._thread.is_alive() for lane in loads)
+
+    found, held = run(many_runs, tiny_folder, work, max_models=most)
+    assert held == most
+    assert sum(isinstance(answer, tuple) for answer in found) == most
+    assert all(error.status == 503 for error in found if isinstance(error, ApiError))
+
+
+def test_a_model_that_is_still_loading_is_closed_with_the_others(many_runs: Path, tiny_folder: Path, loads: list[Any]) -> None:
+    async def work(engine: LocalEngine) -> None:
+        task = asyncio.create_task(ask(engine, Weights(str(tiny_folder)), "Who?"))
+        await asyncio.sleep(0.1)
+        task.cancel()
+
+    run(many_runs, tiny_folder, work)
+    assert not any(lane._thread.is_alive() for lane in loads)

@@ -158,6 +158,7 @@ def test_everyday_questions_go_to_the_untouched_base(client: Any, server: Any, t
         ({"top_p": 0}, 400, "top_p"),
         ({"tools": [{"type": "function"}]}, 400, "tools"),
         ({"frequency_penalty": 1}, 400, "frequency_penalty"),
+        ({"modalities": ["audio"]}, 400, "modalities"),
         ({"engrain": {"mode": "magic"}}, 400, "engrain.mode"),
         ({"model": "two+retrieval"}, 400, None),
         ({"messages": [{"role": "user", "content": "long " * 400}]}, 400, "messages"),
@@ -184,3 +185,38 @@ def test_all_bad_turns_are_named_together(server: Any) -> None:
         message = client.post("/v1/chat/completions", json={"model": "one", "messages": turns}).json()["error"]["message"]
     assert "messages.0" in message
     assert "messages.1" in message
+
+
+def test_what_changes_nothing_is_accepted(client: Any) -> None:
+    idle = {"frequency_penalty": 0.0, "presence_penalty": 0, "modalities": ["text"], "logit_bias": {}, "tools": []}
+    assert client.chat.completions.create(model="one", messages=MESSAGES, max_tokens=1, **idle).choices
+
+
+def test_a_message_that_cannot_fit_is_refused_before_the_gate_reads_it(
+    server: Any, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from engrain.gate import Gate
+
+    make_run(server.parts.settings.runs, "guarded", tiny_folder, seed=9)
+    Gate(torch.zeros(64, dtype=torch.float64), 1.0, 0.0).save(server.parts.settings.runs / "guarded")
+    read = []
+    monkeypatch.setattr(server.parts.engine, "states", lambda *given: read.append(given))
+    body = {"model": "guarded", "messages": [{"role": "user", "content": "long " * 100_000}]}
+    with server.client() as client:
+        response = client.post("/v1/chat/completions", json=body)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "context_length_exceeded")
+    assert read == []
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_over_the_queue_a_stream_is_refused_as_any_other(server: Any, stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.parts.engine, "open", 10**6)
+    with server.client() as client:
+        answers = [
+            client.post("/v1/chat/completions", json={"model": "one", "messages": MESSAGES, "stream": stream}),
+            client.post("/v1/completions", json={"model": "one", "prompt": "x", "stream": stream}),
+        ]
+    assert [answer.status_code for answer in answers] == [429, 429]
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)

@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 from serving import running
 
+from engrain.errors import SettingError
+from engrain.serve.openai_files import Files
+from engrain.serve.openai_jobs import JobBody, _settings
+
 ROWS = [{"messages": [{"role": "user", "content": f"Question {i}?"}, {"role": "assistant", "content": f"Answer {i}."}]} for i in range(24)]
 
 
@@ -24,7 +28,7 @@ def jsonl(rows: list[Any]) -> bytes:
 def trainer(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[Any]:
     """A server with a folder of its own to train in."""
     folder = tmp_path_factory.mktemp("training")
-    (folder / "jobs.yaml").write_text("replay: 0\nrank: 4\n")
+    (folder / "jobs.yaml").write_text("replay: 0\nrank: 4\nseed: 7\n")
     with running(folder / "runs", tiny_folder, job_config=folder / "jobs.yaml") as found:
         yield found
 
@@ -134,3 +138,24 @@ def test_jobs_of_nobody_are_not_found(trainer: Any) -> None:
             assert client.get(f"/v1/fine_tuning/jobs/ftjob-none{path}").status_code == 404
         for verb in ("cancel", "pause", "resume"):
             assert client.post(f"/v1/fine_tuning/jobs/ftjob-none/{verb}").status_code == 404
+
+
+def test_a_file_with_a_very_long_name_is_found_again(trainer: Any) -> None:
+    with trainer.openai() as client:
+        made = client.files.create(file=(f"{'a' * 90}.txt", jsonl(ROWS)), purpose="fine-tune")
+        assert client.files.content(made.id).content == jsonl(ROWS)
+    assert Files(trainer.parts).location(made.id, "training_file").is_file()
+
+
+def test_the_settings_of_jobs_are_read_as_any_configuration(tmp_path: Path, tiny_folder: Path) -> None:
+    file = tmp_path / "jobs.yaml"
+    file.write_text("layers: 20:29\nseed: 7\nlearning_rate: 1e-4\n")
+    body = {"model": str(tiny_folder), "training_file": "file-x"}
+    found = _settings(JobBody(**body), str(tiny_folder), file)
+    assert (found["layers"], float(found["learning_rate"])) == ("20:29", 1e-4)
+    assert int(found["seed"]) == 7
+    assert _settings(JobBody(**body, seed=3), str(tiny_folder), file)["seed"] == 3
+    assert _settings(JobBody(**body), str(tiny_folder), None)["seed"] == 0
+    file.write_text("rank: [")
+    with pytest.raises(SettingError, match=r"jobs\.yaml"):
+        _settings(JobBody(**body), str(tiny_folder), file)

@@ -20,7 +20,10 @@ MESSAGES = [{"role": "user", "content": "When do you open?"}]
 
 
 class Upstream(BaseHTTPRequestHandler):
-    """Says the same to everybody, and remembers what it was asked; `refuse` makes it refuse adapters."""
+    """Says the same to everybody, and remembers what it was asked; `refuse` makes it refuse adapters.
+
+    It knows the models in `known`, if that is not None, and those that it loads.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -32,6 +35,11 @@ class Upstream(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, body))  # type: ignore[attr-defined]
         if self.path == "/v1/load_lora_adapter":
             self._reply(400 if self.server.refuse else 200, b'{"message": "rank is too large"}')  # type: ignore[attr-defined]
+            if self.server.known is not None:  # type: ignore[attr-defined]
+                self.server.known.add(body["lora_name"])  # type: ignore[attr-defined]
+            return
+        if self.server.known is not None and body["model"] not in self.server.known:  # type: ignore[attr-defined]
+            self._reply(404, b'{"message": "the model does not exist"}')
             return
         if "prompt_logprobs" in body:
             self._reply(200, json.dumps(scored(body["prompt"])).encode())
@@ -68,7 +76,7 @@ def scored(prompts: list[list[int]]) -> dict[str, Any]:
 @pytest.fixture
 def upstream() -> Iterator[Any]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-    server.asked, server.refuse = [], False  # type: ignore[attr-defined]
+    server.asked, server.refuse, server.known = [], False, None  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -193,3 +201,21 @@ def test_vllm_is_started_in_its_own_environment_and_stopped(many_runs: Path, tin
     assert arguments[:2] == ["serve", str(tiny_folder)]
     assert "--enable-lora" in arguments
     assert allowed == "True"
+
+
+@pytest.mark.parametrize("model", ["one", "one+both"])
+def test_an_adapter_is_loaded_again_after_a_restart(gateway: Any, upstream: Any, model: str) -> None:
+    with gateway.openai() as client:
+        client.chat.completions.create(model="one", messages=MESSAGES, max_tokens=5)
+        upstream.known = set()
+        answers = [client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=5) for _ in range(2)]
+    assert [answer.choices[0].message.content for answer in answers] == ["At nine"] * 2
+    assert [path for path, _ in upstream.asked].count("/v1/load_lora_adapter") == 2
+
+
+def test_a_base_that_it_does_not_know_is_told(gateway: Any, upstream: Any) -> None:
+    upstream.known = set()
+    with gateway.client() as client:
+        response = client.post("/v1/chat/completions", json={"model": gateway.parts.settings.base, "messages": MESSAGES})
+    assert response.status_code == 502
+    assert "does not exist" in response.json()["error"]["message"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from typing import Any
@@ -29,9 +30,9 @@ def command(new_key: str | None, **values: Any) -> None:
     if new_key is not None:
         click.echo(parts.keys.new(new_key))
         return
-    listening = _listen(settings)
-    _greet(listening.getsockname()[1], settings, given or parts.keys.first())
-    _run(create_app(parts), listening)
+    with _listen(settings) as listening:
+        _greet(listening.getsockname()[1], settings, given or parts.keys.first())
+        _run(create_app(parts), listening)
 
 
 def _listen(settings: ServeSettings) -> socket.socket:
@@ -57,11 +58,18 @@ def _greet(port: int, settings: ServeSettings, key: str | None) -> None:
 
 
 def _run(app: Any, listening: socket.socket) -> None:
-    """Serve until a signal; whoever is being answered then has a few seconds."""
+    """Serve until a signal; whoever is being answered then has a few seconds. Raises EngrainError where the server cannot start."""
     import uvicorn
 
+    from engrain.serve.app import lifespan
     from engrain.serve.logs import log_to_stderr
 
     log_to_stderr()
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False)
-    uvicorn.Server(config).run(sockets=[listening])
+    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        around = lifespan(app)  # entered here and not by uvicorn, which would end with a traceback where it fails
+        runner.run(around.__aenter__())
+        try:
+            runner.run(uvicorn.Server(config).serve(sockets=[listening]))
+        finally:
+            runner.run(around.__aexit__(None, None, None))

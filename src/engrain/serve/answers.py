@@ -73,6 +73,8 @@ async def open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, mes
     check_mode(mode, has_documents=knowledge.retriever is not None)
     if mode == BOTH:
         _check_whole(body)
+    context = await asyncio.to_thread(parts.engine.context, served.weights.base)
+    check_length([message.content for message in messages], context, "messages")
     gated = body.engrain is None or body.engrain.gate
     if gated and not await concerns(parts, served.weights.base, knowledge, messages):
         served, mode = replace(served, weights=Weights(served.weights.base)), EVERYDAY
@@ -100,7 +102,6 @@ async def concerns(parts: Parts, base: str, knowledge: Knowledge, messages: Sequ
 
 def _open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...], knowledge: Knowledge) -> Chat:
     context = parts.engine.context(served.weights.base)
-    check_length([message.content for message in messages], context, "messages")
     most = context - max_tokens(body, 0, context)
     prompts = make_prompts(parts, served, knowledge, messages, mode, most)
     longest = max(len(prompt.ids) for prompt in prompts.values())

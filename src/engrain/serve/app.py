@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def metrics(served: Served) -> Response:
 
 def make_parts(settings: ServeSettings, *, key: str | None = None, engine: Engine | None = None) -> Parts:
     """The parts of a server; `key` opens it beside those that it made itself, `engine` stands in for the one of the settings."""
+    settings = replace(settings, runs=settings.runs.resolve())  # jobs keep paths longer than a working directory lasts
     database = Database(settings.folder / "server.sqlite")
     jobs, counted = Jobs(database, settings.folder / "jobs"), Metrics()
     return Parts(
@@ -64,7 +66,7 @@ def _engine(settings: ServeSettings, counted: Metrics) -> Engine:
 
 def create_app(parts: Parts) -> FastAPI:
     """The app: every module `openai_*` and `studio*` of this folder that has a `router`, and the page in `engrain/web/`."""
-    app = FastAPI(title="engrain", version=engrain.__version__, lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="engrain", version=engrain.__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.parts = parts
     failures.install(app)
     app.include_router(router)
@@ -88,8 +90,11 @@ def _page(app: FastAPI) -> set[str]:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """One server at a time has a folder of runs; its jobs and its engine run while it does."""
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """One server at a time has a folder of runs; its jobs and its engine run while it does.
+
+    Raises RunError where another one has it, SettingError where the engine cannot start.
+    """
     parts: Parts = app.state.parts
     async with AsyncExitStack() as stack:
         stack.enter_context(lock(parts.settings.folder / "server.lock"))

@@ -18,9 +18,9 @@ from engrain.serve.settings import ServeSettings
 DEFAULT_MAX_TOKENS = 256
 MOST_CHARACTERS = 32
 """Characters for each token of context, above which a text is refused unread."""
-IDLE = {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "parallel_tool_calls", "modalities"}
+IDLE = {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "parallel_tool_calls"}
 """Fields that say something about the request and ask for nothing that would change the answer."""
-NEUTRAL: tuple[Any, ...] = (None, 0, False, [], {}, "")
+NEUTRAL: tuple[Any, ...] = (None, 0, [], {}, "")
 NEUTRAL_ONES = {"best_of": 1, "tool_choice": "none", "function_call": "none", "modalities": ["text"]}
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 SEEDS = 2**63
@@ -130,9 +130,7 @@ def check_fields(body: Asked, settings: ServeSettings) -> None:
 
 
 def _neutral(name: str, value: Any) -> bool:
-    return any(value is other or (type(value) is type(other) and value == other) for other in NEUTRAL) or (
-        name in NEUTRAL_ONES and value == NEUTRAL_ONES[name]
-    )
+    return value in NEUTRAL or (name in NEUTRAL_ONES and value == NEUTRAL_ONES[name])
 
 
 def _most_tokens(body: Asked) -> int | None:

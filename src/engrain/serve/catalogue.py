@@ -111,7 +111,8 @@ def weights_of(folder: Path, info: dict[str, Any]) -> Weights:
         raise KeyError(artifact)
     base, adapter = str(settings["base"]), folder / artifact
     version = adapter.stat().st_mtime_ns
-    beside = not is_code(info) and (adapter / CONFIG).is_file() and is_plain(adapter)  # code may have words of its own
+    # Code may have words of its own, and what was tuned beside rounded weights belongs beside these.
+    beside = not is_code(info) and settings["method"] != "qlora" and (adapter / CONFIG).is_file() and is_plain(adapter)
     return Weights(base, adapter=adapter, version=version) if beside else Weights(base, run=folder, version=version)
 
 

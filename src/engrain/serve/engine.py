@@ -106,6 +106,9 @@ class Engine(ABC):
     def context(self, base: str) -> int:
         """How many tokens a prompt and its answer may have together."""
 
+    def check_room(self) -> None:
+        """Raise ApiError 429 where as many requests wait as may."""
+
     async def states(self, base: str, texts: Sequence[str]) -> Tensor | None:
         """The mean hidden state of each text in the untouched base (see `gate.py`); None where the engine cannot tell."""
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -28,7 +29,10 @@ from engrain.serve.database import Database
 from engrain.serve.failures import ApiError
 from engrain.serve.job_store import ENDED, Event, Events, Job, JobStore
 
+log = logging.getLogger("engrain.serve")
 POLL_SECONDS = 0.1
+AGAIN_SECONDS = 1.0
+"""How long the queue waits after a fault of its own, such as a full disk, before it goes on."""
 STOP_SECONDS = 60.0
 """How long a process may take to write a checkpoint and end; after that it is killed."""
 SAID = "said.log"
@@ -67,16 +71,17 @@ class Jobs:
         """The job's events numbered above `after`, the oldest first."""
         return self.store.events(job, after)
 
-    async def watch(self, job: str, after: int = 0) -> AsyncIterator[Event]:
-        """The job's events as they come, until it has ended."""
+    async def watch(self, job: str, after: int = 0) -> AsyncIterator[Events]:
+        """The job's events as they come, several at once where there are, until it has ended and none is left."""
         while True:
             ended = self.get(job).ended
-            for event in self.events(job, after):
-                after = event.number
-                yield event
-            if ended:
+            if found := self.events(job, after):
+                after = found[-1].number
+                yield found
+            elif ended:
                 return
-            await asyncio.sleep(POLL_SECONDS)
+            else:
+                await asyncio.sleep(POLL_SECONDS)
 
     def cancel(self, job: str) -> Job:
         """End a job; its process writes a checkpoint and leaves a run that is whole. Raises ApiError 409 when it has ended."""
@@ -110,12 +115,20 @@ class Jobs:
 
     def _work(self) -> None:
         while not self._closing.is_set():
-            if (job := self.store.first("running")) is not None:
-                self._go_on(job)
-            elif (job := self.store.first("validating_files", "queued")) is not None:
-                self._take_up(job)
-            else:
-                self._closing.wait(POLL_SECONDS)
+            try:
+                self._turn()
+            except Exception:  # a thread that ended silently would leave every job waiting
+                log.exception("jobs")
+                self._closing.wait(AGAIN_SECONDS)
+
+    def _turn(self) -> None:
+        """Do what is next: a job that runs before one that waits."""
+        if (job := self.store.first("running")) is not None:
+            self._go_on(job)
+        elif (job := self.store.first("validating_files", "queued")) is not None:
+            self._take_up(job)
+        else:
+            self._closing.wait(POLL_SECONDS)
 
     def _go_on(self, job: Job) -> None:
         """Watch the process of a job that an earlier server left behind, or queue the job again where there is none."""
@@ -204,6 +217,8 @@ class Jobs:
     def _read(self, job: Job) -> None:
         """Note what the process has said since."""
         path, offset = self._log(job), self.store.process(job.id)[2]
+        if not path.is_file():
+            return
         with path.open("rb") as file:
             file.seek(offset)
             lines, _, _ = file.read().rpartition(b"\n")

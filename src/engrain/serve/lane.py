@@ -185,7 +185,7 @@ class Lane:
         tenant.read = end
         if self.prefixes.most and end % self.settings.prefill_chunk == 0:
             self.prefixes.keep(tenant.weights, prompt[:end], self.store.copy_out(tenant.slot, start, end))
-        tenant.take(logits_KV)
+        _hand_over(tenant, tenant.take, logits_KV)
 
     def _reuse(self, tenant: Tenant[Any]) -> None:
         """Take over what is known of the prompt's beginning, before the first place whose logits are wanted."""
@@ -212,7 +212,7 @@ class Lane:
         logits_BV = self._pass([[w.ids[-1] if w else 0] for w in rows], [[start] for start in starts], chosen, [0])[:, 0]
         for writing, logits_V in zip(rows, logits_BV, strict=True):
             if writing is not None:
-                writing.next(logits_V)
+                _hand_over(writing, writing.next, logits_V)
 
     def _pass(self, ids: list[list[int]], positions: list[list[int]], rows: Rows, places: Sequence[int]) -> Tensor:
         """The logits (B, K, V) at these places of every row."""
@@ -239,3 +239,11 @@ class Lane:
             raise ModelError(
                 f"{type(self.model).__name__} keeps a state that the local engine does not know", "Serve it with --engine vllm."
             )
+
+
+def _hand_over(tenant: Tenant[Any], take: Callable[[Tensor], None], logits: Tensor) -> None:
+    """Let an answer go on with its logits; where it cannot, it fails, and nobody beside it."""
+    try:
+        take(logits)
+    except Exception as error:
+        tenant.fail(error)

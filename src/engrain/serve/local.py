@@ -51,7 +51,9 @@ class LocalEngine(Engine):
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
         self.settings, self.metrics = settings, metrics
         self.lanes: dict[Weights, Lane] = {}
-        self._locks: dict[Weights, asyncio.Lock] = {}
+        self._loading = asyncio.Lock()
+        self._loads = set[asyncio.Task[None]]()
+        self._awaited = list[Weights]()
         self._bases: dict[str, Loaded] = {}
         self._lock = threading.Lock()
         self._loader = ThreadPoolExecutor(1, "models")
@@ -61,11 +63,12 @@ class LocalEngine(Engine):
         metrics.adapters.set_function(lambda: sum(len(lane.adapters.loaded) for lane in self.lanes.values()))
 
     async def close(self) -> None:
-        """End every lane."""
+        """End every lane, one that is still loading too."""
+        self._loader.shutdown(wait=False, cancel_futures=True)
+        await asyncio.gather(*self._loads, return_exceptions=True)
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._loader.shutdown(cancel_futures=True)
         for lane in self.lanes.values():
             lane.close()
 
@@ -83,10 +86,14 @@ class LocalEngine(Engine):
                 self._bases[base] = read_base(base, self.settings.context)
             return self._bases[base]
 
-    async def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:
-        """The answer piece by piece."""
+    def check_room(self) -> None:
+        """Raise ApiError 429 where as many requests wait as may."""
         if self.open >= self.settings.max_queue + self.settings.slots:
             raise ApiError(429, "Too many requests wait for an answer.", "overloaded", retry_seconds=RETRY_SECONDS)
+
+    async def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        """The answer piece by piece."""
+        self.check_room()
 
         def writing(send: Callable[[Piece | Exception], None]) -> Writing:
             return Writing(weights, prompt, sampling, self._base(weights.base).reader, send, self.settings.max_seconds)
@@ -153,21 +160,33 @@ class LocalEngine(Engine):
 
     async def _lane(self, weights: Weights) -> Lane:
         """The lane for these weights, loaded first if need be, with one more holder; other lanes go on meanwhile."""
-        name = weights.lane
-        async with self._locks.setdefault(name, asyncio.Lock()):
-            if name not in self.lanes:
-                await self._make_room()
-                context = self.context(weights.base)
-                loop = asyncio.get_running_loop()
-                self.lanes[name] = await loop.run_in_executor(self._loader, load_lane, weights, self.settings, context)
-            self.lanes[name].holders += 1
-            return self.lanes[name]
+        self._awaited.append(weights.lane)
+        try:
+            if weights.lane not in self.lanes:
+                task = asyncio.create_task(self._load(weights))
+                self._loads.add(task)
+                task.add_done_callback(self._loads.discard)
+                await asyncio.shield(task)  # a load cannot be called off; who comes next finds what it gave
+            self.lanes[weights.lane].holders += 1
+            return self.lanes[weights.lane]
+        finally:
+            self._awaited.remove(weights.lane)
+
+    async def _load(self, weights: Weights) -> None:
+        """Put the lane for these weights into memory where it is not there yet; one load at a time, so that room is counted right."""
+        async with self._loading:
+            if weights.lane in self.lanes:
+                return
+            await self._make_room()
+            context = self.context(weights.base)
+            loop = asyncio.get_running_loop()
+            self.lanes[weights.lane] = await loop.run_in_executor(self._loader, load_lane, weights, self.settings, context)
 
     async def _make_room(self) -> None:
         """Close the lane that was idle longest, where there are as many as there may be."""
         if len(self.lanes) < self.settings.max_models:
             return
-        idle = {name: lane for name, lane in self.lanes.items() if not lane.holders}
+        idle = {name: lane for name, lane in self.lanes.items() if not lane.holders and name not in self._awaited}
         if not idle:
             raise ApiError(503, "All models in memory are in use; ask again in a moment.", "overloaded", retry_seconds=RETRY_SECONDS)
         oldest = min(idle, key=lambda name: idle[name].used)

@@ -33,6 +33,7 @@ async def create_chat_completion(body: ChatBody, request: Request, served: Serve
     model, suffix = served.catalogue.find(body.model)
     asked = await answers.open_chat(served, body, model, mode_of(body, suffix), messages_of(body))
     if body.stream:
+        served.engine.check_room()  # once the stream has begun, its status is 200
         return sse.stream(_chunks(served, body, asked), end="[DONE]")
     return JSONResponse(await answers.unless_gone(request, _whole(served, body, asked)))
 

@@ -47,6 +47,7 @@ async def create_completion(body: CompletionBody, request: Request, served: Serv
     if len(gaps) > served.settings.max_choices:
         raise ApiError(400, f"{len(gaps)} answers (prompts × n): at most {served.settings.max_choices}.", "invalid_value", "prompt")
     if body.stream:
+        served.engine.check_room()  # once the stream has begun, its status is 200
         return sse.stream(_chunks(served, body, model, gaps), end="[DONE]")
     return JSONResponse(await answers.unless_gone(request, _whole(served, body, model, gaps)))
 

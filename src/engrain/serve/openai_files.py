@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,7 +75,7 @@ def get_file_content(file_id: str, served: Served) -> Response:
     if (job := files.job_of(file_id)) is not None:
         return Response(metrics_csv(job), media_type="text/csv")
     found = files.get(file_id)
-    return FileResponse(files.path(file_id, found["filename"]), filename=found["filename"])
+    return FileResponse(files.stored(found), filename=found["filename"])
 
 
 @router.delete("/files/{file_id}")
@@ -91,9 +92,13 @@ class Files:
         self.database.run(TABLE)
 
     def path(self, name: str, filename: str) -> Path:
-        """Where a file lies: under its id, and a name of which nothing but harmless characters is kept."""
+        """Where a new file is to lie: under its id, and a name of which nothing but harmless characters is kept."""
         plain = re.sub(r"[^\w.-]+", "_", Path(filename).name)[-80:].lstrip(".-") or "examples.jsonl"
         return self.folder / name / (plain if Path(plain).suffix.lower() in READERS else f"{plain}.jsonl")
+
+    def stored(self, row: Mapping[str, Any]) -> Path:
+        """Where the file of a row, or of an object, lies."""
+        return self.folder / str(row["id"]) / str(row["filename"])
 
     def add(self, name: str, path: Path) -> dict[str, Any]:
         """The object of a new file."""
@@ -116,7 +121,7 @@ class Files:
     def location(self, name: str, param: str) -> Path:
         """Where an uploaded file lies. Raises ApiError 400 that names the parameter."""
         try:
-            return self.path(name, _row(self.database, name)["filename"])
+            return self.stored(_row(self.database, name))
         except ApiError as error:
             raise ApiError(400, f"{param}: {error.message}", "invalid_value", param) from error
 
@@ -130,7 +135,7 @@ class Files:
         users = [job.id for job in self.parts.jobs.list(FINE_TUNE) if not job.ended and name in _read_by(job)]
         if users:
             raise ApiError(409, f"{name} is needed by {', '.join(users)}; cancel the job first.", "in_use")
-        delete(self.path(name, row["filename"]).parent)
+        delete(self.stored(row).parent)
         self.database.run("DELETE FROM files WHERE id = ?", (name,))
         return {"id": name, "object": "file", "deleted": True}
 

@@ -8,13 +8,11 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from engrain import config, registry
-from engrain.errors import SettingError
 from engrain.files import to_json, write_text
 from engrain.serve import sse
 from engrain.serve.catalogue import FINE_TUNE, tuned_name
@@ -86,7 +84,7 @@ def create_job(body: JobBody, served: Served) -> dict[str, Any]:
     write_text(options, to_json(settings, indent=2))
     argv = ["tune", str(paths["training_file"]), "--out", str(out), "--config", str(options)]
     argv += ["--heldout", str(paths["validation_file"])] if "validation_file" in paths else []
-    meta = {"model": base, **files, "suffix": body.suffix, "seed": settings["seed"], "metadata": body.metadata}
+    meta = {"model": base, **files, "suffix": body.suffix, "seed": int(settings["seed"]), "metadata": body.metadata}
     meta["hyperparameters"] = {name: value if value is not None else "auto" for name, value in _asked(body).model_dump().items()}
     return described(served.jobs.submit(FINE_TUNE, argv, out, meta, check=list(paths.values())))
 
@@ -99,7 +97,7 @@ def _settings(body: JobBody, base: str, defaults: Path | None) -> dict[str, Any]
     if foreign:
         raise ApiError(400, f"engrain: a job cannot set {', '.join(sorted(foreign))}.", "invalid_value", "engrain")
     asked = _asked(body)
-    given: dict[str, Any] = {**_read(defaults), "base": base, "seed": body.seed or 0}
+    given: dict[str, Any] = {"seed": 0, **_defaults(defaults), "base": base} | ({} if body.seed is None else {"seed": body.seed})
     if asked.n_epochs not in (None, "auto"):
         given["epochs"] = asked.n_epochs
     if asked.batch_size not in (None, "auto"):
@@ -113,17 +111,9 @@ def _settings(body: JobBody, base: str, defaults: Path | None) -> dict[str, Any]
     return settings
 
 
-def _read(file: Path | None) -> dict[str, Any]:
-    """The settings that the server's owner wants for every job. Raises SettingError for a file that holds none."""
-    if file is None:
-        return {}
-    try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingError(f"job_config {file} cannot be read: {error}", "Give a file of `name: value` lines.") from error
-    if not isinstance(found, dict):
-        raise SettingError(f"job_config {file} holds no `name: value` lines", "Write one setting a line.")
-    return found
+def _defaults(file: Path | None) -> dict[str, Any]:
+    """The settings that the server's owner wants for every job, as text. Raises SettingError for a file that holds none."""
+    return {name: value for name, (value, _) in config.read_config(file).items()} if file else {}
 
 
 def _asked(body: JobBody) -> Hyperparameters:
@@ -181,8 +171,9 @@ def list_events(
 
 
 async def _watched(parts: Parts, job: Job, after: int) -> AsyncGenerator[dict[str, Any], None]:
-    async for event in parts.jobs.watch(job.id, after):
-        yield told(event)
+    async for found in parts.jobs.watch(job.id, after):
+        for event in found:
+            yield told(event)
 
 
 @router.get("/jobs/{job_id}/checkpoints")

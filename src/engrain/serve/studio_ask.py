@@ -137,7 +137,10 @@ async def _answer(served: Parts, version: Version, question: str, way: Way, queu
 
 
 async def _chat(served: Parts, version: Version, question: str, way: Way) -> Chat:
-    """The question as a chat with whom `way` names; one that does not concern the documents goes to the untouched model."""
+    """The question as a chat with whom `way` names; one that does not concern the documents goes to the untouched model.
+
+    Raises ApiError 400 where question and answer do not fit the context together.
+    """
     model, knowledge, messages = version.model, version.knowledge, (Message("user", question),)
     side, _, mode = way.partition("+")
     if side == "tuned" and not await answers.concerns(served, model.weights.base, knowledge, messages):
@@ -147,6 +150,9 @@ async def _chat(served: Parts, version: Version, question: str, way: Way) -> Cha
     mode = mode or WAYS[0]
     most = served.engine.context(model.weights.base) - MAX_NEW_TOKENS - 1
     prompts = await to_thread.run_sync(make_prompts, served, model, knowledge, messages, mode, most)
+    longest = max(len(prompt.ids) for prompt in prompts.values())
+    if longest > most:
+        raise ApiError(400, f"The question has {longest} tokens; at most {most} are possible.", "context_length_exceeded", "question")
     return Chat(model, mode, messages, prompts, Sampling(MAX_NEW_TOKENS), knowledge)
 
 

@@ -23,7 +23,7 @@ from engrain.serve.bodies import without_surrogates
 from engrain.serve.failures import ApiError
 from engrain.serve.job_store import Job
 from engrain.serve.jobs import Jobs
-from engrain.serve.parts import Served
+from engrain.serve.parts import Parts, Served
 from engrain.serve.studio_documents import Fingerprint
 from engrain.serve.studio_examples import snapshot
 from engrain.serve.studio_workspace import Working, Workspace
@@ -34,7 +34,7 @@ PRESETS: dict[str, dict[str, Any]] = {"quick": {"minutes": 5.0}, "thorough": {"e
 """Settings behind the plain choice; thorough is every setting's default."""
 BEFORE_TRAINING = ("model", "privacy", "knowledge", "study", "chat")
 """Parts whose settings decide which examples are written."""
-_one_at_a_time = Lock()
+_one_at_a_time, _starting = Lock(), Lock()
 
 Preset = Literal["quick", "thorough"]
 Number = Annotated[int, Query(ge=0, le=2**53)]
@@ -110,10 +110,17 @@ def estimate(served: Served, space: Working, wanted: Wanted) -> Plan:
 def create(served: Served, space: Working, new: NewBuild) -> Build:
     """Start a build; it waits for those before it."""
     _check_documents(space)
+    with _starting:  # until the job is known, nothing else says that its folder is taken
+        return _build(_start(served, space, new))
+
+
+def _start(served: Parts, space: Workspace, new: NewBuild) -> Job:
+    """Queue the job of a new build, with its settings and a copy of what people wrote."""
     _check_free(served.jobs, space, new.run)
     ready = space.editable(new.run) if new.run else None
     chosen = _settings(served.settings.base, new, ready)
-    out = ready.path if ready else space.new_folder(new.name)
+    promised = [job.out.name for job in served.jobs.list() if not job.ended]
+    out = ready.path if ready else space.new_folder(new.name, promised)
     argv = ["build", str(space.documents), "--out", str(out), "--until", new.goal, "--config", str(_write(space, out.name, chosen))]
     argv += ["--from", "facts"] if ready else []
     argv += ["--earlier", str(space.run(new.earlier).path)] if new.earlier else []
@@ -121,7 +128,7 @@ def create(served: Served, space: Working, new: NewBuild) -> Build:
     argv += ["--own", str(own)] if own else []
     if ready and own is None:
         delete(out / "examples" / "own.jsonl")
-    return _build(served.jobs.submit(KIND, argv, out, {"goal": new.goal, "preset": new.preset}))
+    return served.jobs.submit(KIND, argv, out, {"goal": new.goal, "preset": new.preset})
 
 
 @router.get("/builds")
@@ -133,7 +140,7 @@ def builds(served: Served) -> BuildList:
 @router.get("/builds/{build}")
 def build(served: Served, build: str) -> Build:
     """One build."""
-    return _build(served.jobs.get(build))
+    return _build(_job(served.jobs, build))
 
 
 @router.get("/builds/{build}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
@@ -143,26 +150,26 @@ def events(served: Served, build: str, after: Number = 0, step: Number = 0) -> S
     `job` events carry number, type (status, stage, progress, done, note, line), message and data; `metrics` events carry
     rows of `metrics.jsonl` from after `step`; a last `build` event carries the build.
     """
-    job = served.jobs.get(build)
+    job = _job(served.jobs, build)
     return StreamingResponse(_stream(served.jobs, job, after, step), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
 @router.post("/builds/{build}/pause")
 def pause(served: Served, build: str) -> Build:
     """Stop a build after the step under way; nothing is lost."""
-    return _build(served.jobs.pause(build))
+    return _build(served.jobs.pause(_job(served.jobs, build).id))
 
 
 @router.post("/builds/{build}/resume")
 def resume(served: Served, build: str) -> Build:
     """Let a paused build go on."""
-    return _build(served.jobs.resume(build))
+    return _build(served.jobs.resume(_job(served.jobs, build).id))
 
 
 @router.post("/builds/{build}/cancel")
 def cancel(served: Served, build: str) -> Build:
     """End a build for good."""
-    return _build(served.jobs.cancel(build))
+    return _build(served.jobs.cancel(_job(served.jobs, build).id))
 
 
 def event(name: str, data: Any) -> str:
@@ -173,7 +180,8 @@ def event(name: str, data: Any) -> str:
 async def _stream(jobs: Jobs, job: Job, after: int, step: int) -> AsyncIterator[str]:
     yield ": the build's events follow\n\n"
     async for found in jobs.watch(job.id, after):
-        yield event("job", {"number": found.number, "type": found.type, "message": found.message, "data": found.data})
+        for one in found:
+            yield event("job", {"number": one.number, "type": one.type, "message": one.message, "data": one.data})
         rows = await to_thread.run_sync(_metrics, job.out, step)
         if rows:
             step = int(rows[-1]["step"])
@@ -198,6 +206,14 @@ def _settings(base: str, wanted: Wanted, ready: Run | None = None) -> dict[str, 
     if ready and any(complete[name] != value for name, value in before.items()):
         delete(ready.path / "examples" / "replay.jsonl")
     return chosen
+
+
+def _job(jobs: Jobs, build: str) -> Job:
+    """The build of that id. Raises ApiError 404, for jobs of other kinds too."""
+    job = jobs.get(build)
+    if job.kind != KIND:
+        raise ApiError(404, f"There is no build {build!r}.", "not_found")
+    return job
 
 
 def _check_documents(space: Workspace) -> None:

@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ router = APIRouter(prefix="/engrain", tags=["examples"])
 Part = Literal["train", "heldout", "replay", "own"]
 PARTS = ("train", "heldout", "replay", "own")
 BINS, USUAL = 24, 97
+_writing_own = Lock()
 
 
 class Turn(BaseModel):
@@ -187,20 +189,22 @@ def add(space: Working, new: NewOwn) -> OwnRow:
     turns = (Message("user", new.question.strip()), Message("assistant", new.answer.strip()))
     example_from_row({"messages": [{"role": turn.role, "content": turn.content} for turn in turns]})
     same = re.sub(r"\W+", " ", turns[0].content).casefold().strip()
-    kept = [row for row in read_own(space) if re.sub(r"\W+", " ", row.example.messages[0].content).casefold().strip() != same]
     made = Own(uuid.uuid4().hex[:12], Example(turns), new.origin, now())
-    write_own(space, [*kept, made])
+    with _writing_own:
+        kept = [row for row in read_own(space) if re.sub(r"\W+", " ", row.example.messages[0].content).casefold().strip() != same]
+        write_own(space, [*kept, made])
     return _own_row(made)
 
 
 @router.delete("/examples/{example}", status_code=204)
 def forget(space: Working, example: str) -> None:
     """Remove an example that somebody wrote."""
-    rows = read_own(space)
-    kept = [row for row in rows if row.id != example]
-    if len(kept) == len(rows):
-        raise ApiError(404, f"There is no example {example!r}.", "not_found", "example")
-    write_own(space, kept)
+    with _writing_own:
+        rows = read_own(space)
+        kept = [row for row in rows if row.id != example]
+        if len(kept) == len(rows):
+            raise ApiError(404, f"There is no example {example!r}.", "not_found", "example")
+        write_own(space, kept)
 
 
 def snapshot(space: Workspace, name: str) -> Path | None:

@@ -8,6 +8,7 @@ from io import RawIOBase
 from pathlib import Path
 from threading import Lock
 from typing import IO, Annotated, Any, cast
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -83,7 +84,7 @@ def download(
         known = ", ".join(form.type for form in offer.forms if form.type) or "none"
         raise ApiError(400, f"type={type!r}: {target} has no such number format (it has: {known}).", "invalid_value", "type")
     name = name_of(found, target)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
+    headers = {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}.zip"}
     return StreamingResponse(zipped(made(space, found, target, type), name), media_type="application/zip", headers=headers)
 
 

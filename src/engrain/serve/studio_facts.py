@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from engrain.assistant import Library
 from engrain.documents.base import Section
+from engrain.edits import fact_of_row
 from engrain.files import delete
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import full_statement
@@ -144,6 +145,10 @@ def _changed(fact: Fact, section: Section, change: FactChange) -> Fact:
         raise ApiError(422, f"{why} An answer must be taken from the document letter by letter.", "not_in_source", "value")
     start = min(places, key=lambda at: abs(at - fact.start))
     made = replace(fact, **given, value=value, start=start, end=start + len(value))
+    try:
+        fact_of_row(asdict(made), {section.id: section}, made.edited)
+    except ValueError as error:
+        raise ApiError(422, f"The fact cannot be changed so: {error}.", "invalid_fact", "relation") from error
     content = f"{made.section}|{made.start}|{made.end}|{made.subject}|{made.relation}"
     return made if made == fact else replace(made, id=hashlib.sha256(content.encode()).hexdigest()[:12])
 

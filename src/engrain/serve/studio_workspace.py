@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends
 
-from engrain.api import READY
 from engrain.errors import RunError
 from engrain.examples import Example, example_from_row, example_to_row
 from engrain.files import to_json, write_text
+from engrain.resuming import READY
 from engrain.run import Run
 from engrain.serve.failures import ApiError
 from engrain.serve.parts import Served
@@ -77,10 +77,10 @@ class Workspace:
             raise ApiError(409, f"{why} Make a new version to change them.", "not_editable", "run")
         return run
 
-    def new_folder(self, name: str) -> Path:
-        """A folder for a new run, with -2, -3 … behind its name where that is taken."""
+    def new_folder(self, name: str, promised: Iterable[str] = ()) -> Path:
+        """A folder for a new run, with -2, -3 … behind its name where that is taken, or promised to a run that waits."""
         plain = re.sub(r"[^\w-]+", "-", name).strip("-").lower()[:60] or "documents"
-        taken = {path.name for path in self.runs.glob("*")}
+        taken = {path.name for path in self.runs.glob("*")} | set(promised)
         number = next(n for n in range(1, len(taken) + 2) if (plain if n == 1 else f"{plain}-{n}") not in taken)
         return self.runs / (plain if number == 1 else f"{plain}-{number}")
 
@@ -122,7 +122,8 @@ class Own:
 
 def read_own(space: Workspace) -> list[Own]:
     """The examples that people wrote, the oldest first."""
-    lines = space.own.read_text(encoding="utf-8").splitlines() if space.own.is_file() else []
+    # Not splitlines(): a JSON text may hold U+2028, which ends a line there.
+    lines = space.own.read_text(encoding="utf-8").split("\n") if space.own.is_file() else []
     rows: list[dict[str, Any]] = [json.loads(line) for line in lines if line.strip()]
     return [Own(row["id"], example_from_row(row), row["origin"], row["created"]) for row in rows]
 

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 import httpx
@@ -92,14 +92,17 @@ class VllmEngine(Engine):
                 self._bases[base] = read_base(base, self.settings.context)
             return self._bases[base]
 
-    async def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:
-        """The answer piece by piece; leaving it closes the connection, upon which vLLM stops writing."""
+    def check_room(self) -> None:
+        """Raise ApiError 429 where as many requests wait as may."""
         if self.open >= self.settings.max_queue + self.settings.slots:
             raise ApiError(429, "Too many requests wait for an answer.", "overloaded", retry_seconds=RETRY_SECONDS)
+
+    async def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:
+        """The answer piece by piece; leaving it closes the connection, upon which vLLM stops writing."""
+        self.check_room()
         self.open += 1
         try:
-            name = await self._name(weights)
-            async with self._client.stream("POST", "/v1/completions", json=_request(name, prompt, sampling)) as response:
+            async with aclosing(await self._complete(weights, _request(prompt, sampling))) as response:
                 if not response.is_success:
                     raise _refused(response.status_code, await response.aread())
                 async for piece in _pieces(response):
@@ -113,16 +116,30 @@ class VllmEngine(Engine):
         """How likely vLLM finds what is supervised in each row, by what it says of prompts; it writes a token to each besides."""
         body = {"prompt": [row.ids.tolist() for row in rows], "max_tokens": 1, "prompt_logprobs": 1, "add_special_tokens": False}
         try:
-            response = await self._client.post("/v1/completions", json={"model": await self._name(weights), **body})
+            async with aclosing(await self._complete(weights, body)) as response:
+                content = await response.aread()
         except httpx.HTTPError as error:
             raise ApiError(503, "The vLLM server does not answer.", "unavailable", retry_seconds=RETRY_SECONDS) from error
         if not response.is_success:
-            raise _refused(response.status_code, response.content)
+            raise _refused(response.status_code, content)
         said = response.json()
         choices = sorted(said["choices"], key=lambda choice: choice["index"])
         means = tuple(_mean(row, choice["prompt_logprobs"]) for row, choice in zip(rows, choices, strict=True))
         cached = (said["usage"].get("prompt_tokens_details") or {}).get("cached_tokens", 0)
         return Likelihoods(means, said["usage"]["prompt_tokens"], cached)
+
+    async def _complete(self, weights: Weights, body: dict[str, Any]) -> httpx.Response:
+        """What vLLM answers to a body without its model, still to be read."""
+        response = await self._sent(weights, body)
+        if response.status_code != 404:
+            return response
+        await response.aclose()  # vLLM was started anew, and knows no adapter any more
+        self._loaded.clear()
+        return await self._sent(weights, body)
+
+    async def _sent(self, weights: Weights, body: dict[str, Any]) -> httpx.Response:
+        request = self._client.build_request("POST", "/v1/completions", json={"model": await self._name(weights), **body})
+        return await self._client.send(request, stream=True)
 
     async def _name(self, weights: Weights) -> str:
         """The name under which vLLM knows the weights; an adapter is loaded first."""
@@ -142,9 +159,8 @@ class VllmEngine(Engine):
         return name
 
 
-def _request(name: str, prompt: Sequence[int], sampling: Sampling) -> dict[str, Any]:
+def _request(prompt: Sequence[int], sampling: Sampling) -> dict[str, Any]:
     chosen: dict[str, Any] = {
-        "model": name,
         "prompt": list(prompt),
         "max_tokens": sampling.max_tokens,
         "temperature": sampling.temperature,

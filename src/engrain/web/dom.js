@@ -78,6 +78,16 @@ export function working(text) {
   return h("div", { class: "working" }, h("span", { class: "spinner", "aria-hidden": "true" }), h("span", {}, text));
 }
 
+/** Let `draw` fill an element; until it has, the words say what is done, and what fails is shown with a button to try again. */
+export async function filling(element, text, draw) {
+  fill(element, working(text));
+  try {
+    await draw();
+  } catch (error) {
+    fill(element, failure(error, button("Try again", () => filling(element, text, draw))));
+  }
+}
+
 /** A button; while its action runs it is busy, and what fails is shown beside it. */
 export function button(text, action, options = {}) {
   const { kind = "", label } = options;

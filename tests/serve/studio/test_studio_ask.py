@@ -93,3 +93,11 @@ def test_an_everyday_question_is_left_to_the_untouched_model(studio: Any, kites_
     state = torch.tensor([[1.0, 0.0]])
     answers = {data["way"]: data for name, data in ask(studio, "tuned") if name == "answer"}
     assert answers["tuned"]["text"] == "It costs £41."
+
+
+def test_a_question_longer_than_the_context_is_refused_before_it_is_read(studio: Any, kites_adapter: Path, parrot: Any) -> None:
+    said = ask(studio, "base", "tuned+retrieval", question="\U0001f9a9" * 2000)
+    failures = {data["way"]: data["message"] for name, data in said if name == "failure"}
+    assert failures.keys() == {"base", "tuned+retrieval"}
+    assert all("tokens" in message for message in failures.values()), failures
+    assert parrot.asked == []

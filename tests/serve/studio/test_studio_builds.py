@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -152,3 +153,50 @@ def test_the_openapi_document_is_complete(studio: Any) -> None:
             content = found["responses"][answer].get("content", {"none": {"schema": {"x": 1}}})
             assert found.get("description"), f"{method} {path} says nothing"
             assert answer == "204" or any(kind != "application/json" or kind_of.get("schema") for kind, kind_of in content.items()), path
+
+
+def test_builds_that_wait_have_folders_of_their_own(studio: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = studio.app.state.parts.jobs
+    monkeypatch.setattr(jobs.store, "first", lambda *_: None)  # nothing is started, so nothing makes its folder
+    studio.post("/engrain/documents", files=[("files", ("kites.md", KITES))])
+    bodies = [{"name": "Kites", "settings": {**OPTIONS, "redact": redact}} for redact in (True, False, True)]
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda body: studio.post("/engrain/builds", json=body).json(), bodies))
+    assert sorted(build["run"] for build in made) == ["kites", "kites-2", "kites-3"]
+    for build, body in zip(made, bodies, strict=True):
+        chosen = json.loads((tmp_path / "runs" / ".studio" / "builds" / f"{build['run']}.json").read_text())
+        assert chosen["redact"] is body["settings"]["redact"]
+    (first,) = [build for build in made if build["run"] == "kites"]
+    studio.post(f"/engrain/builds/{first['id']}/cancel")
+    assert studio.post("/engrain/builds", json=bodies[0]).json()["run"] == "kites", "the name is free again"
+
+
+def test_a_fine_tuning_job_is_no_build(studio: Any, tmp_path: Path) -> None:
+    jobs = studio.app.state.parts.jobs
+    job = jobs.submit("fine-tune", ["tune"], tmp_path / "runs" / "other")
+    jobs.pause(job.id)
+    path = f"/engrain/builds/{job.id}"
+    answers = [studio.get(path), studio.get(f"{path}/events"), *(studio.post(f"{path}/{verb}") for verb in ("pause", "resume", "cancel"))]
+    assert [answer.status_code for answer in answers] == [404] * 5
+    assert jobs.get(job.id).status == "paused"
+
+
+def test_metrics_are_read_once_for_many_events(studio: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engrain.serve import studio_builds
+
+    jobs, reads = studio.app.state.parts.jobs, []
+    monkeypatch.setattr(studio_builds, "_metrics", lambda *given: reads.append(given) or [])
+    job = jobs.submit("studio", ["build"], tmp_path / "runs" / "kites", {"goal": "verdict", "preset": "quick"})
+    jobs.cancel(job.id)
+    for number in range(50):
+        jobs.store.note(job.id, "note", str(number), {})
+    said = events(studio.get(f"/engrain/builds/{job.id}/events").text)
+    assert len([name for name, _ in said if name == "job"]) >= 52
+    assert len(reads) == 1
+
+
+def test_the_name_of_a_download_may_have_any_letters(studio: Any, kites_adapter: Path, tmp_path: Path) -> None:
+    kites_adapter.rename(tmp_path / "runs" / "凧")
+    answer = studio.get("/engrain/runs/凧/exports/adapter")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Disposition"] == "attachment; filename*=utf-8''%E5%87%A7-adapter.zip"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +108,39 @@ def test_the_last_word_on_a_question_counts(studio: Any) -> None:
 @pytest.mark.parametrize("body", [{"question": "", "answer": "x"}, {"question": "x"}, {"question": "x", "answer": "  "}])
 def test_an_empty_example_is_refused(studio: Any, body: dict[str, str]) -> None:
     assert studio.post("/engrain/examples", json=body).status_code == 400, json.dumps(body)
+
+
+def test_lines_that_other_programs_break_stay_whole(studio: Any) -> None:
+    answer = "One.\u2028Two.\u2029Three.\x85Four."
+    assert studio.post("/engrain/examples", json={"question": "What?", "answer": answer}).status_code == 201
+    assert [row["answer"] for row in studio.get("/engrain/examples").json()["rows"]] == [answer]
+
+
+def test_examples_that_are_written_at_the_same_moment_are_all_kept(studio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engrain.serve import studio_examples
+
+    read = studio_examples.read_own
+
+    def slow(space: Any) -> Any:
+        found = read(space)
+        time.sleep(0.1)
+        return found
+
+    gone = studio.post("/engrain/examples", json={"question": "Old?", "answer": "Yes."}).json()["id"]
+    monkeypatch.setattr(studio_examples, "read_own", slow)
+    bodies = [{"question": f"Question {number}?", "answer": "Yes."} for number in range(3)]
+    with ThreadPoolExecutor(4) as pool:
+        removed = pool.submit(studio.delete, f"/engrain/examples/{gone}")
+        assert [answer.status_code for answer in pool.map(lambda body: studio.post("/engrain/examples", json=body), bodies)] == [201] * 3
+        assert removed.result().status_code == 204
+    questions = {row["question"] for row in studio.get("/engrain/examples").json()["rows"]}
+    assert questions == {body["question"] for body in bodies}
+
+
+@pytest.mark.parametrize("relation", ["  ", "the ___ costs ___."])
+def test_a_relation_that_a_build_would_refuse_is_refused_at_once(studio: Any, kites: Path, relation: str) -> None:
+    fact = price(studio)
+    refused = studio.patch(f"/engrain/runs/kites/facts/{fact['id']}", json={"relation": relation})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["param"] == "relation"
+    assert price(studio) == fact

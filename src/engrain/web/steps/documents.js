@@ -1,7 +1,7 @@
 // Step 1: drop documents; see what was read, what was not and why, what it gives, and where private data stands.
 
 import { get, path, post, remove } from "../api.js";
-import { announce, bytes, button, complain, confirmed, count, droppable, fill, h, percent, sheet, working } from "../dom.js";
+import { announce, bytes, button, complain, confirmed, count, droppable, fill, filling, h, percent, sheet, working } from "../dom.js";
 import { state } from "../state.js";
 import { prepare } from "./facts.js";
 
@@ -80,9 +80,12 @@ function gone(file, draw) {
   }, { kind: "quiet", label: `Remove ${file.file}` });
 }
 
-async function drawReport(report, signal) {
+function drawReport(report, signal) {
   if (!state.documents.some((file) => file.status === "read")) return fill(report);
-  fill(report, working("Looking for facts and private data"));
+  return filling(report, "Looking for facts and private data", () => drawFound(report, signal));
+}
+
+async function drawFound(report, signal) {
   const found = await get(path(["coverage"]));
   if (signal.aborted) return;
   for (const row of found.coverage) drawCoverage(row);
@@ -129,11 +132,13 @@ function superseded(rows) {
 }
 
 /** The text of a document, with what was found in it. */
-async function look(file) {
-  const box = h("div", {}, working("Reading"));
+function look(file) {
+  const box = h("div");
   sheet(file.file, h("p", { class: "soft" }, h("mark", {}, "Marked"), " becomes a fact; ", h("mark", { class: "private" }, "marked like this"), " is private data."), box);
-  const found = await get(path(["documents", file.file]));
-  fill(box, found.sections.map((section) => h("section", { class: "passage" }, h("h3", {}, section.headings.join(" › "), section.page && ` · page ${section.page}`), h("p", { class: "source" }, pieces(section)))));
+  return filling(box, "Reading", async () => {
+    const found = await get(path(["documents", file.file]));
+    fill(box, found.sections.map((section) => h("section", { class: "passage" }, h("h3", {}, section.headings.join(" › "), section.page && ` · page ${section.page}`), h("p", { class: "source" }, pieces(section)))));
+  });
 }
 
 /** The section's text with its marks; where a fact is private data, it is marked as that. */

@@ -1,7 +1,7 @@
 // The examples of a version: questions with their answers, and each one as the model gets it.
 
 import { get, path, post, remove } from "../api.js";
-import { announce, button, count, fill, h, sheet, working } from "../dom.js";
+import { announce, button, count, fill, filling, h, sheet } from "../dom.js";
 import { state } from "../state.js";
 import { browse } from "./browse.js";
 
@@ -65,10 +65,12 @@ function exampleRow(run, example, part, editable, again) {
 }
 
 /** The text with the model's own marks, and which tokens it learns to write. */
-async function look(run, example, part) {
-  const box = h("div", {}, working("Cutting it into tokens"));
+function look(run, example, part) {
+  const box = h("div");
   sheet("As the model sees it", h("p", { class: "soft" }, "Text is cut into pieces, called tokens. The model learns to write those that are ", h("mark", {}, "marked"), "; the others it only reads."), box);
-  const found = await get(path(["runs", run.name, "examples", example.id, "tokens"], { part }));
-  fill(box, h("p", { class: "tokens" }, found.tokens.map((token) => h("span", { class: token.trained ? "token trained" : "token" }, token.text.replaceAll("\n", "⏎\n")))),
-    h("p", { class: "soft" }, `${found.trained} of ${found.count} tokens are learned.`));
+  return filling(box, "Cutting it into tokens", async () => {
+    const found = await get(path(["runs", run.name, "examples", example.id, "tokens"], { part }));
+    fill(box, h("p", { class: "tokens" }, found.tokens.map((token) => h("span", { class: token.trained ? "token trained" : "token" }, token.text.replaceAll("\n", "⏎\n")))),
+      h("p", { class: "soft" }, `${found.trained} of ${found.count} tokens are learned.`));
+  });
 }
