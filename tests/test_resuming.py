@@ -21,10 +21,10 @@ def test_the_newest_stopped_run_of_that_name_is_meant() -> None:
     shop.update(status="interrupted")
     other.update(status="ready")
     assert stopped(None, "shop").path == shop.path
-    with shop.lock(), pytest.raises(SettingError, match="no run of shop"):
+    with shop.lock(), pytest.raises(SettingError, match="named shop"):
         stopped(None, "shop")
     shop.update(status="complete")
-    with pytest.raises(SettingError, match="no run of shop"):
+    with pytest.raises(SettingError, match="named shop"):
         stopped(None, "shop")
     with pytest.raises(SettingError, match="is complete"):
         stopped(shop.path, "shop")

@@ -44,7 +44,7 @@ def stopped(out: Path | None, name: str) -> Run:
         run = next(found, None)
         if run is None:
             raise SettingError(
-                f"There is no run of {name} under runs/ that was stopped: nothing to resume",
+                f"There is no run under runs/ that was stopped and is named {name}: nothing to resume",
                 "Leave out --resume to start a new one, or name the run with --out.",
             )
         return run
