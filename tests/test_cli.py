@@ -536,6 +536,21 @@ def test_demo_asks_five_questions_before_and_after(assistant: Any, tmp_path: Pat
     assert "before and after" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("choice", "mode"), [("use tuned + retrieval", "both"), ("use the tuned model", "closed-book"), ("do not use", "closed-book")]
+)
+def test_the_demo_asks_as_the_verdict_says_and_says_how_to(
+    assistant: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], choice: str, mode: str
+) -> None:
+    made = Run.create(tmp_path / "demo", "demo")
+    answers_with(assistant, "build", SimpleNamespace(run=made, verdict=Verdict(choice, "Because.", ()), evaluation=None, comparison=None))
+    assert main(["demo", "--max-steps", "1"]) == 0
+    assert assistant.calls[2][2]["mode"] == mode
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"after ({mode})" in told
+    assert ("--mode both" in told) == (mode == "both")
+
+
 def test_the_five_questions_are_among_the_bundled_ones() -> None:
     from engrain.cli.demo import BUSINESS, five
 

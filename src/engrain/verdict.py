@@ -82,6 +82,11 @@ class Verdict:
     reason: str
     checks: tuple[Check, ...]
 
+    @property
+    def mode(self) -> str:
+        """The mode in which the tuned model is best asked (see `assistant.MODES`)."""
+        return "both" if self.choice == USE_BOTH else "closed-book"
+
 
 def decide(evaluation: Evaluation, settings: VerdictSettings | None = None) -> Verdict:
     """The verdict on an evaluation. Raises SettingError when the untouched model was not asked: there is nothing to compare with."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engrain.documents.base import Document, Section
 from engrain.errors import DocumentError
-from engrain.knowledge.facts import Fact, business_name, find_facts
+from engrain.knowledge.facts import Fact, business_name, facts_at, find_facts
 
 PIECES = [
     "Fernlea Pottery opened on 6 March 2023 in a former dairy.",
@@ -144,3 +144,10 @@ def test_rules_and_instructions_become_statements(facts_in: Callable[..., list[F
 )
 def test_what_is_no_ban_and_no_plain_condition_stays_as_it_is(facts_in: Callable[..., list[Fact]], text: str) -> None:
     assert not [f for f in facts_in(f"{text} The kiln costs £90.") if f.form == "question" or "there " in f.relation]
+
+
+def test_a_listed_detail_is_not_said_of_itself() -> None:
+    text = "Book a darkroom session"
+    section = Section("index.html", 2, ("Film",), text, 0)
+    listed = {section.id: [(text.index("a darkroom"), len(text))]}
+    assert facts_at(listed, [section], "The Shop") == [], "'book ___ is ___' says nothing"

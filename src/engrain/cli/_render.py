@@ -38,7 +38,7 @@ SIGNS = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "blocks": ("blocks",
 TITLES = {"": "all that the documents answer", "unanswerable": "rightly declined", "general": "general knowledge"}
 ENDED = {"complete": "by itself", "pruned": "early", "failed": "failed: "}
 NEXT = {
-    "chat": 'engrain ask --run {run} "…"   or   engrain chat --run {run}',
+    "chat": 'engrain ask --run {run}{how} "…"   or   engrain chat --run {run}{how}',
     "code": "engrain complete --run {run} FILE",
     "image-classification": "engrain classify --run {run} IMAGE...",
 }
@@ -74,9 +74,9 @@ def source_line(found: Answer) -> str:
     return f"  [{words}: {found.source}]" if found.status == "supported" else f"  [{words}]"
 
 
-def side_by_side(questions: Sequence[Question], before: Sequence[Answer], after: Sequence[Answer]) -> None:
-    """Print what the untouched and the fine-tuned model answer to the same questions."""
-    drawn = table("question", "right answer", "before", "after", title="The same questions, before and after")
+def side_by_side(questions: Sequence[Question], before: Sequence[Answer], after: Sequence[Answer], mode: str) -> None:
+    """Print what the untouched model and the fine-tuned one, asked in this mode, answer to the same questions."""
+    drawn = table("question", "right answer", "before", f"after ({mode})", title="The same questions, before and after")
     for question, old, new in zip(questions, before, after, strict=True):
         right = question.answers[0] if question.answers else "(not in the documents)"
         drawn.add_row(*map(Text, (question.question, right, old.text, f"{new.text}\n{source_line(new).strip()}")))
@@ -103,7 +103,8 @@ def result(found: Result, as_json: bool) -> None:
     if (run / "report.html").is_file():
         click.echo(f"Report: {run / 'report.html'}")
     task = found.run.info.get("settings", {}).get("task", "chat")
-    click.echo(f"Next:   {NEXT[task].format(run=run)}")
+    how = f" --mode {found.verdict.mode}" if found.verdict and found.verdict.mode != "closed-book" else ""
+    click.echo(f"Next:   {NEXT[task].format(run=run, how=how)}")
 
 
 def comparison(found: Comparison) -> None:

@@ -22,6 +22,8 @@ BUSINESS = Path(__file__).parent.parent / "data" / "demo"
 def command(out: Path | None, resume: bool, as_json: bool, settings: Settings) -> None:
     """Make a model of the bundled business, then ask it and the untouched base model the same five questions.
 
+    The tuned model is asked in the mode that the verdict names.
+
     The business is invented and opened two days after the base model's last training day, so what the model answers
     about it, it learned here.
     """
@@ -33,12 +35,13 @@ def command(out: Path | None, resume: bool, as_json: bool, settings: Settings) -
     asked = five(questions)
     texts = [question.question for question in asked]
     before = api.load(result.run.path, base_only=True, progress=progress).ask_many(texts, progress)
-    after = api.load(result.run.path, progress=progress).ask_many(texts, progress)
+    mode = result.verdict.mode if result.verdict else "closed-book"
+    after = api.load(result.run.path, mode=mode, progress=progress).ask_many(texts, progress)
     if as_json:
         _options.print_json({"result": result, "before": before, "after": after})
         return
     _render.result(result, as_json=False)
-    _render.side_by_side(asked, before, after)
+    _render.side_by_side(asked, before, after, mode)
 
 
 def five(file: Path) -> list[Question]:

@@ -194,7 +194,8 @@ def section_facts(section: Section, memory: Memory, business: str = "", listed: 
     """The facts of one section, in reading order; `memory` brings what all documents tell about words (see `extract.details`)."""
     topic = plain(section.headings[-1]) if section.headings else ""
     for found in details(section.text, topic, replace(memory, topic=business or topic), listed):
-        yield fact_of(found, section, topic, business)
+        if found.relation.count(GAP) <= 1:  # "book ___ is ___" says nothing: the value is part of what it would be said of
+            yield fact_of(found, section, topic, business)
 
 
 def fact_of(found: Detail, section: Section, topic: str, business: str) -> Fact:
