@@ -149,8 +149,7 @@ def build(
     check_until(until)
     check_paths(files)
     check_usable(chosen)
-    if questions is not None:
-        check_gradable(read_questions(Path(questions)))
+    check_questions(as_path(questions))
     name = files[0].resolve().stem
     run = stopped(as_path(out), name) if resume else Run.open(as_path(out)) if start_from != STAGES[0] else None
     mine = read_examples(own) if own is not None else None
@@ -269,6 +268,17 @@ def check_until(until: str) -> None:
         raise SettingError(f"until={until!r}: a build does not end there", f"Choose one of: {', '.join(ENDS)}.")
 
 
+def check_questions(file: Path | None) -> None:
+    """Raise ExampleError that names every row of a file of questions that cannot be asked or graded, before anything is made."""
+    if file is not None:
+        check_gradable(read_questions(file))
+
+
+def fingerprint(file: Path | None) -> str | None:
+    """What `run.json` says of the user's own questions; None where held-out ones are asked."""
+    return None if file is None else sha256_of(file)
+
+
 def check_usable(settings: Settings) -> None:
     """Raise what would stop the work later, before it begins: a base with a file missing, a device that is not there."""
     settings.model.resolve()
@@ -372,11 +382,11 @@ def begin_measuring(run: Run, settings: Settings, questions: Path | None, progre
     asked = any(question.kind != GENERAL for question in test)
     if settings.training.evaluate and not asked:
         progress.note("Nothing was held out, so nothing is measured and there is no verdict: add examples, or questions of your own.")
-    if asked:
-        run.update(questions=sha256_of(questions) if questions is not None else None)
-    if asked and not measuring.base_measured(run, test):
-        measuring.measure_base(run, test, progress)
-    return test if asked else []
+    if not asked:
+        return []
+    run.update(questions=fingerprint(questions))
+    measuring.measure_base(run, test, progress)
+    return test
 
 
 def measured(run: Run, settings: Settings, test: Sequence[Question], progress: Progress) -> Result:
@@ -497,8 +507,7 @@ def merge(
 
     `options` are those of `merging.MergeSettings` (`how="ties"`).
     """
-    if questions is not None:
-        check_gradable(read_questions(Path(questions)))
+    check_questions(as_path(questions))
     run = merge_runs([as_run(run) for run in runs], MergeSettings(**options), as_path(out), progress)
     settings = settings_from({**run.info["settings"], "evaluate": evaluate})
     try:
@@ -539,14 +548,13 @@ def compare(
     asked = entries(methods, common)
     if seeds < 1:
         raise SettingError(f"seeds={seeds}: must be at least 1", "Change it and start again.")
-    if questions is not None:
-        check_gradable(read_questions(Path(questions)))
+    check_questions(as_path(questions))
     check_paths(files)
     check_usable(chosen)
     folder = as_path(out) or COMPARISONS / files[0].resolve().stem
     run = stopped(folder, folder.name) if resume else Run.create(folder, folder.name)
     same = settings_from(common)
-    told = {"questions": sha256_of(Path(questions)) if questions is not None else None}
+    told = {"questions": fingerprint(as_path(questions))}
     with removed_if_empty(run, is_new=not resume), run.lock(), status_of(run, progress):
         if resume:
             check_unchanged(run, same.to_dict() | told, run.info.get("settings", {}) | {"questions": run.info.get("questions")})

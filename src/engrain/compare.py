@@ -65,8 +65,7 @@ def compare(
     A training that fails is told and does not end the comparison. Raises Interrupted after a signal, with every step saved.
     """
     test = measuring.questions_for(run, questions)
-    if not measuring.base_measured(run, test):
-        measuring.measure_base(run, test, progress)
+    measuring.measure_base(run, test, progress)
     failed: dict[str, str] = {}
     parts = [(entry, seed) for seed in range(seeds) for entry in chosen]
     with progress.stage("Training and measuring", len(parts), "trainings") as stage:

@@ -161,14 +161,18 @@ def learned(example: Example, turns: str) -> Example:
     """The example with the assistant turns to learn of it: all, or the last alone (`ChatSettings.turns`)."""
     if turns == "all":
         return example
-    last = max(i for i, message in enumerate(example.messages) if message.role == "assistant" and message.weight)
+    last = last_answer(example)
     return replace(example, messages=tuple(replace(m, weight=m.weight * (i == last)) for i, m in enumerate(example.messages)))
+
+
+def last_answer(example: Example) -> int:
+    """The number of the last turn that is learned."""
+    return max(i for i, message in enumerate(example.messages) if message.role == "assistant" and message.weight)
 
 
 def exchange(example: Example) -> tuple[Message, ...]:
     """The conversation up to the last answer that is learned."""
-    last = max(i for i, message in enumerate(example.messages) if message.role == "assistant" and message.weight)
-    return example.messages[: last + 1]
+    return example.messages[: last_answer(example) + 1]
 
 
 def users_turns(example: Example) -> list[str]:

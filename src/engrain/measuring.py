@@ -87,7 +87,9 @@ def heldout_question(example: Example, number: int, value: str) -> Question:
 
 
 def measure_base(run: Run, questions: Sequence[Question], progress: Progress) -> None:
-    """What the untouched model answers, closed-book and from passages, in `before.json`."""
+    """What the untouched model answers, closed-book and from passages, in `before.json`; nothing to do where it stands there."""
+    if base_measured(run, questions):
+        return
     assistant = load_assistant(run, base_only=True, progress=progress)
     replies = {
         column: asking(assistant, column, progress)(asked(questions, column)) for column in usable(assistant, (BASE, BASE_RETRIEVAL))

@@ -355,10 +355,8 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
             guiding(load_examples(run, "heldout")),
         )
     )
-    everyday = [
-        *everyday_prompts(),
-        *(e.messages[-1].content for e in load_examples(run, "replay")),
-    ]  # asked, and told: prose is none of ours
+    told = [e.messages[-1].content for e in load_examples(run, "replay")]
+    everyday = [*everyday_prompts(), *told]  # what is asked and what is told: prose is none of the documents'
     with progress.stage("Telling questions on the documents from others"):
         gate = fit_gate(model, tokenizer, about, heldout, everyday, settings.training.seed)
     gate.save(run.path)

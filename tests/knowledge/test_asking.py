@@ -6,12 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from asked import prompts
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.forms import wordings
-
-
-def prompts(facts: list[Fact], value: str) -> list[str]:
-    return [w.prompt for fact, each in zip(facts, wordings(facts), strict=True) for w in each if fact.value == value]
 
 
 @pytest.mark.parametrize(

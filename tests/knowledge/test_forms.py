@@ -6,15 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from asked import prompts
 from engrain.documents.base import read_documents
 from engrain.knowledge.asking import gap_questions_at_last, in_place_questions
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.forms import wordings
 from engrain.knowledge.wording import normal
-
-
-def prompts(facts: list[Fact], value: str) -> list[str]:
-    return [w.prompt for fact, each in zip(facts, wordings(facts), strict=True) for w in each if fact.value == value]
 
 
 def test_a_price_is_asked_for_in_many_words(facts: list[Fact]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from engrain.knowledge.blocks import sentence_before
 from engrain.study.lessons import CORPUS, askable, lessons, read_corpus
 from engrain.study.skills import REFUSAL, conversation, lines, pairs, questions_prompt
 
@@ -19,7 +20,10 @@ def test_replies_give_back_what_was_taught() -> None:
     trade = read_corpus()[0]
     row = trade.facts[0]
     found = [e for e in lessons([trade], 0) if e.kind == "questions" and e.messages[0].content.endswith(f": {row['answer']}")]
-    assert any(set(lines(e.messages[1].content)) <= set(row["questions"]) for e in found)
+    before = sentence_before(trade.sections[row["heading"]], row["sentence"])
+    asked = askable(row["questions"], f"{row['business']} {row['heading']} {row['sentence']} {before}")
+    assert asked
+    assert any(sorted(lines(e.messages[1].content)) == sorted(asked) for e in found)
     turned = next(r for r in trade.facts if r.get("reverse"))
     taught = [e for e in lessons([trade], 0) if e.kind == "reverse"]
     assert any(pairs(e.messages[1].content) == [(t["q"], t["a"]) for t in turned["reverse"]] for e in taught)

@@ -47,8 +47,8 @@ class Vllm(Target):
             shutil.copyfile(source.run.path / "adapter" / name, folder / name)
         config = _text.adapter_config(source) | {"base_model_name_or_path": source.hub_id}
         write_text(folder / FILES[0], json.dumps(config, indent=2) + "\n")
-        if template(source):
-            write_text(folder / TEMPLATE, template(source))
+        if prompts := template(source):
+            write_text(folder / TEMPLATE, prompts)
         return Made(notes=(LAID_OVER,))
 
     def command(self, source: Source, folder: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from engrain.serve.failures import ApiError
 from engrain.tokens import Encoded
 
 
@@ -90,7 +92,14 @@ class Likelihoods:
 
 
 class Engine(ABC):
-    """Writes answers. `start` before use, `close` at the end; both may take long."""
+    """Writes answers. `start` before use, `close` at the end; both may take long.
+
+    `open` answers are written or wait, of `most_open` that may; who comes then is to come again after `retry_seconds`.
+    """
+
+    open: int = 0
+    most_open: float = math.inf
+    retry_seconds: int = 2
 
     async def start(self) -> None:
         """Make ready."""
@@ -108,6 +117,8 @@ class Engine(ABC):
 
     def check_room(self) -> None:
         """Raise ApiError 429 where as many requests wait as may."""
+        if self.open >= self.most_open:
+            raise ApiError(429, "Too many requests wait for an answer.", "overloaded", retry_seconds=self.retry_seconds)
 
     async def states(self, base: str, texts: Sequence[str]) -> Tensor | None:
         """The mean hidden state of each text in the untouched base (see `gate.py`); None where the engine cannot tell."""

@@ -33,7 +33,6 @@ from engrain.serve.writing import Reader, Writing
 from engrain.tokens import Encoded
 
 T = TypeVar("T")
-RETRY_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class LocalEngine(Engine):
         self._bases: dict[str, Loaded] = {}
         self._lock = threading.Lock()
         self._loader = ThreadPoolExecutor(1, "models")
-        self.open = 0
+        self.most_open = settings.max_queue + settings.slots
         metrics.waiting.set_function(lambda: sum(lane.waiting for lane in self.lanes.values()))
         metrics.writing.set_function(lambda: sum(lane.writing for lane in self.lanes.values()))
         metrics.adapters.set_function(lambda: sum(len(lane.adapters.loaded) for lane in self.lanes.values()))
@@ -85,11 +84,6 @@ class LocalEngine(Engine):
             if base not in self._bases:
                 self._bases[base] = read_base(base, self.settings.context)
             return self._bases[base]
-
-    def check_room(self) -> None:
-        """Raise ApiError 429 where as many requests wait as may."""
-        if self.open >= self.settings.max_queue + self.settings.slots:
-            raise ApiError(429, "Too many requests wait for an answer.", "overloaded", retry_seconds=RETRY_SECONDS)
 
     async def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """The answer piece by piece."""
@@ -188,7 +182,7 @@ class LocalEngine(Engine):
             return
         idle = {name: lane for name, lane in self.lanes.items() if not lane.holders and name not in self._awaited}
         if not idle:
-            raise ApiError(503, "All models in memory are in use; ask again in a moment.", "overloaded", retry_seconds=RETRY_SECONDS)
+            raise ApiError(503, "All models in memory are in use; ask again in a moment.", "overloaded", retry_seconds=self.retry_seconds)
         oldest = min(idle, key=lambda name: idle[name].used)
         await asyncio.to_thread(self.lanes.pop(oldest).close)
 

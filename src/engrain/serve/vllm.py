@@ -29,11 +29,12 @@ from engrain.serve.settings import ServeSettings
 from engrain.tokens import Encoded
 
 START_SECONDS = 600.0
-RETRY_SECONDS = 5
 
 
 class VllmEngine(Engine):
     """Sends token ids to vLLM's /v1/completions and passes on what comes back."""
+
+    retry_seconds = 5
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
@@ -42,7 +43,7 @@ class VllmEngine(Engine):
         self._process: subprocess.Popen[bytes] | None = None
         self._loaded: set[str] = set()
         self._loading = asyncio.Lock()
-        self.open = 0
+        self.most_open = settings.max_queue + settings.slots
         url = settings.vllm_url.rstrip("/").removesuffix("/v1") or f"http://127.0.0.1:{_free_port()}"
         self._client = httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(settings.max_seconds, connect=10), trust_env=False)
 
@@ -92,11 +93,6 @@ class VllmEngine(Engine):
                 self._bases[base] = read_base(base, self.settings.context)
             return self._bases[base]
 
-    def check_room(self) -> None:
-        """Raise ApiError 429 where as many requests wait as may."""
-        if self.open >= self.settings.max_queue + self.settings.slots:
-            raise ApiError(429, "Too many requests wait for an answer.", "overloaded", retry_seconds=RETRY_SECONDS)
-
     async def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """The answer piece by piece; leaving it closes the connection, upon which vLLM stops writing."""
         self.check_room()
@@ -108,7 +104,7 @@ class VllmEngine(Engine):
                 async for piece in _pieces(response):
                     yield piece
         except httpx.HTTPError as error:
-            raise ApiError(503, "The vLLM server does not answer.", "unavailable", retry_seconds=RETRY_SECONDS) from error
+            raise ApiError(503, "The vLLM server does not answer.", "unavailable", retry_seconds=self.retry_seconds) from error
         finally:
             self.open -= 1
 
@@ -119,7 +115,7 @@ class VllmEngine(Engine):
             async with aclosing(await self._complete(weights, body)) as response:
                 content = await response.aread()
         except httpx.HTTPError as error:
-            raise ApiError(503, "The vLLM server does not answer.", "unavailable", retry_seconds=RETRY_SECONDS) from error
+            raise ApiError(503, "The vLLM server does not answer.", "unavailable", retry_seconds=self.retry_seconds) from error
         if not response.is_success:
             raise _refused(response.status_code, content)
         said = response.json()
