@@ -84,6 +84,7 @@ def test_supported(question: str, answer: str, source: str, value: str) -> None:
         ("What does the gold card cost?", "It costs £85."),
         ("Which course costs £85?", "The weaving course."),
         ("Who teaches weaving?", "Ben Okoro"),
+        ("How much is weaving?", "Weaving is taught by Ana Ruiz."),
         ("Who teaches weaving?", "Carla Stein"),
         ("When do you open on weekdays?", "At 9 pm."),
         ("Where may dogs go?", "Anywhere they like, including upstairs bedrooms."),

@@ -29,8 +29,8 @@ def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prom
 ) -> None:
     prompts = [(Message("user", text),) for text in (QUESTION, f"{SECTION.text}\n\n{QUESTION}")]
     answers = ["£41.", "At nine, on a Sunday."]
-    weighing = Weighing.of(tiny_tokenizer, prompts, answers, (), lambda text: text == answers[1], lambda texts: [0.5] * len(texts))
-    assert (weighing.answers, weighing.supported, weighing.near) == (tuple(answers), (False, True), (0.5, 0.5))
+    weighing = Weighing.of(tiny_tokenizer, prompts, answers, (), lambda text: True, lambda texts: [0.5] * len(texts))
+    assert (weighing.answers, weighing.near) == (tuple(answers), (0.5, 0.5))
     for prompt, rows in zip(prompts, weighing.rows, strict=True):
         expected = []
         for answer in answers:
@@ -49,19 +49,28 @@ def test_of_a_talk_only_the_new_answer_is_weighed(tiny_tokenizer: PreTrainedToke
     assert said == "£41."
 
 
-def test_the_mean_over_the_prompts_decides_among_what_is_supported() -> None:
-    weighing = Weighing(("a", "b", "c"), (False, True, True), (0.0, 0.0, 0.0), ())
-    assert weighing.decide([[-0.1, -0.2, -0.9], [-0.1, -0.8, -0.2]]) == "b"
+def test_what_the_documents_do_not_support_is_not_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
+    prompt = (Message("user", QUESTION),)
+    weighing = Weighing.of(tiny_tokenizer, [prompt], ["£999.", "£41."], ["£52."], lambda text: text == "£41.", lambda texts: [0.5])
+    assert weighing.answers == ("£41.",)
+    none = Weighing.of(tiny_tokenizer, [prompt], ["£999."], (), lambda text: False, lambda texts: [])
+    assert none.rows == ()
+    assert none.decide([]) == none.declined
+
+
+def test_the_mean_over_the_prompts_decides() -> None:
+    weighing = Weighing(("b", "c"), (0.0, 0.0), ())
+    assert weighing.decide([[-0.2, -0.9], [-0.8, -0.2]]) == "b"
     unlikely = LEAST_SURE - 0.1
-    assert weighing.decide([[0.0, unlikely, unlikely]]) == weighing.declined
-    assert weighing.decide([[0.0, unlikely, 2 * unlikely]], tuned=False) == "b", "what an untouched model finds unlikely says nothing"
+    assert weighing.decide([[unlikely, unlikely]]) == weighing.declined
+    assert weighing.decide([[unlikely, 2 * unlikely]], tuned=False) == "b", "what an untouched model finds unlikely says nothing"
 
 
 def test_a_near_question_with_the_answer_counts_beside_its_likelihood() -> None:
-    scores = [[-0.1, -0.8, -0.5]]
-    assert Weighing(("a", "b", "c"), (False, True, True), (0.9, 0.9, 0.2), ()).decide(scores) == "b"
-    assert Weighing(("a", "b", "c"), (False, True, True), (0.9, 0.3, 0.2), ()).decide(scores) == "c"
-    unlikely = Weighing(("a", "b"), (True, True), (1.0, 0.0), ())
+    scores = [[-0.8, -0.5]]
+    assert Weighing(("b", "c"), (0.9, 0.2), ()).decide(scores) == "b"
+    assert Weighing(("b", "c"), (0.3, 0.2), ()).decide(scores) == "c"
+    unlikely = Weighing(("a", "b"), (1.0, 0.0), ())
     assert unlikely.decide([[LEAST_SURE - 0.1, LEAST_SURE - 1]]) == unlikely.declined, "nearness alone makes nothing sure"
 
 

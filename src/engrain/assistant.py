@@ -97,8 +97,8 @@ class Everyday:
 class Assistant:
     """Answers questions: from the weights alone (closed-book), from retrieved passages (retrieval), or both.
 
-    `both` asks both ways, and takes of these answers and those of similar questions the one that the model finds likeliest,
-    those first that the documents support; a tuned model declines where not even that one is likely.
+    `both` asks both ways, and takes of these answers and those of similar questions the one that the model finds likeliest among
+    those that the documents support; it declines where there is none, a tuned model also where not even that one is likely.
     With `everyday`, questions that do not concern the documents are answered by the untouched model, as if nothing was tuned.
     """
 

@@ -2,7 +2,7 @@
 
 Adapted weights blur exact values. So every value of an answer (number, money, time, date, name, or the phrase itself)
 must stand in a place of the documents that is about what was asked: one that shares enough of the question's words,
-the rarer the word the more it weighs.
+the rarer the word the more it weighs. A name is no answer to "how much", wherever it stands.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import cached_property
 
 from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
+from engrain.suiting import suits
 from engrain.words import CURRENCIES, STOP_WORDS, canonical, holds, keywords, refused, stem
 
 NEAR = 0.5
@@ -101,6 +102,8 @@ class Index:
         """Whether the documents support `answer` as an answer to `question`, and the place that does it best."""
         if refused(answer):
             return Support("refused")
+        if not suits(question, answer):
+            return Support("unsupported")
         places = {number: weight for part in ASKS_TWICE.split(question) for number, weight in self._about(part).items()}
         wanted = _values(question, answer)
         if not wanted:

@@ -30,13 +30,12 @@ LEAST_SURE = -1.75
 
 @dataclass(frozen=True)
 class Weighing:
-    """Answers to a question that are to be weighed, which of them the documents support, and how `near` a question with each is.
+    """Answers to a question that the documents support and that are to be weighed, and how `near` a question with each is.
 
     `rows` has each answer after each of the prompts, one tuple for a prompt. Without answers it is `declined` that is said.
     """
 
     answers: tuple[str, ...]
-    supported: tuple[bool, ...]
     near: tuple[float, ...]
     rows: tuple[tuple[Encoded, ...], ...]
     declined: str = REFUSAL
@@ -51,20 +50,23 @@ class Weighing:
         supports: Callable[[str], bool],
         near: Callable[[Sequence[str]], Sequence[float]],
     ) -> Weighing:
-        """What the model `said` after each of the prompts, and what `similar` questions are answered with.
+        """What the model `said` after each of the prompts, and what `similar` questions are answered with, where the documents support it.
 
         `supports` tells whether the documents support an answer, `near` how near a question is that has it (a cosine).
 
-        There is nothing to weigh where it declined after every prompt.
+        There is nothing to weigh, and there are no rows, where it declined after every prompt or the documents support no answer.
         """
         if all(refused(text) for text in said):
-            return cls((), (), (), (), said[0])
-        answers = tuple({canonical(text): text for text in (*similar, *said) if not refused(text)}.values())
+            return cls((), (), (), said[0])
+        offered = {canonical(text): text for text in (*similar, *said) if not refused(text)}
+        answers = tuple(text for text in offered.values() if supports(text))
+        if not answers:
+            return cls((), (), ())
         rows = tuple(tuple(_row(tokenizer, prompt, answer) for answer in answers) for prompt in prompts)
-        return cls(answers, tuple(supports(answer) for answer in answers), tuple(near(answers)), rows)
+        return cls(answers, tuple(near(answers)), rows)
 
     def decide(self, scores: Sequence[Sequence[float]], tuned: bool = True) -> str:
-        """Of the answers that the documents support, or else of all, the likeliest and nearest; unlikely ones a tuned model does not give.
+        """The likeliest and nearest of the answers; nothing is answered where there is none, or it is unlikely.
 
         `scores` are the mean log-probabilities (nats a token) of the rows; how likely an answer is, is the mean over the prompts. A model
         that was not `tuned` to short answers finds none of them likely, which says nothing.
@@ -73,7 +75,7 @@ class Weighing:
             return self.declined
         means = [sum(each) / len(each) for each in zip(*scores, strict=True)]
         weights = [mean + NEARNESS * near for mean, near in zip(means, self.near, strict=True)]
-        _, _, likely, best = max(zip(self.supported, weights, means, self.answers, strict=True))
+        _, likely, best = max(zip(weights, means, self.answers, strict=True))
         return best if likely > LEAST_SURE or not tuned else self.declined
 
 

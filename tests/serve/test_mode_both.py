@@ -59,7 +59,7 @@ def test_the_server_answers_what_the_assistant_answers_alone_and_beside_others(c
     assistant = api.load(kiosk, mode="both")
     wanted = [assistant.ask(question).text for question in QUESTIONS]
     assert len(set(wanted)) > 2
-    assert REFUSAL not in wanted
+    assert [text == REFUSAL for text in wanted] == [False, False, False, True], "no document says who they are"
     assert [said(client, "kiosk+both", question) for question in QUESTIONS] == wanted
     with ThreadPoolExecutor(8) as pool:
         others = [pool.submit(said, client, model, question) for model in ("one", "two", "three+closed-book") for question in QUESTIONS]
@@ -85,7 +85,7 @@ def test_an_answer_that_is_not_likely_is_not_given_and_all_that_was_computed_cou
     assert both.choices[0].finish_reason == "stop"
     assert both.engrain == {"source": "", "status": "refused", "mode": "both"}
     assert both.usage.completion_tokens == 4  # two tokens each way
-    assert both.usage.prompt_tokens > 3 * (closed.usage.prompt_tokens + opened.usage.prompt_tokens)  # rows of several answers besides
+    assert both.usage.prompt_tokens > 2 * (closed.usage.prompt_tokens + opened.usage.prompt_tokens)  # and the answer after both prompts
     assert 0 < both.usage.prompt_tokens_details.cached_tokens <= again.usage.prompt_tokens_details.cached_tokens < again.usage.prompt_tokens
     assert again.usage.prompt_tokens == both.usage.prompt_tokens
 

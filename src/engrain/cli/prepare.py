@@ -12,8 +12,8 @@ from engrain.cli._progress import listener
 
 @_options.command("engrain prepare ./my-base --learning-rate 5e-4")
 @click.argument("base", metavar="BASE")
-@click.option("--learning-rate", type=float, help="Peak learning rate.  [default: 0.002, for a model of 135M parameters]")
-@click.option("--epochs", type=float, help="Passes over the lessons.  [default: 1]")
+@click.option("--learning-rate", type=float, help="Peak learning rate.  [default: 0.001, for a model of 135M parameters]")
+@click.option("--epochs", type=float, help="Passes over the lessons.  [default: 750 steps, which are 0.75]")
 @_options.out_option
 @_options.resume_option
 @_options.json_option
@@ -25,5 +25,7 @@ def command(base: str, learning_rate: float | None, epochs: float | None, out: P
     """
     from engrain import api
 
-    options = {name: value for name, value in (("learning_rate", learning_rate), ("epochs", epochs)) if value is not None}
+    options: dict[str, float | None] = {} if learning_rate is None else {"learning_rate": learning_rate}
+    if epochs is not None:
+        options |= {"epochs": epochs, "max_steps": None}
     _render.result(api.prepare(base, out=out, resume=resume, progress=listener(), **options), as_json)

@@ -1,0 +1,44 @@
+"""Whether an answer is of the kind that a question asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from engrain.suiting import suits
+
+
+@pytest.mark.parametrize(
+    ("question", "right", "wrong"),
+    [
+        ("How much is the weaving course?", "£1,200", "Ana Ruiz"),
+        ("how much does it cost to park a van", "nothing, it is free", "in the yard"),
+        ("What does the pottery course cost?", "165", "two afternoons"),
+        ("What's the fee for a lost key?", "R25 each", "the caretaker"),
+        ("How much would I pay for a year?", "6.000 TL", "from noon to six"),
+        ("When do you open?", "at nine", "Ana Ruiz"),
+        ("On which days is the shop shut?", "Mondays and Tuesdays", "Corvane Stairs"),
+        ("How many people can join?", "Fifteen people.", "Before your first session."),
+        ("How old must my daughter be?", "at least ten", "Priya Fennimarsh."),
+        ("How long are negatives kept?", "Ninety days.", "the cellar"),
+        ("Where is the kiln? And how much is a firing?", "£12", "the cellar"),
+    ],
+)
+def test_an_answer_of_another_kind_does_not_suit(question: str, right: str, wrong: str) -> None:
+    assert suits(question, right)
+    assert not suits(question, wrong)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("How much time is left?", "an hour"),
+        ("How much room is there?", "six beds"),
+        ("What is included in the price?", "breakfast"),
+        ("When do I lose my deposit?", "if you cancel on the day"),
+        ("Who knows how to fire the kiln?", "Ana Ruiz"),
+        ("How much is the course? And who teaches it?", "Ana Ruiz"),
+        ("How do I get in?", "ring twice"),
+    ],
+)
+def test_where_the_question_leaves_a_doubt_any_answer_suits(question: str, answer: str) -> None:
+    assert suits(question, answer)
