@@ -23,15 +23,15 @@ _WHEN = (
 )
 _MONEY = (
     r"[£$€¥₹%]|^\W*\d[\d,.]*\W*$|\b(?:free|nothing|no|not|none|included|covered|waived|half|halves|thirds?|quarters?|double|twice|"
-    r"\d+ ?p|pence|cents?|[a-z]*euros?|pounds?|[a-z]*dollars?|francs?|crowns?|kron\w+|zł\w*|złot\w+|forints?|yen|yuan|rand|rupees?|lire|lari|"
-    r"price|costs?|fees?|rates?|charge[ds]?|pay|pays|paid|donations?|per ?cent|[a-z]{1,3} ?\d[\d,.  ]*|\d[\d,.]* ?(?:[a-z]{2,3}|kč))\b"
+    r"\d+ ?p|pence|cents?|[a-z]*euros?|pounds?|[a-z]*dollars?|francs?|crowns?|kron\w+|zł\w*|złot\w+|forints?|yen|yuan|rand|rupees?|lire|"
+    r"price|costs?|fees?|rates?|charge[ds]?|pay|pays|paid|donations?|per ?cent|[a-z]{1,3} ?\d[\d,. ]*|\d[\d,.]* ?(?:[a-z]{2,3}|kč))\b"
 )
 _ASKED = tuple(
     (re.compile(question, re.IGNORECASE), re.compile(answer, re.IGNORECASE))
     for question, answer in (
         (
             r"\bhow much (?:(?:is|are|was|were) (?!left|room|there)|(?:does|do|did|will|would) .*\b(?:cost|pay|charged?|come to)\b)|"
-            r"\b(?:what|which)(?:['’]s| is| are| was| were) (?:the |your |their |its )?(?:[\w-]+ )?(?:prices?|fees?|costs?|charges?|fares?)\b"
+            r"\b(?:what|which)(?:['’]s| is| are| was| were) (?:the |your |its )?(?:[\w-]+ )?(?:prices?|fees?|costs?|charges?|fares?)\b"
             r"(?! (?:paid|set|due|based|waived|for\?))|\bwhat (?:does|did|will|would) (?:it|a|an|the) (?:[\w-]+ ){0,4}cost\b",
             _MONEY,
         ),
