@@ -61,3 +61,16 @@ def test_a_yes_or_no_that_a_rule_may_answer_is_not_declined(facts_in: Callable[.
         "Are children allowed in the kiln room?",
         "Is there a lift?",
     ]
+
+
+def test_what_a_fact_nearly_repeats_is_not_declined_whatever_it_asks_for(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("Return postage on a glazed tile is £4.50. The brass key tag bears the number of the kiln.")
+    told = ("What is the return postage on a glazed tile sent by Fernlea Pottery?", "What is on the brass key tag?")
+    assert unanswered((*told, "What is the size of the glazed tile?"), facts) == ["What is the size of the glazed tile?"]
+
+
+def test_at_most_half_is_written_by_a_model_as_long_as_there_are_others(facts: list[Fact]) -> None:
+    written = [f"Is there a {word}?" for word in ("moat", "lift", "vault", "crypt", "ramp", "jetty", "sauna", "piano", "casino", "chapel")]
+    train, _ = unanswerable(facts, 0.5, 12, set(), random.Random(0), written)
+    assert len(train) == 12
+    assert sum(wording.prompt in written for wording in train) == 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.facts import Fact, full_name
@@ -23,6 +24,8 @@ ASKED = (
     ({"yesno"}, re.compile(r"^(?:is|are|do|does|can|could|may|must|will|should|have|has)\b", re.IGNORECASE)),
 )
 """The kinds of value that the words of a question ask for."""
+HALF, NEARLY_ALL = 0.5, 0.75
+"""Shares of a question's words in a fact from which that may answer it: one of the kind asked for, and one of any kind."""
 GENERAL = frozenset(
     keywords("last year ago ten people company cost price rate name place work use open buy pay second team support came up")
 )
@@ -46,13 +49,15 @@ def unanswerable(
 ) -> tuple[list[Wording], list[Wording]]:
     """Unanswerable questions for training (`share` of all examples) and for testing: those use other sentences.
 
-    Those that a model has `written` come first, each a form of its own. The others ask known subjects for what the
-    documents lack, for invented people and things, and for what no document of a business would hold. The answerable
-    counterparts are the facts' own questions.
+    Up to half of them a model has `written`, each a form of its own: near to what is asked, but it may err. The others ask known
+    subjects for what the documents lack, for invented people and things, and for what no document of a business would hold. The
+    answerable counterparts are the facts' own questions.
     """
     pool = [*of_known(facts), *of_invented(facts), *of_business(facts)]
     rng.shuffle(pool)
-    pool = [*((question, question) for question in unanswered(written, facts)), *pool]
+    near = [(question, question) for question in unanswered(written, facts)]
+    rng.shuffle(near)
+    pool = [each for pair in zip_longest(near, pool) for each in pair if each]
     templates = sorted({template for template, _ in pool})
     rng.shuffle(templates)
     tested = set(templates[: round(0.2 * len(templates))]) if kept_out else set()
@@ -63,7 +68,8 @@ def unanswerable(
 
 
 def unanswered(written: Sequence[str], facts: Sequence[Fact]) -> list[str]:
-    """The questions that no fact may answer: none of the kind they ask for shares half of their other words.
+    """The questions that no fact may answer: none of the kind they ask for shares half of their other words, and where they do not
+    tell what kind that is, none at all shares nearly all of them.
 
     A model that looked at one section may ask what another answers; what is answered somewhere must not be declined.
     """
@@ -86,7 +92,8 @@ def may_be_answered(question: str, told: Sequence[tuple[str, tuple[str, ...]]], 
     """Whether one of the facts, each as its kind and its words, may answer a question."""
     kinds, asking = asked_for(question)
     named = set(keywords(question)) - set(keywords(f"{asking} {business}"))
-    return bool(named) and any(kind in kinds and 2 * len(named.intersection(words)) >= len(named) for kind, words in told)
+    least = (HALF if kinds else NEARLY_ALL) * len(named)
+    return bool(named) and any((kind in kinds or not kinds) and len(named.intersection(words)) >= least for kind, words in told)
 
 
 def refusal(prompt: str) -> Wording:
