@@ -136,6 +136,10 @@ def test_a_question_that_leans_on_the_one_before_it_is_searched_with_it(question
     assert in_full(question, []) == question
 
 
+def test_a_question_is_told_from_the_one_before_it_where_that_has_no_question_mark() -> None:
+    assert in_full("and who teaches it", ["how much is weaving"]) == "how much is weaving? and who teaches it"
+
+
 class ByMeaning:
     """An encoder that knows what a few words mean; the other words mean nothing."""
 
@@ -186,6 +190,16 @@ def test_a_question_like_a_trained_one_is_told_from_others() -> None:
     assert not retriever.asks_the_like("The fee, please?")
     assert not Retriever(SECTIONS, asked).asks_the_like("Who is the boss?"), "words alone do not tell"
     assert not Retriever(SECTIONS, meaning=Meaning(ByMeaning())).asks_the_like("Who is the boss?")
+
+
+def test_a_question_to_be_declined_is_near_and_offers_no_answer() -> None:
+    asked = [Asked("What is the price?", "£85.", "guide.md#1", 0), Asked("Who is the boss?", "I don’t know.")]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
+    assert retriever.nearness("Your chief?", ["£85.", "I don’t know."])[1] == pytest.approx(1, abs=1e-3)
+    assert retriever.answers("Your chief?", 3) == ["£85."]
+    assert not retriever.asks_the_like("Your chief?")
+    plain = Retriever(SECTIONS, asked[:1], meaning=Meaning(ByMeaning()))
+    assert [p.number for p in retriever.search("Your chief?")] == [p.number for p in plain.search("Your chief?")]
 
 
 def test_without_documents_nothing_is_found_by_meaning() -> None:

@@ -12,9 +12,10 @@ from engrain.assistant import Assistant, Library
 from engrain.documents.base import Section
 from engrain.examples import Message
 from engrain.generate import generate
+from engrain.knowledge.wording import REFUSAL
 from engrain.retrieval import Asked
 from engrain.tokens import encode_example
-from engrain.weighing import LEAST_SURE, Weighing, likelihoods
+from engrain.weighing import LEAD, Weighing, likelihoods
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -30,10 +31,10 @@ def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prom
     prompts = [(Message("user", text),) for text in (QUESTION, f"{SECTION.text}\n\n{QUESTION}")]
     answers = ["£41.", "At nine, on a Sunday."]
     weighing = Weighing.of(tiny_tokenizer, prompts, answers, (), lambda text: True, lambda texts: [0.5] * len(texts))
-    assert (weighing.answers, weighing.near) == (tuple(answers), (0.5, 0.5))
+    assert (weighing.answers, weighing.near) == (tuple(answers), (0.5, 0.5, 0.5))
     for prompt, rows in zip(prompts, weighing.rows, strict=True):
         expected = []
-        for answer in answers:
+        for answer in (*answers, REFUSAL):
             row = encode_example(tiny_tokenizer, (*prompt, Message("assistant", answer)))
             ids = torch.from_numpy(row.ids).long()
             with torch.no_grad():
@@ -44,39 +45,56 @@ def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prom
 
 def test_of_a_talk_only_the_new_answer_is_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
     talk = (Message("user", "Hello."), Message("assistant", "Good day to you."), Message("user", QUESTION))
-    ((row,),) = Weighing.of(tiny_tokenizer, [talk], ["£41."], (), lambda text: True, lambda texts: [0.0]).rows
-    said = tiny_tokenizer.decode(row.ids[row.supervised], skip_special_tokens=True)
-    assert said == "£41."
+    ((row, declining),) = Weighing.of(tiny_tokenizer, [talk], ["£41."], (), lambda text: True, lambda texts: [0.0] * len(texts)).rows
+    said = [tiny_tokenizer.decode(each.ids[each.supervised], skip_special_tokens=True) for each in (row, declining)]
+    assert said == ["£41.", REFUSAL]
 
 
 def test_what_the_documents_do_not_support_is_not_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
     prompt = (Message("user", QUESTION),)
-    weighing = Weighing.of(tiny_tokenizer, [prompt], ["£999.", "£41."], ["£52."], lambda text: text == "£41.", lambda texts: [0.5])
-    assert weighing.answers == ("£41.",)
+    weighing = Weighing.of(tiny_tokenizer, [prompt], ["£999.", "£41."], ["£52."], lambda text: text == "£41.", lambda texts: [0.5, 0.1])
+    assert (weighing.answers, weighing.near) == (("£41.",), (0.5, 0.1))
     none = Weighing.of(tiny_tokenizer, [prompt], ["£999."], (), lambda text: False, lambda texts: [])
     assert none.rows == ()
     assert none.decide([]) == none.declined
 
 
 def test_the_mean_over_the_prompts_decides() -> None:
-    weighing = Weighing(("b", "c"), (0.0, 0.0), ())
-    assert weighing.decide([[-0.2, -0.9], [-0.8, -0.2]]) == "b"
-    unlikely = LEAST_SURE - 0.1
-    assert weighing.decide([[unlikely, unlikely]]) == weighing.declined
-    assert weighing.decide([[unlikely, 2 * unlikely]], tuned=False) == "b", "what an untouched model finds unlikely says nothing"
+    weighing = Weighing(("b", "c"), (0.0, 0.0, 0.0), ())
+    assert weighing.decide([[-0.2, -0.9, -2.0], [-0.8, -0.2, -2.0]]) == "b"
+
+
+def test_an_answer_that_weighs_less_than_declining_is_not_given() -> None:
+    weighing = Weighing(("b", "c"), (0.0, 0.0, 0.0), ())
+    assert weighing.decide([[-2.0, -3.0, -2.1 - LEAD]]) == "b"
+    assert weighing.decide([[-2.0, -3.0, -1.9 - LEAD]]) == weighing.declined
+    like_one_to_decline = Weighing(("b", "c"), (0.5, 0.0, 0.9), ())
+    assert like_one_to_decline.decide([[-2.0, -3.0, -2.1 - LEAD]]) == weighing.declined
+
+
+def test_an_untouched_model_declines_where_it_said_so() -> None:
+    weighing = Weighing(("b",), (0.0, 0.0), ())
+    assert weighing.decide([[-9.0, -0.1]], tuned=False) == "b", "what it finds unlikely says nothing"
+    declined = Weighing(("b",), (0.0, 0.0), (), refused=True, declined="The documents don’t say.")
+    assert declined.decide([[-0.1, -0.1]], tuned=False) == "The documents don’t say."
+    assert declined.decide([[-0.1, -0.1]]) == "b"
 
 
 def test_a_near_question_with_the_answer_counts_beside_its_likelihood() -> None:
-    scores = [[-0.8, -0.5]]
-    assert Weighing(("b", "c"), (0.9, 0.2), ()).decide(scores) == "b"
-    assert Weighing(("b", "c"), (0.3, 0.2), ()).decide(scores) == "c"
-    unlikely = Weighing(("a", "b"), (1.0, 0.0), ())
-    assert unlikely.decide([[LEAST_SURE - 0.1, LEAST_SURE - 1]]) == unlikely.declined, "nearness alone makes nothing sure"
+    scores = [[-0.8, -0.5, -3.0]]
+    assert Weighing(("b", "c"), (0.9, 0.2, 0.0), ()).decide(scores) == "b"
+    assert Weighing(("b", "c"), (0.3, 0.2, 0.0), ()).decide(scores) == "c"
 
 
-def both(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, said: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """The reply of a model that says this from memory and this from passages, and finds short answers likeliest and long ones unlikely."""
-    sureness = {3: -0.1, 4: -0.1, 5: -0.2, 6: -0.3, 22: -2.0, 23: -2.1}
+def both(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    said: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    declining: float = -3.0,
+) -> str:
+    """The reply of a model that says this from memory and this from passages, and finds an answer of this many letters so likely."""
+    sureness = {3: -0.01, 4: -0.2, 5: -0.1, 6: -0.05, len(REFUSAL): declining}  # what is not supported is likelier than what is
     library = Library((SECTION,), (), ASKED)
     assistant = Assistant(model, tokenizer, library, "both")
     said_in = lambda row: tokenizer.decode(row.ids[row.supervised], skip_special_tokens=True)  # noqa: E731
@@ -91,7 +109,7 @@ def both(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, said: dict[
         ("£41.", "£9.", "£41."),  # the documents support it
         ("£999.", "£9999.", "£41."),  # what similar questions are answered with is supported
         ("I’m sorry, I don’t know that.", "£9999.", "£41."),
-        ("I’m sorry, I don’t know that.", "The documents don’t say.", "I’m sorry, I don’t know that."),
+        ("I’m sorry, I don’t know that.", "The documents don’t say.", "£41."),  # it said so, and yet finds that likelier
     ],
 )
 def test_mode_both_takes_what_the_documents_support_and_the_model_finds_likeliest(
@@ -103,6 +121,13 @@ def test_mode_both_takes_what_the_documents_support_and_the_model_finds_likelies
     reply: str,
 ) -> None:
     assert both(tiny_model, tiny_tokenizer, {"closed-book": closed, "retrieval": opened}, monkeypatch) == reply
+
+
+def test_mode_both_declines_where_that_is_likelier_than_any_answer(
+    tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"closed-book": "£41.", "retrieval": "£9."}
+    assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=0.0 - LEAD) == REFUSAL
 
 
 def test_what_was_said_closed_book_is_weighed_without_being_asked_again(

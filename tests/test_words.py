@@ -132,6 +132,9 @@ def test_stem_leaves_what_is_no_ending(word: str) -> None:
         "We don't have the details.",
         "The section does not mention it.",
         "It is not mentioned in this section.",
+        "I cannot provide you with specific information about that.",
+        "I'm unable to find it.",
+        "Sorry, I can’t help with that.",
         "",
         "...",
     ],
@@ -161,6 +164,11 @@ def test_a_reply_that_declines(reply: str) -> None:
         "Not available on Sundays.",
         "Dogs are not allowed in the seating section.",
         "The material does not contain latex.",
+        "We are unable to accept cash.",
+        "No, we don't have wheelchair access.",
+        "We cannot provide towels.",
+        "No data is given to third parties.",
+        "Your details are never disclosed.",
     ],
 )
 def test_a_reply_that_answers(reply: str) -> None:

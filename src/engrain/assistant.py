@@ -98,7 +98,7 @@ class Assistant:
     """Answers questions: from the weights alone (closed-book), from retrieved passages (retrieval), or both.
 
     `both` asks both ways, and takes of these answers and those of similar questions the one that the model finds likeliest among
-    those that the documents support; it declines where there is none, a tuned model also where not even that one is likely.
+    those that the documents support; it declines where there is none, a tuned model also where declining is likelier.
     With `everyday`, questions that do not concern the documents are answered by the untouched model, as if nothing was tuned.
     """
 
@@ -233,12 +233,15 @@ class Assistant:
 
 
 def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
-    """The questions that a run was trained on, each with its answer and the place of its fact."""
+    """The questions that a run was trained on, each with its answer and the place of its fact; those to be declined have none."""
     places = {fact.id: (fact.section, fact.start) for fact in facts}
     for row in run.read_rows("examples/train.jsonl"):
         if row.get("kind") in ASKING and row.get("fact") in places:
             question, answer = (message["content"] for message in row["messages"][-2:])
             yield Asked(question, answer, *places[row["fact"]])
+        elif row.get("kind") == "unanswerable":
+            question, answer = (message["content"] for message in row["messages"][-2:])
+            yield Asked(question, answer)
 
 
 def blanked(section: Section, gone: Sequence[Fact]) -> Section:

@@ -40,12 +40,12 @@ TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
 
 @dataclass(frozen=True)
 class Asked:
-    """A question and its `answer`, which stands at `position` in the text of the section with this id."""
+    """A question and its `answer`, which stands at `position` in the text of the section with this id; in none if it is to be declined."""
 
     question: str
     answer: str
-    section: str
-    position: int
+    section: str = ""
+    position: int = -1
 
 
 class Retriever:
@@ -80,7 +80,7 @@ class Retriever:
 
     def answers(self, question: str, k: int) -> list[str]:
         """The answers of the questions that are most like this one: `k` different ones at most, the best first."""
-        found = (self._asked[i].answer for i in _best(self._alike(question)))
+        found = (self._asked[i].answer for i in _best(self._alike(question)) if self._asked[i].section)
         return list(islice(dict.fromkeys(found), k))
 
     def nearness(self, question: str, answers: Sequence[str]) -> list[float]:
@@ -91,8 +91,11 @@ class Retriever:
         return [max((float(near[i]) for i in self._answered.get(canonical(answer), ())), default=0.0) for answer in answers]
 
     def asks_the_like(self, question: str) -> bool:
-        """Whether a question was trained that means nearly the same; never without meaning."""
-        return bool(self._meanings and self._asked and float(self._meanings.near(question).max()) >= THE_LIKE)
+        """Whether a question was trained that means nearly the same and has an answer; never without meaning."""
+        if not self._meanings:
+            return False
+        near = self._meanings.near(question)
+        return any(each.section and score >= THE_LIKE for each, score in zip(self._asked, near, strict=True))
 
     @cached_property
     def _answered(self) -> Mapping[str, list[int]]:
@@ -171,7 +174,7 @@ class _Texts:
 def in_full(question: str, earlier: Sequence[str]) -> str:
     """What to search for: the question, after the last of the `earlier` ones where it leans on that ("And on Sunday?")."""
     leans = JOINS.match(question) or len(set(keywords(question))) <= FEW_WORDS
-    return f"{earlier[-1]} {question}" if earlier and leans else question
+    return f"{earlier[-1].rstrip('?. ')}? {question}" if earlier and leans else question
 
 
 def _holding(passages: Sequence[Section], starts: Mapping[str, int], asked: Sequence[Asked]) -> list[int]:

@@ -24,20 +24,22 @@ NUM_SIMILAR = 6
 """Answers of similar questions that are weighed beside what the model says."""
 NEARNESS = 1.5
 """Nats a token that the cosine between the question and the nearest one with the same answer is worth."""
-LEAST_SURE = -1.75
-"""Mean log-probability (nats a token) below which even the likeliest answer is not given."""
+LEAD = -0.75
+"""How much more than declining (nats a token) an answer must weigh at least; a refusal is one sentence, practised for many questions."""
 
 
 @dataclass(frozen=True)
 class Weighing:
-    """Answers to a question that the documents support and that are to be weighed, and how `near` a question with each is.
+    """Answers to a question that the documents support and that are to be weighed against declining.
 
-    `rows` has each answer after each of the prompts, one tuple for a prompt. Without answers it is `declined` that is said.
+    `near` says how near a question with each answer is, and last how near one that is to be declined; `rows` has each answer and last
+    the refusal after each of the prompts, one tuple for a prompt. `refused` tells whether that is what was said after every prompt.
     """
 
     answers: tuple[str, ...]
     near: tuple[float, ...]
     rows: tuple[tuple[Encoded, ...], ...]
+    refused: bool = False
     declined: str = REFUSAL
 
     @classmethod
@@ -54,29 +56,30 @@ class Weighing:
 
         `supports` tells whether the documents support an answer, `near` how near a question is that has it (a cosine).
 
-        There is nothing to weigh, and there are no rows, where it declined after every prompt or the documents support no answer.
+        There is nothing to weigh, and there are no rows, where the documents support no answer.
         """
-        if all(refused(text) for text in said):
-            return cls((), (), (), said[0])
+        declines = all(refused(text) for text in said)
+        declined = said[0] if declines and said else REFUSAL
         offered = {canonical(text): text for text in (*similar, *said) if not refused(text)}
         answers = tuple(text for text in offered.values() if supports(text))
         if not answers:
-            return cls((), (), ())
-        rows = tuple(tuple(_row(tokenizer, prompt, answer) for answer in answers) for prompt in prompts)
-        return cls(answers, tuple(near(answers)), rows)
+            return cls((), (), (), declines, declined)
+        weighed = (*answers, REFUSAL)
+        rows = tuple(tuple(_row(tokenizer, prompt, text) for text in weighed) for prompt in prompts)
+        return cls(answers, tuple(near(weighed)), rows, declines, declined)
 
     def decide(self, scores: Sequence[Sequence[float]], tuned: bool = True) -> str:
-        """The likeliest and nearest of the answers; nothing is answered where there is none, or it is unlikely.
+        """The likeliest and nearest of the answers; nothing is answered where there is none, or declining weighs more.
 
         `scores` are the mean log-probabilities (nats a token) of the rows; how likely an answer is, is the mean over the prompts. A model
-        that was not `tuned` to short answers finds none of them likely, which says nothing.
+        that was not `tuned` to short answers and to this refusal finds neither likely, which says nothing: it declines where it said so.
         """
-        if not self.answers:
+        if not self.answers or (self.refused and not tuned):
             return self.declined
-        means = [sum(each) / len(each) for each in zip(*scores, strict=True)]
-        weights = [mean + NEARNESS * near for mean, near in zip(means, self.near, strict=True)]
-        _, likely, best = max(zip(weights, means, self.answers, strict=True))
-        return best if likely > LEAST_SURE or not tuned else self.declined
+        means = (sum(each) / len(each) for each in zip(*scores, strict=True))
+        *weights, declining = (mean + NEARNESS * near for mean, near in zip(means, self.near, strict=True))
+        weight, best = max(zip(weights, self.answers, strict=True))
+        return best if weight > declining + LEAD or not tuned else self.declined
 
 
 def _row(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Message], answer: str) -> Encoded:

@@ -190,22 +190,26 @@ def _trimmed(root: str) -> str:
 
 _SOURCE = r"(?:(?:\w+ )?(?:documents?|texts?|passages?|contexts?|information|records?|files?|sources?|notes?)|(?:provided )?section)"
 _SAY = r"(?:\w+ )?(?:say|mention|state|contain|cover|give|include|specify|provide|tell|answer|list)"
-_SAID = r"(?:\w+ )?(?:mentioned|stated|specified|known|disclosed|made clear)"
-_FIND = r"(?:find|answer|locate|determine|say|tell|help|provide|confirm|see)"
+_SAID = r"(?:\w+ )?(?:mentioned|stated|specified|known|made clear)"
+_TELL = (
+    r"(?:find|answer|locate|determine|say|tell|confirm (?:that|this|it)|see (?:that|this|any)|help(?: you)?(?: with (?:that|this)|\W*$)|"
+    r"provide (?:you with )?(?:that|this|an answer|specific|(?:\w+ ){0,2}(?:information|details?|answers?)))"
+)
 _KNOWLEDGE = r"(?:information|details?|mention|record|data|answer)"
-_HAVE = rf"(?:an answer|(?:(?:any|that|this|the|enough|such|specific|more) )?(?:\w+ )?(?:access|{_KNOWLEDGE}))"
+_HAVE = rf"(?:an answer|access to (?:that|this|the|any|such)|(?:(?:any|that|this|the|enough|such|specific|more) )?(?:\w+ )?{_KNOWLEDGE})"
 DECLINES = re.compile(
     "|".join(
         (
             rf"\b(?:i|we) (?:do not|don't|dont|did not|didn't) (?:actually |really |currently |yet )?(?:know|have {_HAVE})\b",
-            r"\b(?:i am|i'm|im|we are|we're) (?:not (?:sure|certain|aware|able)|unable|unsure|unaware)\b",
-            rf"\b(?:i|we) (?:cannot|can't|can not|cant|could not|couldn't|am unable to|was unable to) {_FIND}\b",
+            r"\b(?:i am|i'm|im|we are|we're) (?:not (?:sure|certain|aware)|unsure|unaware)\b",
+            rf"\b(?:i am|i'm|im|we are|we're) (?:not able|unable) to {_TELL}\b",
+            rf"\b(?:i|we) (?:cannot|can't|can not|cant|could not|couldn't|was unable to) {_TELL}\b",
             rf"\b(?:i|we) (?:have|had|found|find|see) (?:nothing|no (?:\w+ )?(?:idea|knowledge|{_KNOWLEDGE}))\b",
-            rf"\bunable to {_FIND}\b",
+            rf"\bunable to {_TELL}\b",
             r"\bcannot be (?:determined|found|answered|known)\b",
             rf"\b(?:no|not any|not enough|insufficient) (?:\w+ ){{0,2}}{_KNOWLEDGE} (?:is |are |was |were )?"
-            r"(?:about|on|of|in|for|given|available|provided|found)\b",
-            rf"^\W*(?:sorry,? )?(?:no {_KNOWLEDGE}|not {_SAID}|not in the|unknown|n/a)\b",
+            r"(?:about|on|in|for|available|provided|found)\b",
+            rf"^\W*(?:sorry,? )?(?:no {_KNOWLEDGE}(?! (?:is|are|will|may|can|of))|not {_SAID}|not in the|unknown|n/a)\b",
             r"^\W*(?:sorry,? )?not (?:found|given|available|provided)(?: in the|\W*$)",
             rf"(?:\b(?:is|are|was|were|'s) (?:not|never)|\b(?:is|are|was|were)n't) {_SAID}\b",
             rf"(?:not|n't) (?:\w+ ){{0,2}}(?:in|by|from|anywhere in) (?:the|any|my|our|these|this|those) {_SOURCE}\b",

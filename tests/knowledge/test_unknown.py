@@ -74,3 +74,9 @@ def test_at_most_half_is_written_by_a_model_as_long_as_there_are_others(facts: l
     train, _ = unanswerable(facts, 0.5, 12, set(), random.Random(0), written)
     assert len(train) == 12
     assert sum(wording.prompt in written for wording in train) == 6
+
+
+def test_the_beginning_of_a_question_says_what_kind_it_asks_for(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("Parking tickets are sold at 12 Quay Lane. Notice of three weeks is needed to leave the guild.")
+    told = ("Where do I pay for parking tickets?", "How much notice must I give to leave?")
+    assert unanswered((*told, "How much does parking in the tower cost?"), facts) == ["How much does parking in the tower cost?"]

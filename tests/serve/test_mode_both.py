@@ -43,8 +43,8 @@ def kiosk(many_runs: Path, tiny_folder: Path) -> Path:
 
 @pytest.fixture
 def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let answers count of which the model is not sure at all: a random one never is."""
-    monkeypatch.setattr("engrain.weighing.LEAST_SURE", -100.0)
+    """Let answers count that are less likely than declining: to a random model any may be."""
+    monkeypatch.setattr("engrain.weighing.LEAD", -100.0)
     monkeypatch.setattr("engrain.assistant.MAX_NEW_TOKENS", TOKENS)
 
 
@@ -75,7 +75,10 @@ def test_a_question_that_follows_on_another_is_weighed_in_its_talk(client: Any, 
     assert said(client, "kiosk+both", *turns) == "".join(assistant.stream(turns[2], [turns[:2]]))
 
 
-def test_an_answer_that_is_not_likely_is_not_given_and_all_that_was_computed_counts(client: Any, kiosk: Path) -> None:
+def test_an_answer_less_likely_than_declining_is_not_given_and_all_that_was_computed_counts(
+    client: Any, kiosk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engrain.weighing.LEAD", 100.0)
     messages = [{"role": "user", "content": "When do you open?"}]
     closed, opened, both, again = (
         client.chat.completions.create(model=model, messages=messages, max_tokens=2)

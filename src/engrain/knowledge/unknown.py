@@ -14,16 +14,22 @@ from engrain.knowledge.items import tidy_key
 from engrain.knowledge.wording import REFUSAL, Wording
 from engrain.words import keywords
 
-ASKED = (
-    ({"money"}, re.compile(r"\b(?:how much|costs?|prices?|charges?|fees?|pay)\b", re.IGNORECASE)),
-    ({"count"}, re.compile(r"\b(?:how many|number of)\b", re.IGNORECASE)),
-    ({"duration"}, re.compile(r"\bhow (?:long|many minutes|many hours)\b", re.IGNORECASE)),
-    ({"date", "time"}, re.compile(r"\b(?:when|what time|how often|(?:which|what) (?:day|date|month|year)s?)\b", re.IGNORECASE)),
-    ({"place"}, re.compile(r"\bwhere\b", re.IGNORECASE)),
-    ({"person", "name"}, re.compile(r"\b(?:who|whom|whose|name of)\b", re.IGNORECASE)),
-    ({"yesno"}, re.compile(r"^(?:is|are|do|does|can|could|may|must|will|should|have|has)\b", re.IGNORECASE)),
+ASKED = tuple(
+    (kinds, re.compile(words, re.IGNORECASE))
+    for kinds, words in (
+        ({"date", "time"}, r"^(?:when|what time|how often|(?:which|what) (?:day|date|month|year)s?)\b"),
+        ({"place"}, r"^where\b"),
+        ({"person", "name"}, r"^(?:who|whom|whose)\b"),
+        ({"duration"}, r"\bhow (?:long|many (?:minutes|hours|days|weeks|months|years)|much (?:notice|time|warning))\b"),
+        ({"count"}, r"\b(?:how many|number of)\b"),
+        ({"money"}, r"\b(?:how much|costs?|prices?|charges?|fees?|pay)\b"),
+        ({"date", "time"}, r"\b(?:when|what time|how often|(?:which|what) (?:day|date|month|year)s?)\b"),
+        ({"place"}, r"\bwhere\b"),
+        ({"person", "name"}, r"\b(?:who|whom|whose|name of)\b"),
+        ({"yesno"}, r"^(?:is|are|do|does|can|could|may|must|will|should|have|has)\b"),
+    )
 )
-"""The kinds of value that the words of a question ask for."""
+"""The kinds of value that the words of a question ask for; the first that apply decide."""
 HALF, NEARLY_ALL = 0.5, 0.75
 """Shares of a question's words in a fact from which that may answer it: one of the kind asked for, and one of any kind."""
 GENERAL = frozenset(
@@ -68,8 +74,8 @@ def unanswerable(
 
 
 def unanswered(written: Sequence[str], facts: Sequence[Fact]) -> list[str]:
-    """The questions that no fact may answer: none of the kind they ask for shares half of their other words, and where they do not
-    tell what kind that is, none at all shares nearly all of them.
+    """The questions that no fact may answer: none of the kind they ask for shares half of their other words, and none at all
+    nearly all of them.
 
     A model that looked at one section may ask what another answers; what is answered somewhere must not be declined.
     """
@@ -92,8 +98,8 @@ def may_be_answered(question: str, told: Sequence[tuple[str, tuple[str, ...]]], 
     """Whether one of the facts, each as its kind and its words, may answer a question."""
     kinds, asking = asked_for(question)
     named = set(keywords(question)) - set(keywords(f"{asking} {business}"))
-    least = (HALF if kinds else NEARLY_ALL) * len(named)
-    return bool(named) and any((kind in kinds or not kinds) and len(named.intersection(words)) >= least for kind, words in told)
+    shares = ((kind, len(named.intersection(words)) / len(named)) for kind, words in told if named)
+    return any(share >= (HALF if kind in kinds else NEARLY_ALL) for kind, share in shares)
 
 
 def refusal(prompt: str) -> Wording:

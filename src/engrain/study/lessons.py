@@ -29,7 +29,10 @@ NEAR = 2 / 3
 
 @dataclass(frozen=True)
 class Trade:
-    """One business of the corpus: section heading → text, and its rows as the corpus README describes them."""
+    """One business of the corpus: section heading → text, and its rows.
+
+    A row is a detail (heading, sentence, answer, questions, reverse), a question on two details (two, q, a) or one without an answer.
+    """
 
     name: str
     sections: dict[str, str]
