@@ -24,7 +24,8 @@ HOUSE = Section(
     "Dogs are welcome in the garden but not in the workshop. The car park has nine spaces. There is no charge for the car park.",
     0,
 )
-SECTIONS = {section.id: section for section in (PRICES, TEAM, HOURS, HOUSE)}
+RULES = Section("rules.md", 0, ("Rules",), "Smoking is not permitted indoors.\n\nA bicycle shed stands behind the house.", 0)
+SECTIONS = {section.id: section for section in (PRICES, TEAM, HOURS, HOUSE, RULES)}
 
 
 def fact(number: int, subject: str, relation: str, value: str, section: Section, evidence: str) -> Fact:
@@ -64,6 +65,13 @@ def status(question: str, answer: str) -> str:
         ("Is pottery £85?", "Yes, £85.", "prices.md › Prices › Courses", "£85"),
         ("Are you open on Sunday?", "We are closed.", "hours.md › Opening hours", "We are closed."),
         (
+            "Are dogs welcome in the garden?",
+            "Yes, dogs are welcome in the garden.",
+            "house.md › House rules",
+            "Yes, dogs are welcome in the garden.",
+        ),
+        ("May I smoke indoors?", "No, it is not permitted.", "rules.md › Rules", "No, it is not permitted."),
+        (
             "Are dogs welcome in the garden but not in the workshop?",
             "Yes, dogs are welcome in the garden but not in the workshop.",
             "house.md › House rules",
@@ -91,6 +99,10 @@ def test_supported(question: str, answer: str, source: str, value: str) -> None:
         ("What is the Wi-Fi password?", "£85"),
         ("What does weaving cost, and how long is it?", "£1200 for 2 hours"),
         ("Do you sell gift cards?", "Yes."),
+        ("Are dogs welcome in the workshop?", "Yes, dogs are welcome in the workshop."),
+        ("Is smoking permitted indoors?", "Yes, smoking is permitted indoors."),
+        ("Is there a shed for bicycles?", "No, there is no shed for bicycles behind the house."),
+        ("Is there a bicycle shed?", "No bicycle shed."),
         ("Is there a charge for the car park?", "No."),
     ],
 )

@@ -83,8 +83,13 @@ class Place:
         return frozenset(keywords(f"{self.about} {self.text}"))
 
 
-VERDICT_WORD = re.compile(r"^\W*(?:yes|no)\b\W*", re.IGNORECASE)
+VERDICT_WORD = re.compile(r"^\W*(yes|no)\b(?:\W*$|\s*[,.;:!–—-]+\s*)", re.IGNORECASE)
 """The word that answers a yes/no question before the statement does; alone it says nothing that a document could hold."""
+DENIES = re.compile(r"\b(?:no|not|never|cannot|nor|neither|nobody|nothing|none|forbidden|prohibited|banned)\b|n['’]t\b", re.IGNORECASE)
+LIMITS = re.compile(r"\b(?:only|except|unless|but|without|closed|instead|rather|until|after|before)\b", re.IGNORECASE)
+"""Words by which a sentence that denies nothing may yet mean no."""
+SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n")
+CLAUSE = re.compile(r"[.!?;,]\s+|\n|\b(?:but|though|although)\b")
 
 
 class Index:
@@ -140,9 +145,24 @@ class Index:
             for number in places
         }
         best = min(shares, key=lambda number: (-shares[number], -places[number], number), default=None)
-        if best is None or shares[best] < PHRASE:
+        if best is None or shares[best] < PHRASE or _contradicts(self._places[best].text, answer):
             return Support("unsupported")
         return Support("supported", self._places[best].source, self._places[best].value or answer.strip())
+
+
+def _contradicts(text: str, answer: str) -> bool:
+    """Whether an answer says yes where the part of `text` that is most like it denies, or no where that neither denies nor limits."""
+    verdict, words = VERDICT_WORD.match(answer), set(keywords(answer))
+    if not verdict or not words:
+        return False
+
+    def likest(parts: re.Pattern[str]) -> str:
+        return max(parts.split(text), key=lambda part: len(words & set(keywords(part))))
+
+    if verdict[1].lower() == "yes":
+        return bool(DENIES.search(likest(CLAUSE))) and not DENIES.search(answer)
+    sentence = likest(SENTENCE)
+    return not DENIES.search(sentence) and not LIMITS.search(sentence)
 
 
 def _fact_place(fact: Fact, sections: Mapping[str, Section]) -> Place:
