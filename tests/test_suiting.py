@@ -21,6 +21,11 @@ from engrain.suiting import suits
         ("How old must my daughter be?", "at least ten", "Priya Fennimarsh."),
         ("How long are negatives kept?", "Ninety days.", "the cellar"),
         ("Where is the kiln? And how much is a firing?", "£12", "the cellar"),
+        ("What's the date of the first course?", "16 January", "Ana Ruiz"),
+        ("It is just one roll; what do I pay to have it sent?", "£3.80", "Ana Ruiz"),
+        ("I've signed up. Where does everybody gather?", "at the lighthouse", "On Sunday 29 November 2026."),
+        ("Who taught you?", "Ana Ruiz", "£78."),
+        ("Which company built the Gudrun?", "Tern Works", "Gudrun."),
     ],
 )
 def test_an_answer_of_another_kind_does_not_suit(question: str, right: str, wrong: str) -> None:
@@ -52,6 +57,11 @@ def test_an_answer_of_another_kind_does_not_suit(question: str, right: str, wron
         ("Who knows how to fire the kiln?", "Ana Ruiz"),
         ("How much is the course? And who teaches it?", "Ana Ruiz"),
         ("How do I get in?", "ring twice"),
+        ("Is the kiln hot?", "Hot."),
+        ("When did Bettany, who helps out at weekends, start?", "10 January 2026."),
+        ("Which is larger, the Tern or the Gannet?", "The Tern."),
+        ("Are dogs allowed in the garden?", "Yes, dogs are allowed in the garden."),
+        ("Who lives at number 12?", "Number 14 does, not we."),
     ],
 )
 def test_where_the_question_leaves_a_doubt_any_answer_suits(question: str, answer: str) -> None:

@@ -25,7 +25,8 @@ HOUSE = Section(
     0,
 )
 RULES = Section("rules.md", 0, ("Rules",), "Smoking is not permitted indoors.\n\nA bicycle shed stands behind the house.", 0)
-SECTIONS = {section.id: section for section in (PRICES, TEAM, HOURS, HOUSE, RULES)}
+KITES = Section("kites.md", 0, ("Kites",), "The Gannet costs £41. The Petrel costs £52. The Tern is our largest. It costs £60.", 0)
+SECTIONS = {section.id: section for section in (PRICES, TEAM, HOURS, HOUSE, RULES, KITES)}
 
 
 def fact(number: int, subject: str, relation: str, value: str, section: Section, evidence: str) -> Fact:
@@ -70,6 +71,8 @@ def status(question: str, answer: str) -> str:
             "house.md › House rules",
             "Yes, dogs are welcome in the garden.",
         ),
+        ("What does the Petrel cost?", "£52.", "kites.md › Kites", "£52"),
+        ("What does the Tern cost?", "£60.", "kites.md › Kites", "£60"),
         ("May I smoke indoors?", "No, it is not permitted.", "rules.md › Rules", "No, it is not permitted."),
         (
             "Are dogs welcome in the garden but not in the workshop?",
@@ -103,6 +106,7 @@ def test_supported(question: str, answer: str, source: str, value: str) -> None:
         ("Is smoking permitted indoors?", "Yes, smoking is permitted indoors."),
         ("Is there a shed for bicycles?", "No, there is no shed for bicycles behind the house."),
         ("Is there a bicycle shed?", "No bicycle shed."),
+        ("What does the Gannet cost?", "£52."),
         ("Is there a charge for the car park?", "No."),
     ],
 )

@@ -1,12 +1,16 @@
 """Whether an answer can be one to its question at all: something with a number where money is asked for, a time where "when" is.
 
 Only the question's own words are looked at, and only where they leave no doubt; whatever else is asked, any answer suits. Money may
-be told in any number and in many words, so what does not suit is a bare name, place or thing.
+be told in any number and in many words, so what does not suit is a bare name, place or thing. Nor does an answer that only repeats
+words of the question, unless that lets choose between yes and no or between things, nor a bare date or price where or to whom.
 """
 
 from __future__ import annotations
 
 import re
+
+from engrain.knowledge.values import kind_of
+from engrain.words import keywords
 
 _NUMBER = (
     r"\d|\b(?:an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
@@ -30,11 +34,13 @@ _MONEY = (
     r"[a-z]*euros?|pounds?|quid|[a-z]*dollars?|price\w*|costs?|fees?|rates?|rent|charge[ds]?|pay|pays|paid|donat\w+|per ?cent|"
     r"full|whole|ask|same|as|whatever|deposit)\b"
 )
+_CLAUSE = (
+    r"^(?:(?!(?:wh\w+|how|is|are|was|were|do|does|did|can|could|may|must|will|would|should)\b)[^?]*[,.:;!] *)?(?:(?:and|so|but|then) )?"
+)
+"""Where the question proper begins: after what is said before it, which is no question."""
 _ASKED = tuple(
     (
-        re.compile(
-            rf"^(?:[^?]*[,.:;!] *)?(?:(?:and|so|but|then) )?(?:(?:at|by|for|from|in|on|to|until|within) )?(?:{question})", re.IGNORECASE
-        ),
+        re.compile(rf"{_CLAUSE}(?:(?:at|by|for|from|in|on|to|until|within) )?(?:{question})", re.IGNORECASE),
         re.compile(answer, re.IGNORECASE),
     )
     for question, answer in (
@@ -45,6 +51,11 @@ _ASKED = tuple(
             r"what (?:does|did|will|would) (?:it |(?:an?|the) (?:[\w-]+ ){1,3})cost\b(?! (?:cover|includ|depend))",
             _MONEY,
         ),
+        (r"what (?:do|did|would|will|must|should) (?:i|we|you|they) pay\b(?! (?:for|with|by|in)\b)", _MONEY),
+        (
+            r"what(?:['’]s| is| are| was) (?:the |your |its )?(?:(?:opening|closing|starting) (?:time|hour)s?|(?:start |end )?date|deadline)\b",
+            _WHEN,
+        ),
         (r"when (?:is|are|was|were|do|does|did|can|could|will|would|should|must|may|has|have)\b|what time\b(?! zone)", _WHEN),
         (r"(?:which|what) (?:days?|dates?|months?|years?)\b(?! (?:trip|pass|rate|care|plan))", _WHEN),
         (r"how (?:long|often|soon|late|early)\b", _WHEN),
@@ -53,6 +64,13 @@ _ASKED = tuple(
     )
 )
 """How a question begins, its clause at least, that asks for one kind of thing, and what an answer to it has somewhere."""
+_WHERE = re.compile(rf"{_CLAUSE}(?:(?:at|by|for|from|to|with) )?(?:where|who|whose|whom)\b", re.IGNORECASE)
+_ELSEWHERE = frozenset({"money", "date", "time", "duration", "percent", "measure"})
+"""Kinds of value that are no place and nobody."""
+_CHOICE = re.compile(
+    rf"\bor\b|{_CLAUSE}(?:is|are|was|were|do|does|did|can|could|may|must|will|would|should|shall|has|have|had|am)(?:n['’]t)? ",
+    re.IGNORECASE,
+)
 _ENDED = re.compile(r"(?<=\?)\s+")
 
 
@@ -62,4 +80,12 @@ def suits(question: str, answer: str) -> bool:
     Of several questions the last counts: those before it are what it follows on.
     """
     last = _ENDED.split(question.strip())[-1]
+    if _repeats(last, answer) or (_WHERE.search(last) and kind_of(answer.strip(" .")) in _ELSEWHERE):
+        return False
     return next((bool(fit.search(answer)) for asked, fit in _ASKED if asked.search(last)), True)
+
+
+def _repeats(question: str, answer: str) -> bool:
+    """Whether an answer says nothing but words of a question that offers no choice."""
+    said = set(keywords(answer))
+    return bool(said) and said <= set(keywords(question)) and not _CHOICE.search(question)

@@ -16,6 +16,7 @@ from functools import cached_property
 
 from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
+from engrain.knowledge.values import find_values, kind_of
 from engrain.suiting import suits
 from engrain.words import CURRENCIES, STOP_WORDS, canonical, holds, keywords, refused, stem
 
@@ -113,7 +114,7 @@ class Index:
         wanted = _values(question, answer)
         if not wanted:
             return self._phrase(places, question, answer)
-        found = {value: {number for number in places if self._places[number].holds(value)} for value in wanted}
+        found = {value: {n for n in places if self._places[n].holds(value) and not self._outdone(n, question, value)} for value in wanted}
         if not all(found.values()):
             return Support("unsupported")
         held = Counter(number for numbers in found.values() for number in numbers)
@@ -125,6 +126,15 @@ class Index:
         best = self._places[min(held, key=fit)]
         shown = next(value for value in wanted if best.holds(value))
         return Support("supported", best.source, best.value if best.states(shown) else wanted[shown])
+
+    def _outdone(self, number: int, question: str, value: str) -> bool:
+        """Whether in a place of several sentences one with another value of this kind is about more of the question: that one answers it."""
+        asked = set(keywords(question))
+        told = [(sentence, asked & set(keywords(sentence))) for sentence in SENTENCE.split(self._places[number].text)]
+        own = [shared for sentence, shared in told if holds(canonical(sentence), value)]
+        if len(told) < 2 or len(own) != 1 or not (kind := kind_of(value)):
+            return False
+        return any(shared > own[0] and any(each.kind == kind for each in find_values(sentence)) for sentence, shared in told)
 
     def _about(self, question: str) -> dict[int, float]:
         """Number → weight of the places that are about the question."""
