@@ -53,7 +53,7 @@ _ASKED = tuple(
         ),
         (r"what (?:do|did|would|will|must|should) (?:i|we|you|they) pay\b(?! (?:for|with|by|in)\b)", _MONEY),
         (
-            r"what(?:['’]s| is| are| was) (?:the |your |its )?(?:(?:opening|closing|starting) (?:time|hour)s?|(?:start |end )?date|deadline)\b",
+            r"what(?:['’]s| is| are| was) (?:the |your |its )?(?:(?:opening|closing) (?:time|hour)s?|(?:start |end )?date|deadline)\b",
             _WHEN,
         ),
         (r"when (?:is|are|was|were|do|does|did|can|could|will|would|should|must|may|has|have)\b|what time\b(?! zone)", _WHEN),

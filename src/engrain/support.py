@@ -128,7 +128,7 @@ class Index:
         return Support("supported", best.source, best.value if best.states(shown) else wanted[shown])
 
     def _outdone(self, number: int, question: str, value: str) -> bool:
-        """Whether in a place of several sentences one with another value of this kind is about more of the question: that one answers it."""
+        """Whether, of a place's several sentences, one with another value of this kind is about more of the question."""
         asked = set(keywords(question))
         told = [(sentence, asked & set(keywords(sentence))) for sentence in SENTENCE.split(self._places[number].text)]
         own = [shared for sentence, shared in told if holds(canonical(sentence), value)]
