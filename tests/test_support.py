@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,13 @@ HOUSE = Section(
     "Dogs are welcome in the garden but not in the workshop. The car park has nine spaces. There is no charge for the car park.",
     0,
 )
-RULES = Section("rules.md", 0, ("Rules",), "Smoking is not permitted indoors.\n\nA bicycle shed stands behind the house.", 0)
+RULES = Section(
+    "rules.md",
+    0,
+    ("Rules",),
+    "Smoking is not permitted indoors.\n\nNo pipes in the rooms.\n\nA bicycle shed stands behind the house.\n\nDo you take cards? Yes.",
+    0,
+)
 KITES = Section("kites.md", 0, ("Kites",), "The Gannet costs £41. The Petrel costs £52. The Tern is our largest. It costs £60.", 0)
 SECTIONS = {section.id: section for section in (PRICES, TEAM, HOURS, HOUSE, RULES, KITES)}
 
@@ -38,6 +45,7 @@ FACTS = [
     fact(1, "Weaving", "price", "£1,200.00", PRICES, "| Weaving | £1,200.00 | 90 minutes |"),
     fact(2, "Pottery", "price", "£85", PRICES, "| Pottery | £85 | 2 hours |"),
     fact(3, "weaving", "teacher", "Ana Ruiz", TEAM, "Ana Ruiz teaches weaving."),
+    fact(5, "cards", "Do you take cards?", "Yes", RULES, "Do you take cards? Yes."),
     fact(4, "kiln", "keeper", "Ben Okoro", TEAM, "Ben Okoro looks after the kiln."),
 ]
 
@@ -73,6 +81,8 @@ def status(question: str, answer: str) -> str:
         ),
         ("What does the Petrel cost?", "£52.", "kites.md › Kites", "£52"),
         ("What does the Tern cost?", "£60.", "kites.md › Kites", "£60"),
+        ("Are pipes allowed in the rooms?", "No, pipes are not allowed.", "rules.md › Rules", "No, pipes are not allowed."),
+        ("Do you take cards?", "Yes.", "rules.md › Rules", "Yes"),
         ("May I smoke indoors?", "No, it is not permitted.", "rules.md › Rules", "No, it is not permitted."),
         (
             "Are dogs welcome in the garden but not in the workshop?",
@@ -106,6 +116,7 @@ def test_supported(question: str, answer: str, source: str, value: str) -> None:
         ("Is smoking permitted indoors?", "Yes, smoking is permitted indoors."),
         ("Is there a shed for bicycles?", "No, there is no shed for bicycles behind the house."),
         ("Is there a bicycle shed?", "No bicycle shed."),
+        ("Are pipes allowed in the rooms?", "Yes, pipes are allowed in the rooms."),
         ("What does the Gannet cost?", "£52."),
         ("Is there a charge for the car park?", "No."),
     ],
@@ -117,6 +128,17 @@ def test_unsupported(question: str, answer: str) -> None:
 def test_refused_has_no_source() -> None:
     support = INDEX.check("Who owns it?", "I don't know.")
     assert (support.status, support.source, support.value) == ("refused", "", "")
+
+
+def test_a_number_to_ring_answers_who_asks_for_one_in_other_words() -> None:
+    door = Section("door.md", 0, ("Find us",), "01632 960417 or post@harbour.example", 0)
+    facts = [
+        replace(fact(8, "harbour", "line", value, door, door.text), kind="contact") for value in ("01632 960417", "post@harbour.example")
+    ]
+    index = Index(facts, {door.id: door})
+    assert index.check("What is your phone number?", "01632 960417.").status == "supported"
+    assert index.check("At which email address can I write to you?", "post@harbour.example").status == "supported"
+    assert index.check("What is your phone number?", "01632 960418.").status == "unsupported"
 
 
 def test_values_may_stand_in_two_places() -> None:

@@ -89,6 +89,10 @@ VERDICT_WORD = re.compile(r"^\W*(yes|no)\b(?:\W*$|\s*[,.;:!–—-]+\s*)", re.IG
 DENIES = re.compile(r"\b(?:no|not|never|cannot|nor|neither|nobody|nothing|none|forbidden|prohibited|banned)\b|n['’]t\b", re.IGNORECASE)
 LIMITS = re.compile(r"\b(?:only|except|unless|but|without|closed|instead|rather|until|after|before)\b", re.IGNORECASE)
 """Words by which a sentence that denies nothing may yet mean no."""
+RUNG, WRITTEN_TO = "phone telephone number call ring dial reach contact", "email e-mail mail address website write reach contact"
+"""What people say who want a number or an address, whether or not the documents say it."""
+PERMISSION = frozenset(keywords("allowed permitted possible"))
+"""Words for what a rule says without them: no smoking in the rooms."""
 SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n")
 CLAUSE = re.compile(r"[.!?;,]\s+|\n|\b(?:but|though|although)\b")
 
@@ -147,13 +151,21 @@ class Index:
         return {number: weight for number, weight in weights.items() if weight >= least}
 
     def _phrase(self, places: Mapping[int, float], question: str, answer: str) -> Support:
-        """Support for an answer of plain words: the place that holds most of those the question did not bring."""
-        own = set(keywords(answer)) - set(keywords(question))
-        whole = canonical(VERDICT_WORD.sub("", answer))
-        shares = {
-            number: len(own & self._places[number].words) / len(own) if own else float(self._places[number].holds(whole))
-            for number in places
-        }
+        """Support for an answer of plain words: the place that holds most of those the question did not bring.
+
+        Where it brought them all, one place must hold every one; a bare yes or no must be the very value of a fact about all that was asked.
+        """
+        words, asked = set(keywords(answer)), set(keywords(question))
+        own = words - asked
+
+        def share(place: Place) -> float:
+            if own:
+                return len(own & place.words) / len(own)
+            if words:
+                return float(words - PERMISSION <= place.words)
+            return float(canonical(place.value) == canonical(answer) and asked <= place.words)
+
+        shares = {number: share(self._places[number]) for number in places}
         best = min(shares, key=lambda number: (-shares[number], -places[number], number), default=None)
         if best is None or shares[best] < PHRASE or _contradicts(self._places[best].text, answer):
             return Support("unsupported")
@@ -161,23 +173,25 @@ class Index:
 
 
 def _contradicts(text: str, answer: str) -> bool:
-    """Whether an answer says yes where the part of `text` that is most like it denies, or no where that neither denies nor limits."""
+    """Whether an answer says yes where `text` denies what it is about, or no where the likest sentence neither denies nor limits."""
     verdict, words = VERDICT_WORD.match(answer), set(keywords(answer))
-    if not verdict or not words:
+    if not words:
         return False
-
-    def likest(parts: re.Pattern[str]) -> str:
-        return max(parts.split(text), key=lambda part: len(words & set(keywords(part))))
-
-    if verdict[1].lower() == "yes":
-        return bool(DENIES.search(likest(CLAUSE))) and not DENIES.search(answer)
-    sentence = likest(SENTENCE)
-    return not DENIES.search(sentence) and not LIMITS.search(sentence)
+    if verdict[1].lower() == "no" if verdict else DENIES.search(answer):
+        sentence = max(SENTENCE.split(text), key=lambda part: len(words & set(keywords(part))))
+        return not DENIES.search(sentence) and not LIMITS.search(sentence)
+    if not verdict or DENIES.search(answer):
+        return False
+    clauses = [(words & set(keywords(part)), bool(DENIES.search(part))) for part in CLAUSE.split(text)]
+    best, denied = max(clauses, key=lambda each: len(each[0]))
+    return denied or any(denied and shared - best for shared, denied in clauses)
 
 
 def _fact_place(fact: Fact, sections: Mapping[str, Section]) -> Place:
     section = sections[fact.section]
-    return Place(f"{fact.value} {fact.evidence}", f"{fact.subject} {fact.relation} {' '.join(section.headings)}", section.place, fact.value)
+    asked = "" if fact.kind != "contact" else WRITTEN_TO if re.search(r"@|//|www", fact.value) else RUNG
+    about = f"{fact.subject} {fact.relation} {' '.join(section.headings)} {asked}"
+    return Place(f"{fact.value} {fact.evidence}", about, section.place, fact.value)
 
 
 def _section_places(section: Section) -> Iterator[Place]:

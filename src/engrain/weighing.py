@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from engrain.examples import Message
 from engrain.knowledge.wording import REFUSAL
+from engrain.retrieval import THE_LIKE
 from engrain.tasks.chat import log_likelihood
 from engrain.tokens import Encoded, encode_example
 from engrain.words import canonical, refused
@@ -54,19 +55,22 @@ class Weighing:
     ) -> Weighing:
         """What the model `said` after each of the prompts, and what `similar` questions are answered with, where the documents support it.
 
+        A trained question that means nearly the same supports its answer too, in whatever words it is asked.
+
         `supports` tells whether the documents support an answer, `near` how near a question is that has it (a cosine).
 
         There is nothing to weigh, and there are no rows, where the documents support no answer.
         """
         declines = all(refused(text) for text in said)
         declined = said[0] if declines and said else REFUSAL
-        offered = {canonical(text): text for text in (*similar, *said) if not refused(text)}
-        answers = tuple(text for text in offered.values() if supports(text))
-        if not answers:
+        offered = list({canonical(text): text for text in (*similar, *said) if not refused(text)}.values())
+        *nearness, declining = near([*offered, REFUSAL])
+        held = [(text, close) for text, close in zip(offered, nearness, strict=True) if close >= THE_LIKE or supports(text)]
+        if not held:
             return cls((), (), (), declines, declined)
-        weighed = (*answers, REFUSAL)
-        rows = tuple(tuple(_row(tokenizer, prompt, text) for text in weighed) for prompt in prompts)
-        return cls(answers, tuple(near(weighed)), rows, declines, declined)
+        answers, close = zip(*held, strict=True)
+        rows = tuple(tuple(_row(tokenizer, prompt, text) for text in (*answers, REFUSAL)) for prompt in prompts)
+        return cls(answers, (*close, declining), rows, declines, declined)
 
     def decide(self, scores: Sequence[Sequence[float]], tuned: bool = True) -> str:
         """The likeliest and nearest of the answers; nothing is answered where there is none, or declining weighs more.
