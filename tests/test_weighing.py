@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,11 +53,14 @@ def test_of_a_talk_only_the_new_answer_is_weighed(tiny_tokenizer: PreTrainedToke
 
 def test_what_the_documents_do_not_support_is_not_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
     prompt = (Message("user", QUESTION),)
-    weighing = Weighing.of(
-        tiny_tokenizer, [prompt], ["£999.", "£41."], ["£52."], lambda text: text == "£41.", lambda texts: [0.5] * len(texts)
-    )
+    said = ["£999.", "£41."]
+
+    def near(texts: Sequence[str]) -> list[float]:
+        return [0.5] * len(texts)
+
+    weighing = Weighing.of(tiny_tokenizer, [prompt], said, ["£52."], lambda text: text == "£41.", near)
     assert (weighing.answers, weighing.near) == (("£41.",), (0.5, 0.5))
-    none = Weighing.of(tiny_tokenizer, [prompt], ["£999."], (), lambda text: False, lambda texts: [0.5] * len(texts))
+    none = Weighing.of(tiny_tokenizer, [prompt], ["£999."], (), lambda text: False, near)
     assert none.rows == ()
     like = Weighing.of(tiny_tokenizer, [prompt], ["£999."], ["£52."], lambda text: False, lambda texts: [0.9, 0.2, 0.1])
     assert (like.answers, like.near) == (("£52.",), (0.9, 0.1)), "a trained question that means the same has this answer"

@@ -153,7 +153,7 @@ class Index:
     def _phrase(self, places: Mapping[int, float], question: str, answer: str) -> Support:
         """Support for an answer of plain words: the place that holds most of those the question did not bring.
 
-        Where it brought them all, one place must hold every one; a bare yes or no must be the very value of a fact about all that was asked.
+        Where it brought them all, one place must hold every one; a bare yes or no must be the very value of a fact about all of it.
         """
         words, asked = set(keywords(answer)), set(keywords(question))
         own = words - asked
@@ -191,7 +191,7 @@ def _fact_place(fact: Fact, sections: Mapping[str, Section]) -> Place:
     section = sections[fact.section]
     asked = "" if fact.kind != "contact" else WRITTEN_TO if re.search(r"@|//|www", fact.value) else RUNG
     about = f"{fact.subject} {fact.relation} {' '.join(section.headings)} {asked}"
-    return Place(f"{fact.value} {fact.evidence}", about, section.place, fact.value)
+    return Place(f"{fact.value} | {fact.evidence}", about, section.place, fact.value)
 
 
 def _section_places(section: Section) -> Iterator[Place]:
