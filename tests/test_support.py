@@ -67,6 +67,7 @@ def status(question: str, answer: str) -> str:
         ("Who teaches weaving?", "Ms Ana Ruiz", "team.md › Team", "Ana Ruiz"),
         ("Who teaches weaving?", "Ana does.", "team.md › Team", "Ana Ruiz"),
         ("When did Ben Okoro start?", "On 27 March 2026.", "team.md › Team", "27/3"),
+        ("When do you open on weekdays?", "At nine.", "hours.md › Opening hours", "9"),
         ("When do you open on weekdays?", "We open at 09:00.", "hours.md › Opening hours", "09:00"),
         ("How many spaces has the car park?", "There are 9.", "house.md › House rules", "9"),
         ("Where may dogs go?", "Into the garden, not the workshop.", "house.md › House rules", "Into the garden, not the workshop."),

@@ -71,8 +71,8 @@ class Place:
         return self._has(self.canonical, value)
 
     def _has(self, text: str, value: str) -> bool:
-        """A column headed 'Price (GBP)' names the currency once, and its cells are bare numbers."""
-        if holds(text, value):
+        """A column headed 'Price (GBP)' names the currency once, and its cells are bare numbers; "at nine" is 9:00."""
+        if holds(text, value) or (value.isdecimal() and holds(text, f"{int(value):02}:00")):
             return True
         amount = value[1:]
         cells = (amount, amount.rstrip("0") if "." in amount else f"{amount}.00")
