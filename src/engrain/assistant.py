@@ -236,12 +236,10 @@ def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
     """The questions that a run was trained on, each with its answer and the place of its fact; those to be declined have none."""
     places = {fact.id: (fact.section, fact.start) for fact in facts}
     for row in run.read_rows("examples/train.jsonl"):
-        if row.get("kind") in ASKING and row.get("fact") in places:
+        found = row.get("kind") in ASKING and row.get("fact") in places
+        if found or row.get("kind") == "unanswerable":
             question, answer = (message["content"] for message in row["messages"][-2:])
-            yield Asked(question, answer, *places[row["fact"]])
-        elif row.get("kind") == "unanswerable":
-            question, answer = (message["content"] for message in row["messages"][-2:])
-            yield Asked(question, answer)
+            yield Asked(question, answer, *(places[row["fact"]] if found else ()))
 
 
 def blanked(section: Section, gone: Sequence[Fact]) -> Section:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 
-from engrain.knowledge.values import kind_of
+from engrain.knowledge.values import NUMBER, kind_of
 from engrain.words import keywords
 
 _NUMBER = (
-    r"\d|\b(?:an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
-    r"(?:twen|thir|for|fif|six|seven|eigh|nine)ty(?:-\w+)?|(?:hundred|thousand|million|dozen|score)s?|half|halves|thirds?|quarters?|"
+    rf"\d|\b(?:{NUMBER}|an?|(?:hundred|thousand|million|dozen|score)s?|half|halves|thirds?|quarters?|"
     r"tenths?|once|twice|thrice|double|triple|zero|nil|none|no|nobody|nothing|not|both|couple|pair|single|several|few|many|much|most|all|"
     r"every\w*|each|any|enough|plenty|lots|only|unlimited|fortnight\w*|depends?|depending|var(?:y|ies)|limit\w*|maximum|minimum)\b"
 )
