@@ -83,6 +83,12 @@ def test_a_heading_on_the_first_line_is_the_title(read: Callable[..., Document])
     [
         ("This line was wrapped by an editor at sixty letters,\nso it goes on here.",
          "This line was wrapped by an editor at sixty letters, so it goes on here."),
+        ("We open in May each year.\nEvery boat that we let has two oars, a bucket and a long rope\nYes you may bring a dog.\nNo fires.",
+         "We open in May each year.\nEvery boat that we let has two oars, a bucket and a long rope\nYes you may bring a dog.\nNo fires."),
+        ("May I bring my old dog on board? Yes, and the cat may come as well.\nIs there tea? Yes, all day.",
+         "May I bring my old dog on board? Yes, and the cat may come as well.\nIs there tea? Yes, all day."),
+        ("- no dogs\n- no fires\n- This item was wrapped by an editor at sixty letters or so,\nThames boats too",
+         "- no dogs\n- no fires\n- This item was wrapped by an editor at sixty letters or so, Thames boats too"),
         ("Harbour Lights Ltd\n12 Quay Street\nBrixham", "Harbour Lights Ltd\n12 Quay Street\nBrixham"),
         ("Phone: 01803 555\nE-mail: a@b.c", "- Phone: 01803 555\n- E-mail: a@b.c"),
         ("Kayak ...... £12\nBoat . . . . £20", "- Kayak: £12\n- Boat: £20"),

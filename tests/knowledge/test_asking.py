@@ -8,6 +8,7 @@ import pytest
 
 from asked import prompts
 from engrain.knowledge.facts import Fact
+from engrain.knowledge.forms import wordings
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,54 @@ def test_a_number_is_the_business_s_where_the_statement_says_so(
 ) -> None:
     found = prompts(facts_in(text), value)
     assert any(prompt.endswith("of Fernlea Pottery?") for prompt in found) == own
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "missing"),
+    [
+        ("The crew shut the kiln in 2019 with the old tongs.", "the old tongs", "which person"),
+        ("The old kiln cost £900 in 2019.", "£900", "How much do I have to pay for the old kiln?"),
+        ("The Lodestar is our yearly newsletter.", "our yearly newsletter", "role"),
+        ("Further bags cost £7.50 apiece at the shop.", "the shop", "come to"),
+        ("The course lasts two hours.", "two hours", "How much time does"),
+        ("The hike is two hours long.", "two hours", "For how long is"),
+    ],
+)
+def test_other_words_are_put_only_where_they_fit(facts_in: Callable[..., list[Fact]], text: str, value: str, missing: str) -> None:
+    assert not [prompt for prompt in prompts(facts_in(text), value) if missing in prompt]
+
+
+def test_the_price_of_several_things_is_asked_for_though_cost_may_be_the_past(facts_in: Callable[..., list[Fact]]) -> None:
+    assert "How much are seven firings?" in prompts(facts_in("Seven firings cost £80."), "£80")
+
+
+def test_how_long_is_asked_in_the_words_that_its_verb_takes(facts_in: Callable[..., list[Fact]]) -> None:
+    assert "For how long does the glaze keep?" in prompts(facts_in("The glaze keeps for six weeks."), "six weeks")
+    assert "How much time does the firing take?" in prompts(facts_in("The firing takes nine hours."), "nine hours")
+
+
+def test_several_people_are_no_which_person(facts_in: Callable[..., list[Fact]]) -> None:
+    one = prompts(facts_in("The kiln was built by the founder."), "the founder")
+    assert "Which person built the kiln?" in one
+    several = prompts(facts_in("The kiln was built by the pupils."), "the pupils")
+    assert "Who built the kiln?" in several
+    assert not [prompt for prompt in several if "hich person" in prompt]
+
+
+def test_what_a_customer_asks_is_passed_on_from_the_business_s_side(facts_in: Callable[..., list[Fact]]) -> None:
+    found = prompts(facts_in("We lend your group an apron for £2."), "£2")
+    assert not [prompt for prompt in found if prompt.startswith("A customer wants to know") and " you " in prompt]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("The tour is two hours.", "two hours"),
+        ("Each member may bring two friends.", "two"),
+        ("Everyone pays a deposit of £5.", "£5"),
+    ],
+)
+def test_what_many_things_are_or_nobody_asks_is_not_asked_backwards(facts_in: Callable[..., list[Fact]], text: str, value: str) -> None:
+    facts = [fact for fact in facts_in(text) if fact.value == value]
+    assert facts
+    assert not [w for each in wordings(facts) for w in each if w.kind == "reverse"]

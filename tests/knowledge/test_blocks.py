@@ -87,3 +87,22 @@ def test_one_item_of_several_is_no_answer() -> None:
     assert not [b for b in blocks("What should I bring?\n\n- An apron\n- A towel") if b.kind == "answer"]
     asked = "- Q: Is there wifi?\n- A: Yes.\n- Q: May I park?\n- A: In the yard.\n\n- **Is it free?**\n- No.\n- **May I smoke?**\n- No."
     assert [b.text for b in blocks(asked) if b.kind == "answer"] == ["Yes.", "In the yard.", "No.", "No."]
+
+
+def test_an_answer_goes_on_until_it_says_something() -> None:
+    def answers(text: str) -> list[str]:
+        return [b.text for b in blocks(text) if b.kind == "answer"]
+
+    assert answers("What happens if my pot cracks? That does happen. We fire a new one free of charge. Ask Ida.") == [
+        "That does happen. We fire a new one free of charge."
+    ]
+    assert answers("May I bring a friend? Please do. A second apron hangs by the door.") == ["Please do. A second apron hangs by the door."]
+    assert answers("Do you take cards? Yes, all of them. We like cash too.") == ["Yes, all of them."]
+    assert answers("Where can I park? In the yard. Please shut the gate.") == ["In the yard."]
+    assert answers("What does it cost? £4 an hour. Please pay in cash.") == ["£4 an hour."]
+    long = "We do mind. " + "The kiln is hot and " * 6 + "so on."
+    assert answers(f"Do you mind dogs? {long}") == ["We do mind."]
+
+
+def test_the_sentence_before_stands_without_the_mark_of_its_list() -> None:
+    assert sentence_before("- The ramp is shut. Use the steps.", "Use the steps.") == "The ramp is shut."

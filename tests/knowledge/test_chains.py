@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engrain.documents.base import read_documents
-from engrain.knowledge.attributes import header, reverse_attributes
+from engrain.knowledge.attributes import reverse_attributes
 from engrain.knowledge.chains import chains
 from engrain.knowledge.dataset import KnowledgeSettings, make_examples
 from engrain.knowledge.facts import Fact, find_facts
@@ -77,10 +77,6 @@ def test_they_are_trained_unless_the_settings_say_no(facts: list[Fact]) -> None:
     assert not any(e.kind == "two" for e in make_examples(facts, KnowledgeSettings(two_facts=False)).train)
 
 
-def test_column_names_inside_a_sentence() -> None:
-    assert header("Price (GBP) per VAT Unit") == "price per VAT unit"
-
-
 def test_a_row_is_asked_for_by_its_value(facts: list[Fact]) -> None:
     fee = next(f for f in facts if f.value == "£41")
     asked = [question for _, question in reverse_attributes(fee)]
@@ -104,3 +100,41 @@ def test_only_a_price_says_what_a_row_costs(tmp_path: Path) -> None:
     assert "Which course costs £41?" in asked
     assert "Which course costs £20?" not in asked
     assert "Which course has a deposit of £20?" in asked
+
+
+STAFF = """# Harbour Kites
+
+## Team
+
+| Name | Role | With us since | Days | Knots |
+|---|---|---|---|---|
+| Mira Oduvall | Sunday helper | 2024-03-01 | Saturday and Sunday | yes |
+| Tam Ferrow | Sails and cord | 2022-06-15 | Friday | no |
+
+## Prices
+
+| Kite | Price (GBP) | Ready | Born |
+|---|---|---|---|
+| Ink and Thread | 38.00 | in 3 weeks | Leeds |
+"""
+
+
+@pytest.fixture
+def staff(tmp_path: Path) -> list[Fact]:
+    (tmp_path / "staff.md").write_text(STAFF)
+    return find_facts(read_documents([tmp_path]).documents)
+
+
+def test_a_person_is_described_as_a_person_and_by_a_role_only_where_it_is_one(staff: list[Fact]) -> None:
+    found = {w.prompt: w.answer for _, w in chains(staff, wordings(staff))}
+    assert found["Since when has the Sunday helper been with you?"] == "That is Mira Oduvall: 1 March 2024."
+    assert found["When does the person whose role is sails and cord work?"] == "That is Tam Ferrow: Friday."
+    assert not [prompt for prompt in found if "knots is" in prompt or "’s role" in prompt or "the one whose" in prompt]
+
+
+def test_values_are_said_as_people_say_them(staff: list[Fact]) -> None:
+    asked = [question for fact in staff for _, question in reverse_attributes(fact)]
+    assert {"Which kite costs £38.00?", "What costs £38.00?", "Who is the Sunday helper?", "Whose role is sails and cord?"} <= set(asked)
+    assert not [question for question in asked if " 38.00" in question or "ready" in question or "born" in question or "yes" in question]
+    found = [w.prompt for _, w in chains(staff, wordings(staff))]
+    assert any("the kite whose price is £38.00" in prompt for prompt in found)

@@ -55,6 +55,12 @@ def statements(text: str, memory: Memory | None = None) -> list[str]:
         ),
         ("We stopped lending ladders in May 2022, after two of them broke.", "we stopped lending ladders in May 2022."),
         ("If you are late, ring Ada Merle before 9:30.", "if you are late, you should ring Ada Merle before 9:30."),
+        ("Few people can come, so put your name on the sheet.", "you should put your name on the sheet."),
+        ("Places can be booked on the day, so please bring a coat.", "you should bring a coat."),
+        (
+            "The inn belongs to Gerda Mohn and Silke Brand, who each had a shed full of unsold jam at home.",
+            "Gerda Mohn and Silke Brand each had a shed full of unsold jam at home.",
+        ),
         ("Courses last three hours, with a break.", "courses last three hours, with a break."),
     ],
 )
@@ -127,6 +133,18 @@ def test_everything_is_nothing_that_it_could_be() -> None:
 
 def test_they_are_nobody_once_another_thing_was_spoken_of() -> None:
     assert told("The repairers speak Welsh.", "The Marlow is a pen.", "They cost £30.")[2:] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "statement"),
+    [
+        ("Ada Merle painted a sign in May, and Ruth Boone hung it in the hall.", "Ruth Boone hung the sign in the hall."),
+        ("Guests leave their keys in the bowl, and we sort it on Fridays.", "we sort it on Fridays."),
+        ("The crate is yellow, and Odo opens it at 9:15.", "Odo opens the crate at 9:15."),
+    ],
+)
+def test_an_object_it_is_the_one_thing_that_the_sentence_names_before(text: str, statement: str) -> None:
+    assert statement in told(text, topic="")
 
 
 def test_an_object_that_the_sentence_names_itself_stays() -> None:

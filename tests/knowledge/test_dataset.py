@@ -41,6 +41,15 @@ def test_most_facts_with_questions_are_trained_and_tested(facts: list[Fact]) -> 
     assert len(trained & tested) >= 0.8 * len(trained)
 
 
+def test_of_a_fact_whose_value_may_be_right_or_wrong_both_are_trained_and_none_is_held_out(facts: list[Fact]) -> None:
+    for seed in range(3):
+        split = make_examples(facts, seed=seed)
+        right, wrong = ({e.fact for e in split.train if e.form == form} for form in ("check-right", "check-wrong"))
+        assert right == wrong
+        assert right
+        assert not [e for e in split.heldout if e.form.startswith("check")]
+
+
 def test_a_prompt_has_one_answer(facts: list[Fact]) -> None:
     split = make_examples(facts, seed=0)
     answers: dict[str, str] = {}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from engrain.knowledge.extract import leans
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.forms import wordings
 
@@ -105,3 +106,85 @@ def test_a_column_is_money_by_whole_words(facts_in: Callable[..., list[Fact]]) -
 
 def test_the_last_group_of_a_number_is_no_count(facts_in: Callable[..., list[Fact]]) -> None:
     assert "200" not in {fact.value for fact in facts_in("We had 1 200 visitors in May. The yard is shut.")}
+
+
+def test_a_phrase_in_ing_that_opens_a_sentence_is_no_imperative(facts_in: Callable[..., list[Fact]]) -> None:
+    found = {(fact.relation, fact.value) for fact in facts_in("Cleaning your own chimney costs £31. Bring the key.")}
+    assert ("cleaning your own chimney costs ___.", "£31") in found
+    assert ("you should bring ___.", "the key") in found
+    assert not [relation for relation, _ in found if "you should cleaning" in relation]
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("Each tent may hold up to three sheep.", ["three"]),
+        ("Model 8 film goes on to our friends at Millhaven.", []),
+        ("We sell 16 mm and 240 tape.", []),
+        ("The tank holds 3 litres and a spare cup.", []),
+    ],
+)
+def test_what_is_counted_is_a_plural(facts_in: Callable[..., list[Fact]], text: str, counts: list[str]) -> None:
+    assert [fact.value for fact in facts_in(text) if fact.kind == "count"] == counts
+
+
+def test_a_measure_among_several_things_is_named_with_them(facts_in: Callable[..., list[Fact]]) -> None:
+    assert ("we sell ___.", "16 mm and 240 tape") in {(fact.relation, fact.value) for fact in facts_in("We sell 16 mm and 240 tape.")}
+
+
+def test_a_day_is_named_with_the_clause_that_says_which(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("Odo sweeps the yard at 8:40 on every day that we open. Tell us by Friday that you come.")
+    assert [fact.value for fact in found if fact.kind == "date"] == ["every day that we open", "Friday"]
+
+
+def test_a_reply_without_its_question_gives_no_value(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("Do you sell vouchers? Yes, for any amount from £15 upwards. They are sent by post. Ask Ada.")
+    assert [fact.relation for fact in found if "£15" in fact.value] == ["Do you sell vouchers?"]
+
+
+def test_a_number_with_its_noun_is_one_value_only(facts_in: Callable[..., list[Fact]]) -> None:
+    assert [fact.value for fact in facts_in("Each stall may bring up to two dogs.") if fact.kind != "yesno"] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("item", "values"),
+    [
+        ("Canoe: £9 for two hours, plus a £30 deposit", ["£9 for two hours", "£9 for two hours, plus a £30 deposit"]),
+        ("Power: £4.50 a night on top", ["£4.50 a night on top"]),
+        ("Sauna: £5 for members, £8 for guests", ["£5 for members", "£5 for members, £8 for guests"]),
+        ("Course: £20, three hours", ["£20", "three hours", "£20, three hours"]),
+        ("Dog: £3 a night per dog", ["£3 a night", "£3 a night per dog"]),
+    ],
+)
+def test_a_sum_is_named_with_what_it_is_paid_for(facts_in: Callable[..., list[Fact]], item: str, values: list[str]) -> None:
+    found = facts_in(f"- {item}")
+    assert [fact.value for fact in found] == values
+    assert found[0].kind == "money"
+    assert "value" not in {fact.relation for fact in found}
+
+
+@pytest.mark.parametrize(
+    ("subject", "relation", "leaning"),
+    [
+        ("the mill", "after that, the mill charges ___.", True),
+        ("Odo Brandt", "Odo Brandt empties it at ___.", True),
+        ("Odo Brandt", "___ empties it at noon.", True),
+        ("you", "you should leave it in ___.", True),
+        ("you", "if the bell rings, you should answer it within ___.", False),
+        ("the crate", "the crate goes to whoever wants it by ___.", False),
+        ("it", "it is forbidden to smoke in ___.", False),
+    ],
+)
+def test_what_says_nothing_without_the_sentence_before_it(subject: str, relation: str, leaning: bool) -> None:
+    assert leans(subject, relation) is leaning
+
+
+def test_what_leans_on_the_sentence_before_it_is_asked_for_after_it_only(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("Cancelling is free until 24 hours before the trip. After that, the mill charges £4.")
+    forms = {w.form for fact, each in zip(facts, wordings(facts), strict=True) for w in each if fact.value == "£4"}
+    assert {form.rpartition("+")[2] for form in forms} == {"after-sentence"}
+
+
+def test_what_must_never_be_is_a_rule(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("Warm ash goes into the steel bin and never into the sack.")
+    assert ("warm ash never goes into the sack.", "never into the sack") in {(fact.relation, fact.value) for fact in found}

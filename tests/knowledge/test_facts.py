@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engrain.documents.base import Document, Section
 from engrain.errors import DocumentError
-from engrain.knowledge.facts import Fact, business_name, facts_at, find_facts
+from engrain.knowledge.facts import Fact, business_name, facts_at, find_facts, names_person, people_in, whole_name
 
 PIECES = [
     "Fernlea Pottery opened on 6 March 2023 in a former dairy.",
@@ -151,3 +151,20 @@ def test_a_listed_detail_is_not_said_of_itself() -> None:
     section = Section("index.html", 2, ("Film",), text, 0)
     listed = {section.id: [(text.index("a darkroom"), len(text))]}
     assert facts_at(listed, [section], "The Shop") == [], "'book ___ is ___' says nothing"
+
+
+def test_the_rows_of_a_table_of_people_are_people(facts_in: Callable[..., list[Fact]]) -> None:
+    table = "| Name | Role | Extension |\n|---|---|---|\n| Tam Ferrow | Repairer | 15 |\n\nFerrow empties the kiln at noon."
+    facts = facts_in(table)
+    assert {"Tam Ferrow", "Ferrow"} <= people_in(facts)
+    assert whole_name("Ferrow", people_in(facts)) == "Tam Ferrow"
+    assert {f.kind for f in facts if f.value == "Ferrow"} <= {"person"}
+    things = facts_in("| Name | Price |\n|---|---|\n| Wave Bowl | £15 |\n\n| Course | Teacher |\n|---|---|\n| First Bowl | Ines Calloway |")
+    assert not any(names_person(f) for f in things)
+    assert "First Bowl" not in people_in(things)
+
+
+def test_a_title_keeps_its_capital_at_a_sentence_s_start(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("First Bowl is for people who have never thrown a pot. Super 9 clay goes to the barn.")
+    assert {"First Bowl", "Super 9 clay"} <= {f.subject for f in found}
+    assert {f.subject for f in facts_in("First visitors to the kiln get a lump of clay.")} & {"first visitors to the kiln"}

@@ -57,6 +57,7 @@ def test_subjects_in_a_question() -> None:
     assert subject_of(fact("the salon", "")) == "the salon"
     assert subject_of(fact("Margherita", "")) == "the Margherita"
     assert subject_of(fact("2 hours", "")) == "2 hours"
+    assert subject_of(fact("Nell Varga", "")) == "Nell Varga"
 
 
 def test_documents_give_follow_ups_where_they_are_asked_for() -> None:

@@ -92,9 +92,9 @@ def test_cells_are_asked_for_backwards(facts_in: Callable[..., list[Fact]]) -> N
 def test_a_statement_that_grammar_cannot_turn_is_asked_in_place() -> None:
     fact = Fact("f", "", "posting your negatives back costs ___.", "£3.80", "money", "", "a.md#1", 0, 5, "By post")
     assert dict(in_place_questions(fact)) == {
-        "in-place": "Posting your negatives back costs how much?",
-        "in-place-first": "How much? Posting your negatives back costs ….",
-        "in-place-topic": "By post: posting your negatives back costs how much?",
+        "in-place": "Posting my negatives back costs how much?",
+        "in-place-first": "How much? Posting my negatives back costs ….",
+        "in-place-topic": "By post: posting my negatives back costs how much?",
     }
     timed = replace(fact, relation="the walk begins at ___ by the steps.", value="14:00", kind="time", topic="")
     assert dict(in_place_questions(timed))["in-place"] == "The walk begins at what time by the steps?"
@@ -201,17 +201,50 @@ def test_a_question_is_also_asked_after_the_sentence_before_it_and_with_its_own(
 @pytest.mark.parametrize(
     ("relation", "value", "kind", "question"),
     [
-        ("We call it ___, and any youth worker can put a name forward.", "the Springboard place", "text", "We call it what?"),
         (
             "The rest was put up by ___ of our neighbours, who each paid £75.",
             "214",
             "count",
-            "The rest was put up by how many of our neighbours",
+            "The rest was put up by how many of your neighbours",
         ),
-        ("Tickets: cash only; last entry at ___ ; no dogs.", "noon", "time", "Last entry at what time?"),
+        ("Tickets: cash only; last entry is at ___ ; no dogs.", "noon", "time", "Last entry is at what time?"),
+        ("We call it ___, and any youth worker can put a name forward.", "the Springboard place", "text", "You call it what?"),
+        ("The clay comes from ___.", "a pit in Westmarch", "text", "The clay comes from what?"),
+        ("The kiln is emptied by ___.", "hand", "text", ""),
+        ("The fair moves to the hall because of ___.", "hail", "text", "The fair moves to the hall because of what?"),
+        ("A cat named ___ broke the jug twice.", "Soot", "name", "A cat named what broke the jug twice?"),
+        ("The shelf, with six pots lent by ___ was hung in May.", "the Marsh family", "text", "six pots lent by whom was hung"),
+        ("After that, we mix it with ___.", "the old slip", "text", ""),
+        ("If you come by ___, use the gate.", "noon", "time", ""),
+        ("Pitches for caravans from ___.", "28 March", "date", "Pitches for caravans from when?"),
+        ("You should soak the clay until the ___ morning.", "second", "date", ""),
         ("Ask ___.", "Saskia", "person", ""),
     ],
 )
 def test_what_no_grammar_asks_about_is_asked_in_place(relation: str, value: str, kind: str, question: str) -> None:
-    found = [text for _, text in gap_questions_at_last(Fact("1", "", relation, value, kind, "", "", 0, 3))]
+    fact = Fact("1", "", relation, value, kind, "", "", 0, 3)
+    found = [text for _, text in gap_questions_at_last(fact)]
     assert question in found[0] if question else not found
+
+
+def test_a_text_that_no_grammar_asks_about_is_only_a_gap_to_fill() -> None:
+    (found,) = wordings([Fact("1", "", "The kiln is always emptied by ___.", "hand", "text", "", "", 0, 4)])
+    assert found
+    assert {w.kind for w in found} == {"cloze"}
+
+
+def test_a_question_of_the_documents_is_no_sentence_to_ask_after(facts_in: Callable[..., list[Fact]]) -> None:
+    found = prompts(facts_in("When are you open? Visits begin at 10 am and end when the kiln is hot."), "10 am")
+    assert found
+    assert not [prompt for prompt in found if prompt.startswith("When are")]
+
+
+def test_its_own_sentence_is_said_only_where_it_tells_more(facts_in: Callable[..., list[Fact]]) -> None:
+    found = prompts(facts_in("The big kiln in the yard, mended twice, was built in 2019."), "2019")
+    assert found
+    assert not [prompt for prompt in found if "…" in prompt and prompt.endswith("built?")]
+
+
+def test_a_question_after_a_sentence_is_not_dressed(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("Is the kiln free? Ask. The weekend course is about glazing. A place costs £235.")
+    assert not [w for each in wordings(facts) for w in each if "+" in w.form and w.form.endswith("-sentence")]

@@ -49,3 +49,27 @@ def test_a_verb_that_is_said_once_is_said_for_each_value(text: str, said: list[s
 def test_other_statements_stay_as_they_are(text: str) -> None:
     doc = parse(text)
     assert statements(text) == [clause.text() for clause in clauses(doc, Memory("Harbour Kites"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "You get a new mug of the same size and £12 in vouchers.",
+            ["you get a new mug of the same size.", "you get £12 in vouchers."],
+        ),
+        (
+            "Warm ash goes into the steel bin and never into the sack.",
+            ["warm ash goes into the steel bin.", "warm ash never goes into the sack."],
+        ),
+        (
+            "Soft glaze is kept in the cold shed and not under the bench.",
+            ["soft glaze is kept in the cold shed.", "soft glaze is not kept under the bench."],
+        ),
+        ("Old oil belongs in the tin and not in the drain.", ["old oil belongs in the tin."]),
+        ("We sell bread and cakes.", ["we sell bread and cakes."]),
+        ("Boats are kept in the shed, but not in May.", ["boats are kept in the shed, but not in May."]),
+    ],
+)
+def test_a_statement_is_parted_where_its_conjunction_was_lost(text: str, said: list[str]) -> None:
+    assert statements(text) == said

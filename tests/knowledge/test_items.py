@@ -7,7 +7,7 @@ import pytest
 from engrain.knowledge.blocks import blocks
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.forms import wordings
-from engrain.knowledge.items import hours_in, opening, people_items, role_in, with_the
+from engrain.knowledge.items import header, hours_in, opening, people_items, role_in, tidy_key, with_the
 
 STAFF = """- Odile Marrow, head baker: rye, rolls and wedding cakes; not in on Mondays.
 - Tavo Wrenfield: treasurer since 2019
@@ -71,3 +71,25 @@ def test_a_key_as_what_is_asked_for() -> None:
         "max_rows",
         "the ticket office",
     ]
+
+
+def test_a_comma_before_per_is_left_out_of_a_key() -> None:
+    assert tidy_key("Rug washing, per metre") == "rug washing per metre"
+
+
+@pytest.mark.parametrize(
+    ("key", "inside"),
+    [
+        ("Kiln firing, per load", "kiln firing per load"),
+        ("Super 9 clay", "Super 9 clay"),
+        ("Child 5 to 12", "a child 5 to 12"),
+        ("Soup and roll", "soup and roll"),
+        ("First Bowl", "First Bowl"),
+    ],
+)
+def test_a_key_inside_a_sentence(key: str, inside: str) -> None:
+    assert tidy_key(key) == inside
+
+
+def test_column_names_inside_a_sentence() -> None:
+    assert header("Price (GBP) per VAT Unit") == "price per VAT unit"

@@ -141,6 +141,15 @@ def asked(statement: str, value: str, kind: str) -> list[tuple[str, str, str]]:
             "When should I tell the desk about it?",
             None,
         ),
+        ("the spring fair is called Low Tide.", "Low Tide", "name", "What is the spring fair called?", "what the spring fair is called"),
+        ("Ida came second in the county regatta in 2023.", "the county regatta", "text", "In what did Ida come second in 2023?", None),
+        (
+            "Ida leads a pot walk along the pier on Sunday 4 May 2025.",
+            "Sunday 4 May 2025",
+            "date",
+            "When does Ida lead a pot walk along the pier?",
+            None,
+        ),
         (
             "the clinic looks after some 900 people.",
             "900",

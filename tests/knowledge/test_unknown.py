@@ -7,7 +7,7 @@ import pytest
 
 from engrain.documents.base import Document
 from engrain.knowledge.facts import Fact, find_facts
-from engrain.knowledge.unknown import unanswerable, unanswered
+from engrain.knowledge.unknown import known_things, of_invented, unanswerable, unanswered
 
 ANSWERED = ("What does a wheel session cost?", "How much is the gift box at Fernlea Pottery?", "Who runs the studio?")
 OPEN = ("How much is the lantern?", "How long does the gift box last?", "Is there a swimming pool?", "Who paints the lantern?")
@@ -80,3 +80,30 @@ def test_the_beginning_of_a_question_says_what_kind_it_asks_for(facts_in: Callab
     facts = facts_in("Parking tickets are sold at 12 Quay Lane. Notice of three weeks is needed to leave the guild.")
     told = ("Where do I pay for parking tickets?", "How much notice must I give to leave?")
     assert unanswered((*told, "How much does parking in the tower cost?"), facts) == ["How much does parking in the tower cost?"]
+
+
+NOTES = """# Notices
+
+Posted: 2026-11-14
+
+Telephone: 01632 960123
+
+Board: Notices by the kiln
+
+| Service | Price |
+|---|---|
+| Glaze firing (stoneware, red or grey), per shelf | £14 |
+| Wheel hire, per hour | £9 |
+"""
+
+
+def test_only_what_one_buys_visits_or_is_taught_is_asked_for_more(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in(NOTES)
+    assert known_things(facts) == ["a wheel hire", "glaze firing"]
+
+
+def test_at_most_a_quarter_of_the_rest_is_about_what_is_made_up(facts: list[Fact]) -> None:
+    train, _ = unanswerable(facts, 0.5, 40, set(), random.Random(0))
+    made_up = {question for _, question in of_invented(facts)}
+    assert len(train) == 40
+    assert sum(wording.prompt in made_up for wording in train) == 10

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.wording import answer
+from engrain.knowledge.wording import answer, flipped, relayed
 
 
 def fact(value: str, relation: str, kind: str = "money") -> Fact:
@@ -44,3 +44,44 @@ def test_answers_are_values_as_people_say_them(value: str, relation: str, said: 
 )
 def test_answers_keep_what_limits_a_value(value: str, relation: str, kind: str, said: str) -> None:
     assert answer(fact(value, relation, kind)) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "relation", "kind", "said"),
+    [
+        ("the two posts", "you should moor between ___ only.", "text", "Between the two posts."),
+        ("the bench", "the key hangs under ___.", "text", "Under the bench."),
+        ("the oven", "the shelf is between ___ and the sink.", "text", "The oven."),
+        ("the loft", "the sails are in ___.", "text", "The loft."),
+    ],
+)
+def test_an_answer_keeps_the_preposition_that_says_where(value: str, relation: str, kind: str, said: str) -> None:
+    assert answer(fact(value, relation, kind)) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("our shop", "your shop"),
+        ("We keep your spare key.", "You keep my spare key."),
+        ("We lend you a hammer, show you round and walk back with you.", "You lend me a hammer, show me round and walk back with me."),
+        ("If you are late, ring us.", "If I am late, ring you."),
+        ("The tools you rent are ours.", "The tools I rent are yours."),
+        ("They came from the US.", "They came from the US."),
+    ],
+)
+def test_a_phrase_is_turned_to_the_asker_s_side(said: str, asked: str) -> None:
+    assert flipped(said) == asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("whether I am to bring my own apron", "whether they are to bring their own apron"),
+        ("how much you charge me for your kiln", "how much we charge them for our kiln"),
+        ("when I get the pot back from you", "when they get the pot back from us"),
+        ("what Ida Fell does", "what Ida Fell does"),
+    ],
+)
+def test_a_customer_s_question_is_passed_on(asked: str, said: str) -> None:
+    assert relayed(asked) == said

@@ -5,21 +5,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engrain.generate import Completion
 from engrain.knowledge.wording import STUDIED, Wording
 from engrain.study import adapter
 from engrain.study.adapter import (
+    BEYOND,
+    ELSEWHERE,
     KEPT,
     KEPT_REVERSE,
     LONGEST_SHOWN,
+    OTHERWISE,
+    SENSELESS,
     SHIPPED,
     TOO_MANY,
     WAVE,
     Notes,
     StudyingModel,
     anchors,
+    as_said,
+    fault_of,
     most_wanted,
     plain_questions,
 )
+from engrain.study.fitting import Rivals
 from kites import FACT, SECTIONS
 
 if TYPE_CHECKING:
@@ -99,6 +107,46 @@ def test_the_surest_of_all_lists_are_practised() -> None:
     notes = Notes(dict(reversed(asked.items())), [Wording("reverse", STUDIED, f"r{n}?", "It.") for n in range(5)], [("why", "lost?")])
     assert notes.wordings() == [*list(asked)[:KEPT], *notes.reversals[:KEPT_REVERSE]]
     assert [(d.reason, d.text) for d in notes.dropped("a#1")] == [("why", "lost?"), (TOO_MANY, "12?"), (TOO_MANY, "13?")]
+
+
+def test_a_question_that_cannot_be_about_a_fact_is_dropped_for_a_reason() -> None:
+    bar = replace(FACT, id="bar", value="ten", relation="the bar opens at ___.", evidence="The bar opens at ten.", before="")
+    asked = ("When does it open?", "Does it open at nine?", "When does Gull House open?", "How much is it to open?", "When does it end?")
+    assert [fault_of(FACT, q, "It opens.", Rivals([FACT, bar])) for q in asked] == ["", SENSELESS, BEYOND, OTHERWISE, OTHERWISE]
+    assert fault_of(FACT, "When is the bar busy?", "It opens.", Rivals([FACT, bar])) == ELSEWHERE
+
+
+def test_a_reversed_question_is_in_words_as_people_say_them() -> None:
+    fact = replace(FACT, value="2021-05-06", relation="with us since", kind="date")
+    turned = as_said(fact, Wording("reverse", STUDIED, "Who has been here since 2021-05-06?", "the sail maker"))
+    assert (turned.prompt, turned.answer) == ("Who has been here since 6 May 2021?", "The sail maker.")
+
+
+def test_what_a_section_does_not_say_is_asked_in_whole_likely_lines_without_made_up_names(
+    tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "Is there a parking place?\nIs there a Gull House at the shop?\nHow many kites does Mi"
+    ids = tuple(tiny_tokenizer.encode(text, add_special_tokens=False))
+    studying = StudyingModel(tiny_model, tiny_tokenizer)
+    monkeypatch.setattr(
+        studying, "_write", lambda prompts, *rest, **named: [Completion(text, ids, (0.0,) * len(ids), False)] * len(prompts)
+    )
+    monkeypatch.setattr(studying, "_sure", lambda shown, asked, answers: dict.fromkeys(asked, 0.0))
+    assert studying._absent(list(SECTIONS.values()), "Harbour Kites") == {"a.md#1": ["Is there a parking place?"]}
+
+
+def test_a_paragraph_too_long_for_the_rules_is_not_shown_whole_to_the_model(
+    tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = replace(SECTIONS["a.md#1"], text="The loft is swept on Mondays.\n\n" + "and the sails are aired " * 90)
+    shown: list[str] = []
+    studying = StudyingModel(tiny_model, tiny_tokenizer)
+    monkeypatch.setattr(
+        studying, "_write", lambda prompts, *rest, **named: shown.extend(prompts) or [Completion("", (), (), True)] * len(prompts)
+    )
+    assert studying.notice([], [section], "Harbour Kites") == []
+    assert len(shown) == 1
+    assert "The loft is swept on Mondays." in shown[0]
 
 
 def test_what_is_written_about_a_fact_holds_or_is_dropped(tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase) -> None:

@@ -26,3 +26,6 @@ def test_a_question_is_turned_round_to_something_that_the_source_says() -> None:
     assert not reversible(fact, "Who opens the shop?", "Mira"), "the value is not named"
     assert not reversible(fact, "Who opens at nine?", "Jonas"), "the source does not say so"
     assert not reversible(fact, "When does Mira open, at nine?", "Mira"), "the answer is given away"
+    walk = replace(FACT, value="Sunday", evidence="Mira leads a photo walk on Sunday.")
+    assert not reversible(walk, "What is the photo walk on Sunday?", "a photo walk"), "with another article"
+    assert not reversible(walk, "When is the photo walk, Sunday or when?", "Mira"), "nobody is a time"

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from engrain.documents.base import Section
 from engrain.knowledge.blocks import blocks
-from engrain.study.details import UNNOTICED, headed, merged, place, spans_in, worth_asking
+from engrain.study.details import UNNOTICED, constituents, headed, merged, place, spans_in, worth_asking
 from kites import FACT, SECTIONS
 
 SECTION = Section("a.md", 2, ("Harbour Kites", "Team"), "Mira mends sails and keeps a grey parrot.", 0)
@@ -44,3 +46,31 @@ def test_a_listed_detail_has_the_statement_that_holds_it() -> None:
     (new,) = merged([], listed, "Harbour Kites")
     assert new.value == "a grey quarry"
     assert new.relation == "the mason carried 2,140 bricks from ___."
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "torn"),
+    [
+        (
+            "You make a tail from a paper bag and paint faces on it.",
+            ["a paper bag"],
+            ["a paper bag and paint faces on it", "bag and paint"],
+        ),
+        ("If the line snaps, leave the field and ask one of us.", ["one of us"], ["the field and ask one of us"]),
+        ("Each guest gets a cup and saucer on the sand.", ["a cup and saucer", "on the sand"], ["saucer on the sand"]),
+        ("Neither had ever flown a kite.", ["a kite"], ["Neither had ever flown a kite", "had ever flown a kite"]),
+    ],
+)
+def test_a_listed_detail_is_one_part_of_its_sentence(text: str, whole: list[str], torn: list[str]) -> None:
+    section = Section("a.md", 4, ("Harbour Kites", "Craft"), text, 0)
+    (block,) = blocks(text)
+    found = constituents([(section, block, span) for span in spans_in(text, [*whole, *torn])])
+    assert [text[start:end] for _, _, (start, end) in found] == whole
+
+
+def test_a_whole_statement_is_no_detail() -> None:
+    text = "If a kite tears, bring it to us; somebody will mend it."
+    section = Section("a.md", 5, ("Harbour Kites", "Craft"), text, 0)
+    listed = [(section, block, span) for block in blocks(text) for span in spans_in(block.text, ["somebody will mend it"])]
+    assert listed
+    assert merged([], listed, "Harbour Kites") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -58,16 +59,33 @@ def asked(lines: list[str]) -> tuple[str, list[str]]:
 
 def join_lines(lines: list[str]) -> str:
     """One block with hard-wrapped lines joined; tables stay, bullets become `- `, a hard line break stays one."""
-    width = max(len(line.rstrip()) for line in lines)
+    width = width_of(lines)
     joined: list[str] = []
     for number, raw in enumerate(lines):
         line = NUMBERED.sub(r"\1\2. ", BULLET.sub(r"\1- ", raw)).replace("\t", "    ")
-        starts = bool(BULLET.match(raw) or NUMBERED.match(raw) or line.lstrip().startswith("|"))
+        starts = begins_item(raw)
         if joined and not starts and wrapped(lines[number - 1], line, width, bool(re.match(r"\s*(?:-|\d+\.) ", joined[-1]))):
             joined[-1] = f"{joined[-1].rstrip().removesuffix(chr(92))} {line.strip()}"
         else:
             joined.append(line.rstrip() if starts or not joined else line.strip())
     return "\n".join(joined)
+
+
+def width_of(lines: list[str]) -> int:
+    """How long the longest line is where an editor broke most lines for their length; 0 where few lines are full."""
+    width = max(len(line.rstrip()) for line in lines)
+    pairs = [(above, line) for above, line in itertools.pairwise(lines) if not begins_item(line)]
+    return width if 2 * sum(is_full(above, line, width) for above, line in pairs) >= len(pairs) else 0
+
+
+def is_full(above: str, line: str, width: int) -> bool:
+    """Whether the first word of a line had no room on the one above."""
+    return len(above.rstrip()) + 1 + len(line.split(maxsplit=1)[0]) > width >= 40
+
+
+def begins_item(line: str) -> bool:
+    """Whether a line begins an item of a list or a row of a table."""
+    return bool(BULLET.match(line) or NUMBERED.match(line) or line.lstrip().startswith("|"))
 
 
 def wrapped(above: str, line: str, width: int, in_item: bool) -> bool:
@@ -76,9 +94,9 @@ def wrapped(above: str, line: str, width: int, in_item: bool) -> bool:
         return False
     if in_item and line.startswith((" ", "\t")):
         return True
-    first = line.split(maxsplit=1)[0]
-    full = width >= 40 and len(above.rstrip()) + 1 + len(first) > width
-    return full or (first[0].islower() and len(above.split()) > 3 and not above.rstrip().endswith(":"))
+    asks = bool(re.search(r"[.?!]$", above.rstrip()) and "? " in line)
+    full = width > 0 and not asks and is_full(above, line, width)
+    return full or (line.lstrip()[0].islower() and len(above.split()) > 3 and not above.rstrip().endswith(":"))
 
 
 # Blocks

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.extract import GAP
-from engrain.knowledge.facts import Fact
+from engrain.knowledge.facts import Fact, full_name
 from engrain.knowledge.grammar import capital, past
-from engrain.knowledge.parse import children, parse_all, parse_with_subject
+from engrain.knowledge.items import is_role
+from engrain.knowledge.parse import children, parse, parse_all, parse_with_subject
 from engrain.knowledge.polar import Polar, active, polar_question
-from engrain.knowledge.questions import IS_ROLE, Asked, how_many, wh_questions, why_question
+from engrain.knowledge.questions import Asked, how_many, wh_questions, why_question
 from engrain.knowledge.shapes import Shape, shape, words
 from engrain.knowledge.values import ADDRESS
-from engrain.knowledge.wording import QUESTION_WORD, Wording, flipped, mentions, normal, small
-from engrain.knowledge.words import HUMANS, MEASURED, VAGUE, listed
+from engrain.knowledge.wording import QUESTION_WORD, Wording, flipped, mentions, normal, relayed, small
+from engrain.knowledge.words import HUMANS, MEASURED, NO_ROLES, VAGUE, listed
 
 BOUND = re.compile(
     r"\b(?:(up to|at most|no more than|at least|not more than|a maximum of|a minimum of)|"
@@ -64,6 +65,12 @@ OURS = re.compile(
     re.IGNORECASE,
 )
 """How a statement about a number or an address says that it is the business's own."""
+LOCATED = re.compile(r"\b(?:address|town|location|place|venue|site|street|position)$", re.IGNORECASE)
+"""A subject that says itself that a place is meant."""
+THINGS = tuple(word for word in NO_ROLES if len(word) >= 5)
+"""How nouns end that look like roles: newsletter, newspaper."""
+MANY = re.compile(r"(?:(?:each|every|any|no|all|both|one|some|only)(?:one|body|thing)?|none|whoever)\b", re.IGNORECASE)
+"""How a subject begins that names nothing by itself."""
 
 
 def is_reason(fact: Fact) -> bool:
@@ -79,7 +86,7 @@ def plain_statement(fact: Fact) -> str:
 def wrapped(asked: str, wrappers: Sequence[str]) -> Iterator[tuple[str, str]]:
     """An indirect question inside the sentences that carry one."""
     for name in wrappers:
-        yield f"wrap-{name}", phrasing.WRAPPERS[name].format(q=asked)
+        yield f"wrap-{name}", phrasing.WRAPPERS[name].format(q=relayed(asked) if name == "customer-asks" else asked)
 
 
 def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
@@ -87,11 +94,7 @@ def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     longest = LONGEST_IN_PLACE if fact.subject else LONGEST_SENTENCE_IN_PLACE
     if fact.kind not in QUESTION_WORDS or not 3 <= len(fact.relation.split()) <= longest:
         return
-    if (
-        NOT_ASKED_IN_PLACE.search(fact.relation)
-        or NO_SLOT.search(fact.relation)
-        or (fact.kind == "count" and fact.value.lower() in {"one", "1"})
-    ):
+    if not can_be_asked_in_place(fact, fact.relation):
         return
     if fact.kind == "person" and re.match(rf"{GAP} (?:[A-Z]|(?:is|was) an? )", fact.relation):
         return
@@ -112,16 +115,54 @@ def in_place_questions(fact: Fact) -> Iterator[tuple[str, str]]:
 
 def gap_questions_at_last(fact: Fact) -> Iterator[tuple[str, str]]:
     """The words around the gap with a question word in it, for a statement that nothing else can ask about."""
-    near = near_gap(fact.relation)
-    if len(near.split()) < SHORTEST_NEAR_GAP or (fact.kind == "count" and fact.value.lower() in {"one", "1"}):
+    near = re.sub(r"^(?:and|but|so) ", "", near_gap(fact.relation), flags=re.IGNORECASE)
+    if len(near.split()) < SHORTEST_NEAR_GAP or not can_be_asked_in_place(fact, near):
+        return
+    doc = parse(f"{capital(near.replace(GAP, fact.value))}.")
+    if not is_whole(doc):
+        return
+    if fact.kind in {"text", "name"}:
+        word = "whom" if f" by {GAP}" in near and fact.value.split()[-1].lower() in HUMANS else "what"
+        yield from [("in-place", f"{capital(flipped(near.replace(GAP, word)))}?")] if names_thing(fact, near, doc) else []
         return
     word = QUESTION_WORDS.get(fact.kind, "what")
     asked = re.sub(rf"\b(?:(?:at|on|in|by) )?{GAP}", word, near) if fact.kind in ("time", "date", "place") else near.replace(GAP, word)
     yield from placed(fact, asked, word, near)
 
 
+def can_be_asked_in_place(fact: Fact, statement: str) -> bool:
+    """Whether a question word can stand for a value in a statement: it is a phrase of its own that the statement is about."""
+    one = fact.kind == "count" and fact.value.lower() in {"one", "1"}
+    return not (NOT_ASKED_IN_PLACE.search(statement) or NO_SLOT.search(statement) or one)
+
+
+def names_thing(fact: Fact, part: str, doc: Any) -> bool:
+    """Whether "what" can stand for a name behind the verb of a main clause: no person, no "by post", nothing that an "after that" opens."""
+    named = re.match(r"[A-Z]|(?!(?:before|after|during|by|in|on|at|if|to|from|under|behind|beside|between) )\S+ ", fact.value)
+    people = all(full_name(name) for name in re.split(r" and |, ", fact.value))
+    opens = re.match(r"there\b|(?:after|until|since|before) (?:that|then)\b", part, re.IGNORECASE)
+    told = any(is_main(token) and token.idx < part.find(GAP) for token in doc) or re.search(
+        rf"\b(?:named|[a-z]+(?:ed|en|nt) by) {GAP}", part
+    )
+    return f"because of {GAP}" in part or bool(named and not people and not opens and told)
+
+
+def is_whole(doc: Any) -> bool:
+    """Whether a part of a statement has a main clause, or begins with a name as the items of lists do."""
+    return doc[0].tag_ not in {"IN", "CC", "WRB", "RB"} or any(is_main(token) for token in doc)
+
+
+def is_main(token: Any) -> bool:
+    """Whether a finite verb is that of a main clause."""
+    verb = token.head if token.dep_ in {"aux", "auxpass"} else token
+    subordinate = any(t.dep_ in {"advcl", "relcl"} for t in (verb, *verb.ancestors)) or children(verb, "mark")
+    opens = any(t.tag_ == "WRB" for t in children(verb, "advmod"))
+    return token.tag_ in {"MD", "VBZ", "VBP", "VBD"} and not subordinate and not opens
+
+
 def placed(fact: Fact, asked: str, word: str, statement: str) -> Iterator[tuple[str, str]]:
     """A question whose word stands where the statement has its gap: as it is, the word first, and after the heading."""
+    asked, statement = flipped(asked), flipped(statement)
     yield "in-place", f"{capital(asked)}?"
     yield "in-place-first", f"{capital(word)}? {capital(statement.replace(GAP, '…'))}."
     if fact.topic and normal(fact.topic) not in normal(statement):
@@ -318,8 +359,10 @@ def other_words(asked: Asked, fact: Fact) -> Iterator[tuple[str, str]]:
     for wh in sorted(phrasing.WH, key=len, reverse=True):
         if (wh == "how much" and fact.kind != "money") or (wh == "how long" and fact.kind == "measure"):
             continue
+        if "person" in "".join(phrasing.WH[wh]) and is_several(fact.value):
+            continue
         if asked.indirect.startswith(wh + " ") and not asked.indirect.startswith(f"{wh} of "):
-            for n, other in enumerate(phrasing.WH[wh] or when_words(fact)):
+            for n, other in enumerate(phrasing.WH[wh] or (when_words(fact) if wh == "when" else long_words(asked))):
                 if re.match(rf"{wh}\b", asked.direct, re.IGNORECASE):
                     yield (
                         f"other-wh-{n}",
@@ -348,6 +391,18 @@ def when_words(fact: Fact) -> tuple[str, ...]:
     return ("in which year",) if fact.value.isdigit() else ("at what point",)
 
 
+def long_words(asked: Asked) -> tuple[str, ...]:
+    """What can stand for how long: what takes or lies apart is asked for its time, what is so long for neither."""
+    if re.search(r"\btakes?\b|^how long (?:after|before)\b", asked.indirect):
+        return ("how much time",)
+    return () if re.search(r"\b(?:is|are|was|were)(?: \w+)?$|^how long in\b", asked.indirect) else ("for how long",)
+
+
+def is_several(name: str) -> bool:
+    """Whether a name stands for several people."""
+    return bool(re.search(r",| and ", name)) or phrasing.is_plural(name)
+
+
 def other_verbs(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     """The question with other verbs of the same meaning."""
     s = shape(doc)
@@ -358,7 +413,9 @@ def other_verbs(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     if follower in {"RP", "RB", "JJ"} or (follower in {"IN", "TO"} and not passive and s.root.lemma_ not in phrasing.INTRANSITIVE):
         return
     texts = phrasing.with_other_verb(BOUND.sub(GAP, fact.relation), s.root.text, s.root.lemma_, s.root.tag_)
-    direct = f"{s.root.text} {GAP}" in fact.relation
+    direct = f"{s.root.text} {GAP}" in BOUND.sub(GAP, fact.relation)
+    if s.root.lemma_ in {"cost", "bring"} and not direct:
+        return
     texts = [text for text in texts if not (direct and re.search(rf"\b(?:in|to|of|with|for|at) {GAP}", text))]
     for n, text in enumerate(texts[:2]):
         start = text.find(GAP)
@@ -378,12 +435,18 @@ def by_kind(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
     short = len([i for i in s.rest if not doc[i].is_punct]) <= len(fact.value.split()) + 4
     simple = own and short and not s.front and not WITH_ADJECTIVE.search(fact.relation)
     for kind, table, verbs in TABLES:
-        if simple and fact.kind == kind and verb in verbs and (table != "beginning" or s.verb.tag_ == "VBD"):
+        if simple and fact.kind == kind and verb in verbs and goes_with(table, s, subject):
             yield from phrasing.asked(table, subject)
     if fact.relation.startswith(f"{GAP} "):
         yield from subject_forms(fact, doc, s)
-    elif own and fact.kind == "text" and is_role(fact, s) and len(subject.split()) > 1:
+    elif own and fact.kind == "text" and has_role(fact, s) and len(subject.split()) > 1:
         yield from phrasing.asked("name_role", subject)
+
+
+def goes_with(table: str, s: Shape, subject: str) -> bool:
+    """Whether a table of questions goes with a statement's tense and subject; of several things "cost" may well be the present."""
+    over = s.verb.tag_ == "VBD" and not (s.root.lemma_ == "cost" and s.subject.tag_ in {"NNS", "NNPS"})
+    return over if table == "beginning" else not (over and table == "money") and not (table == "place" and LOCATED.search(subject))
 
 
 TABLES = (
@@ -394,11 +457,11 @@ TABLES = (
 )
 
 
-def is_role(fact: Fact, s: Shape) -> bool:
+def has_role(fact: Fact, s: Shape) -> bool:
     """Whether a statement says what somebody is: "Marguerite Ainscough is the office manager"."""
     named = s.root.lemma_ == "be" and s.subject.pos_ == "PROPN" and fact.relation.endswith(f"is {GAP}.")
-    head = re.split(r" (?:of|in|for|at|with|from|who|that)\b|,", fact.value)[0]
-    return bool(named and re.match(r"(?:our|the|an?) ", fact.value) and IS_ROLE.search(head.lower()))
+    noun = re.split(r" (?:of|in|for|at|with|from|who|that)\b|,", fact.value)[0].lower().split()[-1]
+    return bool(named and re.match(r"(?:our|the|an?) ", fact.value) and is_role(noun) and (noun in HUMANS or not noun.endswith(THINGS)))
 
 
 def subject_forms(fact: Fact, doc: Any, s: Any) -> Iterator[tuple[str, str]]:
@@ -409,11 +472,11 @@ def subject_forms(fact: Fact, doc: Any, s: Any) -> Iterator[tuple[str, str]]:
     role = re.match(r"^(?:is|was) ((?:your|the|[\w’]+’s) .+)$", rest)
     if fact.kind == "person" and role and len(role.group(1).split()) <= 8:
         yield from phrasing.asked("role_name", role.group(1))
-    if fact.kind == "person":
+    if fact.kind == "person" and not is_several(fact.value):
         yield from ((form, capital(text.format(vp=rest))) for form, text in phrasing.TEMPLATES["person_subject"].items())
 
 
-def reverse_wordings(fact: Fact, doc: Any, people: set[str]) -> Iterator[Wording]:
+def reverse_wordings(fact: Fact, doc: Any, people: Collection[str]) -> Iterator[Wording]:
     """Questions from the value back to the subject, such as "What costs £26?"."""
     s = shape(doc)
     if (
@@ -424,13 +487,26 @@ def reverse_wordings(fact: Fact, doc: Any, people: set[str]) -> Iterator[Wording
     ):
         return
     subject = doc[s.left : s.right].text if "Kaaa" not in doc[s.left : s.right].text else fact.subject
-    if len(subject.split()) > 8 or normal(subject) != normal(fact.subject):
+    if len(subject.split()) > 8 or normal(subject) != normal(fact.subject) or not is_asked_backwards(fact, doc, s):
         return
     person = subject in people
     for one in wh_questions(doc, s.left, s.right, "person" if person else "text")[:1]:
+        if BROKEN.search(one.direct):
+            return
         yield Wording("reverse", "reverse-wh", one.direct, capital(subject) + ".")
         yield Wording("reverse", "reverse-tell", f"Tell me {one.indirect}.", capital(subject) + ".")
         yield Wording("reverse", "reverse-know", f"Do you know {one.indirect}?", capital(subject) + ".")
+
+
+def is_asked_backwards(fact: Fact, doc: Any, s: Shape) -> bool:
+    """Whether a statement's value leads back to its subject: it names one thing, and says more of it than "is two hours"."""
+    span = value_span(fact, doc)
+    if span is None or s.left <= span.start < s.right or MANY.match(fact.subject):
+        return False
+    value = {t.i for t in span}
+    more = [t for t in doc[s.right :] if t.i not in value and not t.is_stop and not t.is_punct and t.lemma_ not in {"be", "have", "do"}]
+    named = s.subject.pos_ == "PROPN" or re.match(r"(?:the|our|your) ", fact.value)
+    return bool(more or s.root.lemma_ != "be" or (named and fact.kind in {"text", "name", "person", "place"}))
 
 
 def rule_questions(fact: Fact, doc: Any) -> tuple[str, list[tuple[str, str]]]:

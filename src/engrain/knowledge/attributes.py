@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import contacts, wrapped
-from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, full_name
+from engrain.knowledge.dates import STAMP_KEY
+from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, columns, full_name, names_person
 from engrain.knowledge.grammar import capital
-from engrain.knowledge.items import DAYS, tidy_key, with_the
+from engrain.knowledge.items import DAYS, header, role_in, tidy_key, with_the
+from engrain.knowledge.opening import day_questions, hours_questions, is_hours, weekdays
+from engrain.knowledge.parse import parse_all
 from engrain.knowledge.questions import how_many
 from engrain.knowledge.values import NUMBER, kind_of
-from engrain.knowledge.wording import mentions, small
-from engrain.knowledge.words import PLACES, ROLE_ENDINGS
+from engrain.knowledge.wording import flipped, mentions, said, small
+from engrain.knowledge.words import HUMANS, PLACES, ROLE_ENDINGS
 
 CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
 
 ROLES = {"role", "position", "job", "job title", "title", "function", "post"}
 ITEM_RELATIONS = {"hours", "value", "duties", "work", "label", "notes", "role"}
-NO_NOUN = re.compile(r"(?:and|also|by|for|from|how|in|on|of|per|to|until|what|when|where|which|who|why|with)\b|\S+ed$", re.IGNORECASE)
-"""Column names that cannot stand after "whose" or "the … of"."""
+NO_NOUN = re.compile(
+    r"(?:and|also|by|for|from|how|in|on|of|per|to|until|what|when|where|which|who|why|with)\b|\w{3,}[^\We]ed$", re.IGNORECASE
+)
+"""Column names that cannot stand after "the", whatever their tags say."""
 
 
 COLUMN_VERBS = {
@@ -29,6 +36,14 @@ COLUMN_VERBS = {
     "departs": "depart", "arrives": "arrive", "takes": "take", "lasts": "last", "sleeps": "sleep", "feeds": "feed", "holds": "hold",
     "seats": "seat", "costs": "cost", "weighs": "weigh", "includes": "include", "covers": "cover", "serves": "serve", "needs": "need",
 }  # fmt: skip
+NO_NOUN_TAGS = {"JJ", "JJR", "JJS", "VBN", "VBD", "RB", "IN", "RP", "TO", "CD", "WRB"}
+SINCE = re.compile(r"(.+) since")
+WHAT = re.compile(r"\b([Ww])hat (is|are)\b")
+WHEN_VALUE = re.compile(
+    r"(?:in|on|at|by|from|until|after|before|within|during|throughout|all (?:year|day|week)|every|each|next|from|not before|the day)\b",
+    re.IGNORECASE,
+)
+"""How a cell begins that says when or where something is."""
 TRAILING = re.compile(r"(made|kept|good|open|available|valid|sold|taught|run|led|due|[a-z]+ed) (by|for|from|until|since|with|in|on|at)")
 NAMED_MEASURES = {
     "length": "how long", "height": "how high", "width": "how wide", "depth": "how deep", "thickness": "how thick", "size": "how big",
@@ -50,67 +65,139 @@ TAKING = re.compile(r"time|duration|turnaround|time (?:in|at|on|needed|taken|req
 PLAIN_PRICES = {"price-of", "price-charge", "price-pay", "price-how-much-is", "price-what-cost", "price-how-cost"}
 
 
-def attribute_questions(fact: Fact) -> Iterator[tuple[str, str]]:
-    """Questions for a table's cell or a `Key: value` item."""
-    key, relation = tidy_key(fact.subject), fact.relation
-    if relation in ITEM_RELATIONS or (relation.lower() in ROLES and full_name(fact.subject)):
-        yield from item_questions(fact, key)
-        return
-    if DAYS.match(fact.subject) and fact.kind in {"time", "text", "date"}:
-        day = "from " + key if re.search(r"\b(?:to|until)\b|[–-]", key) else "at weekends" if "eekend" in key else f"on {key}"
-        if re.search(r"open|hour|time", f"{fact.topic} {relation}", re.IGNORECASE):
-            yield from phrasing.asked("day_hours", day)
-        return
-    if CONTACT_KEY.match(fact.subject) and fact.kind == "contact":
+@dataclass(frozen=True)
+class Thing:
+    """What a row or an item is about: its name inside a question, whether that is several, and whether it is a person."""
+
+    key: str
+    many: bool
+    person: bool
+
+    @property
+    def be(self) -> str:
+        """The verb that goes with it."""
+        return "are" if self.many else "is"
+
+    @property
+    def head(self) -> str:
+        """Its name before a colon: with a capital, without article."""
+        return capital(re.sub(r"^an? ", "", self.key))
+
+
+def thing_of(fact: Fact, people: Collection[str]) -> Thing:
+    """What an attribute is about; `people` are the names of persons."""
+    key = tidy_key(fact.subject)
+    weekly = not columns(fact) and full_name(fact.subject) and re.fullmatch(r"(?:[A-Z][a-z]+days?|and|to|,| )+", fact.value)
+    person = fact.subject in people or names_person(fact) or bool(weekly)
+    return Thing(key, not person and phrasing.is_plural(key), person)
+
+
+def asked_of(table: str, thing: Thing, attribute: str = "", wh: str = "") -> Iterator[tuple[str, str]]:
+    """Each pattern of a table about a thing."""
+    yield from phrasing.asked(table, thing.key, attribute, wh, many=thing.many)
+
+
+def attribute_questions(fact: Fact, people: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """Questions for a table's cell or a `Key: value` item; `people` are the names of persons."""
+    thing, relation = thing_of(fact, people), fact.relation
+    if relation in ITEM_RELATIONS or (relation.lower() in ROLES and thing.person):
+        yield from item_questions(fact, thing)
+    elif STAMP_KEY.fullmatch(fact.subject):
+        yield from stamp_questions(fact)
+    elif is_hours(fact):
+        yield from day_questions(fact)
+    elif CONTACT_KEY.match(fact.subject) and fact.kind == "contact":
         yield from contacts(fact)
-        return
-    if re.match(r"(?:address|location|where|find us)$", fact.subject, re.IGNORECASE):
+    elif re.match(r"(?:address|location|where|find us)$", fact.subject, re.IGNORECASE):
         yield from phrasing.asked("place", fact.business or "the business")
-        return
-    relation = re.sub(r"\s*\([^)]*\)", "", relation).strip() or relation
-    asks = {"who": "person", "when": "date", "where": "place", "contact": "person" if fact.kind == "person" else "contact"}
-    relation = asks.get(relation.lower(), relation)
+    elif columns(fact) or not DAYS.match(fact.subject) or fact.kind not in {"time", "text", "date"}:
+        relation = re.sub(r"\s*\([^)]*\)", "", relation).strip() or relation
+        asks = {"who": "person", "when": "date", "where": "place", "contact": "person" if fact.kind == "person" else "contact"}
+        yield from column_or_kind(fact, thing, asks.get(relation.lower(), relation))
+
+
+def column_or_kind(fact: Fact, thing: Thing, relation: str) -> Iterator[tuple[str, str]]:
+    """Questions for a value by what its column's name asks for, the kind that it stands for, or the name itself."""
     if re.match(r"what to do|action|remedy|solution", relation, re.IGNORECASE):
-        yield from phrasing.asked("remedy", key)
+        yield from asked_of("remedy", thing)
         return
     amount = re.match(r"how (?:many|much|long|often|far)\b.*", relation, re.IGNORECASE)
     if amount:
-        yield from amount_questions(key, amount.group().rstrip("?"))
+        yield from amount_questions(thing.key, amount.group().rstrip("?"))
         return
     asking = re.match(r"(when|where|who)\b(?: is| are)? ?(.*)$", relation, re.IGNORECASE)
     if asking:
-        yield from header_questions(key, asking.group(1).lower(), asking.group(2).rstrip("?"))
+        yield from header_questions(thing, asking.group(1).lower(), asking.group(2).rstrip("?"))
         return
     if fact.kind == "money" and relation.lower() in {"price", "cost", "fee", "charge", "amount"}:
         relation = "money"
     if relation == "details":
         relation = fact.kind if fact.kind in {"person", "place"} else "details"
-    if relation in {"date", "time"} and full_name(fact.subject):
-        yield from phrasing.asked("person_days", key)
-        return
-    if relation.lower() in {"value", "setting"} and "_" not in key:
+    if thing.person and TIME_NAME.fullmatch(relation):
+        yield from asked_of("person_days", thing)
+    elif relation.lower() in {"value", "setting"} and "_" not in thing.key:
         yield from phrasing.asked("value", with_the(fact.subject))
-        return
-    if relation.lower() in {*phrasing.KINDS, "details", "meaning", "setting"}:
-        yield from phrasing.asked(relation.lower(), key)
-        return
-    yield from named_questions(fact, key, relation if relation.isupper() else relation[:1].lower() + relation[1:])
+    elif relation.lower() in {*phrasing.KINDS, "details", "meaning", "setting"}:
+        yield from asked_of(relation.lower(), thing)
+    else:
+        yield from named_questions(fact, thing, relation if relation.isupper() else relation[:1].lower() + relation[1:])
 
 
-def named_questions(fact: Fact, key: str, name: str) -> Iterator[tuple[str, str]]:
+def named_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, str]]:
     """Questions that name the attribute, and those in the words that go with it."""
-    own = list(column_questions(fact, key, name))
+    since = SINCE.fullmatch(name)
+    if since:
+        yield from since_questions(thing, since.group(1))
+        return
+    own = list(column_questions(fact, thing, name))
     yield from own
     if own and (name in COLUMN_VERBS or NO_NOUN.match(name)):
         return
     if fact.kind == "money" and not PRICE_NAME.search(name):
         name += " price"
-    yield from (pair for pair in phrasing.asked("attribute", key, name) if fits(pair[0], key, name))
+    elif not is_noun(name) or fact.value.lower() in {"yes", "no"}:
+        yield from loose_questions(fact, thing, name)
+        return
+    for form, text in asked_of("attribute", thing, name):
+        if fits(form, thing.key, name):
+            yield form, WHAT.sub(r"\1ho \2", text) if fact.kind == "person" and is_human(name) else text
 
 
-def item_questions(fact: Fact, key: str) -> Iterator[tuple[str, str]]:
+def since_questions(thing: Thing, rest: str) -> Iterator[tuple[str, str]]:
+    """Questions for a column such as "with us since" or "member since"."""
+    has, rest = "have" if thing.many else "has", flipped(rest)
+    rest = f"a {rest}" if thing.person and is_noun(rest) and not re.search(r"\b(?:in|on|with|of|at)\b|s$", rest) else rest
+    yield "since-when", f"Since when {has} {thing.key} been {rest}?"
+    yield "since-tell", f"Tell me since when {thing.key} {has} been {rest}."
+    yield "since-know", f"Do you know since when {thing.key} {has} been {rest}?"
+    yield "since-insitu", f"{capital(thing.key)} {has} been {rest} since when?"
+    yield "since-colon", f"{thing.head}: {rest} since when?"
+    yield "since-date", f"From what date on {has} {thing.key} been {rest}?"
+
+
+def loose_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, str]]:
+    """Questions for a column whose name is no noun ("ready", "born"), or whose cells say yes or no."""
+    if fact.kind in {"date", "time"} or WHEN_VALUE.match(fact.value) or (fact.kind == "duration" and not is_noun(name)):
+        was = name == "born" or name.startswith("last ")
+        yield from header_questions(thing, "when", name, "was" if was else thing.be)
+        return
+    yield "loose-colon", f"{thing.head}: {name}?"
+    yield "loose-given", f"What is given under “{name}” for {thing.key}?"
+    yield "loose-says", f"For {thing.key}, what does it say under “{name}”?"
+
+
+def stamp_questions(fact: Fact) -> Iterator[tuple[str, str]]:
+    """Questions for when a text was written or changed, where its heading says which; the last change of "this" is nobody's question."""
+    done, topic = re.sub(r" (?:on|at)$|^date ", "", fact.subject.lower()), fact.topic
+    if fact.kind == "date" and topic and topic != fact.business:
+        yield "stamp-when", f"When was “{topic}” {done}?"
+        yield "stamp-tell", f"Tell me when “{topic}” was {done}."
+        yield "stamp-colon", f"{topic}: when {done}?"
+
+
+def item_questions(fact: Fact, thing: Thing) -> Iterator[tuple[str, str]]:
     """Questions for a person's role or duties, and for what only an item says: its value, hours, label or notes."""
-    relation = fact.relation
+    relation, key = fact.relation, thing.key
     if relation == "hours":
         yield from hours_questions(with_the(fact.subject) if PLACES & set(key.lower().split()) else key)
     elif relation == "value":
@@ -120,50 +207,56 @@ def item_questions(fact: Fact, key: str) -> Iterator[tuple[str, str]]:
         yield from phrasing.asked("name_role", fact.subject) if relation == "work" else ()
     elif relation in {"label", "notes"}:
         dated = relation == "label" and re.search(r"\d{4}|\d[./]\d", key)
-        yield from phrasing.asked("label" if dated else "details", key)
-    else:
+        yield from asked_of("label" if dated else "details", thing)
+    elif fact.value.lower() != "author":  # of the text, which is nobody's work for the business
         yield from phrasing.asked("name_role", fact.subject)
 
 
-def hours_questions(key: str) -> Iterator[tuple[str, str]]:
-    """Questions for the days and hours of something: a place is open, anything else is."""
-    opens = " open" if PLACES & set(key.lower().split()) else ""
-    be = "are" if phrasing.is_plural(key) else "is"
-    yield "hours-is", f"When {be} {key}{opens}?"
-    yield "hours-days", f"On which days and at what time {be} {key}{opens}?"
-    yield "hours-say", f"Tell me when {key} {be}{opens}."
-    yield from phrasing.asked("hours", key)
-
-
-def column_questions(fact: Fact, key: str, name: str) -> Iterator[tuple[str, str]]:
+def column_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, str]]:
     """Questions in the words that go with a column's name and the kind of its values."""
-    verb, ending = COLUMN_VERBS.get(name), TRAILING.fullmatch(name)
+    verb, ending, noun = COLUMN_VERBS.get(name), TRAILING.fullmatch(name), is_noun(name)
     if verb:
-        yield from phrasing.asked("column_verb", key, verb, column_word(fact))
+        yield from asked_of("column_verb", thing, verb, column_word(fact))
     elif fact.kind == "money" and NO_NOUN.match(name):
-        yield from phrasing.asked("column_price", key, name)
+        yield from asked_of("column_price", thing, name)
     elif ending:
         timed = fact.kind in {"date", "time", "duration"} and ending.group(2) in {"until", "from", "by", "since"}
         wh = f"{ending.group(2)} when" if timed else "who" if fact.kind == "person" else "what"
-        yield from phrasing.asked("column_trailing", key, ending.group(1) if timed else name, wh)
+        yield from asked_of("column_trailing", thing, ending.group(1) if timed else name, wh)
     elif name in NAMED_MEASURES and fact.kind in {"measure", "duration"}:
-        yield from phrasing.asked("column_measure", key, name, NAMED_MEASURES[name])
+        yield from asked_of("column_measure", thing, name, NAMED_MEASURES[name])
     elif fact.kind == "money" and PRICE_NAME.search(name):
-        yield from phrasing.asked("column_much", key, name)
-    elif fact.kind == "person" and not (PEOPLE_COLUMN.search(name) or re.search(rf"(?:{ROLE_ENDINGS})$", name)):
+        yield from asked_of("column_much", thing, name)
+    elif not noun or (fact.kind == "person" and not is_human(name)):
         return
     elif fact.kind in {"duration", "percent", "person"} or (fact.kind in {"date", "time"} and not TIME_NAME.fullmatch(name)):
-        yield from phrasing.asked(f"column_{fact.kind}", key, name)
-    elif fact.kind == "count" and phrasing.is_plural(name) and not re.match(r"[\d.,]+$", key):
-        yield from phrasing.asked("column_count", key, name)
+        yield from asked_of(f"column_{fact.kind}", thing, name)
+    elif fact.kind == "count" and phrasing.is_plural(name) and not re.match(r"[\d.,]+$", thing.key):
+        yield from asked_of("column_count", thing, name)
     if fact.kind in {"date", "time", "text"} and TIME_NAME.fullmatch(name) and "hours" not in name and "opening" not in name:
-        yield from phrasing.asked("column_held", key, name)
+        yield from asked_of("column_held", thing, name)
     if fact.kind == "duration" and TAKING.fullmatch(name):
-        yield from phrasing.asked("column_takes", key)
-    elif fact.kind == "duration" and name.endswith(" time"):
-        yield from phrasing.asked("column_doing", key, name.removesuffix(" time"))
+        yield from asked_of("column_takes", thing)
+    elif fact.kind == "duration" and name.endswith(" time") and name != "lead time":
+        yield from asked_of("column_doing", thing, name.removesuffix(" time"))
     if fact.kind == "money" and PRICE_COLUMN.match(name) and lone(fact):
-        yield from (pair for pair in phrasing.asked("money", key) if pair[0] in PLAIN_PRICES)
+        yield from (pair for pair in asked_of("money", thing) if pair[0] in PLAIN_PRICES)
+
+
+def is_human(name: str) -> bool:
+    """Whether a column's name says that it holds people."""
+    return bool(PEOPLE_COLUMN.search(name) or re.search(rf"(?:{ROLE_ENDINGS})$", name))
+
+
+@cache
+def is_noun(name: str) -> bool:
+    """Whether a column's name can stand after "the": "fee" can, "ready", "closed" and "kept until" cannot."""
+    if NO_NOUN.match(name) or not name.strip():
+        return False
+    if name.isupper() or PRICE_NAME.search(name) or PLACES & {name}:
+        return True
+    there, of = parse_all([f"The {name} is here.", f"What is the {name} for it?"])
+    return not (there[-4].tag_ in NO_NOUN_TAGS or (len(name.split()) == 1 and of[-4].tag_ in NO_NOUN_TAGS))
 
 
 def column_word(fact: Fact) -> str:
@@ -180,45 +273,71 @@ def lone(fact: Fact) -> bool:
 
 def first_column(fact: Fact) -> str:
     """What a table calls its rows, "" for an item of a list."""
-    return "" if fact.evidence.startswith(fact.subject) else fact.evidence.partition(":")[0].strip()
+    return next(iter(columns(fact)), "")
 
 
-def header(text: str) -> str:
-    """A column's name inside a sentence: in small letters, but for abbreviations."""
-    return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in re.sub(r"\s*\(.*?\)", "", text).split())
+def role_name(value: str) -> str:
+    """A role inside a sentence: its first letter small, but for days and abbreviations."""
+    head = value.split()[0]
+    return value if head.isupper() or weekdays(head) else value[:1].lower() + value[1:]
 
 
-def reverse_attributes(fact: Fact) -> Iterator[tuple[str, str]]:
+def is_role_name(value: str) -> bool:
+    """Whether a value as a whole says what somebody is, so that it can stand after "the": "Saturday assistant", not "shop and post"."""
+    return role_in(value.rstrip(".")) == (0, len(value.rstrip(".")))
+
+
+def describes(fact: Fact) -> bool:
+    """Whether a cell tells its row from others: its column is a noun, its value no yes or no and no time or place ("in winter")."""
+    value = fact.value.lower()
+    plain = value in {"yes", "no", "-", "–", "none"} or WHEN_VALUE.match(value) or re.match(r"(?:for|of|per|to|with|without)\b", value)
+    return is_noun(header(fact.relation)) and not plain and not weekdays(fact.subject)
+
+
+def is_possession(fact: Fact) -> bool:
+    """Whether a row can be said to have a cell's value, as it has a fee; it has no "red" as its jacket."""
+    return describes(fact) and (not re.fullmatch(r"[a-z]+", fact.value) or is_noun(fact.value))
+
+
+def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tuple[str, str]]:
     """Questions from an item's value back to the item: what costs this much, who has this role, whose number this is."""
-    value, relation = fact.value, fact.relation.lower()
-    if len(value.split()) > 8 or fact.relation in ITEM_RELATIONS | {"details", "meaning"}:
+    value, relation, thing = said(fact.value, fact.relation).rstrip("."), fact.relation.lower(), thing_of(fact, people)
+    if len(value.split()) > 8 or fact.relation in ITEM_RELATIONS | {"details", "meaning"} or STAMP_KEY.fullmatch(fact.subject):
         return
-    if fact.kind == "money" and (relation == "money" or re.match(r"(?:price|cost|fee)s?\b", relation)):
+    priced = relation == "money" or re.match(r"(?:price|cost|fee)s?\b", relation)
+    if fact.kind == "money" and priced and re.search(r"\d", value) and not is_payer(fact.subject):
         yield "reverse-costs", f"What costs {value}?"
         yield "reverse-get", f"What can I get for {value}?"
         yield "reverse-tell", f"Tell me what costs {value}."
-    elif full_name(fact.subject) and re.search(r"role|position|job|title|function", relation):
-        role = value if value.isupper() else value[:1].lower() + value[1:]
+    elif thing.person and re.search(r"role|position|job|title|function", relation) and is_role_name(value):
+        role = role_name(value)
         yield "reverse-who", f"Who is the {role}?"
         yield "reverse-name", f"What is the name of the {role}?"
         yield "reverse-tell", f"Tell me who the {role} is."
-    elif full_name(fact.subject) and len(relation.split()) <= 2 and relation not in phrasing.KINDS:
-        yield "reverse-whose", f"Whose {relation} is {value}?"
+    elif thing.person and len(relation.split()) <= 2 and relation not in phrasing.KINDS and is_possession(fact):
+        value = role_name(value) if relation in ROLES else value
+        be = "are" if phrasing.is_plural(relation) else "is"
+        yield "reverse-whose", f"Whose {relation} {be} {value}?"
         yield "reverse-who", f"Who has {value} as {relation}?"
         yield "reverse-the", f"Who has the {relation} {value}?"
-    yield from which_rows(fact)
+    yield from which_rows(fact, value)
 
 
-def which_rows(fact: Fact) -> Iterator[tuple[str, str]]:
+def is_payer(subject: str) -> bool:
+    """Whether what has a price pays it, being people."""
+    return bool(HUMANS & {word.removesuffix("s") for word in re.split(r"\W+", subject.lower())[:2]} or "children" in subject.lower())
+
+
+def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
     """Questions for the row of a table that has a value, where the table says what its rows are: which course costs £52."""
     kind, relation = header(first_column(fact)), header(fact.relation)
-    if kind in ("", "name", relation) or len(kind.split()) > 3 or NO_NOUN.match(kind) or NO_NOUN.match(relation):
+    if kind in ("", "name", relation) or len(kind.split()) > 3 or not is_noun(kind) or not is_possession(fact):
         return
-    yield "reverse-which", f"Which {kind} has {fact.value} as {relation}?"
+    yield "reverse-which", f"Which {kind} has {value} as {relation}?"
     if fact.kind in ("money", "count", "percent", "duration"):
-        yield "reverse-of", f"Which {kind} has a {relation} of {fact.value}?"
+        yield "reverse-of", f"Which {kind} has a {relation} of {value}?"
     if fact.kind == "money" and re.match(USUAL + PRICE_COLUMN.pattern, relation):
-        yield "reverse-at", f"Which {kind} costs {fact.value}?"
+        yield "reverse-at", f"Which {kind} costs {value}?"
 
 
 def fits(form: str, key: str, name: str) -> bool:
@@ -228,16 +347,16 @@ def fits(form: str, key: str, name: str) -> bool:
     return form != "attribute-s" or len(key.split()) <= 3
 
 
-def header_questions(key: str, wh: str, rest: str) -> Iterator[tuple[str, str]]:
+def header_questions(thing: Thing, wh: str, rest: str, be: str = "") -> Iterator[tuple[str, str]]:
     """Questions for a column whose header asks itself, such as "When due"."""
-    be = "are" if phrasing.is_plural(key) else "is"
+    key, be = thing.key, be or thing.be
     end = f" {rest}" if rest else ""
     yield "header-direct", f"{capital(wh)} {be} {key}{end}?"
     yield "header-tell", f"Tell me {wh} {key} {be}{end}."
     yield "header-know", f"Do you know {wh} {key} {be}{end}?"
     yield "header-could", f"Could you tell me {wh} {key} {be}{end}?"
     yield "header-need", f"I need to know {wh} {key} {be}{end}."
-    yield "header-colon", f"{capital(key)}: {wh}{end}?"
+    yield "header-colon", f"{thing.head}: {wh}{end}?"
     yield "header-insitu", f"{capital(key)} {be}{end} {wh}?"
 
 

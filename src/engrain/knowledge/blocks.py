@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from engrain.knowledge.values import find_values
+
 ROW = re.compile(r"^\s*\|.*\|\s*$")
 NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*) +(?=[A-Z])", re.MULTILINE)
 """The number of a clause before its text."""
@@ -31,6 +33,10 @@ LABEL = re.compile(
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]?\s+(?=[\"“‘(]?[A-ZÄÖÜ0-9£€$])")
 ABBREVIATION = re.compile(r"(?:\b(?:St|Mr|Mrs|Ms|Dr|Prof|No|approx|e\.g|i\.e|a\.m|p\.m|etc|Ltd|Inc|Co|vs|ca)|^\d{1,2}|\b[A-Z])\.$")
 QUESTION_LABEL = re.compile(r"^(?:Q|Question)\s*[:.]\s*", re.IGNORECASE)
+PLACED_QUESTION = re.compile(r"(?:\w+ )?(?:where|when|who|whose|which|how (?:many|much|long|often|far|old))\b", re.IGNORECASE)
+"""A question that a few words answer."""
+SAYING_WORDS, LONGEST_ANSWER = 8, 28
+"""Words of an answer that say enough by themselves, and the most that are learned as one: half a longer one would say something else."""
 ANSWER_LABEL = re.compile(r"^(?:A|Answer)\s*[:.]\s*", re.IGNORECASE)
 
 
@@ -181,8 +187,24 @@ def line_blocks(line: str, start: int, question: str) -> tuple[str, list[Block]]
 def answer_blocks(question: str, line: str, start: int, offset: int) -> list[Block]:
     """A question's answer, and the sentences of the answer one by one."""
     answer = line[offset:]
-    whole = [Block("answer", answer[a:b], start + offset + a, question, "", line) for a, b in split(answer)[:1]]
+    whole = [Block("answer", answer[a:b], start + offset + a, question, "", line) for a, b in answer_span(question, answer)]
     return [*whole, *sentence_blocks(answer, start + offset)]
+
+
+def answer_span(question: str, answer: str) -> list[tuple[int, int]]:
+    """The span of an answer's first sentence, with those after it until they say something, if they are not too many words; or []."""
+    spans = split(answer)
+    if not spans:
+        return []
+    begin, end = spans[0]
+    for _, stop in spans[1:]:
+        said = answer[begin:end]
+        if PLACED_QUESTION.match(question) or len(said.split()) >= SAYING_WORDS or re.match(r"(?:Yes|No),", said) or find_values(said):
+            break
+        if len(answer[begin:stop].split()) > LONGEST_ANSWER:
+            break
+        end = stop
+    return [(begin, end)]
 
 
 def sentence_blocks(line: str, start: int) -> list[Block]:
@@ -239,7 +261,7 @@ def sentence_before(text: str, sentence: str) -> str:
     if at is None:
         return ""
     if not sentence.startswith("|"):
-        return re.split(r"(?<=[.!?]) ", rows[at].partition(sentence)[0].strip())[-1]
+        return re.split(r"(?<=[.!?]) ", MARK.sub("", rows[at].partition(sentence)[0]).strip())[-1]
     while at and rows[at - 1].startswith("|"):
         at -= 1
     return rows[at] if rows[at] != sentence else ""

@@ -6,14 +6,17 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from engrain.knowledge.attributes import NO_NOUN, first_column, header
-from engrain.knowledge.facts import Fact, full_name
-from engrain.knowledge.items import tidy_key
-from engrain.knowledge.wording import Wording, normal
+from engrain.knowledge import phrasing
+from engrain.knowledge.attributes import describes, first_column, is_noun, is_role_name, role_name
+from engrain.knowledge.combine import spoken
+from engrain.knowledge.facts import Fact, full_name, names_person
+from engrain.knowledge.items import header, tidy_key
+from engrain.knowledge.opening import weekdays
+from engrain.knowledge.wording import Wording, normal, said
 
 LONGEST = 6
 """Words of a name or value that can stand inside a question."""
-ROLE = re.compile(r"role|position|title|job|function|post|duty", re.IGNORECASE)
+ROLE = re.compile(r"role|position|job|title|function|post", re.IGNORECASE)
 NUM_WORDINGS = 2
 """Questions of a fact in which its subject is replaced by a description."""
 
@@ -30,15 +33,15 @@ def chains(facts: Sequence[Fact], found: Sequence[Sequence[Wording]]) -> Iterato
         by_subject[fact.subject].append(fact)
     same = Counter((f.relation, normal(f.value)) for f in cells)
     for clue in cells:
-        if NO_NOUN.match(clue.relation):
+        if not is_noun(header(clue.relation)):
             continue
-        if first_column(clue) and is_short(clue.value) and same[clue.relation, normal(clue.value)] == 1:
+        told = first_column(clue) and is_short(clue.value) and same[clue.relation, normal(clue.value)] == 1
+        if told and describes(clue) and is_noun(header(first_column(clue))):
             for fact in by_subject[clue.subject]:
-                told_together = fact.section == clue.section or full_name(fact.subject)
-                if told_together and fact.relation != clue.relation and not NO_NOUN.match(first_column(clue)):
+                if fact.relation != clue.relation and (fact.section == clue.section or full_name(fact.subject)):
                     yield from described(fact, described_by(clue), asked[fact.id])
         for fact in by_subject.get(clue.value, []):
-            if is_short(clue.subject) and fact.subject != clue.subject:
+            if is_short(clue.subject) and fact.subject != clue.subject and not weekdays(clue.value):
                 yield from described(fact, f"the {header(clue.relation)} of {tidy_key(clue.subject)}", asked[fact.id])
 
 
@@ -50,18 +53,21 @@ def is_short(text: str) -> bool:
 def own_questions(fact: Fact, found: Sequence[Wording]) -> list[str]:
     """The plainest questions of a fact that name its subject."""
     key = tidy_key(fact.subject) if fact.subject.strip() else ""
-    plain = [w.prompt for w in found if w.kind == "question" and "+" not in w.form and "wrap-" not in w.form]
-    return [prompt for prompt in plain if key and key in prompt and prompt.endswith("?") and ":" not in prompt][:NUM_WORDINGS]
+    plain = [w.prompt for w in found if w.kind == "question" and not w.form.startswith("loose-") and not re.search(r"\+|wrap-", w.form)]
+    whole = re.compile(rf"{re.escape(key)}(?![’'\w])")
+    return [prompt for prompt in plain if key and whole.search(prompt) and prompt.endswith("?") and ":" not in prompt][:NUM_WORDINGS]
 
 
 def described_by(clue: Fact) -> str:
-    """A thing without its name: the Saturday assistant, the course whose tutor is X."""
-    value = clue.value.rstrip(".")
-    if ROLE.search(clue.relation):
-        return f"the {value[0].lower()}{value[1:]}"
+    """A thing without its name: the Saturday assistant, the person whose role is shop and post, the course whose tutor is X."""
+    value, relation = said(clue.value, clue.relation).rstrip("."), header(clue.relation)
+    if ROLE.search(relation):
+        value = role_name(value)
+        if is_role_name(value):
+            return f"the {value}"
     kind = header(first_column(clue))
-    kind = kind if is_short(kind) and kind not in ("name", header(clue.relation)) else "one"
-    return f"the {kind} whose {header(clue.relation)} is {value}"
+    kind = "person" if names_person(clue) else kind if is_short(kind) and kind not in ("name", relation) else "one"
+    return f"the {kind} whose {relation} {'are' if phrasing.is_plural(relation) else 'is'} {value}"
 
 
 def described(fact: Fact, description: str, questions: Sequence[str]) -> Iterator[tuple[Fact, Wording]]:
@@ -69,4 +75,4 @@ def described(fact: Fact, description: str, questions: Sequence[str]) -> Iterato
     key = tidy_key(fact.subject) if fact.subject.strip() else ""
     for number, question in enumerate(questions):
         prompt = re.sub(rf"(?:\b[Tt]he )?{re.escape(key)}", description, question, count=1)
-        yield fact, Wording("two", f"two-described-{number}", prompt[0].upper() + prompt[1:], f"That is {key}: {fact.value.rstrip('.')}.")
+        yield fact, Wording("two", f"two-described-{number}", prompt[0].upper() + prompt[1:], f"That is {key}: {spoken(fact)}.")

@@ -124,7 +124,7 @@ def tokens_of(verb: Any, gone: set[int]) -> list[int]:
 def main(verb: Any, memory: Memory) -> Clause | None:
     """The statement of a verb with a subject, its own or shared, or of an imperative."""
     subject, seat = subject_of(verb)
-    if subject is None:
+    if subject is None or is_told_so(verb):
         return imperative(verb)
     if seat != verb and not agrees(subject, verb, seat):
         subject, seat = misjoined(verb) or (subject, seat)
@@ -164,15 +164,34 @@ def main(verb: Any, memory: Memory) -> Clause | None:
 
 
 def with_object(pieces: list[Piece], doc: Any, it: str) -> list[Piece]:
-    """The pieces with an object "it" named, where nothing in the sentence before it can be meant."""
+    """The pieces with an object "it" named, where one thing alone can be meant: the sentence's only one, or else the last one named."""
+    kept = {piece.index for piece in pieces}
     for n, piece in enumerate(pieces):
         token = doc[piece.index] if piece.index is not None else None
         if token is None or token.lower_ != "it" or token.dep_ not in {"dobj", "pobj"}:
             continue
-        meant = any(t.pos_ in {"NOUN", "PROPN"} and not (is_person(t) or is_full_name(t) or t.dep_ == "compound") for t in doc[: token.i])
-        if it and not meant:
-            pieces[n] = replace(piece, text=uncapitalised(it))
+        things = [t for t in doc[: token.i] if is_thing(t) and not (t.dep_ == "nsubj" and t.head in token.ancestors and t.i in kept)]
+        name = it if not things else the_thing(things[0]) if len(things) == 1 and things[0].i not in kept else ""
+        if name:
+            pieces[n] = replace(piece, text=uncapitalised(name))
     return pieces
+
+
+def is_thing(noun: Any) -> bool:
+    """Whether a noun can be what "it" stands for: no person, no day."""
+    return (
+        noun.pos_ in {"NOUN", "PROPN"}
+        and noun.dep_ != "compound"
+        and noun.ent_type_ not in {"DATE", "TIME"}
+        and not (is_person(noun) or is_full_name(noun))
+    )
+
+
+def the_thing(noun: Any) -> str:
+    """A thing that a sentence named, as it is called from then on: "the box" for "a box"; "" for several."""
+    if noun.tag_ not in {"NN", "NNP"} or noun.dep_ not in {"nsubj", "nsubjpass", "dobj"}:
+        return ""
+    return re.sub(r"^(?:an?|each|every) ", "the ", uncapitalised(phrase_text(noun.doc, noun_phrase(noun))))
 
 
 def agrees(subject: Any, verb: Any, seat: Any) -> bool:
@@ -251,11 +270,13 @@ def imperative(verb: Any) -> Clause | None:
     seat = verb
     while seat.dep_ == "conj" and seat.head.pos_ == "VERB" and not children(seat, "aux"):
         seat = seat.head
-    is_root = seat.dep_ in {"ROOT", "parataxis", "ccomp"} and not children(seat, *SUBJECTS)
+    told_so = is_told_so(verb)
+    is_root = told_so or (seat.dep_ in {"ROOT", "parataxis", "ccomp"} and not children(seat, *SUBJECTS) and (verb.i == 0 or seat.i <= 6))
     form = "VBG" if RINGING.fullmatch(verb.lower_) else "VB"
-    if not is_root or verb.tag_ not in {"VB", "VBP", form} or verb.lower_ in {"are", "am"} or (verb.i > 0 and seat.i > 6):
+    if not is_root or verb.tag_ not in {"VB", "VBP", form} or verb.lower_ in {"are", "am"}:
         return None
     gone = asides(verb) | {t.i for t in children(verb, "aux", "neg", "cc", "mark") if t.i < verb.i}
+    gone |= set(range(verb.i)) if told_so else set()
     gone |= {t.i for t in children(verb, "advmod", "intj") if t.lower_ in {"never", "please", "always", "just"}}
     indices = tokens_of(verb, gone)
     before, after = [i for i in indices if i < verb.i], [i for i in indices if i >= verb.i]
@@ -264,6 +285,13 @@ def imperative(verb: Any) -> Clause | None:
     lead = trace(verb.doc, before)
     pieces = [*lead, Piece(words.lower() if lead else words), first_word, *trace(verb.doc, after[1:])]
     return Clause(tuple(pieces), "you", verb, reason_of(verb))
+
+
+def is_told_so(verb: Any) -> bool:
+    """Whether a bare verb right after ", so" is an imperative: "few can come, so put your name down"."""
+    return verb.tag_ in {"VB", "VBP"} and bool(
+        re.search(r", so (?:please )?(?:do not |don[’']t )?$", verb.doc[: verb.i].text_with_ws, re.IGNORECASE)
+    )
 
 
 def is_forbidden(verb: Any) -> bool:
@@ -279,6 +307,8 @@ def is_forbidden(verb: Any) -> bool:
 def relative(verb: Any, memory: Memory) -> Clause | None:
     """The statement of a relative clause or a participle about the noun it hangs on."""
     noun = verb.head.head if verb.head.dep_ == "appos" and verb.head.head.pos_ == "PROPN" else verb.head
+    while noun.dep_ == "conj" and says_of_several(verb):
+        noun = noun.head
     left = min(verb.subtree, key=lambda t: t.i).i
     if verb.dep_ == "relcl" and noun == verb.head and (left == 0 or verb.doc[left - 1].text not in {",", "("}):
         return None
@@ -300,6 +330,15 @@ def relative(verb: Any, memory: Memory) -> Clause | None:
     subject = first(verb, *SUBJECTS)
     name = who if subject is None or subject == link or link.tag_ == "WP$" else subject_text(subject, memory)
     return Clause(tuple(swapped), name, verb, reason_of(verb)) if swapped and name else None
+
+
+def says_of_several(verb: Any) -> bool:
+    """Whether a relative clause can only be about several: "who each have a boat"."""
+    return (
+        verb.tag_ == "VBP"
+        or any(t.tag_ == "VBP" for t in children(verb, "aux", "auxpass"))
+        or any(t.lower_ in {"each", "both", "all", "were"} for t in verb.children if t.i < verb.i)
+    )
 
 
 def linked(verb: Any, link: Any, who: str, indices: list[int]) -> list[Piece]:

@@ -26,8 +26,10 @@ MAX_REVERSE, MAX_TWO, MAX_OTHERS = 4, 2, 1
 """Rows of a fact that ask backwards, that need another fact too, and others that are no questions: gaps, telling, right or wrong."""
 OWN_WORDS = 0.85
 """Share of the wordings that ask in words of their own; the rest are the same questions with a greeting before them."""
-PLAINEST = {"wh-0", "polar", "faq", "attribute-what", *IN_CONTEXT}
-"""The patterns that are always trained: how a question is asked first."""
+RIGHT_OR_WRONG = frozenset({"check-right", "check-wrong"})
+"""The forms that ask whether a value is right: one pattern, of a fact both or none, so that yes is no likelier than no."""
+PLAINEST = {"wh-0", "polar", "faq", "attribute-what", "check", *IN_CONTEXT}
+"""The patterns that are always trained: how a question is asked first, and yes beside no."""
 STUDIED_HELDOUT = 0.06
 """Share of a model's wordings that are kept for testing."""
 
@@ -150,6 +152,8 @@ def unambiguous(rows: Iterable[Row]) -> list[Row]:
 
 def patterns(wording: Wording) -> set[str]:
     """The patterns a wording is made of: "quick+price-of" is a greeting and a question."""
+    if wording.form in RIGHT_OR_WRONG:
+        return {"check"}
     return {part.removeprefix("rule-").removeprefix("wrap-").removeprefix("polar-") for part in wording.form.split("+")}
 
 
@@ -182,7 +186,7 @@ def leaves_enough(facts: Iterable[list[set[str]]], kept: set[str]) -> bool:
 
 
 def chosen(rows: Sequence[Row], wordings_each: int, rng: random.Random) -> list[Row]:
-    """For each fact its wordings to train on: the plainest, then a model's, then by rules, some dressed; few of each other kind.
+    """For each fact its wordings to train on: the plainest, yes with no, a model's, more by rules, some dressed; few of each other kind.
 
     What people ask for most (see `Fact.weight`) gets most wordings, because exposures are what a budget buys.
     """
@@ -196,9 +200,7 @@ def chosen(rows: Sequence[Row], wordings_each: int, rng: random.Random) -> list[
         questions = [row for row in group if row.wording.kind == "question"]
         plain = [row for row in questions if "+" not in row.wording.form and "wrap-" not in row.wording.form]
         dressed = [row for row in questions if row not in plain]
-        ruled = [row for row in plain if row.wording.form != STUDIED]
-        plain = [*ruled[:NUM_PLAINEST], *(row for row in plain if row.wording.form == STUDIED), *ruled[NUM_PLAINEST:]]
-        own = plain[: max(1, round(count * OWN_WORDS))]
+        own = in_turn(plain, max(1, round(count * OWN_WORDS)))
         rest = rng.sample(dressed, min(len(dressed), max(0, count - len(own))))
         reverse = [row for row in group if row.wording.kind == "reverse"]
         two = [row for row in group if row.wording.kind == "two"]
@@ -211,6 +213,16 @@ def chosen(rows: Sequence[Row], wordings_each: int, rng: random.Random) -> list[
             *(rng.sample(others, min(len(others), MAX_OTHERS)) if group[0].fact else others),
         ]
     return found
+
+
+def in_turn(plain: Sequence[Row], count: int) -> list[Row]:
+    """So many of a fact's plain questions: the plainest by rules, a right value with a wrong one, a model's, more by rules."""
+    checks = [row for row in plain if row.wording.form in RIGHT_OR_WRONG]
+    written = [row for row in plain if row.wording.form == STUDIED]
+    ruled = [row for row in plain if row not in checks and row not in written]
+    if {row.wording.form for row in checks} != RIGHT_OR_WRONG or count < NUM_PLAINEST + len(checks):
+        checks = []
+    return [*ruled[:NUM_PLAINEST], *checks, *written, *ruled[NUM_PLAINEST:]][:count]
 
 
 def at_most(rows: Sequence[Row], count: int, rng: random.Random) -> list[Row]:

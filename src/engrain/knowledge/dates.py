@@ -39,6 +39,10 @@ UNTIL = re.compile(r"\s*(?:to|until|till|through|and|[-–])\s", re.IGNORECASE)
 STAMP = re.compile(
     r"^\W*(?:date[d]?|last (?:updated|changed|revised)|updated|revised|issued|published|version|status)\b[: ]", re.IGNORECASE
 )
+STAMP_KEY = re.compile(
+    r"(?:date )?(?:last )?(?:posted|published|updated|changed|modified|revised|reviewed|issued|created|edited)(?: on| at)?", re.IGNORECASE
+)
+"""The key of an item that says when a text was written, not what it is about."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engrain.knowledge.blocks import LABEL, Block, blocks, plain
+from engrain.knowledge.blocks import LABEL, LONGEST_ANSWER, Block, blocks, plain
 from engrain.knowledge.clauses import Clause, clauses
-from engrain.knowledge.gapping import apart
+from engrain.knowledge.gapping import DENYING, apart
 from engrain.knowledge.items import (
     CODE,
     DAYS,
@@ -36,6 +36,7 @@ from engrain.knowledge.words import (
     AFTER_VERBS,
     BANNED,
     CONTACT_VERBS,
+    GROUPS,
     HUMANS,
     LIGHT,
     PLACE_PREPOSITIONS,
@@ -48,13 +49,13 @@ from engrain.knowledge.words import (
 
 GAP = "___"
 UNTELLING = listed("no who which what whose everything anything nothing nobody this that these those such")
+ALIKE = GROUPS | listed("sheep deer fish salmon trout aircraft series dozen hundred thousand")
+"""Plurals that look like no plural."""
 LOOSE = listed("as for of into over through within off like")
 MAX_WORDS = 10
 MAX_DUTIES = 4
 LONGEST_WHOLE = 16
 """Words of an item's text that can be a value as they stand."""
-LONGEST_ANSWER = 28
-"""Words of the documents' own answer that are learned as one: half a longer one would say something else."""
 MAX_CHARACTERS = 1500
 """A longer sentence is no sentence but a data dump, and patterns take long on it."""
 PRICED = re.compile(r"\b(?:(?:price|cost|fee|charge|amount)s?|GBP|EUR|USD)\b|[£$€]", re.IGNORECASE)
@@ -75,13 +76,25 @@ NO_SUCH = re.compile(
     r"((?:for|on|in|at|after|before|between|until|during|from|within|inside|near) [^,;.(]+)"
 )
 """What is forbidden or missing, and when, where or how long."""
-BIDDING = re.compile(r"[A-Z][a-z]+ (?:the|your|our|every|each|any|it|them)\b")
-"""How an imperative begins, if its first word is a verb."""
+BIDDING = re.compile(r"(?!\w*[aeiouyAEIOUY]\w*ing\b)[A-Z][a-z]+ (?:the|your|our|every|each|any|it|them)\b")
+"""How an imperative begins, if its first word is a verb: "bring", but not "bringing"."""
 JOINED = re.compile(r"(?:and|but|so|while|whereas|though|although)\b ?", re.IGNORECASE)
 CONDITIONAL = re.compile(r"(?:if|when|whenever|unless|whoever|once|until|where|in case|should|without)\b", re.IGNORECASE)
 DEPENDENT = re.compile(
     r"\b(?:if|when|unless|whoever|once|because|that|which|who|whatever|whom|whose|where|them|it|they|he|she)\b", re.IGNORECASE
 )
+POINTING = re.compile(r"\b(?:after|until|since|before|by|from) (?:that|then)\b", re.IGNORECASE)
+ACTING_ON_IT = re.compile(
+    rf"(?:{GAP}|(?:[A-Z][\w’'-]+ )*[A-Z][\w’'-]+|you|we|they) "
+    r"(?:(?:may|can|must|should|will|would|could|has|have|had|do|does|did|not|never|always|only|also) )*[a-z-]+ it\b"
+)
+"""How a statement goes that leaves open what "that", "then" or its object "it" stands for."""
+FOR_WHAT = re.compile(r" (?:for(?: [\w’'-]+){1,4}|on top|extra)(?=[,;.(]|$)")
+"""What a sum in an item is not without."""
+REPLYING = re.compile(r"(?:Yes|No|Sorry)\b")
+"""How a sentence opens that says nothing without the question before it."""
+RESTRICTED = re.compile(r" (?:that|which|who|whose) [^,;:.()]+(?=\.?$)")
+"""What a value at a sentence's end is not without: "every day that we open"."""
 RULE_WORDS = re.compile(
     r"\b(?:may|must|cannot|can|can't|not|never|no|free|allowed|forbidden|welcome|required|optional|permitted|prohibited|available|"
     r"accepted|included|compulsory)\b"
@@ -166,7 +179,7 @@ class Maker:
 
     def values(self) -> list[Value]:
         """The typed values of the block's text and those that are listed beside them, in order."""
-        typed = find_values(self.block.text)
+        typed = [restricted(self.block.text, value) for value in find_values(self.block.text)]
         new = [value for value in self.listed if not any(value.overlaps(other) for other in typed)]
         return sorted([*typed, *new], key=lambda value: value.start)
 
@@ -205,22 +218,27 @@ class Maker:
         timed = any(each.kind == "time" for each in found) and (DAYS.match(key) or hours_in(text))
         kind = kind_of(whole.group()) if whole else ""
         if whole and len(whole.group().split()) <= LONGEST_WHOLE and kind in ("", "count"):
-            valued = any(each.relation == "value" for each in found)
-            detail = self.whole(whole.group().rstrip(" .,"), valued)
-            yield replace(detail, relation="notes") if timed else detail
+            opened = max((each.end - each.start for each in found if each.start == self.block.start), default=0)
+            detail = self.whole(whole.group().rstrip(" .,"), bool(opened) or any(each.relation == "value" for each in found))
+            if detail.end - detail.start > opened:
+                yield replace(detail, relation="notes") if timed else detail
         yield from self.tells("" if DAYS.match(key) else definite(key), 0, memory)
 
     def typed(self) -> Iterator[Detail]:
         """The typed values that an item's text begins with or that fill what stands between two commas, one of each attribute."""
         text, seen = self.block.text, set[str]()
-        hours = 0 if DAYS.match(self.block.key) else hours_in(text)
-        if hours:
-            yield self.detail(0, hours, "time", self.block.key, "hours")
-        for value in (value for value in joined_times(text) if value.start >= hours):
+        end = 0 if DAYS.match(self.block.key) else hours_in(text)
+        if end:
+            yield self.detail(0, end, "time", self.block.key, "hours")
+        for value in joined_times(text):
+            if value.start < end:
+                continue
+            value = priced_for(text, value)
             relation = self.attribute(value, bool(seen))
             begins = BEFORE_VALUE.fullmatch(text[: value.start]) and not re.match(r" (?:before|after|from)\b", text[value.end :])
             if relation not in seen and (begins or fills_segment(text, value)):
                 seen.add(relation)
+                end = value.end
                 yield self.detail(0 if begins else value.start, value.end, value.kind, self.block.key, relation)
 
     def whole(self, text: str, valued: bool) -> Detail:
@@ -334,7 +352,7 @@ class Maker:
             subject, statement = own_statement(text, value)
             if statement:
                 yield self.detail(value.start, value.end, value.kind, subject, statement)
-            elif value.kind != "count":
+            elif value.kind != "count" and not REPLYING.match(text):
                 relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".rstrip(" .") + "."
                 yield self.detail(value.start, value.end, value.kind, "", re.sub(r" ([,.;)])", r"\1", relation))
 
@@ -414,8 +432,20 @@ class Maker:
         if doc[kept[-1] + 1 :].text.startswith("("):
             return
         gaps = [i for i in range(kept[0], kept[-1] + 1) if i not in clause.kept]
-        if len(gaps) <= 1:
-            yield self.detail(doc[kept[0]].idx, doc[kept[-1]].idx + len(doc[kept[-1]]), "yesno", clause.subject, statement)
+        begin = kept[0] if len(gaps) <= 1 else gaps[-1] + 1
+        if begin == kept[0] or doc[begin].lower_ in DENYING:
+            yield self.detail(doc[begin].idx, doc[kept[-1]].idx + len(doc[kept[-1]]), "yesno", clause.subject, statement)
+
+
+def points_back(text: str) -> bool:
+    """Whether a question holds a word that points at what was said before."""
+    return bool(re.search(r"\b(?:it|that|then)\b", text, re.IGNORECASE))
+
+
+def leans(subject: str, relation: str) -> bool:
+    """Whether a statement says nothing without the sentence before it: "after that, we charge half", "Odo empties it at noon"."""
+    named = relation.replace(subject, GAP, 1) if subject and relation.startswith(subject) else relation
+    return bool(POINTING.search(relation) or ACTING_ON_IT.match(named))
 
 
 def crammed(clause: Clause, typed: Sequence[tuple[int, int, Value]]) -> bool:
@@ -433,6 +463,12 @@ def says_what_a_name_is(verb: Any) -> bool:
     )
 
 
+def restricted(text: str, value: Value) -> Value:
+    """The value with the relative clause that says which it is: of "every day that we open" not only "every day"."""
+    more = RESTRICTED.match(text, value.end) if re.match(r"(?:every|each|any|all|the)\b", text[value.start :]) else None
+    return replace(value, end=more.end()) if more else value
+
+
 def joined_times(text: str) -> list[Value]:
     """The typed values of a text, times that only "and" or a mark parts as one: "9:00 to 12:00 and 14:00 to 18:00"."""
     found: list[Value] = []
@@ -443,6 +479,12 @@ def joined_times(text: str) -> list[Value]:
             found.pop()
         found.append(value)
     return found
+
+
+def priced_for(text: str, value: Value) -> Value:
+    """A sum with what it is paid for, or that it comes on top, as far as the next mark: "£14 for two hours", "£5 a night on top"."""
+    more = FOR_WHAT.match(text, value.end) if value.kind == "money" else None
+    return replace(value, end=more.end()) if more else value
 
 
 def fills_segment(text: str, value: Value) -> bool:
@@ -459,10 +501,13 @@ def counts(doc: Any) -> list[Value]:
 
 
 def is_count(token: Any) -> bool:
-    """Whether a token is a number before the noun that it counts, no year, and no last group of a longer number ("1 200 visitors")."""
+    """Whether a token is a number before the plural that it counts, no year, and no last group of a longer number ("1 200 visitors")."""
     if token.i and re.fullmatch(r"\d{1,3}[ \u00a0\u202f]\d{3}", token.doc[token.i - 1 : token.i + 1].text):
         return False
-    return token.tag_ == "CD" and token.dep_ == "nummod" and token.i < token.head.i and not re.search(r"(?:19|20)\d\d", token.text)
+    counted = token.head.tag_ in {"NNS", "NNPS"} or token.lower_ in {"one", "1"} or token.head.lemma_.lower() in ALIKE
+    return (
+        token.tag_ == "CD" and token.dep_ == "nummod" and token.i < token.head.i and counted and not re.search(r"(?:19|20)\d\d", token.text)
+    )
 
 
 def own_statement(text: str, value: Value) -> tuple[str, str]:
@@ -495,17 +540,18 @@ def text_kind(text: str) -> str:
 def spans_of(clause: Clause, doc: Any, typed: Sequence[tuple[int, int, Value]]) -> Iterator[tuple[int, int, str, int, int]]:
     """The values of a statement: token span, kind, character span."""
     kept, taken = clause.kept, set()
+    within = {i for start, end, _ in typed for i in range(start, end)}
     for start, end, value in typed:
         while value.kind == "place" and start in kept and end > start and not all(i in kept for i in range(start, end)):
             end -= 1
             value = replace(value, end=doc[end - 1].idx + len(doc[end - 1]))
-        if all(i in kept for i in range(start, end)):
+        if all(i in kept for i in range(start, end)) and not goes_on(doc[end - 1], value, typed):
             taken |= set(range(start, end))
             yield start, end, value.kind, value.start, value.end
     for token in doc:
         if token.i not in kept or token.i in taken:
             continue
-        if is_count(token):
+        if is_count(token) and token.i not in within:
             yield token.i, token.i + 1, "count", token.idx, token.idx + len(token)
         found = phrase_span(token, kept, taken)
         if found:
@@ -513,6 +559,12 @@ def spans_of(clause: Clause, doc: Any, typed: Sequence[tuple[int, int, Value]]) 
             kind = "text" if doc[start].lower_ in TIME_PREPOSITIONS else "place" if start < found[0] else kind_of_noun(token)
             a, b = doc[start], doc[found[1] - 1]
             yield start, found[1], kind, a.idx, b.idx + len(b)
+
+
+def goes_on(last: Any, value: Value, typed: Sequence[tuple[int, int, Value]]) -> bool:
+    """Whether a measure is the first of several things: "35 mm and roll film"."""
+    joined = {i for t in children(last, "conj") if t.pos_ in {"NOUN", "PROPN"} for i in subtree(t)}
+    return value.kind == "measure" and bool(joined) and not any(i in joined for start, end, _ in typed for i in range(start, end))
 
 
 def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] | None:
@@ -536,6 +588,8 @@ def phrase_span(token: Any, kept: set[int], taken: set[int]) -> tuple[int, int] 
     if not indices or indices != list(range(indices[0], indices[-1] + 1)) or len(indices) > MAX_WORDS:
         return None
     if token.doc[indices[0]].lower_ in UNTELLING or (token.dep_ == "pobj" and len(indices) == 2 and tells_nothing(token)):
+        return None
+    if len(indices) == 2 and is_count(token.doc[indices[0]]) and token.doc[indices[0]].lower_ not in {"one", "1"}:
         return None
     if token.dep_ in {"attr", "dobj"} and indices[0] > 0 and token.doc[indices[0] - 1].text == ",":
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engrain.documents.base import Document, Section
@@ -111,6 +111,7 @@ def settle_people(facts: list[Fact]) -> list[Fact]:
         if f.kind == "person" and len(f.value.split()) > 1 and not NOT_PEOPLE.search(f.value) and f.value not in f.business
     }
     people |= {f.value for f in facts if full_name(f.value) and f.value not in f.business and does_what_people_do(f)}
+    people |= {f.subject for f in facts if names_person(f)}
     parts = {word for name in people for word in name.split()}
 
     def kind(fact: Fact) -> str:
@@ -146,6 +147,48 @@ ACT = re.compile(
 PEOPLE_COLUMN = re.compile(
     r"\b(?:teacher|tutor|leader|trainer|coach|driver|manager|contact|person|staff|who|name|host|instructor|owner|maker)s?\b", re.IGNORECASE
 )
+
+
+PERSON_NAME_COLUMN = re.compile(
+    r"(?:teacher|tutor|leader|trainer|coach|driver|person|staff|employee|colleague|volunteer|instructor)s?(?: member)?(?: name)?"
+)
+NAME_COLUMN = re.compile(r"(?:full |first )?names?|who")
+OF_PERSON_COLUMN = re.compile(r"role|position|job|job title")
+BESIDE_PERSON_COLUMN = re.compile(
+    r"title|function|post|ext(?:ension|\.)?|born|joined|duties|department|responsib\w+|(?:with us|here|employed|member) since"
+)
+"""What columns are called, in small letters: people; names of anything; what only people have; what has a name if it is a person."""
+
+
+def columns(fact: Fact) -> list[str]:
+    """What the columns of a table's row are called, its name's first; nothing for an item of a list."""
+    if fact.form != "attribute" or fact.evidence.startswith(fact.subject):
+        return []
+    return [cell.partition(":")[0].strip() for cell in fact.evidence.split("; ")]
+
+
+def names_person(fact: Fact) -> bool:
+    """Whether a row or an item is a person's, as the table's columns or the item's role tell."""
+    if fact.form != "attribute" or not full_name(fact.subject) or fact.subject in fact.business:
+        return False
+    first, *others = [name.lower() for name in columns(fact)] or [""]
+    if not first:
+        return fact.relation in {"role", "duties", "work"}
+    if PERSON_NAME_COLUMN.fullmatch(first) or any(OF_PERSON_COLUMN.fullmatch(name) for name in others):
+        return True
+    return bool(NAME_COLUMN.fullmatch(first)) and any(BESIDE_PERSON_COLUMN.fullmatch(name) for name in others)
+
+
+def people_in(facts: Iterable[Fact]) -> frozenset[str]:
+    """What the facts call people: the values that are persons, the rows and items that are a person's, and each word of these names."""
+    names = {name for f in facts for name, known in ((f.value, f.kind == "person"), (f.subject, names_person(f))) if known}
+    return frozenset({word for name in names for word in (name, *name.split())})
+
+
+def whole_name(name: str, people: Collection[str]) -> str:
+    """The full name of a person who is called by one of its words, where only one has it; any other name as it is."""
+    whole = {other for other in people if full_name(other) and name in other.split()} if name in people else set()
+    return whole.pop() if len(whole) == 1 else name
 
 
 def full_name(text: str) -> bool:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from engrain.examples import Example, Message
-from engrain.knowledge.facts import Fact
+from engrain.knowledge.facts import Fact, full_name
 from engrain.knowledge.wording import Wording
 
 PATTERNS = ("And {}?", "What about {}?", "And what about {}?", "How about {}?")
@@ -60,8 +60,8 @@ def conversation(first: Wording, fact: Fact, second: Wording, pattern: str) -> E
 
 
 def subject_of(fact: Fact) -> str:
-    """The subject as it stands in a question: days get their "on", things their article."""
+    """The subject as it stands in a question: days get their "on", things their article, people none."""
     if fact.subject.lower().removesuffix("s") in {day.removesuffix("s") for day in DAYS}:
         return f"on {fact.subject}"
     has_article = fact.subject.lower().startswith(("the ", "a ", "an ", "our ", "your "))
-    return fact.subject if has_article or fact.subject[:1].isdigit() else f"the {fact.subject}"
+    return fact.subject if has_article or fact.subject[:1].isdigit() or full_name(fact.subject) else f"the {fact.subject}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from engrain.knowledge import phrasing
@@ -17,23 +17,24 @@ from engrain.knowledge.asking import (
     statement_questions,
 )
 from engrain.knowledge.attributes import attribute_questions, faq_questions, reverse_attributes
-from engrain.knowledge.extract import GAP
-from engrain.knowledge.facts import Fact
+from engrain.knowledge.extract import GAP, leans, points_back
+from engrain.knowledge.facts import Fact, people_in
 from engrain.knowledge.grammar import capital
+from engrain.knowledge.opening import open_wordings
 from engrain.knowledge.parse import parse_all
 from engrain.knowledge.wording import QUESTION_WORD, Wording, answer, flipped, gap_answer, mentions, normal, small
 from engrain.knowledge.words import GENERIC, ONE_THING
 
 IN_CONTEXT = ("after-sentence", "with-sentence")
 LONGEST_CONTEXT, MORE_WORDS = 30, 4
-"""Words of a sentence that can stand before a question, and how many more than the question it must have to be worth saying."""
+"""Words of a sentence that can stand before a question, and how many that its question lacks it must have to be worth saying."""
 LONGEST_PROMPT = 34
 """Words of a question; one with a sentence before it has that many more."""
 
 
 def wordings(facts: Sequence[Fact]) -> list[list[Wording]]:
     """For each fact its wordings, the plainest first, no prompt twice within a fact."""
-    people = {word for fact in facts if fact.kind == "person" for word in (fact.value, *fact.value.split())}
+    people = people_in(facts)
     docs = iter(parse_all(text for fact in facts for text in texts_of(fact)))
     found = []
     for fact in facts:
@@ -67,28 +68,32 @@ def texts_of(fact: Fact) -> list[str]:
     return [fact.relation] if fact.form == "question" else []
 
 
-def makers(fact: Fact, parsed: Sequence[Any], people: set[str]) -> Iterator[Wording]:
+def makers(fact: Fact, parsed: Sequence[Any], people: Collection[str]) -> Iterator[Wording]:
     """All wordings of a fact, good and doubtful; `people` are the names of persons and their parts."""
     if fact.kind == "yesno" and fact.form == "statement":
         reply, asked = rule_questions(fact, parsed[0])
         for form, text in around(fact, asked):
             yield Wording("question", "+".join(f"rule-{part}" for part in form.split("+")), text, reply)
         return
+    open_end = fact.form == "statement" and leans(fact.subject, fact.relation)
     if fact.form == "attribute":
-        asked = list(attribute_questions(fact))
-        for form, text in reverse_attributes(fact):
+        asked = list(attribute_questions(fact, people))
+        yield from open_wordings(fact)
+        for form, text in reverse_attributes(fact, people):
             yield Wording("reverse", form, text, capital(fact.subject) + ".")
     elif fact.form == "question":
         asked = list(faq_questions(fact, parsed[0]))
     else:
         asked = list(statement_questions(fact, parsed[0])) or list(in_place_questions(fact)) or list(gap_questions_at_last(fact))
-        yield from () if of_thing(fact) else reverse_wordings(fact, parsed[0], people)
+        yield from () if of_thing(fact) or open_end else reverse_wordings(fact, parsed[0], people)
         asked = within(fact, asked)
-        asked = [*asked[:1], *in_context(fact, asked), *asked[1:]]
+        context = list(in_context(fact, asked))
+        alone = [(form, text) for form, text in asked if not points_back(text)]
+        asked = (alone or context[-1:]) if open_end else [*asked[:1], *context, *asked[1:]]
     reply = answer(fact)
     for form, text in around(fact, asked):
         yield Wording("question", form, text, reply)
-    yield from cloze_wordings(fact)
+    yield from () if open_end and asked else cloze_wordings(fact)
 
 
 def of_thing(fact: Fact) -> str:
@@ -111,12 +116,18 @@ def within(fact: Fact, asked: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def in_context(fact: Fact, asked: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """The plainest question as people ask who say first what it is about: after the sentence before it, and with its own sentence."""
-    question = asked[0][1] if asked else ""
-    if question and 3 <= len(fact.before.split()) <= LONGEST_CONTEXT and not fact.before.startswith("|"):
-        yield "after-sentence", f"{flipped(fact.before)} {question}"
-    words, own = fact.evidence.split(), len(fact.relation.split())
-    if question and own + MORE_WORDS <= len(words) <= LONGEST_CONTEXT and fact.evidence.count(fact.value) == 1:
-        yield "with-sentence", f"{flipped(fact.evidence.replace(fact.value, '…'))} {question}"
+    question, before = asked[0][1] if asked else "", fact.before
+    if question and 3 <= len(before.split()) <= LONGEST_CONTEXT and not before.startswith("|") and not before.endswith("?"):
+        yield "after-sentence", f"{ended(flipped(before))} {question}"
+    own, more = fact.evidence.replace(fact.value, "…"), set(normal(fact.evidence).split())
+    more -= {*normal(question).split(), *normal(fact.relation).split(), *normal(fact.value).split()}
+    if question and len(more) >= MORE_WORDS and len(own.split()) <= LONGEST_CONTEXT and fact.evidence.count(fact.value) == 1:
+        yield "with-sentence", f"{ended(flipped(own))} {question}"
+
+
+def ended(sentence: str) -> str:
+    """The sentence with a full stop where it has no mark at its end."""
+    return sentence if sentence[-1:] in ".!?:…" else f"{sentence}."
 
 
 def around(fact: Fact, asked: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -147,7 +158,8 @@ def is_direct(form: str, text: str) -> bool:
     return (
         opens
         and text.endswith("?")
-        and not re.search(r"[:.!]\s", text)
+        and not re.search(r"[:.!?]\s", text)
+        and form not in IN_CONTEXT
         and not form.startswith(("wrap", "polar-", "attribute-give", "attribute-know"))
     )
 

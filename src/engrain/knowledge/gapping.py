@@ -1,6 +1,7 @@
 """Gapping: a verb that is said once for several values ("A place costs £65 and a repair kit £8.50"), said again for each.
 
 Left as it is, such a statement asks for one value and names the other: "How much does a place cost and a repair kit £8.50?"
+So it does where "and" joins two objects or two places that the parser hung on the verb.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engrain.knowledge.clauses import Clause
+from engrain.knowledge.parse import children, subtree
 from engrain.knowledge.phrases import Piece
 from engrain.knowledge.values import Value
 
 JOINS = {",", ";", "and", "or", "but"}
+DENYING = {"not", "never"}
 LEADS = {"on", "from", "at", "in", "for"}
 """Prepositions that go with a value where it takes another one's place."""
 
@@ -39,14 +42,49 @@ class Part:
 
 
 def apart(clause: Clause, doc: Any, typed: Typed) -> list[Clause]:
-    """The statement, or one statement for each of the parts that share its verb, in their order."""
+    """The statement, or one statement for each of the parts that share its verb, in their order; none where they cannot be parted."""
     first, *others = _parts(clause, doc, typed)
-    if not others or first is None:
-        return [clause]
-    said = [_said_again(clause, doc, first, other) if other else None for other in others]
-    if any(found is None for found in said):
-        return [clause]
+    said = [_said_again(clause, doc, first, other) if first and other else None for other in others]
+    if first is None or not said or any(found is None for found in said):
+        return _at_joint(clause, doc)
     return [replace(clause, pieces=first.pieces), *(found for found in said if found)]
+
+
+def _at_joint(clause: Clause, doc: Any) -> list[Clause]:
+    """The statement, cut where an "and" stood that it lost, or where it goes on with what is not so; a lost "but" is put back."""
+    kept, pieces = clause.kept, clause.pieces
+    joint = next((t.i for t in doc[clause.verb.i :] if t.tag_ == "CC" and _joins(t, kept)), None)
+    if joint is None:
+        return [clause]
+    end = next(n for n, piece in enumerate(pieces) if (piece.index or 0) >= joint)
+    start = next(n for n, piece in enumerate(pieces) if (piece.index or 0) > joint)
+    first, rest = replace(clause, pieces=pieces[:end]), pieces[start:]
+    if doc[joint].lower_ == "but":
+        return [replace(clause, pieces=(*first.pieces, Piece("but", joint), *rest))]
+    if doc[joint + 1].lower_ in DENYING:
+        return [first, *_denied(first, rest)]
+    item = next((t for t in children(clause.verb, "conj") if t.i > joint and t.pos_ in {"NOUN", "PROPN", "NUM"}), None)
+    thing = next((t for t in children(clause.verb, "dobj") if t.i < joint), None)
+    whole = item is not None and set(subtree(item)) == {piece.index for piece in rest}
+    if doc[joint].lower_ != "and" or thing is None or not whole:
+        return []
+    lead = next(n for n, piece in enumerate(pieces) if piece.index in subtree(thing))
+    return [first, replace(clause, pieces=(*pieces[:lead], *rest), reason=None)]
+
+
+def _joins(token: Any, kept: set[int]) -> bool:
+    """Whether a conjunction between two words of a statement was lost, or leads to what is not so."""
+    before = token.i - 1 if token.nbor(-1).text != "," else token.i - 2
+    return before in kept and token.i + 1 in kept and (token.i not in kept or token.nbor().lower_ in DENYING)
+
+
+def _denied(clause: Clause, rest: tuple[Piece, ...]) -> Iterator[Clause]:
+    """The statement of what is not so: "goes into the drum and never down the sink" is "never goes down the sink" as well."""
+    verb = next((n for n, piece in enumerate(clause.pieces) if piece.index == clause.verb.i), 0)
+    helped = bool(children(clause.verb, "aux", "auxpass"))
+    if rest[0].text == "never" or helped or clause.verb.lemma_ == "be":
+        at = verb + 1 if clause.verb.lemma_ == "be" else verb
+        yield replace(clause, pieces=(*clause.pieces[:at], rest[0], *clause.pieces[at : verb + 1], *rest[1:]), reason=None)
 
 
 def _parts(clause: Clause, doc: Any, typed: Typed) -> list[Part | None]:

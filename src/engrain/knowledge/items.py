@@ -176,13 +176,25 @@ def with_the(key: str) -> str:
     return text if name else f"the {text[:1].lower()}{text[1:]}"
 
 
+def header(text: str) -> str:
+    """A column's name inside a sentence: in small letters, but for abbreviations."""
+    return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in re.sub(r"\s*\(.*?\)", "", text).split())
+
+
 def tidy_key(key: str) -> str:
     """A row's or item's name inside a question: brackets off, its first word small unless it looks like a name."""
     key = re.sub(r"\s*\([^)]*\)", "", key).strip(" .:") or key
+    key = re.sub(r", (?=per\b)", " ", key)
     head = key.split()[0]
     rest = key[len(head) :]
+    numbered = re.match(r" \d+(?: [a-z]|$)", rest) and head.lower() not in HUMANS and not phrasing.is_plural(head)
     name = (
-        DAYS.match(head) or re.search(r"[A-Z]", head[1:]) or re.search(r"\s[A-Z]", rest) or not head.replace("-", "").isalpha() or not rest
+        DAYS.match(head)
+        or re.search(r"[A-Z]", head[1:])
+        or re.search(r"\s[A-Z]", rest)
+        or not head.replace("-", "").isalpha()
+        or numbered
+        or not rest
     )
     plain = head[:1].lower() + head[1:] + rest if not name else key
     countable = re.match(r"[a-z][^_]*$", plain) and not is_bare(plain)
@@ -195,4 +207,11 @@ def is_bare(phrase: str) -> bool:
     gerund = re.match(r"\w+ing (?:an?|the|your|my|\w+s\b)", phrase)
     several = re.match(r"[a-z]+[^su]s (?!of\b)[a-z]+(?:ed|ing)\b", phrase)
     own = phrase.split()[0] in DETERMINERS | BEFORE_NOUNS or phrase.split()[-1] in {"out", "up", "off", "in", "over"}
-    return bool(several or gerund) or own or phrasing.is_plural(phrase) or head in UNCOUNTED or head.endswith(("ing", "ed"))
+    return (
+        bool(several or gerund)
+        or own
+        or " and " in phrase
+        or phrasing.is_plural(phrase)
+        or head in UNCOUNTED
+        or head.endswith(("ing", "ed"))
+    )

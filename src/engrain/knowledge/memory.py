@@ -53,16 +53,31 @@ FIRM_ACTS = listed("keep run own manage handle repair work answer find")
 """Acts of people that a firm with a name like a person's does as well."""
 
 
+ORDINALS = listed("first second third last top full front back side")
+"""Words that sentences begin with and titles too: "First Roll"."""
+
+
 def is_common(token: Any, memory: Memory) -> bool:
     """Whether a sentence's first word is no name: written small elsewhere, or never with a capital inside a sentence."""
+    following = token.nbor() if token.i + 1 < len(token.doc) else None
+    if following is not None and begins_title(token, following):
+        return False
     if token.lower_ in memory.lowered or token.is_stop or token.text.startswith("Kaaa"):
         return bool(token.text != "I")
     bare = token.tag_ == "NNP" and token.dep_ in SUBJECTS and not children(token, "det", "amod", "compound", "poss", "prep", "nummod")
     if bare and not re.search(r"(?:s|ing)$", token.text):
         return False
-    following = token.doc[token.i + 1].text if token.i + 1 < len(token.doc) else ""
     person = token.ent_type_ == "PERSON" and token.pos_ == "PROPN"
-    return token.text not in memory.named and not following[:1].isupper() and not token.text.isupper() and not person
+    goes_on = following is not None and following.text[:1].isupper()
+    return token.text not in memory.named and not goes_on and not token.text.isupper() and not person
+
+
+def begins_title(token: Any, following: Any) -> bool:
+    """Whether a common word begins a name all the same: "First Roll", "Spring Fair", "Super 8"; not "Next Friday", "Some 40"."""
+    if following.text.isdigit():
+        return token.pos_ in {"NOUN", "PROPN", "ADJ"} and token.tag_ not in {"NNS", "NNPS"} and not token.is_stop
+    titled = token.lower_ in ORDINALS or (token.dep_ in {"compound", "nmod"} and not token.is_stop)
+    return titled and following.text[:1].isupper() and following.ent_type_ != "DATE"
 
 
 def small_first(text: str) -> str:

@@ -29,7 +29,7 @@ def is_plural(phrase: str) -> bool:
     head = re.split(r" (?:for|of|in|on|at|with|from|under|above|to|within|by|per|over)\b|[,(]", phrase.strip())[0].split()
     last = head[-1] if head else ""
     return (
-        " and " in phrase
+        bool(re.search(r" and (?:the|an?|our|your|my|his|her|their) ", phrase))
         or (
             bool(re.search(r"(?<![sui’'])s$", last)) and last.lower() not in {"wales", "series", "news", "premises", "bus", "gas", "canvas"}
         )
@@ -37,15 +37,15 @@ def is_plural(phrase: str) -> bool:
     )
 
 
-def asked(name: str, subject: str, attribute: str = "", wh: str = "") -> Iterator[tuple[str, str]]:
+def asked(name: str, subject: str, attribute: str = "", wh: str = "", *, many: bool | None = None) -> Iterator[tuple[str, str]]:
     """Each pattern of a table with its name, filled in."""
     for form, template in TEMPLATES[name].items():
-        yield form, fill(template, subject, attribute, wh)
+        yield form, fill(template, subject, attribute, wh, many=many)
 
 
-def fill(template: str, subject: str, attribute: str = "", wh: str = "") -> str:
-    """A template with its noun phrases put in, verb and capital fitted to them."""
-    many = is_plural(subject)
+def fill(template: str, subject: str, attribute: str = "", wh: str = "", *, many: bool | None = None) -> str:
+    """A template with its noun phrases put in, verb and capital fitted to them; `many`: whether these are several things."""
+    many = is_plural(subject) if many is None else many
     text = template
     if text.startswith(("{s}", "{a}")):
         subject = re.sub(r"^an? ", "", subject)

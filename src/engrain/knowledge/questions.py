@@ -25,13 +25,18 @@ from engrain.knowledge.words import (
     MEANS_VERBS,
     MEASURED,
     MEASURES,
+    PLACES,
+    PROPER_TAILS,
     ROLE_ENDINGS,
     SOAKING_VERBS,
     TIME_PREPOSITIONS,
     UNITS,
     WHEN_NOUNS,
+    listed,
 )
 
+CONTESTING_VERBS = listed("come finish win compete")
+"""Verbs that "in" belongs to with what is contested."""
 AFTER_NO_COMMA = {"text", "name", "place", "measure", "person"}
 """Kinds of values that, behind a comma, only add to what the statement says."""
 QUANTITY = {"money": "how much", "duration": "how long", "percent": "what percentage"}
@@ -71,6 +76,9 @@ def wh_questions(doc: Any, start: int, end: int, kind: str) -> list[Asked]:
         around = (min(gone) - 1, max(gone) + 1) if kind in {"text", "name"} else (min(gone) - 1,)
         if kind in AFTER_NO_COMMA and any(0 <= i < len(doc) and doc[i].text == "," and doc[i + 1].lower_ != "not" for i in around):
             continue
+        stranded = min(gone) and doc[min(gone)].pos_ != "ADP" and doc[min(gone) - 1].lower_ in {"on", "in", "at"}
+        if wh in {"when", "where"} and stranded:
+            gone = {min(gone) - 1, *gone}
         last = max(widened(s, gone))
         gone = widened(s, gone) | added(s, set(range(start, end)))
         ends = not any(i > last and i not in gone for i in s.rest)
@@ -281,7 +289,7 @@ def object_phrase(span: Any, inside: set[int], extra: set[int], kind: str) -> li
         return [(adverb(kind, text), inside, "")]
     if kind == "count":
         return [("how many", inside, "")]
-    if kind != "contact" and span.root.head.lemma_ in CONTACT_VERBS and span.root.pos_ == "PROPN":
+    if kind != "contact" and span.root.dep_ in {"dobj", "dative"} and span.root.head.lemma_ in CONTACT_VERBS and span.root.pos_ == "PROPN":
         return [("who", inside, "")]
     if span.root.lemma_.lower() in HUMANS:
         held = span.root.dep_ == "attr" or span.root.head.lemma_ in {"have", "include", "hold", "cover", "take", "get"}
@@ -411,7 +419,8 @@ def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[st
     if kind != "person" and word in LOCATIVE | {"between", "into", "onto", "through", "along", "across"}:
         if word == "in" and head.head.head.lemma_ in SOAKING_VERBS and not determined:
             return [("what", gone, "in"), ("in what", gone, "")]
-        return [("where", gone, "")] if determined and word not in {"by"} else []
+        where = f"{word} what" if is_no_place(head, word) else "where"
+        return [(where, gone, "")] if determined and word not in {"by"} else []
     wh = "whom" if kind == "person" or head.lemma_.lower() in HUMANS else "what"
     last = len(head.doc) - 2
     between = [c for c in children(head.head.head, "prep") if head.head.head.i < c.i < head.head.i]
@@ -423,6 +432,16 @@ def text_after(head: Any, word: str, gone: set[int], kind: str) -> list[tuple[st
     if word in {"with", "by"} or (wh == "whom" and word in {"to", "from", "for"}):
         return [*stranded, (f"{word} {wh}", gone, "")]
     return stranded
+
+
+def is_no_place(head: Any, word: str) -> bool:
+    """Whether what stands after a preposition names a contest or has a title: "third in the regatta", "taught in Slip and Salt"."""
+    verb = head.head.head
+    if word == "in" and (verb.lemma_ in CONTESTING_VERBS and head.lemma_.lower() not in PLACES):
+        return True
+    titled = re.match(r" (?:[A-Z][\w’'-]* )+and [A-Z]", head.doc.text[head.head.idx + len(word) :])
+    named = titled or word in {"through", "into", "across", "along"}
+    return bool(named and head.pos_ == "PROPN" and head.ent_type_ not in {"GPE", "LOC", "FAC"} and head.text not in PROPER_TAILS)
 
 
 def word_before(token: Any) -> str:

@@ -50,17 +50,26 @@ ALIKE = tuple(
 """Words that answer a question for one of them."""
 
 
+TELLING = frozenset({"money", "duration", "person", "place", "measure"})
+"""Kinds of attribute that things have on which one asks more; notes and stamps have dates, lines to reach somebody contacts."""
+NO_THING = re.compile(r"day\b|\d|[Ss]tudent|[Cc]hild|[Pp]eople|[Gg]uest|[Mm]ember|[Ss]taff")
+MAX_SUBJECT = 8
+"""Words of such a thing's name."""
+
+
 def unanswerable(
     facts: Sequence[Fact], share: float, answered: int, kept_out: set[str], rng: random.Random, written: Sequence[str] = ()
 ) -> tuple[list[Wording], list[Wording]]:
     """Unanswerable questions for training (`share` of all examples) and for testing: those use other sentences.
 
     Up to half of them a model has `written`, each a form of its own: near to what is asked, but it may err. The others ask known
-    subjects for what the documents lack, for invented people and things, and for what no document of a business would hold. The
-    answerable counterparts are the facts' own questions.
+    subjects for what the documents lack, and for what no document of a business would hold; at most a quarter of those is for
+    invented people and things while there are others. The answerable counterparts are the facts' own questions.
     """
-    pool = [*of_known(facts), *of_invented(facts), *of_business(facts)]
+    pool, invented = [*of_known(facts), *of_business(facts)], of_invented(facts)
     rng.shuffle(pool)
+    rng.shuffle(invented)
+    pool = [each for n in range(max(len(pool), len(invented))) for each in (*pool[3 * n : 3 * n + 3], *invented[n : n + 1])]
     near = [(question, question) for question in unanswered(written, facts)]
     rng.shuffle(near)
     pool = [each for pair in zip_longest(near, pool) for each in pair if each]
@@ -110,20 +119,21 @@ def refusal(prompt: str) -> Wording:
 def of_known(facts: Sequence[Fact]) -> list[tuple[str, str]]:
     """Template and question: known people and things, asked for what no fact says."""
     people = sorted({f.value for f in facts if f.kind == "person" and len(f.value.split()) > 1})
-    things = sorted(
-        {
-            tidy_key(f.subject)
-            for f in facts
-            if f.form == "attribute"
-            and 0 < len(f.subject.split()) <= 5
-            and not re.search(r"day\b|\d|[Ss]tudent|[Cc]hild|[Pp]eople|[Gg]uest|[Mm]ember|[Ss]taff", f.subject)
-        }
-    )
-    names = {word for person in people for word in person.split()}
-    things = [thing for thing in things if not names & set(thing.split()) and not full_name(thing)]
+    things = known_things(facts)
     of_person, of_thing = (unsaid(phrasing.UNKNOWN[name], facts) for name in ("of_person", "of_thing"))
     asked = [(t, t.format(s=p)) for p in people for t in of_person]
     return asked + [(t, phrasing.fill(t.replace("How much does", "How much {does}"), s)) for s in things for t in of_thing]
+
+
+def known_things(facts: Sequence[Fact]) -> list[str]:
+    """What one buys, visits or is taught, as one says it in short: no people, no days, no notes."""
+    people = {word for fact in facts if fact.kind == "person" for word in fact.value.split()}
+    told = {
+        fact.subject for fact in facts if fact.form == "attribute" and fact.kind in TELLING and len(fact.subject.split()) <= MAX_SUBJECT
+    }
+    short = {re.split(r"[,(]", subject)[0].strip() for subject in told}
+    things = {tidy_key(text) for text in short if text and not NO_THING.search(text)}
+    return sorted(thing for thing in things if not people & set(thing.split()) and not full_name(thing))
 
 
 def unsaid(templates: Iterable[str], facts: Sequence[Fact]) -> list[str]:

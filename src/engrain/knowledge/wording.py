@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from calendar import month_name
 from dataclasses import dataclass, replace
+from functools import cache
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital
+from engrain.knowledge.parse import parse
+from engrain.knowledge.shapes import FLIP, words
+from engrain.knowledge.words import CONTACT_VERBS
 
 REFUSAL = "I’m sorry, I don’t know that."
 """How a model is taught to decline: always in the same words, for several ways to say it would share what speaks for declining."""
@@ -53,6 +57,12 @@ LEAD = {
     "time": re.compile(rf"\b((?:by|before|after|until|till|since|from|about|around) ){GAP}"),
     "duration": re.compile(rf"\b((?:(?:within|after|until|before) )?(?:(?:{LIMIT}) )?){GAP}"),
     **dict.fromkeys(("money", "measure", "percent", "count"), re.compile(rf"\b((?:{LIMIT}) ){GAP}")),
+    **dict.fromkeys(
+        ("text", "name", "place"),
+        re.compile(
+            rf"\b((?:between|behind|beside|under|above|below|opposite|near|next to|outside|beyond|along|across|through) ){GAP}(?! and\b)"
+        ),
+    ),
 }
 """Kind → the words before a value that its answer keeps, since it says something else without them."""
 COUNTED = re.compile(
@@ -102,7 +112,27 @@ def small(text: str) -> str:
     return text if head in {"I", "I’m", "I’d"} or not re.match(QUESTION_WORD, head) else text[:1].lower() + text[1:]
 
 
+@cache
 def flipped(text: str) -> str:
-    """A phrase from the speaker's side turned to the asker's."""
-    pairs = {"we": "you", "us": "you", "our": "your", "you": "I", "your": "my"}
-    return re.sub(r"\b(we|us|our|you|your)\b", lambda m: pairs[m.group()], text)
+    """A phrase from the speaker's side turned to the asker's; only grammar tells whether "you" becomes I or me."""
+    if re.search(r"\byou\b", text, re.IGNORECASE):
+        doc = parse(text)
+        turned = re.sub(r"\bI(['’])re\b", r"I\1m", words(doc, list(range(len(doc)))))
+        turned = re.sub(r"(?<!am )\bI(?= (?:round|around|an?|the|your)\b)", "me", turned)
+    else:
+        turned = re.sub(r"\b(?:[Ww]e|us|[Oo]urs?|[Yy]ours?)\b", lambda m: FLIP[m.group().lower()], text)
+    return capital(turned) if text[:1].isupper() else turned
+
+
+RELAYED = {
+    "I am": "they are", "I was": "they were", "I’m": "they’re", "I": "they", "me": "them", "my": "their", "mine": "theirs",
+    "you": "we", "your": "our", "yours": "ours",
+}  # fmt: skip
+TO_US = f"to|for|from|with|of|by|at|on|about|without|than|reach|pay|owe|give|send|bring|show|{'|'.join(sorted(CONTACT_VERBS))}"
+"""The words after which "you" is no subject."""
+
+
+def relayed(asked: str) -> str:
+    """An indirect question of a customer as a colleague passes it on: I becomes they, you becomes we."""
+    asked = re.sub(rf"\b({TO_US}) you\b", r"\1 us", asked)
+    return re.sub(rf"\b(?:{'|'.join(RELAYED)})\b", lambda m: RELAYED[m.group()], asked)

@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +21,15 @@ from engrain.examples import Message
 from engrain.generate import Completion, generate
 from engrain.knowledge.blocks import blocks, plain, sentence_before
 from engrain.knowledge.dataset import Dropped, Studied
+from engrain.knowledge.extract import MAX_CHARACTERS
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.forms import IN_CONTEXT, wordings
-from engrain.knowledge.wording import STUDIED, Wording, answer
+from engrain.knowledge.wording import STUDIED, Wording, answer, gap_answer, said
 from engrain.progress import SILENT, Progress, Stage
 from engrain.study.base import Writer
 from engrain.study.checks import fluent, names_beyond, of_length, reversible, sensible
 from engrain.study.details import headed, in_order, is_sentence, merged, place, spans_in, worth_asking
+from engrain.study.fitting import Rivals, asks_beyond, asks_for
 from engrain.study.skills import REFUSAL, absent_prompt, conversation, details_prompt, lines, pairs, questions_prompt, reverse_prompt
 from engrain.tasks.chat import log_likelihood
 from engrain.tokens import encode_example, encode_prompt, passage, question_messages
@@ -57,6 +59,8 @@ LONGEST_SHOWN = 3000
 UNLIKELY = "unlikely even to the model that wrote it"
 SENSELESS = "gives its answer away, or is too short or too long"
 BEYOND = "names what its source does not"
+OTHERWISE = "asks for something else than the value"
+ELSEWHERE = "fits another fact as well"
 NOT_READ = "reading the source does not give the value"
 TOO_MANY = "more than are practised"
 
@@ -99,10 +103,12 @@ class StudyingModel(Writer):
         minutes: float = 0,
     ) -> None:
         self.model, self.tokenizer, self.seed, self.progress, self.minutes = model, tokenizer, seed, progress, minutes
+        self.rivals = Rivals(())
 
     def notice(self, facts: Sequence[Fact], sections: Sequence[Section], business: str) -> list[Fact]:
         """The facts, weighed by whether it lists them, and those it lists beyond them, in reading order."""
-        places = [(section, block) for section in sections for block in blocks(section.text, *section.headings[-1:]) if is_sentence(block)]
+        found = [(section, block) for section in sections for block in blocks(section.text, *section.headings[-1:])]
+        places = [(section, block) for section, block in found if is_sentence(block) and len(block.text) <= MAX_CHARACTERS]
         prompts = [
             details_prompt(headed(business, section), plain(block.text), sentence_before(section.text, block.text))
             for section, block in places
@@ -117,7 +123,7 @@ class StudyingModel(Writer):
 
     def study(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> Studied:
         """Wordings of the facts that are worth asking for, the surest first, and questions that no section answers."""
-        wanted = most_wanted(facts, self.seed)
+        wanted, self.rivals = most_wanted(facts, self.seed), Rivals(facts)
         notes = self._notes(wanted, sections)
         dropped = [each for fact in wanted if fact.id in notes for each in notes[fact.id].dropped(fact.section)]
         absent = self._absent(list(sections.values()), facts[0].business if facts else "")
@@ -168,10 +174,9 @@ class StudyingModel(Writer):
     def _check(self, notes: Notes, fact: Fact, section: Section, reply: Completion, reversal: Completion | None) -> None:
         """Add the lines of a reply to a fact's notes: those that hold, and those that do not with the reason."""
         shown = passage(headed(fact.business, section), fact.evidence)
-        known = canonical(f"{shown} {fact.before}")
         likely = fluent(self.tokenizer, reply)
         notes.lost += [(UNLIKELY, q) for q in lines(reply.text) if q not in likely]
-        faults = {q: SENSELESS if not sensible(fact, q) else BEYOND if names_beyond(q, known) else "" for q in likely}
+        faults = {q: fault_of(fact, q, f"{shown} {fact.before}", self.rivals) for q in likely}
         notes.lost += [(fault, q) for q, fault in faults.items() if fault]
         asked = [Wording("question", STUDIED, q, answer(fact)) for q, fault in faults.items() if not fault]
         forward = [wording for wording in asked if wording not in notes.questions]
@@ -180,7 +185,7 @@ class StudyingModel(Writer):
         notes.questions |= sure
         if reversal:
             back = [Wording("reverse", STUDIED, q, a) for q, a in pairs(reversal.text) if reversible(fact, q, a)]
-            notes.reversals += surest(self._sure(shown, back, [w.answer for w in back]))
+            notes.reversals += [as_said(fact, w) for w in surest(self._sure(shown, back, [w.answer for w in back]))]
 
     def _absent(self, sections: Sequence[Section], business: str) -> dict[str, list[str]]:
         """Section id → questions on its subject on which its own reading of it declines; none where it cannot be shown whole."""
@@ -189,8 +194,10 @@ class StudyingModel(Writer):
         kept: dict[str, list[str]] = {section.id: [] for section in sections}
         replies = self._write(prompts, QUESTION_TOKENS, TEMPERATURE, self.progress, "Studying: what is not said", seed=self.seed)
         for section, reply in zip(shown, replies, strict=True):
-            asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in lines(reply.text) if of_length(q)]
-            sure = self._sure(passage(headed(business, section), section.text), asked, [REFUSAL] * len(asked))
+            source = passage(headed(business, section), section.text)
+            likely = [q for q in fluent(self.tokenizer, reply) if of_length(q) and not names_beyond(q, canonical(source))]
+            asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in likely]
+            sure = self._sure(source, asked, [REFUSAL] * len(asked))
             kept[section.id] = [w.prompt for w in surest(sure)]
         return kept
 
@@ -230,6 +237,23 @@ class StudyingModel(Writer):
         rows = [encode_example(self.tokenizer, (*question_messages(w.prompt, [shown]), Message("assistant", a))) for w, a in asked]
         found = zip(wordings, log_likelihood(self.model, rows), strict=True)
         return {w: each.total / each.tokens for w, each in found if each.total / each.tokens > LEAST_LIKELY and each.foremost}
+
+
+def fault_of(fact: Fact, question: str, source: str, rivals: Rivals) -> str:
+    """Why a line cannot be a question about a fact, as far as its words tell; "" where it can."""
+    if not sensible(fact, question):
+        return SENSELESS
+    if names_beyond(question, canonical(source)):
+        return BEYOND
+    if not asks_for(fact, question) or asks_beyond(question, source):
+        return OTHERWISE
+    return ELSEWHERE if rivals.fit(fact, question) else ""
+
+
+def as_said(fact: Fact, turned: Wording) -> Wording:
+    """A reversed question as people say its value, with its answer as a sentence."""
+    prompt = turned.prompt.replace(fact.value, said(fact.value, fact.relation))
+    return replace(turned, prompt=prompt, answer=gap_answer(replace(fact, value=turned.answer, relation="")))
 
 
 def surest(found: Mapping[Wording, float]) -> list[Wording]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engrain.generate import Completion
 from engrain.knowledge.facts import Fact
 from engrain.study.skills import lines
+from engrain.suiting import suits
 from engrain.words import canonical, holds
 
 if TYPE_CHECKING:
@@ -52,12 +53,13 @@ def names_beyond(question: str, known: str) -> list[str]:
 
 
 def reversible(fact: Fact, question: str, reply: str) -> bool:
-    """Whether a pair can turn the fact round: it names the value and its answer, which stands in the source, is another."""
+    """Whether a pair can turn the fact round: it names the value and its answer, which stands in the source, is another that suits."""
     source = canonical(f"{fact.business} {fact.topic} {fact.evidence}")
     asked = canonical(question)
     return (
         of_length(question)
         and holds(asked, canonical(fact.value))
         and holds(source, canonical(reply))
-        and not holds(asked, canonical(reply))
+        and not holds(asked, re.sub("^(?:an?|the) ", "", canonical(reply)))
+        and suits(question, reply)
     )

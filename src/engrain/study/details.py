@@ -5,17 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from engrain.documents.base import Section
 from engrain.knowledge.blocks import Block, plain
 from engrain.knowledge.extract import GAP, Detail, text_kind
 from engrain.knowledge.facts import Fact, fact_of, facts_at
+from engrain.knowledge.parse import parse_all
 from engrain.knowledge.values import kind_of
 
 UNNOTICED = 0.3
 """Weight of a fact in words that a writer does not list among its sentence's details."""
 SHORTEST_SENTENCE = 4
 """Words of a sentence that can hold details."""
+LEAST_LEFT = 3
+"""Words of a sentence beside a listed detail."""
+LEAST_STATED = 2
+"""Words of its statement beside it."""
+VERBS = ("VERB", "AUX")
 SPACED = re.compile(r" ([,.;:)])")
 """A mark that a space before it was left of."""
 
@@ -55,11 +62,25 @@ def merged(facts: Sequence[Fact], listed: Sequence[tuple[Section, Block, tuple[i
         for section, block, span in listed
         if not any(overlaps(fact, [(block.start + span[0], block.start + span[1])]) for fact in values.get(section.id, ()))
     ]
-    return list({f.id: f for f in [*known, *new_facts(missing, business)]}.values())
+    return list({f.id: f for f in [*known, *new_facts(constituents(missing), business)]}.values())
+
+
+def constituents(listed: Sequence[tuple[Section, Block, tuple[int, int]]]) -> list[tuple[Section, Block, tuple[int, int]]]:
+    """The listed details that are one part of their sentence, beside which some words are left to ask with."""
+    long = [each for each in listed if len(f"{each[1].text[: each[2][0]]} {each[1].text[each[2][1] :]}".split()) >= LEAST_LEFT]
+    docs = parse_all(block.text for _, block, _ in long)
+    return [each for each, doc in zip(long, docs, strict=True) if is_constituent(doc.char_span(*each[2], alignment_mode="expand"))]
+
+
+def is_constituent(span: Any) -> bool:
+    """Whether one word of a parsed span, if any, is all that links it to what stands around it: "a cup and saucer", not "a cup and go"."""
+    tops = [t for t in span or () if not (t.is_punct or t.is_space) and (t.head == t or not span.start <= t.head.i < span.end)]
+    joined = [t for t in span or () if t.dep_ == "conj" and t.pos_ in VERBS and t.head.pos_ not in VERBS]
+    return len(tops) == 1 and not joined
 
 
 def new_facts(listed: Sequence[tuple[Section, Block, tuple[int, int]]], business: str) -> list[Fact]:
-    """Listed details as facts: each with the statements that hold it, or else with its whole sentence."""
+    """Listed details as facts: each with the statements that hold it, or else with its whole sentence; none that is all of it."""
     sections = list({section.id: section for section, _, _ in listed}.values())
     spans = spans_by_section(listed)
     stated = facts_at(spans, sections, business)
@@ -69,7 +90,7 @@ def new_facts(listed: Sequence[tuple[Section, Block, tuple[int, int]]], business
         for section, block, span in listed
         if (section.id, block.start + span[0], block.start + span[1]) not in held
     ]
-    return [replace(fact, weight=1.0) for fact in (*stated, *loose)]
+    return [replace(fact, weight=1.0) for fact in (*stated, *loose) if len(fact.relation.split()) > LEAST_STATED]
 
 
 def whole_sentence(section: Section, block: Block, span: tuple[int, int], business: str) -> Fact:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 GENERAL = Path(__file__).parents[1] / "data" / "general"
+PROMPTS = GENERAL / "prompts.jsonl"
 MAX_NEW_TOKENS = 32
 """A replayed answer is at most this long. One that goes on is no harm: the model is held to what it expected at each token
 (see `tasks.chat.Chat.prepare`), and where an answer is cut off it did not expect an end."""
@@ -33,7 +34,7 @@ SHORT_SHARE, TEXT_SHARE = 0.6, 0.15
 
 def replay_prompts(count: int, seed: int) -> list[str]:
     """`count` of the bundled everyday prompts (or all of them), most of them short questions of fact."""
-    rows = [json.loads(line) for line in (GENERAL / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = _rows(PROMPTS)
     random.Random(seed).shuffle(rows)
     texts = [row["prompt"] for row in rows if "answer" in row][: round(count * TEXT_SHARE)]
     prompts = [row["prompt"] for row in rows if "answer" not in row]
@@ -43,7 +44,7 @@ def replay_prompts(count: int, seed: int) -> list[str]:
 
 def everyday_prompts() -> list[str]:
     """All bundled everyday prompts and paragraphs."""
-    return [json.loads(line)["prompt"] for line in (GENERAL / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [row["prompt"] for row in _rows(PROMPTS)]
 
 
 def replay_examples(
@@ -73,10 +74,10 @@ def replay_examples(
 
 def known_answers(key: str, cache: Path) -> dict[str, str]:
     """Prompt → answer for all that need no model: paragraphs, answers that come with the package, answers noted earlier."""
-    return _read(GENERAL / "prompts.jsonl") | _read(GENERAL / f"replay-{key}.jsonl") | _read(cache / f"{key}.jsonl")
+    files = (PROMPTS, GENERAL / f"replay-{key}.jsonl", cache / f"{key}.jsonl")
+    return {row["prompt"]: row["answer"] for file in files for row in _rows(file) if "answer" in row}
 
 
-def _read(file: Path) -> dict[str, str]:
-    if not file.is_file():
-        return {}
-    return {row["prompt"]: row["answer"] for row in map(json.loads, file.read_text(encoding="utf-8").splitlines()) if "answer" in row}
+def _rows(file: Path) -> list[dict[str, str]]:
+    """The rows of a file; none where there is no such file."""
+    return list(map(json.loads, file.read_text(encoding="utf-8").splitlines())) if file.is_file() else []

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engrain.knowledge.attributes import is_noun
+from engrain.knowledge.facts import Fact
+from engrain.knowledge.forms import wordings
+
+
+def asked(facts: list[Fact], kind: str = "question") -> dict[str, str]:
+    """Prompt to answer, of all wordings of a kind."""
+    return {w.prompt: w.answer for each in wordings(facts) for w in each if w.kind == kind}
+
+
+def test_what_can_stand_after_the() -> None:
+    assert all(map(is_noun, ("fee", "teacher", "price per VAT unit", "bed", "speed", "serving", "meeting point")))
+    assert not any(map(is_noun, ("ready", "closed", "born", "last done", "kept until", "with us since", "open", "booked")))
+
+
+def test_a_column_that_is_no_noun_is_asked_in_its_own_words(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("| Bowl | Ready | Made in | Lidded |\n|---|---|---|---|\n| Tea bowl | in 3 weeks | Leeds | yes |"))
+    assert found["When is a tea bowl ready?"] == "In 3 weeks."
+    assert found["Tea bowl: lidded?"] == "Yes."
+    assert not [prompt for prompt in found if "the ready" in prompt or "the lidded" in prompt or "ready of" in prompt]
+
+
+def test_since_when(facts_in: Callable[..., list[Fact]]) -> None:
+    table = "| Name | Role | With us since | Member since |\n|---|---|---|---|\n| Ruta Klimas | Potter | 2022-05-30 | 2019 |"
+    found = asked(facts_in(table))
+    assert found["Since when has Ruta Klimas been with you?"] == "30 May 2022."
+    assert found["Since when has Ruta Klimas been a member?"] == "2019."
+    assert not [prompt for prompt in found if "the with us" in prompt]
+
+
+def test_titles_are_no_people_and_people_are_one(facts_in: Callable[..., list[Fact]]) -> None:
+    table = "| Course | Teacher | When | Fee |\n|---|---|---|---|\n| Ink and Thread | Ruta Klimas | 4 March 2027 | £85 |\n\n"
+    staff = "| Name | Role | Days |\n|---|---|---|\n| Ruta Klimas | Potter | Friday |"
+    facts = facts_in(table + staff)
+    found = asked(facts)
+    assert found["When is Ink and Thread?"] == "4 March 2027."
+    assert found["How much does Ink and Thread cost?"] == "£85."
+    assert found["When does Ruta Klimas work?"] == "Friday."
+    assert found["Who is Ink and Thread’s teacher?"] == "Ruta Klimas."
+    assert "What is the teacher for Ink and Thread?" not in found
+    assert "When does Ink and Thread work?" not in found
+    assert not [prompt for prompt in asked(facts, "reverse") if prompt.startswith("Whose when")]
+
+
+HOURS = """| Day | Shop | Workshop |
+|---|---|---|
+| Monday, Tuesday and Thursday | 9:00–17:00 | by appointment |
+| Sunday | closed | closed |
+"""
+
+
+def test_each_day_of_a_list_is_asked_for(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("- Wednesday to Friday: 10:00–18:00\n- Sunday: closed", "Opening hours"))
+    assert found["When are you open on Thursday?"] == "10:00–18:00."
+    assert found["Are you open on Friday?"] == "Yes, 10:00–18:00."
+    assert found["Are you open on Sunday?"] == "No, closed."
+    two = asked(facts_in(HOURS, "Opening hours"))
+    assert two["When is the shop open on Tuesday?"] == "9:00–17:00."
+    assert two["Is the workshop open on Sunday?"] == "No, closed."
+    assert "When are you open on Tuesday?" not in two
+
+
+def test_a_row_of_a_day_that_is_about_no_hours_is_asked_for_by_its_column(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("| Day | Soup |\n|---|---|\n| Monday | leek and barley |", "Kitchen"))
+    assert found["What is the soup for Monday?"] == "Leek and barley."
+
+
+def test_when_a_text_was_written_is_asked_of_the_text(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("- Posted: 2026-10-03\n- Clay: £4 a bag", "Winter notice"))
+    assert found["When was “Winter notice” posted?"] == "3 October 2026."
+    assert not [prompt for prompt in found if "take place" in prompt]
+
+
+def test_who_wrote_a_text_has_another_work(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("- Author: Ruta Klimas\n\n| Name | Role |\n|---|---|\n| Ruta Klimas | Potter |")
+    assert asked(facts)["What does Ruta Klimas do?"] == "Potter."
