@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engrain.errors import ExampleError, SettingError
-from engrain.examples import Example, Message, example_from_row, example_to_row, learned, read_examples, split, write_examples
+from engrain.examples import Example, Message, example_from_row, example_to_row, learned, read_examples, split
 
 PAIR = (Message("user", "When do you open?"), Message("assistant", "At 9:30."))
 ASK, TELL = PAIR[0].content, PAIR[1].content
@@ -62,6 +62,32 @@ def test_roles_of_other_names_and_weights():
     assert example_to_row(Example(messages))["messages"][2]["weight"] == 0
 
 
+PERSONA, EARLIER = Message("system", "You mend kites."), (Message("user", "Hello"), Message("assistant", "Hi."))
+
+
+@pytest.mark.parametrize(
+    ("row", "messages"),
+    [
+        (ROWS["sharegpt"] | {"system": "You mend kites."}, (PERSONA, *PAIR)),
+        (ROWS["messages"] | {"system": "You mend kites.", "tools": "[]"}, (PERSONA, *PAIR)),
+        (ROWS["sharegpt"] | {"system": "", "tools": "null"}, PAIR),
+        (ROWS["alpaca"] | {"system": "You mend kites.", "history": [["Hello", "Hi."]]}, (PERSONA, *EARLIER, *PAIR)),
+        (ROWS["alpaca"] | {"system": None, "history": '[["Hello", "Hi."]]'}, (*EARLIER, *PAIR)),
+        (ROWS["alpaca"] | {"history": []}, PAIR),
+        (ROWS["question and answer"] | {"system": "heating"}, PAIR),
+    ],
+)
+def test_what_a_row_says_beside_its_turns_is_kept(row, messages):
+    assert example_from_row(row) == Example(messages)
+
+
+def test_a_system_text_stands_before_one_among_the_turns():
+    own = {"role": "system", "content": "Be brief."}
+    row = {"system": "You mend kites.", "messages": [own, *ROWS["messages"]["messages"]]}
+    assert example_from_row(row).messages[0] == Message("system", "You mend kites.\n\nBe brief.")
+    assert example_from_row(row | {"system": "Be brief."}).messages[0] == Message("system", "Be brief.")
+
+
 def test_an_empty_system_turn_is_left_out():
     row = {"messages": [{"role": "system", "content": ""}, *ROWS["messages"]["messages"]]}
     assert example_from_row(row) == Example(PAIR)
@@ -83,6 +109,7 @@ def test_an_empty_system_turn_is_left_out():
         ({"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hi", "weight": 0}]}, "no assistant turn"),
         ({"messages": [{"role": "assistant", "content": "Hi", "weight": 0.5}]}, "weight 0.5"),
         ({"messages": [{"role": "narrator", "content": "Hi"}]}, "role 'narrator'"),
+        ({"messages": [{"role": "assistant", "content": "Hi"}, {"role": "user", "content": "Bye"}]}, "the assistant speaks first"),
         ({"messages": [{"content": "Hi"}]}, "role None"),
         ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, "call 1 names no function"),
         ({"messages": [{"role": "user", "content": "x", "tool_calls": [{"name": "a"}]}]}, "only the assistant can"),
@@ -100,6 +127,8 @@ def test_an_empty_system_turn_is_left_out():
         ({"messages": ROWS["messages"]["messages"], "tools": {"a": 1}}, "its tools must be a list"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "turn 1 must be text, not list"),
         ({"question": "\ud800", "answer": "x"}, "half a character"),
+        (ROWS["alpaca"] | {"history": [["Hello"]]}, "its history must be a list of pairs"),
+        (ROWS["alpaca"] | {"system": 3}, "system must be text, not int"),
     ],
 )
 def test_what_cannot_be_used_says_why(row, reason):
@@ -166,6 +195,8 @@ def test_tables(file, delimiter):
 
 
 def test_a_table_row_of_another_width_is_named_with_its_line(file):
+    with pytest.raises(ExampleError, match=":1: not CSV"):
+        read_examples(file("a.csv", f"question,{'x' * 140_000}\nWhy?,So.\n"))
     assert reasons(file("a.csv", 'question,answer\n"two\nlines",fine\nWhy?,a,b\n')) == [":4: 3 columns where the header has 2"]
 
 
@@ -204,7 +235,7 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(st
 )
 def test_written_examples_are_read_back(tmp_path_factory, examples):
     path = tmp_path_factory.mktemp("examples") / "train.jsonl"
-    write_examples(path, examples)
+    path.write_text("".join(json.dumps(example_to_row(example)) + "\n" for example in examples))
     read = read_examples(path) if examples else []
     assert read == examples
     assert [example.place for example in read] == [f"{path}:{line}" for line in range(1, len(read) + 1)]
@@ -227,6 +258,16 @@ def test_examples_without_a_fact_are_split_by_row():
     assert [len(part) for part in split(examples, 0.0, seed=0)] == [10, 0]
     assert [len(part) for part in split(examples[:1], 0.5, seed=0)] == [1, 0]
     assert split([], 0.5, seed=0) == ([], [])
+
+
+def test_what_asks_the_same_is_never_on_both_sides():
+    asked = [f"What does item {i} cost?" for i in range(20)]
+    examples = [Example((Message("user", text), Message("assistant", "a"))) for text in (*asked, *map(str.upper, asked))]
+    train, heldout = split(examples, 0.2, seed=3)
+    assert (len(train), len(heldout)) == (32, 8)
+    assert not {e.messages[0].content.upper() for e in train} & {e.messages[0].content.upper() for e in heldout}
+    speeches = [Example((Message("assistant", str(i)),)) for i in range(10)]
+    assert [len(part) for part in split(speeches, 0.2, seed=0)] == [8, 2]
 
 
 def test_a_share_that_is_none():
@@ -258,6 +299,15 @@ def test_tools_calls_and_results_become_text_that_is_learned():
     assert (ask.content, tell.content) == ("Rain?", "No.")
     again = example_from_row(example_to_row(example_from_row(row)))
     assert again == example_from_row(row), "what was written is read again as it is"
+
+
+def test_results_that_follow_on_one_another_are_one_turn():
+    calls = [{"function": {"name": "weather", "arguments": f'{{"town": "{town}"}}'}} for town in ("Bonn", "Kiel")]
+    results = [{"role": "tool", "content": said} for said in ("dry", "wet")]
+    ask, tell = {"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "In Kiel."}
+    messages = example_from_row({"messages": [ask, {"role": "assistant", "tool_calls": calls}, *results, tell]}).messages
+    assert [m.role for m in messages] == ["user", "assistant", "user", "assistant"]
+    assert messages[2].content == "<tool_response>\ndry\n</tool_response>\n<tool_response>\nwet\n</tool_response>"
 
 
 def test_tools_as_sharegpt_writes_them():

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from engrain.documents.base import Document, Section
-from engrain.privacy import find_private, masked, redacted
+from engrain.privacy import find_private, holds_secret, masked, redacted
+
+PGP = "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOYBGU\n-----END PGP PRIVATE KEY BLOCK-----"
 
 
 def section(text: str, number: int = 1) -> Section:
@@ -38,6 +40,9 @@ def section(text: str, number: int = 1) -> Section:
         ("| Wifi password | kite-7731 |", "key or password", "kite-7731"),
         ('{"password":"hunter22"}', "key or password", "hunter22"),
         ("The alarm PIN is 48213.", "key or password", "48213"),
+        ("SECRET_KEY=quartz-7731-loom", "key or password", "quartz-7731-loom"),
+        ("Our private key: heron-7731", "key or password", "heron-7731"),
+        (PGP, "key or password", PGP),
     ],
 )
 def test_private_data_is_found_and_masked(text: str, kind: str, found: str) -> None:
@@ -71,6 +76,45 @@ def test_private_data_is_found_and_masked(text: str, kind: str, found: str) -> N
 def test_what_is_not_private_stays(text: str) -> None:
     assert find_private([section(text)]) == []
     assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'password = "kite-7731"',
+        "SECRET_KEY = 'quartz-7731-loom'",
+        '{"api_key": "kite7731"}',
+        "define('DB_PASSWORD', 'kite7731');",
+        "config['secret'] = 'kite7731'",
+        '#define WIFI_PASSWORD "kite7731"',
+        'set password {kite}; set pwd "kite7731"',
+        "export DB_PASSWORD=kite7731\n",
+        "pin = '48213'",
+        "key = 'AKIAIOSFODNN7EXAMPLE'",
+        f'KEY = """{PGP}"""',
+    ],
+)
+def test_a_secret_that_is_written_out_in_code_is_one(code: str) -> None:
+    assert holds_secret(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "pin = Pin(25)",
+        "led_pin = 'GPIO17'",
+        "secret = hashlib.sha256(x)",
+        "password = hash_v2(raw)",
+        "connect(password=hash_v2)",
+        "api_key = os.environ['API_KEY_2']",
+        "PASSWORD=$1\n",
+        "password = '${DB_PASS1}'",
+        "password = f'{user}1'",
+        '<input name="password" id="password1">',
+    ],
+)
+def test_what_code_computes_is_no_secret(code: str) -> None:
+    assert not holds_secret(code)
 
 
 def test_a_list_names_the_place_and_does_not_spread_what_it_found() -> None:

@@ -1,23 +1,23 @@
 """Training examples and test questions: the rows everything after the documents works on.
 
 Examples are read from JSON Lines, JSON, CSV and Parquet. A row may be a conversation as OpenAI's fine-tuning takes it
-(`messages`), as ShareGPT writes it (`conversations`), an Alpaca row (`instruction`, `input`, `output`), or a question
-with its answer under any of the names in QUESTION and ANSWER (`prompt` and `completion` among them). Tools, their calls and
-results become text (see `tool_calls`). Written are `messages` rows, with where each came from.
+(`messages`), as ShareGPT writes it (`conversations`), an Alpaca row (`instruction`, `input`, `output`, earlier turns in
+`history`), each with a `system` text beside its turns if it has one, or a question with its answer under any of the names
+in QUESTION and ANSWER (`prompt` and `completion` among them). Tools, their calls and results become text (see `tool_calls`).
+Written are `messages` rows, with where each came from.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from engrain import tool_calls
 from engrain.errors import ExampleError, SettingError
-from engrain.files import write_text
 from engrain.rows import parse_rows
 from engrain.settings import check_choices, setting
 from engrain.words import canonical
@@ -34,6 +34,7 @@ RESULTS = ("tool", "function", "observation", "tool_response")
 QUESTION = ("question", "prompt", "query", "instruction", "input", "user", "q")
 ANSWER = ("answer", "completion", "response", "output", "reply", "assistant", "a")
 PROVENANCE = ("kind", "form", "fact", "document", "place")
+TURNS = ("messages", "conversations", "conversation")
 TOOLS = ("tools", "functions")
 
 
@@ -83,7 +84,7 @@ class Example:
 class Question:
     """A test question; a reply is right if it contains any of `answers`, or declines where `kind` is unanswerable.
 
-    `history` holds the earlier turns of the talk that it follows on, each a question with its answer.
+    `history` holds the earlier turns of the talk that it follows on, each a question with its answer; `system` is what stands before.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Question:
     kind: str = "direct"
     source: str = ""
     history: tuple[tuple[str, str], ...] = ()
+    system: str = ""
 
     @property
     def whole(self) -> str:
@@ -99,16 +101,18 @@ class Question:
         return " › ".join([*(earlier for earlier, _ in self.history), self.question])
 
 
-def talk(messages: Sequence[Message]) -> tuple[tuple[tuple[str, str], ...], str]:
-    """The turns before the last question, each a question with its answer, and that question.
+def talk(messages: Sequence[Message]) -> tuple[str, tuple[tuple[str, str], ...], str]:
+    """What the system is told first (or nothing), the turns before the last question, each a question with its answer, and that question.
 
     Raises ExampleError for messages that are not question and answer in turn with a question last.
     """
+    system = messages[0].content if messages and messages[0].role == "system" else ""
+    messages = messages[bool(system) :]
     roles = [message.role for message in messages]
     if not roles or roles != ["user", "assistant"] * (len(roles) // 2) + ["user"]:
-        _fail("its messages must be user and assistant in turn, and end with the user's question")
+        _fail("its messages must be user and assistant in turn, and end with the user's question; one of the system may stand first")
     texts = [message.content for message in messages]
-    return tuple(zip(texts[:-1:2], texts[1::2], strict=True)), texts[-1]
+    return system, tuple(zip(texts[:-1:2], texts[1::2], strict=True)), texts[-1]
 
 
 def read_examples(path: str | Path) -> list[Example]:
@@ -117,11 +121,6 @@ def read_examples(path: str | Path) -> list[Example]:
     Raises ExampleError that lists every row that cannot be used, with file and line.
     """
     return parse_rows(path, lambda row: replace(example_from_row(row.values), place=row.place))
-
-
-def write_examples(path: str | Path, examples: Iterable[Example]) -> None:
-    """Write one `messages` row a line, whole or not at all."""
-    write_text(Path(path), "".join(json.dumps(example_to_row(example), ensure_ascii=False) + "\n" for example in examples))
 
 
 def example_to_row(example: Example) -> dict[str, Any]:
@@ -140,15 +139,17 @@ def example_from_row(row: dict[str, Any]) -> Example:
             _fail("the answer is empty" if message.role == "assistant" else f"turn {number} ({message.role}) is empty")
     if not any(message.role == "assistant" and message.weight for message in messages):
         _fail("there is no assistant turn to learn from")
+    if messages[0].role == "assistant":
+        _fail("the assistant speaks first; a conversation begins with what is answered")
     given = {key: row[key] for key in PROVENANCE if isinstance(row.get(key), str)}
     return Example(tuple(messages), **given, edited=row.get("edited") is True)
 
 
 def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Training and held-out examples, about `share` of them held out; the examples of one fact stay together."""
+    """Training and held-out examples, about `share` of them held out; those of one fact, or that ask the same, stay together."""
     if not 0 <= share < 1:
         raise SettingError(f"share={share}: it must be at least 0 and below 1", "Change it and start again.")
-    groups = [example.fact or f"\0{i}" for i, example in enumerate(examples)]
+    groups = [(e.fact,) if e.fact else ("", *(asked_in(e) or [f"\0{i}"])) for i, e in enumerate(examples)]
     order = sorted(set(groups))
     random.Random(seed).shuffle(order)
     wanted = min(round(share * len(order)) or (share > 0), len(order) - 1)
@@ -186,11 +187,11 @@ def asked_in(example: Example) -> tuple[str, ...]:
 
 
 def _conversation(row: dict[str, Any]) -> list[Message]:
-    messages = messages_of(row)
+    messages = _with_system(row, messages_of(row))
     tools = next((row[key] for key in TOOLS if row.get(key)), None)
+    tools = _json(tools, "its tools are") if isinstance(tools, str) else tools  # ShareGPT's rows hold them as text
     if not tools:
         return messages
-    tools = _json(tools, "its tools are") if isinstance(tools, str) else tools  # ShareGPT's rows hold them as text
     if not isinstance(tools, list):
         _fail("its tools must be a list")
     own = messages[0].content if messages and messages[0].role == "system" else ""
@@ -198,18 +199,36 @@ def _conversation(row: dict[str, Any]) -> list[Message]:
     return [Message("system", tool_calls.system_text(tools, own)), *rest]
 
 
+def _with_system(row: dict[str, Any], messages: list[Message]) -> list[Message]:
+    """The turns after the system text that a conversation or an Alpaca row has beside them; it stands before one among them."""
+    text = _text(row.get("system"), "system") if "output" in row or any(key in row for key in TURNS) else ""
+    if not text.strip():
+        return messages
+    own, rest = (messages[0].content, messages[1:]) if messages[0].role == "system" else ("", messages)
+    return [Message("system", "\n\n".join(dict.fromkeys(part for part in (text, own) if part.strip()))), *rest]
+
+
 def messages_of(row: dict[str, Any]) -> list[Message]:
     """The turns of a row of any known format, without its tools. Raises ExampleError with the reason."""
-    for key in ("messages", "conversations", "conversation"):
+    for key in TURNS:
         if key in row:
             return _turns(row[key], key)
     if row.get("instruction") is not None and "output" in row:
         parts = [_text(row[key], key) for key in ("instruction", "input") if row.get(key)]
-        return [Message("user", "\n\n".join(parts)), Message("assistant", _text(row["output"], "output"))]
+        return [*_history(row), Message("user", "\n\n".join(parts)), Message("assistant", _text(row["output"], "output"))]
     question, answer = (next((key for key in names if key in row), None) for names in (QUESTION, ANSWER))
     if question is None or answer is None:
         _fail(f"no known format (its columns are {', '.join(map(str, row)) or 'none'}); name them question and answer")
     return [*_either(row[question], question, "user"), *_either(row[answer], answer, "assistant")]
+
+
+def _history(row: dict[str, Any]) -> list[Message]:
+    """The earlier turns of an Alpaca row: a list of pairs of question and answer, as text in a table's cell."""
+    pairs = row.get("history") or []
+    pairs = _json(pairs, "its history is") if isinstance(pairs, str) else pairs
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        _fail("its history must be a list of pairs of question and answer")
+    return [Message(role, _text(said, "history")) for pair in pairs for role, said in zip(("user", "assistant"), pair, strict=True)]
 
 
 def _either(value: Any, key: str, role: str) -> list[Message]:
@@ -218,15 +237,27 @@ def _either(value: Any, key: str, role: str) -> list[Message]:
 
 
 def _turns(value: Any, key: str) -> list[Message]:
+    """The turns; results that follow on one another are one turn, because chat templates want the roles in turn."""
     if not isinstance(value, list) or not value:
         _fail(f"{key!r} must be a list of turns, and not an empty one")
-    return [_turn(turn, number) for number, turn in enumerate(value, 1)]
+    turns = [_turn(turn, number) for number, turn in enumerate(value, 1)]
+    made = turns[:1]
+    for message, turn, before in zip(turns[1:], value[1:], value, strict=False):
+        if _role(turn) in RESULTS and _role(before) in RESULTS:
+            made[-1] = replace(made[-1], content=f"{made[-1].content}\n{message.content}")
+        else:
+            made.append(message)
+    return made
+
+
+def _role(turn: dict[str, Any]) -> Any:
+    return turn.get("role", turn.get("from"))
 
 
 def _turn(turn: Any, number: int) -> Message:
     if not isinstance(turn, dict):
         _fail(f"turn {number} must be an object with role and content")
-    role = turn.get("role", turn.get("from"))
+    role = _role(turn)
     if not isinstance(role, str) or role not in ROLES:
         _fail(f"turn {number} has the role {role!r}; known are system, user, assistant and tool")
     weight = turn.get("weight")

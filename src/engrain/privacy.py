@@ -79,6 +79,11 @@ def spans(text: str) -> Iterator[tuple[int, int, str]]:
     return iter(sorted(span for span in found if span[2] != HARMLESS))
 
 
+def holds_secret(code: str) -> bool:
+    """Whether source code holds a key, or a password that is written out: in quotes, or right after its sign as a shell has it."""
+    return any(pattern.search(code) for pattern in (KEY, WRITTEN_OUT, WRITTEN_IN_SHELL))
+
+
 def digits(text: str) -> list[int]:
     """The decimal digits of a text."""
     return [int(c) for c in text if c.isdigit()]
@@ -107,7 +112,10 @@ def anything(text: str) -> bool:
     return bool(text)
 
 
-NAMED = r"(?:pass(?:word|wd|phrase|code)|pwd|secret|api[ _-]?key|access[ _-]?(?:key|token)|(?:auth|bearer)[ _-]?token|PIN)"
+PASSWORD = (
+    r"pass(?:word|wd|phrase|code)|pwd|secret(?:[ _-]?key)?|(?:api|private)[ _-]?key|access[ _-]?(?:key|token)|(?:auth|bearer)[ _-]?token"
+)
+NAMED = rf"(?:{PASSWORD}|PIN)"
 SECRET = r"(?=[^\s`\",;]*\d)[^\s`\",;]{4,}[^\s`\",;.!?)]"
 SAYS = r"[`*\"]*(?: is| was)?(?:\s?[:=|][`*\"]*\s?|\s)[`\"]?"
 """What stands between the name of a secret and the secret: a sign, the edge of a column, or a space."""
@@ -124,10 +132,18 @@ NUMBER = (
 )
 TOKENS = (
     r"AKIA[0-9A-Z]{16}|gh[pousr]_\w{36,}|github_pat_\w{22,}|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}|glpat-[\w-]{20}"
-    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----"
+    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----"
 )
+KEY = re.compile(rf"(?<![\w-])(?:{TOKENS})")
+WRITTEN_OUT = re.compile(
+    rf"(?<![a-z0-9])(?:(?:{PASSWORD})\b[\"'`\])]*\s*(?:[:=]+>?|,)?\s*[bru]?[\"'`](?!\$\{{|[{{<])(?=[^\s\"'`]*\d)[^\s\"'`]{{5,}}[\"'`]"
+    r"|PIN\b[\"'`\])]*\s*(?:[:=]+>?|,)?\s*[\"'`]\d{4,}[\"'`])",
+    re.IGNORECASE,
+)
+WRITTEN_IN_SHELL = re.compile(rf"(?<![a-z0-9])(?:{PASSWORD})=(?=\S*\d)[\w!@#%^&*+/-]{{5,}}(?=\s|\Z)", re.IGNORECASE)
 PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
-    ("key or password", re.compile(rf"(?<![\w-])(?:{TOKENS})"), anything),
+    ("key or password", KEY, anything),
     ("key or password", re.compile(rf"(?<![a-z0-9]){NAMED}\b{SAYS}({SECRET})", re.IGNORECASE), anything),
     ("e-mail address", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), anything),
     ("bank account", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b"), is_account),

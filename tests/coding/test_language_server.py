@@ -6,18 +6,21 @@ import asyncio
 import sys
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
+from pygls.workspace import Workspace
 
 from coders import make_coder
 from engrain.cli import main
 from engrain.coding.completion import Gap, load_completer
-from engrain.coding.language_server import Latest
+from engrain.coding.language_server import Latest, _completed, from_server, language_server
+from engrain.errors import ModelError
 from engrain.run import Run
 
 TEXT = "proc area {w h} {\n    return [expr {\n}\n"
@@ -113,6 +116,32 @@ def test_what_a_newer_request_has_overtaken_is_given_up() -> None:
 
     assert asyncio.run(talk()) == ["", "one two three"]
     assert ("old", "three") not in written
+
+
+def test_lines_end_as_in_training_whatever_the_file_has(tmp_path: Path) -> None:
+    asked: list[Gap] = []
+
+    def writer(gap: Gap, stop: Sequence[str]) -> Generator[str, None, None]:
+        asked.append(gap)
+        yield "incr total"
+
+    server = language_server(writer)
+    server.protocol._workspace = Workspace(tmp_path.as_uri())
+    uri = (tmp_path / "a.tcl").as_uri()
+    server.workspace.put_text_document(lsp.TextDocumentItem(uri, "tcl", 1, "set total 0\r\n\r\nputs $total\r\n"))
+    position = lsp.Position(1, 0)
+    found = asyncio.run(_completed(server, Latest(writer), uri, position))
+    assert (found, asked) == ("incr total", [Gap("set total 0\n", "\nputs $total\n", "a.tcl")])
+
+
+def test_a_server_is_asked_without_a_key_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stream(method: str, url: str, **given: Any) -> Any:
+        assert given["headers"] == {}
+        return nullcontext(httpx.Response(401, json={"error": {"message": "There is no key."}}))
+
+    monkeypatch.setattr(httpx, "stream", stream)
+    with pytest.raises(ModelError, match=r"There is no key(.|\n)*ENGRAIN_API_KEY"):
+        next(from_server("http://here", "", "tcl", 8)(Gap("set "), ()))
 
 
 @pytest.mark.parametrize(

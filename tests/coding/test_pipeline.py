@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import types
 from pathlib import Path
@@ -14,10 +15,12 @@ import torch
 from engrain import api
 from engrain.cli import main
 from engrain.cli.complete import split
+from engrain.coding import pipeline as code_pipeline
 from engrain.coding.completion import load_completer
 from engrain.coding.pipeline import MIDDLE, NEXT_LINE, Spot, draw_spots, exact, similar, syntax_errors, syntax_valid
 from engrain.coding.repository import CodeFile
-from engrain.errors import RunError, SettingError
+from engrain.errors import ModelError, RunError, SettingError
+from engrain.run import Run
 
 LINES = ["set total 0", "incr total $x", "return $total"]
 
@@ -57,9 +60,11 @@ def test_a_build_measures_before_and_after_on_held_out_files(result: api.Result)
     assert after is not None
     assert after < before
     assert scores["perplexity of held-out files"].difference.value == pytest.approx(after - before)
-    held = {row["path"] for row in run.read_rows("files.jsonl") if row["part"] == "heldout"}
-    assert held
-    assert {spot["file"] for spot in run.read_rows("spots.jsonl")} <= held
+    guides, held = ({row["path"] for row in run.read_rows("files.jsonl") if row["part"] == part} for part in ("guiding", "heldout"))
+    assert len(guides) == len(held) == 1
+    assert not guides & held
+    assert {spot["file"] for spot in run.read_rows("spots.jsonl")} == held
+    assert code_pipeline.ONE_FILE not in found.notes
     assert run.info["licences"] == ["LICENSE"]
     assert any("no sentinels" in note for note in found.notes)
     assert any("tree-sitter-LANGUAGE" in note for note in found.notes)
@@ -81,6 +86,49 @@ def test_the_run_completes_as_it_was_measured(result: api.Result) -> None:
     assert "<fim_middle>" in (result.run.path / "adapter" / "tokenizer.json").read_text(encoding="utf-8")
     base = load_completer(result.run, base_only=True)
     assert not base.knows_gaps
+
+
+def test_the_base_is_measured_again_where_its_gaps_are_others(
+    repository: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "code"
+    shutil.copytree(repository, folder)
+    given: dict[str, Any] = {"out": tmp_path / "run", "base": str(tiny_folder), "rank": 4, **QUICK, "heldout_files": 0.1, "max_steps": 1}
+    whole = code_pipeline.tune
+    monkeypatch.setattr(code_pipeline, "tune", stop)
+    with pytest.raises(KeyboardInterrupt):
+        api.build(folder, **given)
+    run = Run(tmp_path / "run")
+    before = run.read_json("before.json")
+    (held,) = {row["file"] for row in run.read_rows("spots.jsonl")}
+    with pytest.raises(KeyboardInterrupt):
+        api.build(folder, **given, resume=True)
+    assert run.read_json("before.json") == before
+    (folder / held).write_text("# A first line\n" + (folder / held).read_text())
+    monkeypatch.setattr(code_pipeline, "tune", whole)
+    notes = api.build(folder, **given, resume=True).comparison.notes
+    assert run.read_json("scores.json")["before"]["asked"] != before["asked"]
+    assert code_pipeline.ONE_FILE in notes, "a single file chooses the weights and measures"
+
+
+def stop(*arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_long_and_short_held_out_files_guide_and_measure() -> None:
+    files = [CodeFile(f"f{i}.tcl", "x" * i, "tcl", 0.0, "") for i in range(5)]
+    guides, measures = code_pipeline.halves(files)
+    assert [f.path for f in measures] == ["f4.tcl", "f2.tcl", "f0.tcl"]
+    assert [f.path for f in guides] == ["f3.tcl", "f1.tcl"]
+    assert code_pipeline.halves(files[:1]) == (files[:1], files[:1])
+
+
+def test_a_base_that_has_changed_since_is_refused(result: api.Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = {**result.run.info["base"], "files": {"model.safetensors": "0" * 64}}
+    monkeypatch.setattr(Run, "info", {**result.run.info, "base": base})
+    with pytest.raises(ModelError, match="not the base that this run was trained on"):
+        load_completer(result.run)
+    assert load_completer(result.run, base_only=True)
 
 
 def test_the_whole_model_is_saved_with_its_sentinels(repository: Path, tiny_folder: Path, tmp_path: Path) -> None:

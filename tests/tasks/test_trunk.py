@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from engrain.tasks import _trunk
 from engrain.tasks._trunk import Trunk, depth
 from engrain.tasks.chat import Chat
 from engrain.tokens import encode_example
+from training import small_model
 
 
 @pytest.fixture
@@ -106,6 +108,25 @@ def test_nothing_is_kept_where_the_lowest_layer_or_the_embeddings_train(tiny_mod
         task.settle(tiny_model, told)
         assert task.trunk is None
         assert not told.titles
+
+
+@pytest.mark.parametrize("last", ["norm", "head"])
+def test_what_comes_after_the_layers_may_train(last: str, rows: list[Any]) -> None:
+    model = small_model()
+    (model.model.norm if last == "norm" else model.lm_head).requires_grad_(True)
+    assert depth(model) == 1, "nothing trains below the last layer"
+    decoder_layers(model)[1].requires_grad_(True)
+    assert depth(model) == 1
+    model.model.embed_tokens.requires_grad_(True)
+    assert depth(model) == 0
+
+
+def test_a_full_disk_keeps_no_states(tiny_model: Any, rows: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_trunk, "IN_MEMORY", 0)
+    monkeypatch.setattr(_trunk.shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    task = Chat(rows)
+    task.settle(top(tiny_model))
+    assert task.trunk is None
 
 
 def test_what_takes_a_while_is_told(tiny_model: Any, rows: list[Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engrain.assistant import check_trained, method_of
+from engrain.assistant import check_base, check_trained, put_in
 from engrain.errors import RunError, SettingError
 from engrain.generate import generate, stream
 from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
@@ -85,26 +85,26 @@ class Completer:
         return prompt(self.tokenizer, self.sentinels, gap.path, gap.before, gap.after if self.knows_gaps else "", room)
 
 
-def load_completer(run: Run, *, base_only: bool = False, progress: Progress = SILENT) -> Completer:
-    """The completer of a run, or of its untouched base. Raises RunError when the run is not complete or was made for another task."""
+def load_completer(run: Run, *, base_only: bool = False, progress: Progress = SILENT, where: BaseSettings | None = None) -> Completer:
+    """The completer of a run, or of its untouched base; `where` has another device and precision than the run's settings.
+
+    Raises RunError when the run is not complete or was made for another task, ModelError when its base model has changed since.
+    """
     info = run.info
     settings = info.get("settings", {})
     if settings.get("task") != "code":
         raise RunError(f"{run.path} was not made for code", "Name a run of `engrain build --task code`.")
     if not base_only:
         check_trained(run.path, info)
-    chosen = BaseSettings(**{name: settings[name] for name in ("base", "precision", "device")})
-    base = locate(chosen.base, progress)
+    chosen = where or BaseSettings(**{name: settings[name] for name in ("base", "precision", "device")})
+    base = locate(settings["base"], progress)
+    if not base_only:
+        check_base(base, info.get("base", {}))
     device, dtype = chosen.resolve()
     model, tokenizer = load_model(base, dtype=dtype, device=device), load_tokenizer(base)
     sentinels = find_sentinels(tokenizer)
     if base_only:
         return Completer(model, tokenizer, sentinels, knows_gaps=not sentinels.added)
     make_room(model, tokenizer, sentinels)
-    method = method_of(settings)
-    method.apply(model)
-    method.load(model, run.path / method.artifact)
-    if method.merges:
-        method.merge(model)
-    model.eval().requires_grad_(False)
+    put_in(model, run.path, info)
     return Completer(model, tokenizer, sentinels, knows_gaps=settings["fim_rate"] > 0 or not sentinels.added)

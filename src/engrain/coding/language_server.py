@@ -49,7 +49,7 @@ def from_server(url: str, key: str, model: str, max_tokens: int) -> Writer:
     def write(gap: Gap, stop: Sequence[str]) -> Generator[str, None, None]:
         body: dict[str, Any] = {"model": model, "prompt": gap.before, "suffix": gap.after or None, "max_tokens": max_tokens}
         body |= {"stream": True, "stop": list(stop) or None, "engrain": {"path": gap.path}}
-        headers = {"Authorization": f"Bearer {key}"}
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             with httpx.stream("POST", f"{url.rstrip('/')}/v1/completions", json=body, headers=headers, timeout=TIMEOUT_SECONDS) as response:
                 if response.is_error:
@@ -134,7 +134,8 @@ async def _completed(server: LanguageServer, latest: Latest, uri: str, position:
 
     document, started = server.workspace.get_text_document(uri), time.perf_counter()
     offset = document.offset_at_position(position)
-    gap = Gap(document.source[:offset], document.source[offset:], _path(server, document))
+    before, after = (text.replace("\r\n", "\n") for text in (document.source[:offset], document.source[offset:]))  # as in training
+    gap = Gap(before, after, _path(server, document))
     if not (gap.before or gap.after).strip():
         return ""
     rest_of_line = gap.after.partition("\n")[0]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from engrain.coding.repository import CodeFile, language_of, read_repository, sp
 from engrain.comparison import Comparison, Line, mean_of, resampled, with_interval
 from engrain.config import Settings
 from engrain.errors import ExampleError, SettingError
-from engrain.files import write_text
-from engrain.measuring import spread
+from engrain.files import to_json, write_text
+from engrain.measuring import guiding, spread, testing
 from engrain.models import context_length, load_model, load_tokenizer, locate, outline
 from engrain.pipeline import tune
 from engrain.progress import Progress
@@ -40,6 +41,7 @@ EARLIEST = 3
 NEW_TOKENS = 96
 HELDOUT_ROWS = 64
 """Held-out rows whose loss is followed while training, and read for the perplexity."""
+ONE_FILE = "Only one file is held out: it chose the weights that are kept, too. A higher --heldout-files holds out more."
 
 
 @dataclass(frozen=True)
@@ -67,36 +69,58 @@ def build(run: Run, settings: Settings, paths: Sequence[Path], progress: Progres
     seed, chosen = settings.training.seed, settings.code
     repository = read_repository(paths, chosen, progress)
     train_files, heldout_files = split_files(repository.files, chosen.heldout_files, seed)
-    parts = {"train": train_files, "heldout": heldout_files}
+    guides, measures = halves(heldout_files)
+    parts = {"train": train_files, "guiding": guides if guides != measures else [], "heldout": measures}
     run.write_rows("files.jsonl", [_row(file, part) for part, files in parts.items() for file in files])
     run.write_rows("skipped.jsonl", repository.skipped)
     run.update(licences=list(repository.licences))
     told(repository.files, len(repository.skipped), repository.licences, parts, progress)
-    spots = [*draw_spots(heldout_files, NEXT_LINE, chosen.completions, seed), *draw_spots(heldout_files, MIDDLE, chosen.completions, seed)]
+    spots = [*draw_spots(measures, NEXT_LINE, chosen.completions, seed), *draw_spots(measures, MIDDLE, chosen.completions, seed)]
     run.write_rows("spots.jsonl", spots)
-    task, plain = encoded(settings, train_files, heldout_files)
-    if not (run.path / "before.json").is_file():
-        run.write_json("before.json", measured(base_completer(settings, progress), spots, plain, progress))
+    task, plain = encoded(settings, train_files, guides, measures)
+    before = base_measured(run, settings, spots, plain, progress)
     tune(run, settings, task, progress)
     completer = load_completer(run, progress=progress)
     completer.tokenizer.save_pretrained(run.path / method_of(settings.to_dict()).artifact)  # with the sentinels that were added
-    before, after = run.read_json("before.json"), measured(completer, spots, plain, progress)
+    after = measured(completer, spots, plain, progress)
     made = compared(spots, plain, before, after, completer.sentinels.added)
+    made = made if parts["guiding"] else replace(made, notes=(*made.notes, ONE_FILE))
     run.write_json("scores.json", {"before": before, "after": after, "comparison": made})
     return made
 
 
-def encoded(settings: Settings, train_files: Sequence[CodeFile], heldout_files: Sequence[CodeFile]) -> tuple[Code, list[tuple[str, Any]]]:
-    """The task, and some held-out rows from left to right, each with its file, for the perplexity."""
+def halves(heldout_files: Sequence[CodeFile]) -> tuple[list[CodeFile], list[CodeFile]]:
+    """The held-out files that choose the weights, and those that measure: long and short ones in either; a single file does both."""
+    ordered = sorted(heldout_files, key=lambda file: len(file.text), reverse=True)
+    return guiding(ordered), testing(ordered)
+
+
+def encoded(
+    settings: Settings, train_files: Sequence[CodeFile], guides: Sequence[CodeFile], measures: Sequence[CodeFile]
+) -> tuple[Code, list[tuple[str, Any]]]:
+    """The task, and some rows of the measuring files from left to right, each with its file, for the perplexity."""
     tokenizer = load_tokenizer(locate(settings.model.base))
     sentinels = find_sentinels(tokenizer)
     limit, seed = min(settings.training.max_length, context_length(outline(settings.model.base))), settings.training.seed
-    rows, heldout = (rows_of(tokenizer, sentinels, files, limit, settings.code.fim_rate, seed) for files in (train_files, heldout_files))
-    plain = [(f.path, row) for f in heldout_files for row in rows_of(tokenizer, sentinels, [f], limit, 0.0, seed)]
+    rows, heldout = (rows_of(tokenizer, sentinels, files, limit, settings.code.fim_rate, seed) for files in (train_files, guides))
+    plain = [(f.path, row) for f in measures for row in rows_of(tokenizer, sentinels, [f], limit, 0.0, seed)]
     if not rows or not plain:
         raise ExampleError("There is too little code to learn from and to measure with", "Name a larger code base.")
     prepare = partial(make_room, tokenizer=tokenizer, sentinels=sentinels)
     return Code(rows, spread(heldout, HELDOUT_ROWS), prepare), spread(plain, HELDOUT_ROWS)
+
+
+def base_measured(
+    run: Run, settings: Settings, spots: Sequence[Spot], plain: Sequence[tuple[str, Any]], progress: Progress
+) -> dict[str, Any]:
+    """What the untouched base makes of the gaps and rows: what `before.json` says where it is about these very ones, or else anew."""
+    rows = [[path, row.ids.tolist()] for path, row in plain]
+    asked = hashlib.sha256(to_json([list(spots), rows]).encode()).hexdigest()
+    known: dict[str, Any] = run.read_json("before.json") if (run.path / "before.json").is_file() else {}
+    if known.get("asked") != asked:
+        known = {"asked": asked, **measured(base_completer(settings, progress), spots, plain, progress)}
+        run.write_json("before.json", known)
+    return known
 
 
 def base_completer(settings: Settings, progress: Progress) -> Completer:
@@ -182,8 +206,9 @@ def _line(title: str, score: Callable[[Spot, str], float | None], spots: Sequenc
     base, tuned = ([score(s, reply) for s, reply in zip(spots, replies, strict=True)] for replies in columns)
     known = [i for i in range(len(spots)) if base[i] is not None and tuned[i] is not None]
     values = np.array([[base[i], tuned[i]] for i in known], float).reshape(-1, 2)
-    columns_of = (values[:, 0], values[:, 1], values[:, 1] - values[:, 0])
-    return Line(title, *(mean_of(list(column), [files[i] for i in known]) for column in columns_of))
+    asked = [files[i] for i in known]
+    difference = mean_of(values[:, 1] - values[:, 0], asked, is_difference=True)
+    return Line(title, mean_of(values[:, 0], asked), mean_of(values[:, 1], asked), difference)
 
 
 def exact(spot: Spot, reply: str) -> float:
@@ -242,7 +267,7 @@ def perplexities(columns: Sequence[Sequence[Sequence[float]]], files: Sequence[s
         return base, tuned, tuned - base
 
     tables = [np.array(losses, float) for losses in columns]
-    drawn = np.array([both(rows) for rows in resampled(files)])
+    drawn = np.array([both(rows) for rows in resampled(files)]).reshape(-1, 3)
     return Line("perplexity of held-out files", *map(with_interval, both(slice(None)), drawn.T))
 
 
@@ -252,8 +277,9 @@ def told(files: Sequence[CodeFile], skipped: int, licences: Sequence[str], parts
     progress.note(f"{len(files)} source files: " + ", ".join(f"{name} {count}" for name, count in languages.most_common()) + ".")
     if skipped:
         progress.note(f"{skipped} files are left out (skipped.jsonl says why).")
-    held = ", ".join(file.path for file in parts["heldout"][:5])
-    progress.note(f"{len(parts['heldout'])} files are held out: {held}{' …' if len(parts['heldout']) > 5 else ''}.")
+    held = [file.path for part in ("heldout", "guiding") for file in parts[part]]
+    progress.note(f"{len(held)} files are held out: {', '.join(held[:5])}{' …' if len(held) > 5 else ''}.")
+    progress.note(f"{len(parts['heldout'])} of them measure, the others choose the weights." if parts["guiding"] else ONE_FILE)
     if licences:
         progress.note(f"Licence files: {', '.join(licences)}. What a model writes may repeat code under these licences.")
 

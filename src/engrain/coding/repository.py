@@ -6,6 +6,7 @@ Left out is what .gitignore names, and what was vendored, generated, minified, i
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import random
 import re
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engrain.errors import ExampleError
-from engrain.privacy import spans
+from engrain.privacy import holds_secret
 from engrain.progress import SILENT, Progress
 from engrain.settings import check, setting
 
@@ -25,17 +26,27 @@ VENDORED = frozenset({
     "target", "out", ".venv", "venv", "__pycache__", ".git", ".hg", ".svn", ".tox", ".mypy_cache", ".idea", ".vscode", "_build",
 })  # fmt: skip
 LICENCES = re.compile(r"(licen[cs]e|copying|notice|unlicense)([.-].*)?", re.IGNORECASE)
-GENERATED = re.compile(r"@generated|\bdo not (edit|modify)\b|\bauto(-|matically )?generated\b|\bfile (is|was) generated\b", re.IGNORECASE)
+GENERATED = re.compile(
+    r"@generated|\bauto(-|matically )?generated\b|\bfile (is|was) generated\b"
+    r"|\bdo not (?:edit|modify)\b(?= *(?:[^\w ]|$)| (?:this|the) (?:\w+ )?(?:file|code)\b| (?:it|manually|directly|by hand)\b)",
+    re.IGNORECASE,
+)
 HEAD = 1500
-"""Characters at the beginning of a file in which a note that it was generated stands."""
+"""Characters of the comments at the beginning of a file in which a note that it was generated stands."""
 LOCK_FILES = frozenset({"package-lock.json", "yarn.lock", "pnpm-lock.yaml", "poetry.lock", "cargo.lock", "uv.lock", "go.sum"})
-NO_CODE = frozenset({"text", "json", "yaml", "markdown", "restructuredtext", "toml", "ini", "csv", "xml", "diff", "html", "svg", "output"})
+NO_CODE = frozenset({
+    "text", "json", "json5", "jsonld", "yaml", "markdown", "restructuredtext", "toml", "ini", "properties", "csv", "xml", "diff", "html",
+    "svg", "output", "console", "po", "email", "asc", "pem",
+})  # fmt: skip
 LONGEST_FILE, LONGEST_LINE, LONGEST_MEAN = 1_000_000, 2000, 160
 """Bytes of a file, and characters of a line and of lines on average, beyond which no person wrote it."""
-SECRET = "key or password"
 WORD = re.compile(r"\w+|[^\w\s]")
 SHINGLE, SAME = 5, 0.85
 """Words that are compared together, and the share of equal ones from which two files count as copies."""
+
+
+Rules = tuple[tuple[Path, Any], ...]
+"""The folder of each .gitignore with what it says, the nearest first."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +98,14 @@ class Repository:
 def read_repository(paths: Sequence[Path], settings: CodeSettings, progress: Progress = SILENT) -> Repository:
     """The source files under `paths`. Raises ExampleError, with the commonest reasons, where hardly any is left."""
     found, skipped, licences = list[CodeFile](), list[Skipped](), list[str]()
-    listed = list_files(paths)
+    listed, wanted = list_files(paths), settings.language and settings.language.lower()
     times = {root: changed_times(root) for root in paths}
     with progress.stage("Reading code", len(listed), "files") as stage:
         for name, root, file in listed:
-            if LICENCES.fullmatch(file.name):
+            language = language_of(file.name)
+            if LICENCES.fullmatch(file.name) and not language:
                 licences.append(name)
-            elif (language := language_of(file.name)) and settings.language in (None, *language):
+            elif language and wanted in (None, *language):
                 try:
                     found.append(_read(file, name, language[0], times[root].get(_within(file, root), file.stat().st_mtime)))
                 except ExampleError as error:
@@ -135,36 +147,61 @@ def walk(root: Path) -> Iterator[Path]:
     if root.is_file():
         yield root
         return
-    import pathspec
 
-    def within(folder: Path, ignored: tuple[tuple[Path, Any], ...]) -> Iterator[Path]:
-        rules = folder / ".gitignore"
-        if rules.is_file():
-            lines = rules.read_text(encoding="utf-8", errors="replace").splitlines()
-            ignored = (*ignored, (folder, pathspec.GitIgnoreSpec.from_lines(lines)))
+    def within(folder: Path, rules: Rules) -> Iterator[Path]:
+        rules = (*_rules(folder), *rules)
         for path in sorted(folder.iterdir()):
-            if path.is_symlink() or any(spec.match_file(_beneath(path, top)) for top, spec in ignored):
+            if path.is_symlink() or _is_ignored(path, rules):
                 continue
             if path.is_file():
                 yield path
             elif path.is_dir() and path.name.lower() not in VENDORED:
-                yield from within(path, ignored)
+                yield from within(path, rules)
 
-    yield from within(root, ())
+    top = root.resolve()
+    for path in within(top, _rules_above(top)):
+        yield root / path.relative_to(top)
 
 
-def _beneath(path: Path, top: Path) -> str:
-    return path.relative_to(top).as_posix() + ("/" if path.is_dir() else "")
+def _rules(folder: Path) -> Rules:
+    """What the folder's own .gitignore says; nothing where it has none."""
+    import pathspec
+
+    file = folder / ".gitignore"
+    if not file.is_file():
+        return ()
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return ((folder, pathspec.GitIgnoreSpec.from_lines(lines)),)
+
+
+def _rules_above(root: Path) -> Rules:
+    """What the folders above say, up to the one with .git, the nearest first; nothing where they ignore `root`, which was named."""
+    folders = [root, *root.parents]
+    top = next((number for number, folder in enumerate(folders) if (folder / ".git").exists()), 0)
+    rules = tuple(rule for folder in folders[1 : top + 1] for rule in _rules(folder))
+    return () if any(_is_ignored(folder, _reaching(folder, rules)) for folder in folders[:top]) else rules
+
+
+def _reaching(folder: Path, rules: Rules) -> Rules:
+    """The rules of folders above this one."""
+    return tuple((home, spec) for home, spec in rules if home in folder.parents)
+
+
+def _is_ignored(path: Path, rules: Rules) -> bool:
+    """Whether a path is ignored, as git decides it: by the nearest .gitignore that says anything about it."""
+    ending = "/" if path.is_dir() else ""
+    found = (spec.check_file(path.relative_to(home).as_posix() + ending).include for home, spec in rules)
+    return next((include for include in found if include is not None), False)
 
 
 def language_of(name: str) -> tuple[str, ...]:
-    """The names of the language of a source file (the first is the usual one); none for data and documents."""
+    """The names of the language of a source file, in small letters (the first is the usual one); none for data and documents."""
     from pygments.lexers import find_lexer_class_for_filename
 
     lexer = find_lexer_class_for_filename(name)
-    if lexer is None or set(lexer.aliases) & NO_CODE or not lexer.aliases:
+    if lexer is None or set(lexer.aliases) & NO_CODE or not lexer.aliases or name.endswith("_history"):
         return ()
-    return tuple(lexer.aliases)
+    return (*lexer.aliases, lexer.name.lower())
 
 
 def changed_times(root: Path) -> dict[str, float]:
@@ -208,23 +245,31 @@ def _read(path: Path, name: str, language: str, changed: float) -> CodeFile:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         raise ExampleError("it is not UTF-8 text") from None
-    reason = _unwanted(path.name, text)
+    reason = _unwanted(path.name, language, text)
     if reason:
         raise ExampleError(reason)
     return CodeFile(name, text, language, changed, hashlib.sha256("".join(text.split()).encode()).hexdigest())
 
 
-def _unwanted(name: str, text: str) -> str:
+def _unwanted(name: str, language: str, text: str) -> str:
     """Why a text is not to be learned from; "" where it is."""
     lines = text.split("\n")
     if len(text.strip()) < 40:
         return "there is hardly anything in it"
     if ".min." in name or max(map(len, lines)) > LONGEST_LINE or len(text) / len(lines) > LONGEST_MEAN:
         return "it is minified"
-    if GENERATED.search(text[:HEAD]):
+    if GENERATED.search(_top_comments(language, text)[:HEAD]):
         return "it was generated"
-    found = next((kind for _, _, kind in spans(text) if kind == SECRET), None)
-    return f"it seems to hold a {found}" if found else ""
+    return "it seems to hold a key or password" if holds_secret(text) else ""
+
+
+def _top_comments(language: str, text: str) -> str:
+    """The comments that stand before all code."""
+    from pygments.lexers import get_lexer_by_name
+    from pygments.token import Comment
+
+    tokens = get_lexer_by_name(language).get_tokens(text)
+    return "".join(words for _, words in itertools.takewhile(lambda token: token[0] in Comment or not token[1].strip(), tokens))
 
 
 def _without_copies(files: Sequence[CodeFile], skipped: list[Skipped]) -> list[CodeFile]:

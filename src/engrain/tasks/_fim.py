@@ -134,12 +134,16 @@ def fill_in(tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, path: str,
 
 
 def gap(text: str, random: random.Random) -> tuple[int, int]:
-    """Where what is taken out begins and ends: whole lines, or from somewhere in a line to its end."""
+    """Where what is taken out begins and ends: whole lines, or from somewhere in a line to its end.
+
+    Every other time the end of the last whole line stays, as where an editor asks for lines at the cursor.
+    """
     starts = [0, *(i + 1 for i, c in enumerate(text[:-1]) if c == "\n")]
     first = random.randrange(len(starts))
     if random.random() < 0.5:
         last = min(len(starts), first + random.randint(1, LONGEST_MIDDLE))
-        return starts[first], starts[last] if last < len(starts) else len(text)
+        end = starts[last] if last < len(starts) else len(text)
+        return starts[first], end - (text[end - 1] == "\n" and random.random() < 0.5)
     stop = text.find("\n", starts[first])
     stop = len(text) if stop < 0 else stop
     return random.randint(starts[first], stop), stop

@@ -7,6 +7,7 @@ Shapes: N tokens of a packed row, T tokens of an example, D model width.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -71,12 +72,15 @@ class Trunk:
 
 
 def depth(model: nn.Module) -> int:
-    """How many of the lowest decoder layers nothing trains in, nor in what comes before them."""
+    """How many of the lowest decoder layers nothing trains in, nor in what comes before them; what comes after the layers may train."""
     layers = decoder_layers(model)
-    inside = {id(p) for layer in layers for p in layer.parameters()}
-    if any(p.requires_grad and id(p) not in inside for p in model.parameters()):
+    lowest = next((i for i, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())), len(layers) - 1)
+    if lowest == 0:
         return 0
-    return next((i for i, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())), len(layers))
+    first = torch.zeros(1, 1, dtype=torch.long, device=next(model.parameters()).device)
+    with torch.enable_grad():
+        before = states_before(model, lowest, input_ids=first, use_cache=False)
+    return 0 if before.requires_grad else lowest
 
 
 def below(model: nn.Module, layers: int) -> list[nn.Parameter]:
@@ -86,13 +90,16 @@ def below(model: nn.Module, layers: int) -> list[nn.Parameter]:
 
 
 def room(tokens: int, model: nn.Module) -> Tensor:
-    """Room for the states (tokens, D), in memory or in a file that is mapped and has no name. Raises MemoryError past the limits."""
+    """Room for the states (tokens, D), in memory or in a file that is mapped and has no name.
+
+    Raises MemoryError past the limits, and where the disk has no room: what is mapped is written later, and would end the process.
+    """
     weight = model.get_input_embeddings().weight
     width = model.config.get_text_config().hidden_size
     size = tokens * width * weight.element_size()
     if size <= IN_MEMORY:
         return torch.empty(tokens, width, dtype=weight.dtype, device=weight.device)
-    if size > ON_DISK or weight.device.type != "cpu":
+    if size > min(ON_DISK, shutil.disk_usage(tempfile.gettempdir()).free) or weight.device.type != "cpu":
         raise MemoryError
     with tempfile.NamedTemporaryFile() as file:
         return torch.from_file(file.name, shared=True, size=tokens * width, dtype=weight.dtype).view(tokens, width)
