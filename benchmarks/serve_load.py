@@ -42,13 +42,16 @@ async def ask(client: httpx.AsyncClient, model: str, question: str, tokens: int,
     try:
         async with client.stream("POST", "/v1/chat/completions", json=body) as response:
             seen.statuses[str(response.status_code)] += 1
+            if response.status_code != httpx.codes.OK:
+                return
             async for line in response.aiter_lines():
                 if not line.startswith("data: {"):
                     continue
                 said = json.loads(line.removeprefix("data: "))
                 if "error" in said:
                     seen.statuses[said["error"]["code"]] += 1
-                elif said["choices"] and said["choices"][0]["delta"].get("content") and first is None:
+                    return
+                if said["choices"] and said["choices"][0]["delta"].get("content") and first is None:
                     first = time.perf_counter() - started
                 elif said.get("usage"):
                     seen.tokens += said["usage"]["completion_tokens"]

@@ -33,6 +33,13 @@ def card_bytes() -> Row:
     return {"card_bytes": torch.cuda.max_memory_allocated()} if torch and torch.cuda.is_initialized() else {}
 
 
+def wait_for_card() -> None:
+    """Wait until a CUDA device has done what it was given, where torch uses one."""
+    torch: Any = sys.modules.get("torch")
+    if torch and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
 class Turns:
     """The child's side. What the training library prints goes to standard error; standard output is for rows alone."""
 
@@ -46,10 +53,12 @@ class Turns:
         """Wait for leave, then start the clock."""
         if self.waits and not sys.stdin.readline():
             sys.exit(0)
+        wait_for_card()
         self._started, self._computed = time.perf_counter(), time.process_time()
 
     def stop(self) -> None:
-        """Stop the clock."""
+        """Stop the clock once all that was begun is done."""
+        wait_for_card()
         self._seconds, self._computed = time.perf_counter() - self._started, time.process_time() - self._computed
 
     def tell(self, **values: Any) -> None:

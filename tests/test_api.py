@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 import engrain
 from engrain import api
-from engrain.errors import DocumentError, ExampleError, RunError, SettingError
+from engrain.config import settings_from
+from engrain.errors import DocumentError, ExampleError, ModelError, RunError, SettingError
 from engrain.evaluate import Evaluation
 from engrain.knowledge.dataset import Studied
 from engrain.knowledge.wording import Wording
@@ -98,6 +100,39 @@ def test_build_leaves_a_whole_run(documents: Path, tiny_folder: Path, method: st
     facts = run.read_rows("facts.jsonl")
     assert any(fact["value"] == "£41" for fact in facts)
     assert all(sections[f["section"]][f["start"] : f["end"]] == f["value"] for f in facts)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"layers": "40"}, "does not fit a model with layers 0 to"),
+        ({"target_modules": "q_porj"}, "LoRA cannot adapt q_porj"),
+        ({"rank": 2000}, "larger than every matrix"),
+        ({"bias": "all"}, "no such bias"),
+    ],
+)
+def test_a_method_that_does_not_fit_the_base_is_told_before_anything_is_made(
+    options: dict[str, Any], told: str, documents: Path, tiny_folder: Path
+) -> None:
+    own = documents.parent / "own.jsonl"
+    own.write_text(json.dumps({"question": "Where is the shed?", "answer": "Behind the mill."}) + "\n")
+    for work in (engrain.build, engrain.tune):
+        with pytest.raises(SettingError, match=told):
+            work(documents if work is engrain.build else own, base=str(tiny_folder), out="kites", **{**OPTIONS, **options})
+    assert not Path("kites").exists()
+
+
+def test_a_size_that_only_the_weights_tell_is_no_reason_against_it(tiny_folder: Path) -> None:
+    api.check_usable(settings_from({"base": str(tiny_folder), "method": "shira", "precision": "float32", "device": "cpu"}))
+
+
+def test_a_base_that_cannot_be_packed_is_told_before_anything_is_made(
+    documents: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engrain.tasks._packed.tolerance", lambda _: -1.0)
+    with pytest.raises(ModelError, match="computes packed rows wrongly"):
+        engrain.build(documents, base=str(tiny_folder), out="kites", **OPTIONS)
+    assert not Path("kites").exists()
 
 
 def test_everyday_questions_are_left_to_the_base_by_a_gate(documents: Path, tiny_folder: Path) -> None:
@@ -254,6 +289,31 @@ def test_tune_uses_ones_own_examples(tmp_path: Path, tiny_folder: Path) -> None:
     assert len(result.run.read_rows("examples/heldout.jsonl")) == 2
 
 
+def test_a_tuning_does_not_go_on_with_another_base(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps({"prompt": f"Question {i}?", "completion": f"Answer {i}."}) + "\n" for i in range(40)))
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api.pipeline, "tune", stop)
+    with pytest.raises(KeyboardInterrupt):
+        engrain.tune(file, base=str(tiny_folder), out="mine", **OPTIONS)
+    other = tmp_path / "other"
+    shutil.copytree(tiny_folder, other)
+    with pytest.raises(RunError, match="cannot go on with what has changed") as caught:
+        engrain.tune(file, base=str(other), out="mine", resume=True, **OPTIONS)
+    assert [problem.split(" ")[0] for problem in caught.value.problems] == ["base"]
+
+
+def test_a_task_of_its_own_goes_on_with_what_it_was_made_with() -> None:
+    code, images = (api.settings_of_task(settings_from({"task": task})) for task in ("code", "image-classification"))
+    assert {"base", "seed", "completions", "heldout_files"} <= code.keys()
+    assert {"seed", "image_size", "test_share"} <= images.keys()
+    assert "base" not in images
+    assert not {"minutes", "method", "learning_rate"} & (code.keys() | images.keys())
+
+
 def test_too_few_examples_to_hold_any_out_leave_no_verdict(tmp_path: Path, tiny_folder: Path) -> None:
     (tmp_path / "one.jsonl").write_text(json.dumps({"prompt": "When?", "completion": "At nine."}) + "\n")
     notes = Notes()
@@ -361,8 +421,10 @@ def test_a_prepared_base_writes_questions_in_later_builds(
     base = str(tiny_folder)
     assert api.pipeline.study_adapter(locate(base)) is None
     small = {name: OPTIONS[name] for name in ("max_steps", "batch_size", "precision", "device")}
-    run = api.prepare(base, out="study", rank=4, **small).run
+    run = api.prepare(base, rank=4, **small).run
     assert run.info["status"] == "complete"
+    assert run.path == Path("studies") / tiny_folder.name
+    assert api.runs() == [], "it is none of the runs, of which the newest is asked"
     folder = api.pipeline.study_adapter(locate(base))
     assert folder is not None
     assert (folder / "adapter_model.safetensors").stat().st_size < (run.path / "adapter" / "adapter_model.safetensors").stat().st_size

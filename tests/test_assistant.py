@@ -58,6 +58,14 @@ class Counter(Stage):
         self.done += amount
 
 
+@pytest.mark.parametrize(("mode", "gone"), [("closed-book", 1), ("retrieval", 3), ("both", 3)])
+def test_turns_that_passages_leave_no_room_for_are_forgotten(mode: str, gone: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assistant = Assistant.__new__(Assistant)
+    assistant.mode = mode
+    monkeypatch.setattr(assistant, "_fitted", lambda question, way, history: ((), {"closed-book": 1, "retrieval": 3}[way]))
+    assert assistant.forgotten("And on Sundays?", [("Hello?", "Hi.")] * 4) == gone
+
+
 def test_weighing_is_told_to_its_end(
     tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from engrain import api, compare
+from engrain.config import settings_from
 from engrain.errors import EngrainError, ExampleError, SettingError, TrainingError
 from engrain.run import Run
 from test_api import DOCUMENT
@@ -112,6 +113,26 @@ def test_no_seed_is_refused(tiny_folder: Path) -> None:
         api.compare("docs", ["lora"], seeds=0, base=str(tiny_folder), **OPTIONS)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"rank": 8}, "rank=8"),
+        ({"seed": 5}, "seed=5"),
+        ({"gate": True}, "gate=True"),
+        ({"method": "full"}, "method=full"),
+        ({"useful_accuracy": 0.3}, "useful_accuracy=0.3"),
+    ],
+)
+def test_what_cannot_hold_for_all_is_refused(given: dict[str, Any], told: str, tiny_folder: Path) -> None:
+    with pytest.raises(SettingError, match=told):
+        start(tiny_folder, ["lora"], **given)
+    assert not Path("cmp").exists()
+    chosen = settings_from({"base": str(tiny_folder), **OPTIONS, **given})
+    if given != {"gate": True}:  # its default is no wish
+        with pytest.raises(SettingError, match=told):
+            api.compare("docs", ["lora"], seeds=1, out="cmp", settings=chosen)
+
+
 def test_a_training_that_fails_is_told_and_the_others_go_on(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail_the_first(work: Any, path: Path, *others: Any) -> int:
         if path.name.startswith("dora"):
@@ -127,6 +148,17 @@ def test_a_training_that_fails_is_told_and_the_others_go_on(tiny_folder: Path, m
     assert board.failed == {"dora-rank-4-0": "no memory is left", "full-0": "its process was ended"}
     assert [s.name for s in board.scores if s.tuned] == ["lora:rank=4", "lora:rank=4+retrieval"]
     assert "no memory is left" in (run.path / "comparison.html").read_text()
+
+    def carry_out(work: Any, path: Path, *others: Any) -> int:
+        work(path, *others)
+        return 0
+
+    monkeypatch.setattr(compare, "in_own_process", carry_out)
+    kept = (run.path / "parts" / "lora-rank-4-0" / "evaluation.json").stat().st_mtime_ns
+    _, whole = start(tiny_folder, ["dora:rank=4", "lora:rank=4"], resume=True)
+    assert not whole.failed
+    assert [s.name for s in whole.scores if s.tuned and "+" not in s.name] == ["dora:rank=4", "lora:rank=4"]
+    assert (run.path / "parts" / "lora-rank-4-0" / "evaluation.json").stat().st_mtime_ns == kept
 
 
 def test_a_method_that_cannot_train_this_base_says_so(tiny_folder: Path) -> None:

@@ -121,10 +121,26 @@ def test_few_questions_prove_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("won", "lost", "count", "low", "high"),
-    [(4, 0, 4, -0.205, 1.0), (0, 4, 4, -1.0, 0.205), (0, 0, 4, -0.602, 0.602), (30, 0, 30, 0.769, 1.0), (0, 0, 0, -1.0, 1.0)],
+    [(4, 0, 4, 0.168, 1.0), (0, 4, 4, -1.0, -0.168), (0, 0, 4, -0.327, 0.327), (30, 0, 30, 0.834, 1.0), (0, 0, 0, -0.98, 0.98)],
 )
 def test_the_interval_of_a_difference_without_exception_has_a_width(won: int, lost: int, count: int, low: float, high: float) -> None:
     assert _difference_interval(won, lost, count) == pytest.approx((low, high), abs=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 8, 30])
+def test_one_more_won_never_lowers_the_interval_of_a_difference(count: int) -> None:
+    for lost in range(count):
+        for won in range(count - lost):
+            less, more = _difference_interval(won, lost, count), _difference_interval(won + 1, lost, count)
+            assert more[0] >= less[0] - 2e-3, (won, lost)
+            assert more[1] >= less[1] - 2e-3, (won, lost)
+
+
+@pytest.mark.parametrize("count", [6, 20, 60])
+def test_where_the_test_finds_a_difference_the_interval_does_too(count: int) -> None:
+    for lost in range(count):
+        for won in range(lost, count - lost + 1):
+            assert mcnemar(won, lost) >= 0.05 or _difference_interval(won, lost, count)[0] > 0, (won, lost)
 
 
 @pytest.mark.parametrize(("won", "lost", "p"), [(0, 0, 1.0), (1, 0, 1.0), (6, 0, 0.03125), (8, 1, 0.0390625), (5, 5, 1.0)])
@@ -132,14 +148,13 @@ def test_mcnemar_exact(won: int, lost: int, p: float) -> None:
     assert mcnemar(won, lost) == mcnemar(lost, won) == pytest.approx(p)
 
 
-def test_intervals_are_repeatable_and_honest_at_the_ends() -> None:
-    assert share([True, False] * 50) == share([True, False] * 50)
+def test_intervals_are_honest_at_the_ends() -> None:
     half = share([True, False] * 50)
-    assert 0.38 < half.low < 0.42
-    assert 0.58 < half.high < 0.62
-    assert share([True] * 10).low == pytest.approx(0.6915, abs=1e-3)
-    assert share([False] * 10).high == pytest.approx(0.3085, abs=1e-3)
-    assert (share([]).low, share([]).high, share([]).value) == (0, 1, 0)
+    assert (half.low, half.high) == pytest.approx((0.4038, 0.5962), abs=1e-4)
+    assert share([True] * 10).low == pytest.approx(0.7225, abs=1e-4)
+    assert share([False] * 10).high == pytest.approx(0.2775, abs=1e-4)
+    assert share([True] * 59 + [False]).low < share([True] * 60).low
+    assert (share([]).low, share([]).high, share([]).value) == pytest.approx((0, 1, 0))
 
 
 def test_an_evaluation_goes_to_json_and_back(evaluation: Evaluation) -> None:
@@ -182,7 +197,17 @@ def test_a_question_that_follows_on_others_is_a_talk(tmp_path: Path) -> None:
     assert "history" not in written["questions"][1]
 
 
-@pytest.mark.parametrize("roles", [["assistant"], ["user", "assistant"], ["user", "user"], ["system", "user"]])
+def test_what_the_system_is_told_stands_before_a_question(tmp_path: Path) -> None:
+    path = tmp_path / "questions.jsonl"
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "When do you close?"}]
+    path.write_text(json.dumps({"messages": turns, "answers": ["six"]}))
+    (asked,) = read_questions(path)
+    assert asked == Question("1", "When do you close?", ("six",), system="Be brief.")
+    measured = evaluate({"base": lambda asked: ["At six."] * len(asked)}, [asked])
+    assert Evaluation.from_dict(json.loads(json.dumps(measured.to_dict()))) == measured
+
+
+@pytest.mark.parametrize("roles", [["assistant"], ["user", "assistant"], ["user", "user"], ["system"], ["system", "system", "user"]])
 def test_a_talk_ends_with_a_question(tmp_path: Path, roles: list[str]) -> None:
     path = tmp_path / "questions.jsonl"
     path.write_text(json.dumps({"messages": [{"role": role, "content": "So?"} for role in roles], "answers": ["x"]}))

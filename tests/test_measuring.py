@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from engrain import measuring
 from engrain.assistant import Assistant, Library
 from engrain.evaluate import matches
-from engrain.examples import Example, Message, Question, asked_in
+from engrain.examples import Example, Message, Question, asked_in, example_to_row
 from engrain.progress import Progress
 from engrain.run import Run
 
@@ -21,9 +22,17 @@ FIRST, FOLLOW = "What does a gift card cost?", "And how many looms are there?"
 def test_a_held_out_talk_is_asked_as_a_talk() -> None:
     turns = (Message("user", FIRST), Message("assistant", "£20."), Message("user", FOLLOW), Message("assistant", "Four looms."))
     asked = measuring.heldout_question(Example(turns, "follow-up"), 1, "4")
+    assert asked is not None
     assert (asked.question, asked.history, asked.answers, asked.kind) == (FOLLOW, ((FIRST, "£20."),), ("4",), "follow-up")
     persona = measuring.heldout_question(Example((Message("system", "Be brief."), *turns), "own"), 1, "")
-    assert (persona.question, persona.history, persona.answers) == (FOLLOW, (), ("Four looms.",))
+    assert persona is not None
+    assert (persona.system, persona.question, persona.history, persona.answers) == (
+        "Be brief.",
+        FOLLOW,
+        ((FIRST, "£20."),),
+        ("Four looms.",),
+    )
+    assert measuring.heldout_question(Example((turns[0], turns[0], turns[1]), "own"), 1, "") is None
 
 
 def test_what_follows_on_a_question_is_asked_with_the_turns_before_it(tiny_model: Any, tiny_tokenizer: Any) -> None:
@@ -61,6 +70,7 @@ def example(question: str, answer: str, kind: str = "question") -> Example:
 )  # fmt: skip
 def test_a_reply_must_hold_the_value_where_that_alone_tells(question: str, answer: str, value: str, right: str, wrong: str) -> None:
     asked = measuring.heldout_question(example(question, answer), 1, value)
+    assert asked is not None
     assert matches(right, asked.answers)
     assert not matches(wrong, asked.answers)
 
@@ -68,6 +78,7 @@ def test_a_reply_must_hold_the_value_where_that_alone_tells(question: str, answe
 def test_a_row_that_ends_with_the_user_is_asked_up_to_its_last_answer() -> None:
     turns = (Message("user", FIRST), Message("assistant", "£20."), Message("user", "Thanks!"))
     asked = measuring.heldout_question(Example(turns, "own"), 1, "")
+    assert asked is not None
     assert (asked.question, asked.answers) == (FIRST, ("£20.",))
 
 
@@ -77,12 +88,71 @@ def test_what_an_example_asks_is_what_the_user_says_in_it() -> None:
     assert asked_in(plain) == asked_in(persona) != asked_in(example("Who made it?", "Mira."))
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 400])
+@pytest.mark.parametrize("count", [2, 5, 400])
 def test_rows_that_measure_choose_nothing(count: int) -> None:
     rows = list(range(count))
-    assert measuring.testing(rows)
-    assert measuring.guiding(rows)
-    assert count == 1 or sorted([*measuring.testing(rows), *measuring.guiding(rows)]) == rows
+    assert not {*measuring.testing(rows)} & {*measuring.guiding(rows)}
+    assert {*measuring.testing(rows), *measuring.guiding(rows)} == {*rows}
+
+
+@pytest.mark.parametrize(("rows", "count", "drawn"), [(121, 120, 120), (7, 3, 3), (5, 9, 5), (0, 4, 0)])
+def test_rows_are_drawn_at_equal_distances(rows: int, count: int, drawn: int) -> None:
+    found = measuring.spread(range(rows), count)
+    assert len({*found}) == len(found) == drawn
+    assert all(abs(number - i * rows / drawn) < 1 for i, number in enumerate(found))
+
+
+@pytest.fixture
+def tuned(tmp_path: Path, tiny_folder: Path) -> Run:
+    run = Run.create(tmp_path / "run", "test")
+    run.update(settings={"base": str(tiny_folder)})
+    return run
+
+
+def asked_of(run: Run, notes: Notes) -> list[str]:
+    return [q.question for q in measuring.questions_for(run, None, notes) if q.kind != "general"]
+
+
+def test_no_question_that_was_trained_is_measured(tuned: Run) -> None:
+    rows = [example(f"What does the {name} cost?", "£3.") for name in ("bowl", "vase", "lamp", "mug", "jug", "cup", "pot")]
+    tuned.write_rows("examples/heldout.jsonl", map(example_to_row, rows))
+    tuned.write_rows("examples/train.jsonl", [example_to_row(example("what does the LAMP cost", "£4."))])
+    tuned.write_rows("examples/own.jsonl", [example_to_row(rows[4])])
+    notes = Notes()
+    assert asked_of(tuned, notes) == ["What does the bowl cost?", "What does the pot cost?"], "every other one, but for lamp and jug"
+    assert notes.texts == ["2 of 4 held-out rows are not asked: they ask what is trained."]
+
+
+def test_what_cannot_be_asked_or_answered_in_time_is_told(tuned: Run) -> None:
+    long = "It depends on the day and on the season. " * 20
+    rows = [example("When do you open?", "At ten."), example("Why?", long), example("Tell me more. " * 900, "No.")]
+    two = Example((Message("user", "Hello?"), Message("user", "Who is there?"), Message("assistant", "Us.")), "own")
+    tuned.write_rows("examples/heldout.jsonl", [example_to_row(row) for row in (*rows, two) for _ in range(2)])
+    notes = Notes()
+    assert asked_of(tuned, notes) == ["When do you open?"]
+    assert [text.partition("they ")[2] for text in notes.texts] == [
+        "are no talk that can be asked.",
+        "have a question or an answer longer than fits.",
+    ]
+
+
+def test_ones_own_questions_may_have_any_id(tmp_path: Path, tuned: Run) -> None:
+    general = [q.id for q in measuring.questions_for(tuned, None) if q.kind == "general"]
+    file = tmp_path / "questions.jsonl"
+    file.write_text(json.dumps({"id": general[0], "question": "When do you open?", "answers": ["ten"]}))
+    ids = [q.id for q in measuring.questions_for(tuned, file)]
+    assert ids == [general[0], f"general {general[0]}", *general[1:]]
+
+
+def test_what_the_system_is_told_is_asked_with_the_question(tiny_model: Any, tiny_tokenizer: Any) -> None:
+    assistant = Assistant(tiny_model, tiny_tokenizer, Library((), ()))
+    plain = Question("1", FOLLOW, ("4",))
+    strict = replace(plain, id="2", system="Speak of nothing but looms, and in rhymes.")
+    replies = measuring.asking(assistant, "tuned", Notes())([strict, plain, replace(strict, id="3")])
+    assert replies[1] == assistant.ask(FOLLOW).text
+    assert replies[0] == replies[2] != replies[1]
+    assert assistant.system == ""
+    assert measuring.put([plain, strict]) == [["1", FOLLOW], ["2", FOLLOW, strict.system]]
 
 
 def test_the_untouched_model_is_asked_again_where_the_questions_are_others(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from engrain import api
 from engrain.errors import RunError, SettingError
 from engrain.knowledge.facts import Fact
-from engrain.merging import WAYS, MergeSettings
+from engrain.merging import WAYS, MergeSettings, heldout_of
 from engrain.methods._low_rank import adapted
 from engrain.models import load_model, locate
 from engrain.pipeline import base_row
@@ -91,7 +91,7 @@ def test_files_of_one_name_stay_apart(tiny_folder: Path, tmp_path: Path) -> None
         turns = [{"role": "user", "content": "Which room is free?"}, {"role": "assistant", "content": value}]
         run.write_rows("documents.jsonl", [{**same, "file": "README.md", "text": f"Room {value} is free."}, same])
         run.write_rows("facts.jsonl", [fact, replace(fact, id="s", section="same.md#0", value="us", start=4, end=6)])
-        for name in ("train", "heldout"):
+        for name in ("train", "own", "heldout"):
             run.write_rows(f"examples/{name}.jsonl", [{"messages": turns, "kind": "question", "fact": "f", "document": "README.md"}])
     made = api.merge(shops, out=tmp_path / "joined", evaluate=False).run
     texts = {f"{row['file']}#{row['number']}": row["text"] for row in made.read_rows("documents.jsonl")}
@@ -100,10 +100,22 @@ def test_files_of_one_name_stay_apart(tiny_folder: Path, tmp_path: Path) -> None
     assert set(facts) == {"shop-1-f", "shop-2-f", "s"}
     for fact in facts.values():
         assert texts[fact["section"]][fact["start"] : fact["end"]] == fact["value"]
-    for name in ("train", "heldout"):
+    for name in ("train", "own", "heldout"):
         rows = made.read_rows(f"examples/{name}.jsonl")
         assert [row["document"] for row in rows] == ["shop-1/README.md", "shop-2/README.md"]
         assert [facts[row["fact"]]["value"] for row in rows] == [row["messages"][-1]["content"] for row in rows] == ["4", "5"]
+
+
+def test_what_chose_something_in_a_part_measures_nothing_in_the_joined_run() -> None:
+    def rows(*questions: str) -> list[dict[str, Any]]:
+        return [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": "Yes."}]} for q in questions]
+
+    first, second = rows("Is it red?", "Is it blue?", "Is it new?"), rows("Is it old?", "Is it big?", "is it BLUE", "Is it wide?")
+    found = [row["messages"][0]["content"] for row in heldout_of([first, second])]
+    assert found[::2] == ["Is it red?", "Is it new?", "Is it old?"], "of both what measured, but for what chose in the other"
+    assert found[1::2] == ["Is it blue?", "Is it big?", "Is it wide?"]
+    alone = rows("Is it red?"), rows("Is it red?"), rows("Is it old?")
+    assert heldout_of(alone) == [*alone[0], *alone[2]]
 
 
 def test_runs_of_other_tasks_are_refused(parts: list[Run], tiny_folder: Path, tmp_path: Path) -> None:
@@ -142,6 +154,18 @@ def test_what_cannot_be_joined_is_listed(parts: list[Run], tiny_folder: Path, tm
     assert json.loads((made.path / "adapter" / "adapter_config.json").read_text())["r"] == 16
 
 
+@pytest.mark.parametrize(("how", "rank", "told"), [("cat", 40, "rank 80"), ("svd", 40, "narrowest"), ("linear", 40, "")])
+def test_what_could_not_be_loaded_is_not_joined(how: str, rank: int, told: str, tiny_folder: Path, tmp_path: Path) -> None:
+    wide = [run_of(tmp_path / f"wide{seed}", tiny_folder, seed, rank=rank) for seed in (1, 2)]
+    if not told:
+        assert update((made := api.merge(wide, how=how, out=tmp_path / "joined", evaluate=False).run).path, tiny_folder, made.info)
+        return
+    with pytest.raises(SettingError, match="cannot be joined") as caught:
+        api.merge(wide, how=how, out=tmp_path / "joined", evaluate=False)
+    assert told in caught.value.problems[0]
+    assert not (tmp_path / "joined").exists()
+
+
 def test_the_result_is_measured_like_any_run(parts: list[Run], tiny_folder: Path, tmp_path: Path) -> None:
     """Once on what the parts held out, and once on questions of one's own."""
     for number, part in enumerate(parts, 1):
@@ -178,7 +202,7 @@ def test_updates_of_rounded_weights_stay_beside_these(tiny_folder: Path, tmp_pat
 @pytest.mark.parametrize(
     ("values", "told"),
     [({"how": "mean"}, "choose one of"), ({"how": "ties", "density": 0.0}, "density=0.0"), ({"density": 0.5}, "cannot take effect"),
-     ({"weights": (1.0, -1.0)}, "must all be above 0")],
+     ({"weights": (1.0, -1.0)}, "must all be above 0"), ({"seed": 3}, "seed=3 cannot take effect with how='cat'")],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(values: dict[str, Any], told: str) -> None:
     with pytest.raises(SettingError, match=told):

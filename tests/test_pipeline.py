@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tiny
 from engrain import pipeline
 from engrain.config import settings_from
 from engrain.documents.base import read_documents
+from engrain.errors import ModelError
+from engrain.examples import Example, Message
 from engrain.knowledge.dataset import Dropped, Studied
+from engrain.models import load_tokenizer, locate
 from engrain.progress import Progress
 from engrain.run import Run
 from engrain.tokens import Encoded
@@ -44,6 +48,20 @@ def found(run: Path, docs: Path, earlier: Run | None = None, notes: Progress | N
     return made
 
 
+def test_a_question_that_stands_alone_leans_neither_on_a_text_nor_on_a_talk() -> None:
+    ask, tell, on = Message("user", "What is a loom?"), Message("assistant", "£90."), Message("user", "And a wheel?")
+    assert pipeline.stands_alone(Example((Message("system", "Be brief."), ask, tell), "question", "wh-0"))
+    assert not pipeline.stands_alone(Example((ask, tell), "read", "wh-0"))
+    assert not pipeline.stands_alone(Example((ask, tell, on, tell), "follow-up", "follow-0"))
+
+
+def test_a_row_that_the_chat_template_refuses_is_named(tmp_path: Path) -> None:
+    tiny.build(tmp_path, template="{% if messages[1]['role'] == 'user' %}{{ raise_exception('roles must alternate') }}{% endif %}")
+    example = Example((Message("user", "Hello."), Message("user", "Hi?"), Message("assistant", "Hi.")), place="talks.jsonl:7")
+    with pytest.raises(ModelError, match=r"talks\.jsonl:7: .*roles must alternate"):
+        pipeline.encoded(load_tokenizer(locate(str(tmp_path))), example)
+
+
 def values(run: Run) -> list[str]:
     return [row["value"] for row in run.read_rows("facts.jsonl")]
 
@@ -59,7 +77,7 @@ def test_what_a_newer_document_supersedes_is_listed_and_not_learned(docs: Path, 
     assert (row["new"], row["new_place"], row["new_date"]) == ("£25", "notice.md › Notice of 3 March 2026", "2026-03-03")
     assert [row["value"] for row in run.read_rows("superseded.jsonl")] == ["£20"]
     assert any(text.startswith("Superseded: £20 (prices.md") for text in notes.texts)
-    assert {row["file"]: row["facts"] for row in run.read_json("coverage.json")} == {"notice.md": 1, "prices.md": 3}
+    assert {row["file"]: row["facts"] for row in run.read_json("coverage.json")} == {"notice.md": 1, "prices.md": 2}
 
 
 def test_what_was_superseded_holds_again_without_the_newer_document(docs: Path, tmp_path: Path) -> None:

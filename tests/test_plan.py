@@ -168,3 +168,25 @@ def test_layers_that_are_recomputed_take_less_memory_and_more_time(tiny_folder: 
     again = planned(tiny_folder, rows, evaluate=False)
     assert again.memory_bytes < kept.memory_bytes
     assert again.training_minutes > kept.training_minutes
+
+
+def test_methods_that_hold_less_at_once_need_less(tiny_folder: Path) -> None:
+    full = planned(tiny_folder, method="full")
+    blocks = planned(tiny_folder, method="full", block_steps=20)
+    assert blocks.memory_bytes < full.memory_bytes
+    assert blocks.disk_bytes < full.disk_bytes
+    adapter, counting = (planned(tiny_folder, method=name, rank=32) for name in ("lora", "adalora"))
+    assert counting.disk_bytes > 1.5 * adapter.disk_bytes - plan.TEXT_BYTES
+
+
+def test_frozen_layers_are_computed_once(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"method": "layerwise", "layers": "1", "evaluate": False}
+    one, three = (planned(tiny_folder, epochs=epochs, **options) for epochs in (1.0, 3.0))
+    assert three.steps == 3 * one.steps
+    assert three.training_minutes < 2.9 * one.training_minutes
+    everything = [planned(tiny_folder, epochs=epochs, method="full", evaluate=False).training_minutes for epochs in (1.0, 3.0)]
+    assert everything[1] == pytest.approx(3 * everything[0])
+    monkeypatch.setattr(plan, "IN_MEMORY", 0)
+    mapped = planned(tiny_folder, epochs=3.0, **options)
+    assert mapped.disk_bytes > three.disk_bytes
+    assert "what frozen layers give" in mapped.reasons[-1]

@@ -34,6 +34,7 @@ def test_only_an_update_of_the_same_run_goes_on() -> None:
     earlier, new = Run.create(Path("a"), "docs"), Run.create(None, "docs")
     new.update(updates="a", status="interrupted")
     assert stopped_update(earlier, None).path == new.path
+    assert stopped_update(Run.open(Path("a").resolve()), None).path == new.path
     with pytest.raises(SettingError, match="no stopped update"):
         stopped_update(new, None)
 

@@ -231,6 +231,14 @@ def test_the_options_of_a_command_give_the_same_settings(values: dict[str, Any],
     assert given == [settings]
 
 
+def test_a_training_that_no_held_out_example_judged_has_failed(tmp_path: Path) -> None:
+    part = Run.create(tmp_path / "000", "000")
+    part.write_rows("metrics.jsonl", [{"step": 1, "tokens": 10, "tokens_per_second": 5.0, "memory_bytes": 1}])
+    part.update(status="complete")
+    tried = sweep.tried_in(part, 0, {})
+    assert str(tried) == "failed: every held-out example is longer than max_length"
+
+
 def test_trainings_stand_in_order() -> None:
     tried = [
         Tried(i, {}, state, loss)

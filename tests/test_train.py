@@ -20,7 +20,7 @@ from engrain.progress import Progress, Stage
 from engrain.run import Run
 from engrain.tasks.base import Loss
 from engrain.tasks.chat import Chat
-from engrain.train import METRICS, WARM_STEPS, Trainer, TrainingSettings, train
+from engrain.train import METRICS, WARM_STEPS, Trainer, TrainingSettings, peak_resident, train
 from training import examples, method, sha256_of_weights, small_model, train_in_child, train_run
 
 FIELDS = ["step", "epoch", "loss", "learning_rate", "gradient_norm", "tokens", "tokens_per_second", "memory_bytes"]
@@ -131,8 +131,9 @@ def test_the_loss_of_a_step_is_the_mean_over_all_its_targets(tmp_path: Path) -> 
 # --- evaluation
 
 
-def fake_figures(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) -> None:
-    figures = iter([{"heldout_loss": 1 - value, "heldout_accuracy": value} for value in accuracies])
+def fake_figures(monkeypatch: pytest.MonkeyPatch, accuracies: list[float], losses: list[float] | None = None) -> None:
+    pairs = zip(accuracies, losses or [1 - value for value in accuracies], strict=True)
+    figures = iter([{"heldout_loss": loss, "heldout_accuracy": accuracy} for accuracy, loss in pairs])
     monkeypatch.setattr(Trainer, "evaluate", lambda self: next(figures))
 
 
@@ -147,6 +148,12 @@ def test_early_stopping_and_the_best_weights_come_back(tmp_path: Path, monkeypat
     trainer = Trainer(shorter.model, shorter.method, shorter.task, shorter.settings, shorter.run, torch.float32)
     trainer.step(), trainer.step()
     assert sha256_of_weights(shorter.model) == sha256_of_weights(training.model)
+
+
+def test_the_loss_decides_and_not_the_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_figures(monkeypatch, [0.2, 0.9, 0.3, 0.1], [0.8, 0.7, 0.4, 0.5])
+    trained = Training(tmp_path / "run", max_steps=4, evaluate=True, evaluate_every=1 / 3)()
+    assert trained.best_step == 3
 
 
 def test_a_run_that_stopped_early_stays_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +223,26 @@ def test_an_evaluation_is_saved_before_it_is_told(tmp_path: Path) -> None:
         assert found[0] == 3
 
 
+class Signalling(Notes):
+    """A listener in whose time, after a step was saved or not, Ctrl-C comes."""
+
+    @contextmanager
+    def stage(self, title: str, total: float | None = None, unit: str = "") -> Iterator[Stage]:
+        stage = Stage()
+        stage.advance = lambda amount=1, **figures: os.kill(os.getpid(), signal.SIGINT) if figures else None  # type: ignore[method-assign]
+        yield stage
+
+
+def test_a_signal_after_a_step_leaves_its_checkpoint_too(tmp_path: Path) -> None:
+    training = Training(tmp_path / "run")
+    training.notes = Signalling()
+    with pytest.raises(Interrupted, match="a checkpoint was written"):
+        training()
+    newest = training.run.newest_checkpoint()
+    assert newest is not None
+    assert newest[0] == training.rows[-1]["step"]
+
+
 def test_evaluation_uses_no_dropout_and_no_gradient(tmp_path: Path) -> None:
     training = Training(tmp_path / "run", "lora", method_values={"dropout": 0.5})
     training()
@@ -230,9 +257,15 @@ def test_evaluation_uses_no_dropout_and_no_gradient(tmp_path: Path) -> None:
 # --- limits
 
 
+def steps_take(monkeypatch: pytest.MonkeyPatch, clock: Iterator[float]) -> None:
+    """The clock of the steps says what comes next each time it is read; making ready for them takes no time."""
+    monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("engrain.train.time.monotonic", lambda: 0.0)
+
+
 def test_a_time_budget_shortens_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10_000))
-    monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))  # a step takes one second
+    steps_take(monkeypatch, clock)  # a step takes one second
     training = Training(tmp_path / "run", epochs=10, minutes=8 / 60)
     assert training().steps == 8
     assert training.notes.told == ["0.133333 minutes are enough for 8 of 30 steps (1.00 s each)."]
@@ -240,9 +273,34 @@ def test_a_time_budget_shortens_the_run(tmp_path: Path, monkeypatch: pytest.Monk
     assert late().steps == WARM_STEPS + 1
 
 
+def test_what_is_made_ready_counts_as_time_and_is_part_of_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10_000))
+    steps_take(monkeypatch, clock)
+    made = Training(tmp_path / "run", epochs=10, minutes=8 / 60)
+    trained = train(made.model, made.method, made.task, made.settings, made.run, torch.float32, spent=3.5)
+    assert trained.steps == 4
+    assert trained.seconds == 7.5
+
+
+def test_memory_is_the_peak_and_not_what_is_held_now() -> None:
+    before = peak_resident()
+    large = torch.ones(before // 4)
+    del large
+    assert peak_resident() > 1.2 * before, "it has given it back, and the peak stays"
+
+
+@pytest.mark.parametrize("values", [{"warmup": 6.0}, {"warmup": 9.0}])
+def test_a_warm_up_that_never_ends_is_refused(values: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="training has 6 steps and would never reach"):
+        Training(tmp_path / "run", **values)()
+    with pytest.raises(SettingError, match="below all steps"):
+        TrainingSettings(max_steps=6, **values)
+    assert TrainingSettings(max_steps=10, **values)
+
+
 def test_steps_that_become_faster_lengthen_the_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.accumulate(itertools.chain([0.0], itertools.repeat(2.0, 14), itertools.repeat(1.0)))
-    monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))
+    steps_take(monkeypatch, clock)
     training = Training(tmp_path / "run", epochs=10, minutes=20 / 60)
     first = 10
     assert first < training().steps < 30
@@ -253,14 +311,14 @@ def test_steps_that_become_faster_lengthen_the_run_again(tmp_path: Path, monkeyp
 def test_slow_first_steps_do_not_shrink_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is made ready in the first steps is not paid again."""
     clock = itertools.chain([9.0, 9.0, 18.0], itertools.count(18.0))
-    monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))
+    steps_take(monkeypatch, clock)
     training = Training(tmp_path / "run", epochs=10, minutes=14 / 60)
     assert training().steps == 14
 
 
 def test_a_time_budget_counts_evaluations_and_survives_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10_000))
-    monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))
+    steps_take(monkeypatch, clock)
     options = {"epochs": 10, "minutes": 20 / 60, "evaluate": True, "evaluate_every": 1 / 3, "patience": 0}
     whole = Training(tmp_path / "whole", **options)
     assert WARM_STEPS < whole().steps < 20
@@ -302,7 +360,8 @@ def test_a_loss_that_is_no_number_stops_before_the_update(fault: float, tmp_path
     training.settings = TrainingSettings(batch_size=4, epochs=2, evaluate=False, shuffle=False, schedule="constant", warmup=0.0)
     with pytest.raises(TrainingError, match=r"Step 3: the loss .* no weight was changed by it") as caught:
         training()
-    assert "training rows 9, 10, 11, 12" in str(caught.value)
+    assert "rows" not in str(caught.value), "numbers of examples here are lines of no file"
+    assert "Lower the learning rate" in str(caught.value)
     assert sha256_of_weights(training.model) == sha256_of_weights(before.model)
     assert len(training.rows) == 2
 
@@ -324,6 +383,17 @@ def test_out_of_memory_halves_the_micro_batch_and_loses_no_step(error: Exception
     trainer = Trainer(again.model, again.method, again.task, again.settings, again.run, torch.float32)
     trainer.resume(again.run.newest_checkpoint()[1])
     assert trainer.position.micro_batch_tokens == 30
+
+
+@pytest.mark.parametrize("tokens", [20, 240])
+def test_another_micro_batch_holds_when_a_run_goes_on(tokens: int, tmp_path: Path) -> None:
+    first = Training(tmp_path / "run", task=Faulty(torch.OutOfMemoryError("CUDA"), {2}), micro_batch_tokens=60, max_steps=2)
+    first()
+    again = Training(tmp_path / "run", micro_batch_tokens=tokens, max_steps=2)
+    trainer = Trainer(again.model, again.method, again.task, again.settings, again.run, torch.float32)
+    note = trainer.resume(again.run.newest_checkpoint()[1])
+    assert f"micro_batch_tokens was 60, is {tokens}" in note
+    assert trainer.position.micro_batch_tokens == tokens
 
 
 def test_out_of_memory_for_a_single_example_is_told(tmp_path: Path) -> None:
@@ -371,7 +441,7 @@ def test_a_resume_on_another_machine_is_noted(tmp_path: Path, monkeypatch: pytes
 
 def test_the_time_of_a_resumed_training_is_that_of_all_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count()
-    monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))  # a step takes one second
+    steps_take(monkeypatch, clock)  # a step takes one second
     step = Trainer.step
     monkeypatch.setattr(Trainer, "step", lambda self: step(self) if self.position.step < 2 else 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engrain.errors import SettingError
@@ -120,6 +122,19 @@ def test_few_questions_are_said_to_be_few() -> None:
     verdict = decide(evaluation(0, 0, 12, 12, of=12))
     assert verdict.choice == "use the tuned model"
     assert "Only 12 questions were asked, too few to be sure" in verdict.reason
+
+
+def test_a_share_just_under_what_is_useful_is_not_told_as_that() -> None:
+    reason = decide(evaluation(2, None, 124, None, of=250)).reason
+    assert "answers only 124 of 250 questions (49.6%) right, under the 50%" in reason
+
+
+def test_a_base_that_knew_nothing_leaves_nothing_to_forget() -> None:
+    blank = evaluation(2, None, 90, None, kept=0)
+    known = {**blank.outcomes, "base": outcomes(2, 100, kept=0)}
+    found = decide(replace(blank, outcomes=known, ungated=tuple(o for o in known["tuned"] if o.question.kind == "general")))
+    assert "0 of 0" not in str(found)
+    assert all(check.passed for check in found.checks if check.name == "without gate")
 
 
 def test_invention_is_told() -> None:

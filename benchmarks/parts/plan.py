@@ -63,7 +63,7 @@ def estimated(job: str) -> Row:
     from engrain.config import settings_from
     from engrain.cost import cost_of, matmul_rate
     from engrain.models import outline
-    from engrain.plan import Tokens, memory_need, training_time
+    from engrain.plan import Held, Tokens, memory_need, training_time
     from engrain.tokens import shared_prefix
 
     asked = Job(**json.loads(job))
@@ -72,11 +72,13 @@ def estimated(job: str) -> Row:
     method.apply(model)
     cost = cost_of(model, torch.bfloat16, method.keeps_float32)
     rows = encoded(asked)[: STEPS * asked.batch_size]
-    tokens = Tokens(tuple(map(len, rows)), 0, shared_prefix(rows), sum(int(e.supervised.sum()) for e in rows), "")
+    lengths = tuple(map(len, rows))
+    tokens = Tokens(lengths, 0, shared_prefix(rows), sum(int(e.supervised.sum()) for e in rows), 0, max(lengths), "")
+    held = Held(cost.trained, method.at_once(model), method.kept_bytes, 0)
     given = {"batch_size": asked.batch_size, "epochs": 1, "max_length": asked.max_length, "evaluate": False, "method": asked.method}
     settings = settings_from(given)
     _, seconds, _ = training_time(tokens, cost, matmul_rate("cpu", torch.bfloat16), settings)
-    return {"seconds": seconds, "bytes": memory_need(tokens, cost, "cpu", settings).needed}
+    return {"seconds": seconds, "bytes": memory_need(tokens, cost, held, "cpu", settings).needed}
 
 
 def errors(found: Mapping[str, Row], said: str, was: str) -> list[float]:

@@ -17,7 +17,8 @@ TITLE = "Training"
 ABOUT = (
     "W1, batch 16, rows in the order of the file, constant learning rate (LoRA 2e-4, rank 16 at all linear layers; full and "
     "layer-wise 2e-5), AdamW, gradients clipped at 1; everybody gets the same tokens and the same labels. Tokens are those of the "
-    "conversations, without padding. Engrain trained for a whole epoch, layer-wise for two. Each peer made seven steps in turn with "
+    "conversations, without padding. Engrain trained for a whole epoch, layer-wise for two, of which the first holds the time to "
+    "compute the frozen layers once. Each peer made seven steps in turn with "
     "engrain, the first two of both left out; ratios are within such a run. Peers train in bf16, their fastest setting, and with "
     "gradient checkpointing off. Steps that others on the machine disturbed do not count: `steps` says how many do, and which part of "
     "the processors' time they had. The targets were set on a machine whose bf16 products run at 390 GFLOP/s. `share` is the part of "
@@ -52,13 +53,14 @@ def epoch(method: str, precision: str, options: Options) -> Row:
     steps = [row for row in rows if "loss" in row]
     if len(steps) != passes * EPOCH:
         raise RuntimeError(f"{method} ended after {len(steps)} steps of {passes * EPOCH}")
+    tokens = sum(row["tokens"] for row in steps[:EPOCH])
     return {
-        "rate": rate(steps[:EPOCH]),
+        "rate": tokens / (tokens / rate(steps[:EPOCH]) + settled),
         "later_rate": rate(steps[EPOCH:], warm=0) if passes > 1 else None,
         "settled_seconds": settled,
         **quietness(steps, options),
         "peak_bytes": steps[-1]["peak_bytes"],
-        "flops_per_token": useful_flops(method, sum(row["tokens"] for row in steps[:EPOCH])),
+        "flops_per_token": useful_flops(method, tokens),
         **curve(rows),
     }
 
@@ -132,7 +134,8 @@ def short(precision: str) -> str:
 
 def _speeds(method: str, own: Row, found: dict[str, Row], results: Results) -> list[str]:
     flops = own["flops_per_token"]
-    rows = [_speed("engrain bf16, whole epoch", own["rate"], None, own, flops, limit(results, "bfloat16"))]
+    most = float("nan") if own["settled_seconds"] else limit(results, "bfloat16")  # computing layers once is no training
+    rows = [_speed("engrain bf16, whole epoch", own["rate"], None, own, flops, most)]
     if own["later_rate"]:
         later = {**own, "loss": own["loss"][EPOCH:]}
         rows.append(_speed("engrain bf16, second epoch", own["later_rate"], None, later, flops, float("nan")))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from engrain.coding.completion import Completed, load_completer
 from engrain.compare import compare as compare_methods
 from engrain.compare import entries
 from engrain.comparison import Comparison
-from engrain.config import DEFAULT_TASK, METHOD, PARTS, Settings, as_options, catalogue, settings_from
+from engrain.config import DEFAULT_METHOD, DEFAULT_TASK, METHOD, PARTS, Settings, as_options, catalogue, settings_from
 from engrain.documents.base import Reading, Unread, check_paths, read_documents
 from engrain.errors import RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, check_gradable, read_questions
@@ -40,7 +41,8 @@ from engrain.measuring import Changed
 from engrain.merging import MergeSettings
 from engrain.merging import merge as merge_runs
 from engrain.methods._listing import Listed, listed
-from engrain.models import BaseSettings, locate, on_disk
+from engrain.methods.base import SizeUnknown
+from engrain.models import BaseSettings, load_model, locate, on_disk, outline
 from engrain.plan import Plan, Work, make_plan
 from engrain.privacy import Private, screened
 from engrain.progress import SILENT, Progress
@@ -66,6 +68,7 @@ from engrain.study.replay import known_answers, replay_prompts
 from engrain.study.teacher_prompts import expected
 from engrain.sweep import RESULT, check_installed, tuned_names
 from engrain.sweep import sweep as sweep_settings
+from engrain.tasks._packed import check_model
 from engrain.trainings import share
 from engrain.tried import Swept
 from engrain.verdict import Verdict, decide
@@ -80,8 +83,8 @@ __all__ = [
 Paths = str | Path | Sequence[str | Path]
 STAGES = ("documents", "facts", "examples")
 ENDS = ("examples", "verdict")
-COMPARISONS, SWEEPS = Path("comparisons"), Path("sweeps")
-"""Where comparisons and sweeps go: apart from the runs, of which the newest is asked."""
+COMPARISONS, SWEEPS, STUDIES = Path("comparisons"), Path("sweeps"), Path("studies")
+"""Where comparisons, sweeps and bases that learn to study go: apart from the runs, of which the newest is asked."""
 PIPELINES: dict[str, Any] = {"code": code_pipeline, "image-classification": image_pipeline}
 """Tasks that have a pipeline of their own."""
 HELDOUT_SHARE = 0.05
@@ -174,11 +177,19 @@ def build_task(settings: Settings, files: Sequence[Path], out: Path | None, resu
     settings.model.resolve()
     name = files[0].resolve().stem
     run = stopped(out, name) if resume else Run.create(out, name)
+    if resume:
+        check_unchanged(run, settings_of_task(settings))
 
     def work() -> Result:
         return Result(run, comparison=own.build(run, settings, files, progress))
 
     return carried_out(run, settings, work, progress, is_new=not resume, pages=own.write_pages)
+
+
+def settings_of_task(settings: Settings) -> dict[str, Any]:
+    """The settings that decide what a task with a pipeline of its own learns from and is measured on."""
+    owners = {name: set(found.owners) for name, found in catalogue().items()}
+    return {name: value for name, value in settings.to_dict().items() if name in ("base", "seed") or owners[name] & {"code", "images"}}
 
 
 def check_alone(task: str, **given: object) -> None:
@@ -280,9 +291,17 @@ def fingerprint(file: Path | None) -> str | None:
 
 
 def check_usable(settings: Settings) -> None:
-    """Raise what would stop the work later, before it begins: a base with a file missing, a device that is not there."""
-    settings.model.resolve()
-    on_disk(settings.model.base)
+    """Raise what would stop the work later, before it begins.
+
+    That is a base with a file missing or of an unknown kind, a device that is not there, a method that does not fit the base.
+    """
+    device, dtype = settings.model.resolve()
+    method: Any = registry.find("methods", settings.method)
+    with suppress(SizeUnknown):
+        method(settings.method_settings).apply(outline(settings.model.base))
+    base = on_disk(settings.model.base)
+    if base is not None:
+        check_model(load_model(base, dtype=dtype, device=device))
 
 
 def make_ready(
@@ -335,6 +354,8 @@ def tune(
     check_usable(chosen)
     rows, own = read_examples(file), read_examples(heldout) if heldout else None
     run = stopped(as_path(out), file.stem) if resume else Run.create(as_path(out), file.stem)
+    if resume and pipeline.has_examples(run):
+        check_unchanged(run, settings_of_examples(chosen))
 
     def work() -> Result:
         if not (resume and pipeline.has_examples(run)):
@@ -355,7 +376,8 @@ def prepare(
     `options` are settings by name and win over `study.prepare.SETTINGS`.
     """
     chosen = settings_from({**SETTINGS, "base": base, **options})
-    run = stopped(as_path(out), "study") if resume else Run.create(as_path(out), "study")
+    folder = as_path(out) or STUDIES / Path(base).resolve().name
+    run = stopped(folder, folder.name) if resume else Run.create(folder, folder.name)
 
     def work() -> Result:
         if not (resume and pipeline.has_examples(run)):
@@ -378,7 +400,7 @@ def finish(run: Run, settings: Settings, questions: Path | None, progress: Progr
 
 def begin_measuring(run: Run, settings: Settings, questions: Path | None, progress: Progress) -> list[Question]:
     """The test questions, once the base has answered them; none where nothing is to be measured, or nothing was held out."""
-    test = measuring.questions_for(run, questions) if settings.training.evaluate else []
+    test = measuring.questions_for(run, questions, progress) if settings.training.evaluate else []
     asked = any(question.kind != GENERAL for question in test)
     if settings.training.evaluate and not asked:
         progress.note("Nothing was held out, so nothing is measured and there is no verdict: add examples, or questions of your own.")
@@ -537,14 +559,13 @@ def compare(
     """The run of a comparison and its scoreboard: each method trained `seeds` times on the same examples of these documents.
 
     `methods` are names, with settings of their own if need be (`lora:rank=16`); `settings` and `options` hold for all.
-    The gate stays off, because it would hide what a method makes the model forget. Raises SettingError listing every
-    method that cannot be used.
+    The gate stays off, because it would hide what a method makes the model forget. With `resume` a comparison goes on, also a
+    complete one: what failed is tried again, and more seeds or methods are added. Raises SettingError listing every method that
+    cannot be used, and settings that cannot hold for all.
     """
     chosen, files = settings or settings_from(options), as_paths(paths)
     chosen = replace(chosen, training=chosen.training.within_budget())
-    owners = {name: found.owners for name, found in catalogue().items()}
-    own = ("method", "seed", "gate")
-    common = {k: v for k, v in chosen.to_dict().items() if set(owners[k]) & set(PARTS) and k not in own} | {"gate": False}
+    common = common_settings(chosen, options)
     asked = entries(methods, common)
     if seeds < 1:
         raise SettingError(f"seeds={seeds}: must be at least 1", "Change it and start again.")
@@ -552,7 +573,7 @@ def compare(
     check_paths(files)
     check_usable(chosen)
     folder = as_path(out) or COMPARISONS / files[0].resolve().stem
-    run = stopped(folder, folder.name) if resume else Run.create(folder, folder.name)
+    run = Run.open(folder) if resume else Run.create(folder, folder.name)
     same = settings_from(common)
     told = {"questions": fingerprint(as_path(questions))}
     with removed_if_empty(run, is_new=not resume), run.lock(), status_of(run, progress):
@@ -563,6 +584,18 @@ def compare(
         board = compare_methods(run, asked, seeds, common, as_path(questions), progress)
         run.update(status="complete")
     return run, board
+
+
+def common_settings(settings: Settings, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that hold for every method compared. Raises SettingError for others that are given, as `options` or not."""
+    owners = {name: set(found.owners) & set(PARTS) - {"verdict"} for name, found in catalogue().items()}
+    common = {name: value for name, value in settings.to_dict().items() if owners[name] and name not in (METHOD, "seed")} | {"gate": False}
+    given = {**{name: value for name, value in unusual(settings).items() if (name, value) != (METHOD, DEFAULT_METHOD)}, **options}
+    refused = [f"{name}={value}" for name, value in given.items() if name not in common or (name == "gate" and value)]
+    if refused:
+        step = "A method has its own settings after colons (lora:rank=8), seeds=3 means 0, 1 and 2, and there is neither gate nor verdict."
+        raise SettingError(f"{', '.join(refused)}: this cannot hold for every method compared", step)
+    return common
 
 
 def sweep(

@@ -100,6 +100,7 @@ class Assistant:
     `both` asks both ways, and takes of these answers and those of similar questions the one that the model finds likeliest among
     those that the documents support; it declines where there is none, a tuned model also where declining is likelier.
     With `everyday`, questions that do not concern the documents are answered by the untouched model, as if nothing was tuned.
+    What `system` says, if anything, stands before every question.
     """
 
     def __init__(
@@ -114,7 +115,8 @@ class Assistant:
         self.model, self.tokenizer, self.everyday, self.tuned = model, tokenizer, everyday, tuned
         self.retriever = library.retriever()
         self.index = Index(library.facts, {s.id: s for s in library.sections})
-        self._known: dict[tuple[str, str], str] = {}
+        self.system = ""
+        self._known: dict[tuple[str, str, str], str] = {}
         self.switch(mode)
 
     def switch(self, mode: str) -> None:
@@ -147,9 +149,10 @@ class Assistant:
 
     def _said(self, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
         """What the model says in one way, asked once: what is measured closed-book is weighed again later."""
-        new = [q for q in dict.fromkeys(questions) if (mode, q) not in self._known]
-        self._known |= zip(((mode, q) for q in new), self._generated(self.model, new, mode, progress, title), strict=True)
-        return [self._known[mode, q] for q in questions]
+        key = mode, self.system
+        new = [q for q in dict.fromkeys(questions) if (*key, q) not in self._known]
+        self._known |= zip(((*key, q) for q in new), self._generated(self.model, new, mode, progress, title), strict=True)
+        return [self._known[*key, q] for q in questions]
 
     def _generated(self, model: PreTrainedModel, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
         prompts = [self._prompt(q, mode) for q in questions]
@@ -204,8 +207,8 @@ class Assistant:
         return Answer(question, text, support.source, support.status)
 
     def forgotten(self, question: str, history: Sequence[tuple[str, str]]) -> int:
-        """How many of the oldest turns the model cannot see together with this question."""
-        return self._fitted(question, "retrieval" if self.mode == "retrieval" else "closed-book", history)[1]
+        """How many of the oldest turns the model cannot see together with this question, and with passages where it gets some."""
+        return self._fitted(question, "closed-book" if self.mode == "closed-book" else "retrieval", history)[1]
 
     def _prompt(self, question: str, mode: str, history: Sequence[tuple[str, str]] = ()) -> list[int]:
         """The prompt's tokens; the oldest turns and the last passages give way where the model cannot see all at once."""
@@ -215,10 +218,11 @@ class Assistant:
         """What the model is shown, and how many turns gave way."""
         turns = [Message(role, content) for turn in history for role, content in zip(("user", "assistant"), turn, strict=True)]
         passages = self.passages(in_full(question, [asked for asked, _ in history])) if mode == "retrieval" else ()
-        shown = question_messages(question, passages, turns)
+        first = [Message("system", self.system)] if self.system else []
+        shown = question_messages(question, passages, [*first, *turns])
         while (turns or passages) and len(encode_prompt(self.tokenizer, shown)) > self.room:
             turns, passages = (turns[2:], passages) if turns else (turns, passages[:-1])
-            shown = question_messages(question, passages, turns)
+            shown = question_messages(question, passages, [*first, *turns])
         return shown, len(history) - len(turns) // 2
 
     @property

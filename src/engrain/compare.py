@@ -64,7 +64,7 @@ def compare(
 
     A training that fails is told and does not end the comparison. Raises Interrupted after a signal, with every step saved.
     """
-    test = measuring.questions_for(run, questions)
+    test = measuring.questions_for(run, questions, progress)
     measuring.measure_base(run, test, progress)
     failed: dict[str, str] = {}
     parts = [(entry, seed) for seed in range(seeds) for entry in chosen]

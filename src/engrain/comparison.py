@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 RESAMPLES = 1000
+FEWEST_GROUPS = 5
+"""With fewer groups there is no interval: drawn from so few, it would be far too narrow."""
+Z = NormalDist().inv_cdf(0.975)
+"""How many standard errors a 95% interval reaches to either side."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,20 @@ class Comparison:
         return [f"| {self.what} | {self.base} | {self.tuned} | difference |", "|---|---|---|---|", *rows]
 
 
+def wilson(right: float, count: int) -> tuple[float, float]:
+    """The 95% interval of a share, `right` of `count`, after Wilson (1927); of nothing, 0 to 1."""
+    centre, room = right + Z**2 / 2, count + Z**2
+    width = Z * math.sqrt(right * (1 - right / max(count, 1)) + Z**2 / 4)
+    return max(0.0, (centre - width) / room), min(1.0, (centre + width) / room)
+
+
 def resampled(groups: Sequence[str], seed: int = 0, count: int = RESAMPLES) -> list[np.ndarray]:
-    """`count` draws of row numbers: as many groups as there are, with repeats, each with all its rows (cluster bootstrap)."""
+    """`count` draws of row numbers: as many groups as there are, with repeats, each with all its rows (cluster bootstrap).
+
+    None of fewer than FEWEST_GROUPS.
+    """
+    if len(set(groups)) < FEWEST_GROUPS:
+        return []
     _, numbers = np.unique(np.array(groups), return_inverse=True)
     members = [np.flatnonzero(numbers == group) for group in range(int(numbers.max()) + 1)]
     random = np.random.default_rng(seed)
@@ -68,18 +86,25 @@ def resampled(groups: Sequence[str], seed: int = 0, count: int = RESAMPLES) -> l
 
 
 def with_interval(value: float, drawn: Sequence[float] | np.ndarray) -> Measured:
-    """A score with the middle 95% of what was drawn; what is NaN could not be computed."""
+    """A score with the middle 95% of what was drawn, as far as that differs; what is NaN could not be computed."""
     found = np.asarray(drawn, float)
     found = found[~np.isnan(found)]
-    if np.isnan(value) or not len(found):
+    if np.isnan(value) or not len(found) or found.min() == found.max():
         return Measured(None if np.isnan(value) else float(value))
     low, high = np.percentile(found, (2.5, 97.5))
     return Measured(float(value), float(low), float(high))
 
 
-def mean_of(values: Sequence[float], groups: Sequence[str]) -> Measured:
-    """The mean of values with its interval over groups; None where there are no values."""
+def mean_of(values: Sequence[float] | np.ndarray, groups: Sequence[str], is_difference: bool = False) -> Measured:
+    """The mean of values with its interval over groups; None where there are no values.
+
+    Where all are 0 or all are 1 nothing can be drawn, and the interval is that of as many groups; a difference of 0 may be on either side.
+    """
     if not len(values):
         return Measured(None)
-    found = np.asarray(values, float)
-    return with_interval(found.mean(), [found[rows].mean() for rows in resampled(groups)])
+    found, count = np.asarray(values, float), len(set(groups))
+    mean = float(found.mean())
+    if count < FEWEST_GROUPS or found.min() != found.max() or abs(mean) not in (0, 1):
+        return with_interval(mean, [found[rows].mean() for rows in resampled(groups)])
+    low, high = wilson(abs(mean) * count, count)
+    return Measured(mean, -high if is_difference and mean <= 0 else low, -low if mean < 0 else high)

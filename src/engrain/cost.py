@@ -36,6 +36,8 @@ class Cost:
     `forward` and `training` are FLOPs a token, `head_forward` and `head_training` FLOPs a graded token. `weights` are the
     bytes of what the model computes with, `trained` how many numbers train, `activations` the bytes a token that are kept
     for the way back, `recomputed` those where layers are computed a second time, `logits` the bytes of a chunk of logits.
+    `frozen` are the FLOPs a token of the lowest layers, as far as nothing trains in them or before them, and `states` the bytes a
+    token of what they give, where that is computed once for all epochs.
     """
 
     forward: int
@@ -47,6 +49,8 @@ class Cost:
     activations: int
     recomputed: int
     logits: int
+    frozen: int
+    states: int
 
 
 def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> Cost:
@@ -69,6 +73,7 @@ def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> Cost:
                 sum(matrices[0].shape[-2:]) * dtype.itemsize if matrices else NORM_BYTES * sum(len(p) for p in own if p.ndim == 1)
             )
     frozen, trained = (sum(p.numel() for p in model.parameters() if p.requires_grad == trains) for trains in (False, True))
+    below, width = _frozen(model), model.config.get_text_config().hidden_size
     return Cost(
         forward=forward,
         training=forward + backward,
@@ -77,9 +82,21 @@ def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> Cost:
         weights=(frozen if keeps_float32 else frozen + (trained if dtype.itemsize < 4 else 0)) * dtype.itemsize,
         trained=trained,
         activations=activations,
-        recomputed=len(layers) * model.config.get_text_config().hidden_size * dtype.itemsize + activations // len(layers),
+        recomputed=len(layers) * width * dtype.itemsize + activations // len(layers),
         logits=LOGIT_BYTES * CHUNK * len(head) + (4 * head.numel() if head.requires_grad else 0),
+        frozen=below,
+        states=width * dtype.itemsize if below else 0,
     )
+
+
+def _frozen(model: nn.Module) -> int:
+    """FLOPs a token of the layers below the lowest one that trains; none where the embeddings train."""
+    if any(p.requires_grad for p in model.get_input_embeddings().parameters()):
+        return 0
+    layers = decoder_layers(model)
+    lowest = next((i for i, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())), len(layers) - 1)
+    numbers: int = sum(p.numel() for layer in layers[:lowest] for p in layer.parameters() if p.ndim > 1)
+    return 2 * numbers
 
 
 def _is_table(module: nn.Module, head: torch.Tensor) -> bool:

@@ -1,8 +1,7 @@
 """Evaluation: the same questions put to every way of answering (a column), and what the differences are worth.
 
-Intervals are 95% bootstrap intervals. A share of right answers drawn again with replacement is binomial and a paired
-difference multinomial, so both are drawn from those directly, with a fixed seed. Where all or none are right there is
-nothing to draw, and the exact bound of Clopper and Pearson (1934) stands instead.
+Intervals are 95% intervals in closed form, good also where nearly all or none are right: Wilson's (1927) for a share, and
+that of Agresti and Min (Statistics in Medicine 24, 2005) for the difference of two shares on the same questions.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from engrain.comparison import Z, wilson
 from engrain.errors import ExampleError, SettingError
 from engrain.examples import Question, messages_of, talk
 from engrain.progress import SILENT, Progress
@@ -27,7 +25,8 @@ PAIRS = ((TUNED, BASE), (TUNED_RETRIEVAL, BASE_RETRIEVAL))
 UNANSWERABLE, GENERAL, FOLLOW_UP = "unanswerable", "general", "follow-up"
 UNGATED = "tuned, no gate"
 """The tuned model where no gate hands everyday questions to the base: as it is when it is exported."""
-DRAWS, SEED, TAIL = 10_000, 0, 0.025
+SIGNIFICANT = 0.05
+"""A p-value below which a difference counts as one."""
 
 Ask = Callable[[Sequence[Question]], list[str]]
 
@@ -61,7 +60,8 @@ class Share:
 class Comparison:
     """What `new` gets right and `old` does not (`won`, question ids), the other way round (`lost`), and what it is worth.
 
-    `difference` is that of the shares of right answers, `p_value` that of McNemar's exact test.
+    `difference` is that of the shares of right answers, `p_value` that of McNemar's exact test. The test is the stricter one: where it
+    finds a difference the interval from `low` to `high` leaves out 0, and fewer than six questions won or lost never make one.
     """
 
     new: str
@@ -76,12 +76,12 @@ class Comparison:
     @property
     def is_better(self) -> bool:
         """Whether `new` is better by more than chance explains."""
-        return self.low > 0 and self.p_value < 2 * TAIL
+        return self.low > 0 and self.p_value < SIGNIFICANT
 
     @property
     def is_worse(self) -> bool:
         """Whether `new` is worse by more than chance explains."""
-        return self.high < 0 and self.p_value < 2 * TAIL
+        return self.high < 0 and self.p_value < SIGNIFICANT
 
 
 @dataclass(frozen=True)
@@ -132,17 +132,10 @@ class Evaluation:
 
     def compare(self, new: str, old: str) -> Comparison:
         """What `new` wins and loses against `old` on the questions whose answers the documents hold."""
-        before = {o.question.id: o.right for o in self.outcomes.get(old, ())}
-        pairs = [
-            (o.question.id, o.right, before[o.question.id])
-            for o in self.outcomes.get(new, ())
-            if o.question.kind in self.kinds and o.question.id in before
-        ]
-        won = tuple(key for key, now, then in pairs if now and not then)
-        lost = tuple(key for key, now, then in pairs if then and not now)
-        low, high = _difference_interval(len(won), len(lost), len(pairs))
-        difference = (len(won) - len(lost)) / len(pairs) if pairs else 0.0
-        return Comparison(new, old, won, lost, difference, low, high, mcnemar(len(won), len(lost)))
+        before, after = (
+            {o.question.id: o.right for o in self.outcomes.get(name, ()) if o.question.kind in self.kinds} for name in (old, new)
+        )
+        return compared(new, old, after, before)
 
     def comparisons(self) -> tuple[Comparison, ...]:
         """Tuned against base, without and with retrieval, as far as both were asked."""
@@ -171,7 +164,9 @@ class Evaluation:
         outcomes: dict[str, list[Outcome]] = {}
         for row in value["questions"]:
             history = tuple((asked, said) for asked, said in row.get("history", ()))
-            question = Question(row["id"], row["question"], tuple(row["answers"]), row["kind"], row["source"], history)
+            question = Question(
+                row["id"], row["question"], tuple(row["answers"]), row["kind"], row["source"], history, row.get("system", "")
+            )
             for column, reply in row["replies"].items():
                 outcomes.setdefault(column, []).append(Outcome(question, **reply))
         questions = {o.question.id: o.question for found in outcomes.values() for o in found}
@@ -237,15 +232,17 @@ def matches(reply: str, answers: Iterable[str]) -> bool:
 
 def share(right: Sequence[bool]) -> Share:
     """The share of true values with its interval; nothing known of an empty one (0 to 1)."""
-    count, hits = len(right), sum(right)
-    if count == 0:
-        return Share(0, 0, 0.0, 1.0)
-    if hits in (0, count):
-        bound = TAIL ** (1 / count)
-        return Share(hits, count, bound if hits else 0.0, 1.0 if hits else 1 - bound)
-    drawn = np.random.default_rng(SEED).binomial(count, hits / count, DRAWS) / count
-    low, high = np.quantile(drawn, (TAIL, 1 - TAIL))
-    return Share(hits, count, float(low), float(high))
+    return Share(sum(right), len(right), *wilson(sum(right), len(right)))
+
+
+def compared(new: str, old: str, after: Mapping[str, bool], before: Mapping[str, bool]) -> Comparison:
+    """What `new` wins and loses against `old` on the questions that both were asked: id → whether the reply is right."""
+    both = [key for key in after if key in before]
+    won = tuple(key for key in both if after[key] and not before[key])
+    lost = tuple(key for key in both if before[key] and not after[key])
+    low, high = _difference_interval(len(won), len(lost), len(both))
+    difference = (len(won) - len(lost)) / len(both) if both else 0.0
+    return Comparison(new, old, won, lost, difference, low, high, mcnemar(len(won), len(lost)))
 
 
 def mcnemar(won: int, lost: int) -> float:
@@ -278,7 +275,7 @@ def read_questions(path: Path) -> list[Question]:
 def _question(row: Mapping[str, Any], number: str) -> Question:
     """The question that a row holds; ExampleError says what is wrong with it."""
     given = {key: value for key, value in row.items() if value not in (None, "")}
-    history, question = talk(messages_of(given)) if "messages" in given else ((), given.get("question"))
+    system, history, question = talk(messages_of(given)) if "messages" in given else ("", (), given.get("question"))
     if not isinstance(question, str) or not question.strip():
         raise ExampleError(f"it has no text under question (its columns are {', '.join(row) or 'none'})")
     answers = given.get("answers", given.get("answer", []))
@@ -289,12 +286,11 @@ def _question(row: Mapping[str, Any], number: str) -> Question:
     if wrong:
         raise ExampleError(f"its {wrong[0]} must be text")
     kind = given.get("kind", FOLLOW_UP if history else Question("", "", ()).kind)
-    return Question(str(given.get("id", number)), question.strip(), tuple(answers), kind, given.get("source", ""), history)
+    return Question(str(given.get("id", number)), question.strip(), tuple(answers), kind, given.get("source", ""), history, system)
 
 
 def _question_row(question: Question) -> dict[str, Any]:
-    row = asdict(question)
-    return row if question.history else {name: value for name, value in row.items() if name != "history"}
+    return {name: value for name, value in asdict(question).items() if value or name not in ("history", "system")}
 
 
 def _outcome(question: Question, reply: str) -> Outcome:
@@ -305,22 +301,11 @@ def _outcome(question: Question, reply: str) -> Outcome:
 def _difference_interval(won: int, lost: int, count: int) -> tuple[float, float]:
     """The 95% interval of the difference of two shares, on the same `count` questions.
 
-    Where all were won, all lost or none has changed, there is nothing to draw. A chance of `bound` brings one and the same
-    outcome in all questions with a probability of TAIL: so all won means that the chance to win is at least `bound`, that to lose at
-    most 1 - `bound`; none changed means that the chances to win and to lose are together at most 1 - `bound`.
+    Agresti and Min (2005): half a question is added to each of the four ways in which two answers can be right or wrong.
     """
-    if count == 0:
-        return -1.0, 1.0
-    bound = TAIL ** (1 / count)
-    if won == count:
-        return 2 * bound - 1, 1.0
-    if lost == count:
-        return -1.0, 1 - 2 * bound
-    if won + lost == 0:
-        return bound - 1, 1 - bound
-    drawn = np.random.default_rng(SEED).multinomial(count, (won / count, lost / count, (count - won - lost) / count), DRAWS)
-    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / count, (TAIL, 1 - TAIL))
-    return float(low), float(high)
+    total, change = count + 2, won - lost
+    width = Z * math.sqrt(won + lost + 1 - change**2 / total)
+    return max(-1.0, (change - width) / total), min(1.0, (change + width) / total)
 
 
 def _reply(outcome: Outcome) -> dict[str, Any]:

@@ -47,11 +47,6 @@ class Completion:
         """How many tokens it wrote."""
         return len(self.ids)
 
-    @property
-    def log_probability(self) -> float:
-        """The mean log-probability of its tokens."""
-        return sum(self.scores) / len(self.scores)
-
 
 def generate(
     model: PreTrainedModel,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from engrain.assistant import BOTH, Assistant, Library, check_trained
+from engrain.assistant import BOTH, MAX_NEW_TOKENS, Assistant, Library, check_trained
 from engrain.assistant import load as load_assistant
 from engrain.errors import ExampleError
 from engrain.evaluate import (
@@ -26,10 +25,12 @@ from engrain.evaluate import (
     read_questions,
     score,
 )
-from engrain.examples import Example, Question, example_from_row, exchange, talk
+from engrain.examples import Example, Message, Question, asked_in, example_from_row, exchange, talk
 from engrain.generate import perplexity, window_scores, windows
-from engrain.progress import Progress
+from engrain.models import context_length, load_tokenizer, locate, outline
+from engrain.progress import SILENT, Progress
 from engrain.run import Run
+from engrain.tokens import encode_prompt, question_messages
 from engrain.words import canonical, holds
 
 T = TypeVar("T")
@@ -58,32 +59,67 @@ def testing(heldout: Sequence[T]) -> list[T]:
 
 
 def spread(rows: Sequence[T], count: int) -> list[T]:
-    """At most `count` of the rows, from beginning to end at equal distances."""
-    return list(rows[:: -(-len(rows) // count)]) if rows else []
+    """`count` of the rows, or all if there are no more, from beginning to end at equal distances."""
+    chosen = min(len(rows), count)
+    return [rows[i * len(rows) // chosen] for i in range(chosen)]
 
 
-def questions_for(run: Run, file: Path | None) -> list[Question]:
-    """The test questions: the user's own, or held-out wordings of the facts; and general ones for what is forgotten."""
+def questions_for(run: Run, file: Path | None, progress: Progress = SILENT) -> list[Question]:
+    """The test questions: the user's own, or held-out wordings of the facts; and general ones for what is forgotten.
+
+    Held-out rows that cannot measure are left out with a note.
+    """
+    own = read_questions(file) if file is not None else heldout_questions(run, progress)
+    taken = {question.id for question in own}
     general = read_questions(EVERYDAY / "questions.jsonl")
-    if file is not None:
-        return [*read_questions(file), *general]
+    return [*own, *(replace(q, id=f"general {q.id}") if q.id in taken else q for q in general)]
+
+
+def heldout_questions(run: Run, progress: Progress) -> list[Question]:
+    """Held-out rows as test questions: those that nothing trained asks, and whose question and answer the model has room for."""
     values = {row["id"]: row["value"] for row in run.read_rows("facts.jsonl")}
-    heldout = load_examples(run, "heldout")
-    chosen = spread(testing(heldout), HELDOUT_QUESTIONS)
-    return [*(heldout_question(e, i, values.get(e.fact, "")) for i, e in enumerate(chosen, 1)), *general]
+    trained = {asked_in(example) for name in ("train", "own") for example in load_examples(run, name)}
+    heldout = testing(load_examples(run, "heldout"))
+    new = [example for example in heldout if asked_in(example) not in trained]
+    found = [question for e in new if (question := heldout_question(e, 0, values.get(e.fact, "")))]
+    short = fitting(run, found)
+    for count, why in ((len(heldout) - len(new), "ask what is trained"), (len(new) - len(found), "are no talk that can be asked"),
+                       (len(found) - len(short), "have a question or an answer longer than fits")):  # fmt: skip
+        if count:
+            progress.note(f"{count} of {len(heldout)} held-out rows are not asked: they {why}.")
+    return [replace(question, id=f"h-{number:03}") for number, question in enumerate(spread(short, HELDOUT_QUESTIONS), 1)]
 
 
-def heldout_question(example: Example, number: int, value: str) -> Question:
-    """A held-out example as a test question. A reply must contain its fact's value, or all of its answer where that alone tells."""
+def fitting(run: Run, questions: Sequence[Question]) -> list[Question]:
+    """The questions that the run's base can be asked, and whose answer is no longer than a reply may be."""
+    if not questions:
+        return []
+    base = run.info["settings"]["base"]
+    tokenizer, room = load_tokenizer(locate(base)), context_length(outline(base)) - MAX_NEW_TOKENS
+
+    def fits(question: Question) -> bool:
+        system = [Message("system", question.system)] if question.system else []
+        length = max((len(tokenizer.encode(answer, add_special_tokens=False)) for answer in question.answers), default=0)
+        return length <= MAX_NEW_TOKENS and len(encode_prompt(tokenizer, question_messages(question.question, (), system))) <= room
+
+    return [question for question in questions if fits(question)]
+
+
+def heldout_question(example: Example, number: int, value: str) -> Question | None:
+    """A held-out example as a test question; None for a talk in a form that cannot be asked.
+
+    A reply must contain its fact's value, or all of its answer where that alone tells.
+    """
     kind = KINDS.get(example.kind, example.kind)
     *before, answer = exchange(example)
-    history: tuple[tuple[str, str], ...] = ()
-    question = next((message.content for message in reversed(before) if message.role == "user"), "")
+    try:
+        system, history, question = talk(before)
+    except ExampleError:
+        return None
     tells = holds(canonical(answer.content), canonical(value)) and not holds(canonical(question), canonical(value))
     wanted = value if tells and example.kind in ("question", FOLLOW_UP) else answer.content
-    with suppress(ExampleError):  # of a talk in another form the last question alone is asked
-        history, question = talk(before)
-    return Question(f"h-{number:03}", question, () if kind == "unanswerable" else (wanted,), kind, example.document, history)
+    answers = () if kind == "unanswerable" else (wanted,)
+    return Question(f"h-{number:03}", question, answers, kind, example.document, history, system)
 
 
 def measure_base(run: Run, questions: Sequence[Question], progress: Progress) -> None:
@@ -105,8 +141,8 @@ def base_measured(run: Run, questions: Sequence[Question]) -> bool:
 
 
 def put(questions: Sequence[Question]) -> list[list[str]]:
-    """The questions as they are told apart: the id and all that is asked."""
-    return [[question.id, question.whole] for question in questions]
+    """The questions as they are told apart: the id and all that is asked, and what stands before it."""
+    return [[question.id, question.whole, *filter(None, [question.system])] for question in questions]
 
 
 def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Evaluation:
@@ -177,9 +213,16 @@ def asking(assistant: Assistant, column: str, progress: Progress) -> Ask:
     """A column that asks the assistant; what follows on other questions is asked in its talk, as `engrain chat` does."""
 
     def ask(questions: Sequence[Question]) -> list[str]:
-        alone = [q.question for q in questions if not q.history]
-        replies = iter(assistant.replies(alone, COLUMNS[column], progress, f"Asking the {column} model"))
-        return [in_talk(assistant, column, q, progress) if q.history else next(replies) for q in questions]
+        found: dict[str, str] = {}
+        for system in dict.fromkeys(q.system for q in questions):
+            assistant.system = system
+            here = [q for q in questions if q.system == system]
+            alone = [q for q in here if not q.history]
+            replies = assistant.replies([q.question for q in alone], COLUMNS[column], progress, f"Asking the {column} model")
+            found |= zip((q.id for q in alone), replies, strict=True)
+            found |= {q.id: in_talk(assistant, column, q, progress) for q in here if q.history}
+        assistant.system = ""
+        return [found[q.id] for q in questions]
 
     return ask
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from engrain import registry
 from engrain.assistant import check_trained
 from engrain.config import DEFAULT_TASK, TASK
 from engrain.errors import RunError, SettingError
+from engrain.examples import asked_in, example_from_row
 from engrain.fetch import quiet
 from engrain.files import clear_partials
 from engrain.models import load_model, load_tokenizer, locate
@@ -28,7 +30,7 @@ from engrain.settings import check, check_choices, setting
 
 WAYS = ("linear", "cat", "svd", "ties", "dare_linear", "dare_ties")
 PRUNING = ("ties", "dare_linear", "dare_ties")
-ROWS = ("documents.jsonl", "facts.jsonl", "superseded.jsonl", "examples/train.jsonl", "examples/heldout.jsonl")
+ROWS = ("documents.jsonl", "facts.jsonl", "superseded.jsonl", "examples/train.jsonl", "examples/own.jsonl", "examples/heldout.jsonl")
 """What the joined run takes over from each of its parts."""
 NAMES = ("file", "section", "document", "id", "fact")
 """What in these rows names a file, a section or a fact."""
@@ -50,6 +52,8 @@ class MergeSettings:
             density=(self.density is None or 0 < self.density <= 1, "must be above 0 and at most 1"),
             weights=(all(math.isfinite(w) and w > 0 for w in self.weights), "must all be above 0"),
         )
+        if self.seed != MergeSettings.seed and not self.how.startswith("dare"):
+            raise SettingError(f"seed={self.seed} cannot take effect with how={self.how!r}", "Use it with dare_linear, dare_ties.")
         if self.density is not None and self.how not in PRUNING:
             raise SettingError(f"density={self.density:g} cannot take effect with how={self.how!r}", f"Use it with {', '.join(PRUNING)}.")
 
@@ -99,6 +103,7 @@ def check_joinable(runs: Sequence[Run], settings: MergeSettings) -> tuple[float,
     ranks = {_config(run)["r"] for run in runs if not _problem(run)}
     if len(ranks) > 1 and settings.how not in ("cat", "svd"):
         problems.append(f"their ranks differ ({', '.join(map(str, sorted(ranks)))}): how={settings.how!r} needs equal ones; use cat or svd")
+    problems += [] if problems else _without_room(runs, settings.how)
     if problems:
         raise SettingError("These adapters cannot be joined:", "Join runs of the method lora, or train them alike.", problems)
     return weights
@@ -138,10 +143,23 @@ def describe(run: Run, runs: Sequence[Run], weights: Sequence[float], settings: 
     }
     names = names_apart(runs)
     for name in ROWS:
-        rows = [renamed(row, new) for part, new in zip(runs, names, strict=True) for row in part.read_rows(name)]
-        run.write_rows(name, {json.dumps(row, sort_keys=True): row for row in rows}.values())
+        parts = [[renamed(row, new) for row in part.read_rows(name)] for part, new in zip(runs, names, strict=True)]
+        run.write_rows(name, heldout_of(parts) if name == "examples/heldout.jsonl" else distinct(chain.from_iterable(parts)))
     merged = {"runs": [str(r.path) for r in runs], "weights": list(weights), "how": settings.how, "density": settings.density}
     run.update(status="complete", settings={**kept, **made}, base=first["base"], merged=merged)
+
+
+def heldout_of(parts: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The held-out rows of all parts: every other one measures (see `measuring.testing`), and none that chose something in any part."""
+    chose = distinct(row for rows in parts for row in rows[1::2])
+    known = {asked_in(example_from_row(row)) for row in chose}
+    measure = distinct(row for rows in parts for row in rows[::2] if asked_in(example_from_row(row)) not in known)
+    return [*chain.from_iterable(zip(measure, chose, strict=False)), *measure[len(chose) :]]
+
+
+def distinct(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each row once."""
+    return list({json.dumps(row, sort_keys=True): row for row in rows}.values())
 
 
 def names_apart(runs: Sequence[Run]) -> list[dict[str, str]]:
@@ -181,6 +199,23 @@ def _problem(run: Run) -> str:
     kept = [name for name, there in (("DoRA", config.get("use_dora")), ("other ranks for some layers", config.get("rank_pattern")),
             ("whole modules", config.get("modules_to_save")), ("biases", config.get("bias", "none") != "none")) if there]  # fmt: skip
     return f"it has {' and '.join(kept)}, which cannot be joined" if kept else ""
+
+
+def _without_room(runs: Sequence[Run], how: str) -> list[str]:
+    """Why the joined update could not be loaded: `cat` adds the ranks up, and `svd` takes its own from every matrix."""
+    from safetensors import safe_open
+
+    ranks = [_config(run)["r"] for run in runs]
+    rank = sum(ranks) if how == "cat" else max(ranks)
+    sizes: dict[str, list[int]] = {}
+    for run in runs:
+        with safe_open(run.path / "adapter" / "adapter_model.safetensors", "pt") as file:
+            for name in file.keys():  # noqa: SIM118 - the file is no dictionary
+                layer, _, factor = name.rpartition(".lora_")
+                sizes.setdefault(layer, []).append(file.get_slice(name).get_shape()[0 if factor.startswith("B") else 1])
+    room = (min if how == "svd" else max)(min(widths) for widths in sizes.values())
+    words = f"rank {rank} is more than {'the narrowest' if how == 'svd' else 'any'} matrix has room for ({room})"
+    return [f"how={how!r} would give a {words}: " + ("use cat" if how == "svd" else "use svd")] if rank > room else []
 
 
 def _config(run: Run) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -18,7 +19,7 @@ from engrain.config import Settings
 from engrain.documents.base import Document, Reading, Section
 from engrain.edits import EXAMPLES, FACTS, carried, edited_examples, edited_facts, note_made
 from engrain.encoder import Meaning, load_encoder
-from engrain.errors import DocumentError, ExampleError
+from engrain.errors import DocumentError, ExampleError, ModelError
 from engrain.examples import Example, asked_in, example_to_row, learned, users_turns
 from engrain.fetch import cache_folder
 from engrain.gate import fit_gate
@@ -29,6 +30,7 @@ from engrain.knowledge.forms import IN_CONTEXT
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.knowledge.wording import REFUSAL, Wording
 from engrain.measuring import guiding, load_examples, spread
+from engrain.methods.base import drawn
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.privacy import Private, screened
 from engrain.progress import Progress
@@ -44,10 +46,10 @@ from engrain.tasks._packed import PackedTask
 from engrain.tasks.base import Task
 from engrain.tasks.chat import Chat
 from engrain.tokens import Encoded, encode_example
-from engrain.train import Trained, train
+from engrain.train import SEEDS, Trained, train
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 T = TypeVar("T")
 HELDOUT_EXAMPLES = 128
@@ -296,7 +298,7 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     step = "raise --max-length" if limit < context else "choose a base that sees more at once"
     with progress.stage("Encoding examples"):
         read = {name: [learned(e, settings.chat.turns) for e in load_examples(run, name)] for name in FILES}
-        pairs = {name: [(e, encode_example(tokenizer, e.messages)) for e in read[name]] for name in FILES}
+        pairs = {name: [(e, encoded(tokenizer, e)) for e in read[name]] for name in FILES}
     long = [(e, len(row)) for name in FILES for e, row in pairs[name] if len(row) > limit]
     asked = {asked_in(e) for e, _ in pairs["own"]}  # the word of people is the last one
     pairs["train"] = [(e, row) for e, row in pairs["train"] if asked_in(e) not in asked]
@@ -310,6 +312,16 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     kept = {name: [(e, row) for e, row in pairs[name] if len(row) <= limit] for name in LEARNED}
     run.update(mix=mix_of([("replay" if name == "replay" else e.kind, row) for name in LEARNED for e, row in kept[name]]))
     return Chat([*rows["train"], *rows["own"]], spread(rows["heldout"], HELDOUT_EXAMPLES), rows["replay"])
+
+
+def encoded(tokenizer: PreTrainedTokenizerBase, example: Example) -> Encoded:
+    """An example in tokens. Raises ModelError that names the row of one that the chat template refuses."""
+    try:
+        return encode_example(tokenizer, example.messages)
+    except ModelError as error:
+        raise ModelError(
+            f"{example.place}: {error.message}" if example.place else error.message, error.next_step, error.problems
+        ) from error
 
 
 def mix_of(rows: Sequence[tuple[str, Encoded]]) -> dict[str, dict[str, int]]:
@@ -328,14 +340,17 @@ def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> 
     method = registry.find("methods", settings.method)(settings.method_settings)
     device, dtype = settings.model.resolve()
     run.update(base=base_row(base))
-    torch.manual_seed(settings.training.seed)
+    torch.manual_seed(settings.training.seed % SEEDS)
     model = load_model(base, dtype=dtype if method.keeps_float32 else torch.float32, device=device)
     make_gate(run, settings, model, progress)
     task.prepare(model)
     method.apply(model)
+    task.check(model)  # before the method looks: its passes are then over examples alone
+    started = time.monotonic()
     method.prepare(model, passes(model, task))
+    spent = time.monotonic() - started
     progress.note(f"{len(task.train)} examples with {sum(map(len, task.train)):,} tokens; {described(settings)}.")
-    trained = train(model, method, task, settings.training, run, dtype, progress)
+    trained = train(model, method, task, settings.training, run, dtype, progress, spent)
     with run.stage(method.artifact) as folder:
         method.save(model, folder)
         load_tokenizer(base).save_pretrained(folder)
@@ -363,8 +378,8 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
 
 
 def stands_alone(example: Example) -> bool:
-    """Whether a question stands without text beside it, which would make the gate take any prose for the documents'."""
-    return example.kind != "read" and example.form not in IN_CONTEXT
+    """Whether a question has no text beside it, which would make the gate take any prose for the documents', nor a talk before it."""
+    return example.kind != "read" and example.form not in IN_CONTEXT and len(users_turns(example)) == 1
 
 
 def gate_of_base(run: Run, settings: Settings, progress: Progress) -> None:
@@ -375,9 +390,10 @@ def gate_of_base(run: Run, settings: Settings, progress: Progress) -> None:
 
 
 def passes(model: PreTrainedModel, task: Task) -> Iterator[Callable[[], object]]:
-    """Each computes the model on some of the training examples, in their order."""
-    for group in micro_batches(range(len(task.train)), [task.length(e) for e in task.train], PASS_TOKENS):
-        yield partial(task.loss, model, [task.train[i] for i in group])
+    """Each computes the model on some of the training examples, short and long ones in an order that is always the same."""
+    groups = micro_batches(range(len(task.train)), [task.length(e) for e in task.train], PASS_TOKENS)
+    for number in drawn(len(groups), len(groups), 0):
+        yield partial(task.loss, model, [task.train[i] for i in groups[number]])
 
 
 def described(settings: Settings) -> str:

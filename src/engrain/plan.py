@@ -25,7 +25,9 @@ from engrain.models import context_length, count_parameters, load_tokenizer, on_
 from engrain.study.adapter import QUESTION_TOKENS, REVERSE_TOKENS
 from engrain.study.teacher import price_of
 from engrain.study.teacher_prompts import Expected
+from engrain.tasks._trunk import IN_MEMORY, ON_DISK
 from engrain.tokens import encode_example, shared_prefix
+from engrain.weighing import NUM_SIMILAR
 
 if TYPE_CHECKING:
     from engrain.methods.base import Method
@@ -36,8 +38,8 @@ MARGIN = 1.2
 """Memory beyond what is counted: copies under way and gaps. Peaks measured with smollm2-135m lay 0.9 to 1.3 times the count."""
 CHECKPOINTS = 4
 """The two newest, the best, and the one being written."""
-STATE_BYTES, CHECKPOINT_BYTES = 16, 12
-"""What trains is held in fp32 four times (value, gradient, AdamW's two moments) and written three times."""
+VALUE_BYTES = 4
+"""What trains has a value in fp32, and in its turn a gradient; what the optimizer keeps beside them the method says."""
 TEXT_BYTES = 30_000_000
 """Documents, facts, examples, evaluation and report of a run."""
 
@@ -110,6 +112,34 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What training holds: how many numbers train in all and `at_once` in one step, and the bytes that the optimizer keeps of each.
+
+    `states` are the bytes of what frozen layers give, which is computed once.
+    """
+
+    trained: int
+    at_once: int
+    kept_bytes: int
+    states: int
+
+    @property
+    def written(self) -> int:
+        """Bytes of a checkpoint: values, and what the optimizer keeps."""
+        return VALUE_BYTES * self.trained + self.kept_bytes * self.at_once
+
+    @property
+    def training(self) -> int:
+        """Bytes of what trains in memory: that, and the gradients."""
+        return self.written + VALUE_BYTES * self.at_once
+
+    @property
+    def in_memory(self) -> int:
+        """Bytes of the states of frozen layers that stay in memory; more than that goes to a file."""
+        return self.states if self.states <= IN_MEMORY else 0
+
+
+@dataclass(frozen=True)
 class Need:
     """What is needed of something, what there is, the words for both, and what to change where it is not enough."""
 
@@ -142,8 +172,9 @@ def make_plan(work: Work, settings: Settings) -> Plan:
     length = example_length(tokens, limit, context)
     steps, training, why = training_time(tokens, cost, rate, settings)
     asking = asking_time(work, tokens, cost, rate, settings)
-    memory = memory_need(tokens, cost, device, settings)
-    disk = disk_need(cost, method, count_parameters(model), dtype.itemsize, settings)
+    held = Held(cost.trained, method.at_once(model), method.kept_bytes, kept_states(tokens, cost, settings))
+    memory = memory_need(tokens, cost, held, device, settings)
+    disk = disk_need(held, method, count_parameters(model), dtype.itemsize, settings)
     return Plan(
         fits=length.fits and memory.fits and disk.fits,
         documents=work.documents,
@@ -238,15 +269,28 @@ def training_time(tokens: Tokens, cost: Cost, rate: float, settings: Settings) -
     if chosen.max_steps and chosen.max_steps < steps:
         steps, why = chosen.max_steps, f"max_steps={chosen.max_steps:,}, less than {why}"
     each = cost.training + (cost.forward if tokens_at_once(tokens, settings) > LONG else 0)
-    flops = computed(tokens, settings) * each + tokens.targets * cost.head_training
+    once = cost.frozen if kept_states(tokens, cost, settings) else 0
+    flops = computed(tokens, settings) * (each - once) + tokens.targets * cost.head_training
     seconds = steps / an_epoch * flops / (rate * TRAINING)
+    if once:
+        seconds += (computed(tokens, settings) + tokens.heldout) * once / (rate * READING)
     if chosen.evaluate:
         evaluations = -(-steps // max(1, round(chosen.evaluate_every * an_epoch)))
-        seconds += evaluations * tokens.heldout * cost.forward / (rate * READING)
+        seconds += evaluations * tokens.heldout * (cost.forward - once) / (rate * READING)
     if chosen.minutes and seconds > 60 * chosen.minutes:
         steps, seconds = max(1, int(steps * 60 * chosen.minutes / seconds)), 60 * chosen.minutes
         why = f"as many as fit into minutes={chosen.minutes:g}, of {why}"
     return steps, seconds, why
+
+
+def kept_states(tokens: Tokens, cost: Cost, settings: Settings) -> int:
+    """Bytes of what frozen layers give for all examples; 0 where it is not kept: for one epoch or less, or past the limits."""
+    chosen, (device, _) = settings.training, settings.model.resolve()
+    an_epoch = Order(len(tokens.lengths), chosen.batch_size, chosen.seed).steps_per_epoch
+    steps = round(chosen.passes * an_epoch)
+    size = (sum(tokens.lengths) + tokens.heldout) * cost.states
+    most = ON_DISK if device == "cpu" else IN_MEMORY
+    return size if min(steps, chosen.max_steps or steps) > an_epoch and size <= most else 0
 
 
 def computed(tokens: Tokens, settings: Settings) -> int:
@@ -287,20 +331,23 @@ def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: S
     asked = 2 * work.questions + work.general
     reading = (asked * prompt + work.questions * passages + 2 * work.text_tokens) * read
     answers = {"evaluation before": MAX_NEW_TOKENS, "evaluation after": tokens.targets / len(tokens.lengths)}
-    return parts | {name: reading + asked * length * write for name, length in answers.items()}
+    weighed = work.questions * (2 * prompt + passages)  # read again, with every answer that may be the right one
+    weighed += work.questions * 2 * (NUM_SIMILAR + 3) * answers["evaluation after"]
+    return parts | {name: reading + weighed * read + asked * length * write for name, length in answers.items()}
 
 
-def memory_need(tokens: Tokens, cost: Cost, device: str, settings: Settings) -> Need:
+def memory_need(tokens: Tokens, cost: Cost, held: Held, device: str, settings: Settings) -> Need:
     """The peak of memory while training, beside what is free on the device (for this process: and what it holds already)."""
     longest, at_once = max(tokens.lengths), tokens_at_once(tokens, settings)
     kept = at_once * (cost.recomputed if at_once > LONG else cost.activations)
     program, free = memory_of(device)
-    fixed = program + int(MARGIN * (cost.weights + STATE_BYTES * cost.trained + cost.logits))
+    fixed = program + int(MARGIN * (cost.weights + held.training + held.in_memory + cost.logits))
     needed = fixed + int(MARGIN * kept)
     words = (
-        f"Memory: weights {shown(cost.weights)}, what trains with gradients and moments {shown(STATE_BYTES * cost.trained)}, "
+        f"Memory: weights {shown(cost.weights)}, what trains with gradients and moments {shown(held.training)}, "
         f"activations of {at_once:,} tokens at once {shown(kept)}, logits {shown(cost.logits)}, "
-        f"the program {shown(program)}, and {MARGIN - 1:.0%} more; {shown(free)} are free"
+        + (f"what frozen layers give {shown(held.in_memory)}, " if held.in_memory else "")
+        + f"the program {shown(program)}, and {MARGIN - 1:.0%} more; {shown(free)} are free"
     )
     room = int((free - fixed) / (MARGIN * max(1, cost.activations)))
     ways = [f"--micro-batch-tokens {room}"] if room >= longest else ["--max-length with shorter examples", "a smaller --base"]
@@ -318,16 +365,17 @@ def memory_of(device: str) -> tuple[int, int]:
     return held, held + free_memory()
 
 
-def disk_need(cost: Cost, method: Method, parameters: int, itemsize: int, settings: Settings) -> Need:
+def disk_need(held: Held, method: Method, parameters: int, itemsize: int, settings: Settings) -> Need:
     """What a run writes, and the base model where it is not on this disk yet, beside what is free."""
-    checkpoints = CHECKPOINTS * CHECKPOINT_BYTES * cost.trained
-    result = parameters * itemsize if method.artifact == "model" else 4 * cost.trained
+    checkpoints, states = CHECKPOINTS * held.written, held.states - held.in_memory
+    result = parameters * itemsize if method.artifact == "model" else 4 * held.trained
     base = 0 if on_disk(settings.model.base) else 4 * parameters
     free = min(free_disk(place) for place in (Path("runs"), *([cache_folder()] if base else [])))
     words = f"Disk: checkpoints {shown(checkpoints)}, the result {shown(result)}, texts {shown(TEXT_BYTES)}"
+    words += f", what frozen layers give {shown(states)} (while it trains)" if states else ""
     words += f", the base model {shown(base)} (not fetched yet)" if base else ""
     ways = "free some, work on another disk (--out, ENGRAIN_HOME)" + (" or use --method lora" if settings.method != "lora" else "")
-    return Need(checkpoints + result + TEXT_BYTES + base, free, f"{words}; {shown(free)} are free", ways)
+    return Need(checkpoints + result + TEXT_BYTES + states + base, free, f"{words}; {shown(free)} are free", ways)
 
 
 def shown(size: float) -> str:

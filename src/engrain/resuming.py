@@ -57,11 +57,16 @@ def stopped(out: Path | None, name: str) -> Run:
 def stopped_update(earlier: Run, out: Path | None) -> Run:
     """The update of a run to resume: at `out`, or the newest that is not complete. Raises SettingError where there is none."""
     found = [stopped(out, "")] if out is not None else [run for run in Run.list() if run.info.get("status") != COMPLETE]
-    run = next((run for run in found if run.info.get("updates") == str(earlier.path)), None)
+    run = next((run for run in found if _is_of(run, earlier)), None)
     if run is None:
         where = f"{out} is no update of" if out is not None else "There is no stopped update of"
         raise SettingError(f"{where} {earlier.path}: nothing to resume", "Leave out --resume to start a new one.")
     return run
+
+
+def _is_of(run: Run, earlier: Run) -> bool:
+    """Whether a run updates that one, however its path was written."""
+    return bool(run.info.get("updates")) and Path(run.info["updates"]).resolve() == earlier.path.resolve()
 
 
 def check_unchanged(run: Run, now: Mapping[str, Any], then: Mapping[str, Any] | None = None) -> None:

@@ -119,9 +119,10 @@ def _table(path: Path) -> Iterator[Row]:
     text = _read_text(path)
     header = text.split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t|", key=header.count))
-    names = [name.strip().lower() for name in next(reader)]
-    line = reader.line_num + 1
+    line = 1
     try:
+        names = [name.strip().lower() for name in next(reader)]
+        line = reader.line_num + 1
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 fault = f"{len(cells)} columns where the header has {len(names)}" if len(cells) != len(names) else ""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from engrain.comparison import resampled
-from engrain.evaluate import BASE, GENERAL, TAIL, TUNED, UNANSWERABLE, Evaluation, Outcome, Share, matches, share
+from engrain.comparison import wilson
+from engrain.evaluate import BASE, GENERAL, TUNED, UNANSWERABLE, Comparison, Evaluation, Outcome, Share, compared, matches, share
+from engrain.verdict import VerdictSettings
 from engrain.words import canonical, keywords
 
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
+AMOUNT = re.compile(r"([£$€]?)((?:0|[1-9]\d*)(?:\.\d+)?)(%?)")
+"""A number that may be near another one: not a time, a date or a telephone number, whose digits count one by one."""
+YEAR = re.compile(r"(?:19|20)\d\d")
 NEAR = 0.1
 """How far a number may lie from the right one, as a share of it, to be near."""
 SHARED = 0.5
 """Share of the right answer's words that a reply in its meaning holds."""
-KEPT, FORGOTTEN = 0.95, 0.7
-"""Retention that is expected, and that below which nothing is recommended."""
+LINES = VerdictSettings()
+"""Where the lines are drawn: the least share of right answers that is useful, what is to be kept, what is too little."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Score:
     """One way of answering, over all its seeds. Costs are None for what needs no tuning.
 
     `exact` counts answerable questions whose value is right letter by letter, `gist` also those right in meaning or near.
-    `spread` is the lowest and highest share of right answers of a seed.
+    `spread` is the lowest and highest share of right answers of a seed; `answered` says of each question whether most seeds are right.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Score:
     seconds: float | None = None
     tokens_per_second: float | None = None
     artifact_bytes: int | None = None
+    answered: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,36 @@ class Scoreboard:
 
 
 def in_gist(reply: str, answers: Iterable[str]) -> bool:
-    """Whether a reply is right in meaning or near: half of an accepted answer's words, or a number within a tenth of its own."""
-    said, numbers = set(keywords(reply)), [float(n) for n in NUMBER.findall(canonical(reply))]
-    for answer in answers:
-        wanted = set(keywords(answer))
-        values = [float(n) for n in NUMBER.findall(canonical(answer))]
-        near = any(abs(number - value) <= NEAR * value for number in numbers for value in values)
-        if near or (wanted and len(wanted & said) / len(wanted) >= SHARED):
-            return True
-    return matches(reply, answers)
+    """Whether a reply is right in meaning or near: it holds half of an accepted answer, and one of its values or an amount near it.
+
+    An amount is near within a tenth. A yes is never near a no.
+    """
+    answers = tuple(answers)
+    return matches(reply, answers) or any(_near(canonical(reply), answer) for answer in answers)
+
+
+def _near(said: str, answer: str) -> bool:
+    told, known = canonical(answer).split(), {*keywords(said), *_full_hours(said)}
+    opening = {said.split(" ")[0], *told[:1]}
+    wanted = set(keywords(answer))
+    held = {word for word in wanted if word in known or any(_close(word, other) for other in said.split())}
+    values = {word for word in wanted if re.search(r"\d", word) and not YEAR.fullmatch(word)}
+    agrees = not {"yes", "no"} <= opening and (not values or bool(values & held))
+    return agrees and bool(wanted) and len(held) / len(wanted) >= SHARED
+
+
+def _close(value: str, other: str) -> bool:
+    """Whether two words are amounts of one kind, not further apart than NEAR."""
+    first, second = AMOUNT.fullmatch(value), AMOUNT.fullmatch(other)
+    if not first or not second or YEAR.fullmatch(value):
+        return False
+    signs = {sign for sign in (first[1] + first[3], second[1] + second[3]) if sign}
+    return len(signs) < 2 and abs(float(first[2]) - float(second[2])) <= NEAR * float(first[2])
+
+
+def _full_hours(said: str) -> Iterator[str]:
+    """Who says at nine may mean 09:00."""
+    return (f"{int(word):02}:00" for word in said.split() if word.isdecimal() and int(word) < 24)
 
 
 def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: Sequence[Costs] = ()) -> Score:
@@ -84,6 +108,7 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
     every = [outcome for seed in rows for outcome in seed]
     unanswerable = [o for e in evaluations for o in e.outcomes.get(column, ()) if o.question.kind == UNANSWERABLE]
     each = [share([o.right for o in seed]).value for seed in rows]
+    right = Counter(o.question.id for o in every if o.right)
     made = Score(
         name=name,
         tuned=bool(costs),
@@ -93,6 +118,7 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
         declined=share_right(unanswerable),
         kinds=by_kind(every),
         spread=(min(each), max(each)),
+        answered={o.question.id: 2 * right[o.question.id] > len(rows) for o in every},
     )
     if not costs:
         return made
@@ -113,13 +139,9 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
 
 def share_right(outcomes: Sequence[Outcome]) -> Share:
     """The share of right answers over all seeds; its interval is over questions, because another seed asks no new ones."""
-    asked, right = [o.question.id for o in outcomes], [o.right for o in outcomes]
-    distinct = len(set(asked))
-    if distinct == len(right) or len(set(right)) == 1:
-        return replace(share(right[:distinct]), right=sum(right), count=len(right))
-    values = np.array(right, float)
-    low, high = np.quantile([values[rows].mean() for rows in resampled(asked)], (TAIL, 1 - TAIL))
-    return Share(sum(right), len(right), float(low), float(high))
+    right, count = sum(o.right for o in outcomes), len(outcomes)
+    distinct = len({o.question.id for o in outcomes})
+    return Share(right, count, *wilson(right / max(count, 1) * distinct, distinct))
 
 
 def known_before(found: Evaluation) -> list[Outcome]:
@@ -135,34 +157,64 @@ def by_kind(outcomes: Sequence[Outcome]) -> dict[str, Share]:
 
 
 def advice(scores: Sequence[Score]) -> str:
-    """Which way to take, and why, in a few sentences. Differences within the intervals count as none."""
+    """Which way to take, and why, in a few sentences. A way is clearly better where a paired test on the same questions says so."""
+    base = next((s for s in scores if s.name == BASE), None)
     tuned = [s for s in scores if s.tuned]
-    plain = [s for s in scores if not s.tuned]
-    usable = [s for s in tuned if s.retention is None or not s.retention.count or s.retention.value >= FORGOTTEN]
+    kept = [s for s in tuned if not s.retention or not s.retention.count or s.retention.value >= LINES.retention_limit]
+    best = max(kept, key=lambda s: s.exact.value, default=None)
+    without = max((s for s in scores if not s.tuned and s is not base), key=lambda s: s.exact.value, default=None)
+    found = [s for s in kept if not shortcoming(s, base)]
+    useful = without is not None and not shortcoming(without, base)
     sentences = []
-    if tuned and not usable:
-        sentences.append(f"Every tuned model forgot more than {1 - FORGOTTEN:.0%} of what the base knew: none is recommended.")
-    best = max(usable, key=lambda s: s.exact.value, default=None)
-    if best is not None:
-        as_good = [s for s in usable if s.exact.value >= best.exact.low]
-        chosen = max(as_good, key=_gentleness)
-        sentences.append(_reason(chosen, best, as_good))
-        blurred = chosen.gist.right - chosen.exact.right
-        sentences.append(f"{blurred} of its {chosen.gist.count} answers are right in gist only: the exact value is blurred.")
-    without = max(plain, key=lambda s: s.exact.value, default=None)
-    if without is not None and (best is None or without.exact.value > best.exact.value):
-        sentences.append(f"Without tuning, {without.name} is right on {_of(without.exact)}: better than any tuned model. Use it.")
-    elif without is not None and best is not None:
-        clearly = without.exact.high < best.exact.low
-        tail = "clearly less." if clearly else "no clear difference: where the documents may be at hand, it needs no training."
-        sentences.append(f"The best way without tuning, {without.name}, is right on {_of(without.exact)}: {tail}")
+    if tuned and not kept:
+        sentences.append(f"Every tuned model forgot more than {1 - LINES.retention_limit:.0%} of what the base knew: none is recommended.")
+    if best is not None and not found:
+        sentences.append(f"The best tuned model, {best.name}, is right on {_of(best.exact)}: {shortcoming(best, base)}.")
+    if without is not None and useful and (not found or all(versus(without, s).is_better for s in found)):
+        beaten = ", clearly better than any tuned model" if found else ""
+        return " ".join([*sentences, f"Without tuning, {without.name} is right on {_of(without.exact)}{beaten}. Use it."])
+    if found:
+        sentences += _taken(found)
+    if without is not None:
+        sentences.append(f"The best way without tuning, {without.name}, is right on {_of(without.exact)}: {_beside(without, found, base)}.")
+    if scores and not found:
+        sentences.append("None of these is worth using.")
     return " ".join(sentences)
+
+
+def versus(new: Score, old: Score) -> Comparison:
+    """What one way wins and loses against another on the same questions."""
+    return compared(new.name, old.name, new.answered, old.answered)
+
+
+def shortcoming(score: Score, base: Score | None) -> str:
+    """Why a way is not worth using, or nothing: the floor of the verdict, and clearly better than the base where that was asked."""
+    if base is not None and not versus(score, base).is_better:
+        return f"no improvement on the base ({_of(base.exact)}) that chance could not explain"
+    return "" if score.exact.value >= LINES.useful_accuracy else f"under the {LINES.useful_accuracy:.0%} from which it is worth using"
+
+
+def _taken(useful: Sequence[Score]) -> Iterator[str]:
+    """Which of these tuned models to take, and what to know of it."""
+    best = max(useful, key=lambda s: s.exact.value)
+    as_good = [s for s in useful if not versus(s, best).is_worse]
+    chosen = max(as_good, key=_gentleness)
+    yield _reason(chosen, best, as_good)
+    blurred = chosen.gist.right - chosen.exact.right
+    yield f"{blurred} of its {chosen.gist.count} answers are right in gist only: the exact value is blurred."
+
+
+def _beside(without: Score, useful: Sequence[Score], base: Score | None) -> str:
+    """What the best way without tuning is worth beside the tuned models that are useful."""
+    if useful and versus(without, max(useful, key=lambda s: s.exact.value)).is_worse:
+        return "clearly less"
+    return shortcoming(without, base) or "no clear difference: where the documents may be at hand, it needs no training"
 
 
 def _gentleness(score: Score) -> tuple[float, float]:
     """What decides between equally right ones: what is kept, then the time."""
     kept = score.retention.value if score.retention and score.retention.count else 0.0
-    return round(min(kept, KEPT), 2), -(score.seconds or 0.0)
+    return round(min(kept, LINES.retention_warning), 2), -(score.seconds or 0.0)
 
 
 def _reason(chosen: Score, best: Score, as_good: Sequence[Score]) -> str:

@@ -247,7 +247,9 @@ def tried_in(part: Run, number: int, values: Mapping[str, Any]) -> Tried:
     """What a training's run says of it."""
     info, rows = part.info, part.read_rows(METRICS)
     losses = tuple((row["step"], row["heldout_loss"]) for row in rows if "heldout_loss" in row)
-    state = "failed" if info.get("status") != "complete" else "pruned" if info.get("pruned") else "complete"
+    is_whole = info.get("status") == "complete"
+    state = "failed" if not is_whole or not losses else "pruned" if info.get("pruned") else "complete"
+    why = "every held-out example is longer than max_length" if is_whole else "its process was ended"
     return Tried(
         number=number,
         settings=dict(values),
@@ -257,7 +259,7 @@ def tried_in(part: Run, number: int, values: Mapping[str, Any]) -> Tried:
         seconds=seconds_of(rows),
         trainable_parameters=info.get("trained_numbers"),
         memory_bytes=max((row["memory_bytes"] for row in rows), default=None),
-        reason=str(info.get("error") or "its process was ended") if state == "failed" else "",
+        reason=str(info.get("error") or why) if state == "failed" else "",
     )
 
 

@@ -7,7 +7,9 @@ Everything a bit-exact resume needs is in a checkpoint; what a step does depends
 from __future__ import annotations
 
 import math
+import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +23,7 @@ import torch
 from torch import nn
 
 from engrain.batches import Order, micro_batches
-from engrain.errors import Interrupted, TrainingError
+from engrain.errors import Interrupted, SettingError, TrainingError
 from engrain.optimize import SCHEDULES, Masters, learning_rate_at, load_position, load_state, save_state
 from engrain.progress import SILENT, Progress, Stage
 from engrain.settings import Around, check, check_choices, setting
@@ -43,6 +45,8 @@ FORWARD_SHARE = 1 / 3
 """A forward pass's share of a training step, for the time that evaluations will take."""
 SEEDS = 2**63
 """How many seeds the random numbers of torch can start from."""
+PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+"""Where Linux says what a process has held at most."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 """What CUDA and MPS, and the CPU, say; only the first has an exception type of its own."""
 
@@ -81,7 +85,11 @@ class TrainingSettings:
             self,
             **{name: (getattr(self, name) > 0, "must be above 0") for name in positive},
             **{name: (getattr(self, name) is None or getattr(self, name) > 0, "must be above 0") for name in optional},
-            **{name: (getattr(self, name) >= 0, "must not be negative") for name in ("seed", "warmup", "weight_decay", "patience")},
+            **{name: (getattr(self, name) >= 0, "must not be negative") for name in ("seed", "weight_decay", "patience")},
+            warmup=(
+                self.warmup >= 0 and not 1 <= (self.max_steps or math.inf) <= self.warmup,
+                "must not be negative, and below all steps",
+            ),
         )
 
     @property
@@ -99,7 +107,7 @@ class TrainingSettings:
 class Trained:
     """What training came to; `stopped` is complete or early (no improvement on held-out wordings).
 
-    `seconds` were spent on steps, those before a resume as well.
+    `seconds` were spent on steps and on what had to be made ready for them, those before a resume as well.
     """
 
     steps: int
@@ -124,6 +132,11 @@ class Trainer:
         self.shared = task.shared(task.train)
         self.peak = settings.learning_rate or method.learning_rate
         self.optimizer = self._optimizer()
+        if 1 <= self.planned_steps() <= settings.warmup:
+            raise SettingError(
+                f"warmup={settings.warmup:g}: training has {self.planned_steps()} steps and would never reach its learning rate",
+                "Lower it, or give a share of all steps (below 1).",
+            )
         self.position = Position(total_steps=self.planned_steps(), micro_batch_tokens=settings.micro_batch_tokens)
         self.device = next(model.parameters()).device
         self.fingerprint = fingerprint(settings, method, task, dtype, self.device, run.info.get("base", {}).get("files"))
@@ -155,10 +168,9 @@ class Trainer:
         norm = float(torch.nn.utils.clip_grad_norm_(self.masters.values.values(), self.settings.clip))
         if not math.isfinite(loss) or not math.isfinite(norm):
             self.optimizer.zero_grad()
-            rows = ", ".join(str(i + 1) for i in indices)
             raise TrainingError(
                 f"Step {number + 1}: the loss ({loss}) or its gradient ({norm}) is no finite number; no weight was changed by it",
-                f"Look at training rows {rows}, or lower the learning rate ({self.peak:g}).",
+                f"Lower the learning rate ({self.peak:g}), or look for examples that are no sentences.",
             )
         rate = self.learning_rate(number)
         for group in self.optimizer.param_groups:
@@ -260,11 +272,13 @@ class Trainer:
     def resume(self, folder: Path) -> str:
         """Go on from a checkpoint; returns why that will not be bit-exact, or "". RunError when settings or data have changed."""
         saved = load_position(folder)
-        note = check_same(saved.pop("fingerprint"), self.fingerprint)
+        before = saved.pop("fingerprint")
+        note = check_same(before, self.fingerprint)
         load_state(folder, self.masters.values, self.optimizer)
         self.masters.publish()
         self.position = Position(**saved)
-        self.position.micro_batch_tokens = min(self.position.micro_batch_tokens, self.settings.micro_batch_tokens)
+        if before["machine"].get("micro_batch_tokens") != self.settings.micro_batch_tokens:  # else what memory had room for stays
+            self.position.micro_batch_tokens = self.settings.micro_batch_tokens
         return note
 
     def keep_best(self) -> str:
@@ -281,17 +295,25 @@ class Trainer:
 
 
 def train(
-    model: nn.Module, method: Method, task: Task, settings: TrainingSettings, run: Run, dtype: torch.dtype, progress: Progress = SILENT
+    model: nn.Module,
+    method: Method,
+    task: Task,
+    settings: TrainingSettings,
+    run: Run,
+    dtype: torch.dtype,
+    progress: Progress = SILENT,
+    spent: float = 0.0,
 ) -> Trained:
     """Train `model` in place, from the run's newest checkpoint where it has one; the best held-out weights stay in it.
 
-    `model` has had `method.apply`; what trains in it is fp32. Rows go to the run's `metrics.jsonl`. Raises Interrupted
-    on Ctrl-C or SIGTERM after writing a checkpoint, TrainingError when a step cannot be made.
+    `model` has had `method.apply` and `method.prepare`, on which `spent` seconds went; what trains in it is fp32. Rows go to
+    the run's `metrics.jsonl`. Raises Interrupted on Ctrl-C or SIGTERM after writing a checkpoint, TrainingError when a step
+    cannot be made.
     """
     trainer = Trainer(model, method, task, settings, run, dtype)
     _resume(trainer, progress)
-    _settle(trainer, progress)
     p = trainer.position
+    p.prepared += spent + _settle(trainer, progress)
     model.train()
     try:
         with _postponed_signals() as caught, progress.stage("Training", p.total_steps, "steps") as stage:
@@ -302,7 +324,7 @@ def train(
         model.eval()
         trainer.masters.release()
     epochs = round(p.step / trainer.order.steps_per_epoch, 3)
-    return Trained(p.step, p.total_steps, epochs, p.tokens, p.best_step, p.seconds, stopped)
+    return Trained(p.step, p.total_steps, epochs, p.tokens, p.best_step, p.seconds + p.prepared, stopped)
 
 
 def _resume(trainer: Trainer, progress: Progress) -> None:
@@ -321,11 +343,13 @@ def _resume(trainer: Trainer, progress: Progress) -> None:
     _note(note, progress)
 
 
-def _settle(trainer: Trainer, progress: Progress) -> None:
-    """Have computed once what no step changes, where there is more than one epoch to gain from it."""
+def _settle(trainer: Trainer, progress: Progress) -> float:
+    """Have computed once what no step changes, where there is more than one epoch to gain from it; the seconds that took."""
+    started = time.monotonic()
     if trainer.planned_steps() > trainer.order.steps_per_epoch:
         trainer.model.eval()
         trainer.task.settle(trainer.model, progress)
+    return time.monotonic() - started
 
 
 def _note(text: str, progress: Progress) -> None:
@@ -352,13 +376,16 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
             better, judged = trainer.judge(figures), True
             row |= figures
         trainer.run.append_row(METRICS, row)
-        if judged or at_end or caught or time.perf_counter() - saved > 60 * settings.checkpoint_minutes:
+        due = judged or at_end or bool(caught) or time.perf_counter() - saved > 60 * settings.checkpoint_minutes
+        if due:
             trainer.save()
             saved = time.perf_counter()
         if better:
             trainer.run.mark_best(p.step)
         stage.advance(1, **row)  # last: a listener may end training here, and what it was told is saved then
         if caught:
+            if not due:  # it came since
+                trainer.save()
             raise Interrupted(
                 f"Stopped after step {p.step} of {p.total_steps}; a checkpoint was written", "Go on with --resume.", caught[0]
             )
@@ -380,7 +407,7 @@ def _fit_budget(trainer: Trainer, every: int, progress: Progress) -> None:
     measured = p.seconds - p.warm_seconds
     seconds = measured / (p.step - WARM_STEPS) + FORWARD_SHARE * heldout * measured / (p.tokens - p.warm_tokens) / every
     planned = trainer.planned_steps()
-    total = min(planned, max(p.step, int(60 * (settings.minutes or math.inf) / seconds)))
+    total = min(planned, max(p.step, int((60 * (settings.minutes or math.inf) - p.prepared) / seconds)))
     if total != p.total_steps:
         progress.note(f"{settings.minutes:g} minutes are enough for {total} of {planned} steps ({seconds:.2f} s each).")
     p.fits, p.total_steps = p.fits + 1, total
@@ -409,9 +436,21 @@ def _postponed_signals() -> Iterator[list[int]]:
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Memory in use: the peak on the accelerator where training is on one, else this process's resident memory."""
+    """The peak of memory: on the accelerator where training is on one, else what this process has held resident."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     if device.type == "mps":
         return int(torch.mps.driver_allocated_memory())
-    return int(psutil.Process().memory_info().rss)
+    return peak_resident()
+
+
+def peak_resident() -> int:
+    """The most memory that this process has held."""
+    told = Path("/proc/self/status")
+    if told.is_file() and (found := PEAK.search(told.read_text(encoding="utf-8"))):
+        return 1024 * int(found[1])  # not `ru_maxrss`, which a process takes over from the one that started it
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -21,7 +21,8 @@ FREE = ("checkpoint_minutes", "micro_batch_tokens")
 
 @dataclass
 class Position:
-    """Where training stands. `seconds` were spent on steps; `micro_batch_tokens` shrinks when memory runs out.
+    """Where training stands. `seconds` were spent on steps and `prepared` on making ready for them, anew after each resume;
+    `micro_batch_tokens` shrinks when memory runs out.
 
     `warm_seconds` and `warm_tokens` are those of the first, slower steps; `fits` counts how often a time budget became steps.
     """
@@ -30,6 +31,7 @@ class Position:
     total_steps: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    prepared: float = 0.0
     warm_seconds: float = 0.0
     warm_tokens: int = 0
     fits: int = 0

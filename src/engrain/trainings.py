@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -57,4 +58,4 @@ def trained_numbers(run: Run) -> int:
     newest = run.newest_checkpoint()
     assert newest is not None, "a finished training has a checkpoint"
     with safe_open(newest[1] / "values.safetensors", "pt") as file:
-        return sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118 - the file is no dictionary
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - the file is no dictionary

@@ -85,7 +85,7 @@ class Verdict:
     @property
     def mode(self) -> str:
         """The mode in which the tuned model is best asked (see `assistant.MODES`)."""
-        return "both" if self.choice == USE_BOTH else "closed-book"
+        return "both" if self.choice in (USE_BOTH, USE_RETRIEVAL) else "closed-book"
 
 
 def decide(evaluation: Evaluation, settings: VerdictSettings | None = None) -> Verdict:
@@ -113,8 +113,9 @@ def verdict_from_dict(value: Mapping[str, Any]) -> Verdict:
 def without_gate(evaluation: Evaluation) -> str:
     """What the tuned model keeps where no gate hands everyday questions to the untouched one, in a sentence."""
     kept, ratio = evaluation.retention(UNGATED), evaluation.perplexity_ratio(UNGATED)
+    told = f"keeps {kept.right} of {kept.count} general questions" if kept.count else "has no general question to keep: the base knew none"
     perplexity = f", at {ratio:.2f} times the base's perplexity on plain text" if ratio else ""
-    return f"Without the gate, as when exported, the tuned model keeps {kept.right} of {kept.count} general questions{perplexity}."
+    return f"Without the gate, as when exported, the tuned model {told}{perplexity}."
 
 
 def _forgetting(evaluation: Evaluation, least_kept: float, most_perplexity: float) -> bool:
@@ -162,8 +163,9 @@ def _why_not(evaluation: Evaluation, allowed: list[str], settings: VerdictSettin
     if not evaluation.compare(best, BASE).is_better:
         start = f"{_capital(NAMES[best])} answers {_of(found)} right, {NAMES[BASE]} {base.right} ({base.value:.0%})"
         return f"{start}: no improvement that chance could not explain."
+    digits = 1 if round(found.value, 2) >= settings.useful_accuracy else 0  # 49.6% is not told as 50% and under 50%
     least = f"under the {settings.useful_accuracy:.0%} from which it is worth using"
-    return f"Even the best, {NAMES[best]}, answers only {_of(found)} right, {least}."
+    return f"Even the best, {NAMES[best]}, answers only {_of(found, digits)} right, {least}."
 
 
 def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings) -> list[Check]:
@@ -180,8 +182,8 @@ def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings) -> l
         tail = "." if good else f", more than the {settings.perplexity_warning:g} times allowed for."
         checks.append(Check("language", good, words + tail))
     if evaluation.ungated:
-        whole = evaluation.retention(UNGATED).value >= settings.retention_warning
-        checks.append(Check("without gate", whole, without_gate(evaluation)))
+        alone = evaluation.retention(UNGATED)
+        checks.append(Check("without gate", not alone.count or alone.value >= settings.retention_warning, without_gate(evaluation)))
     declined = evaluation.accuracy(column, UNANSWERABLE)
     if declined.count:
         words = f"It declined {declined.right} of {declined.count} questions that the documents do not answer"
@@ -208,8 +210,8 @@ def _retention_finding(kept: Share, settings: VerdictSettings) -> str:
     return f"{start} ({kept.value:.1%}), less than the {settings.retention_warning:.0%} expected: it forgot some of what it knew."
 
 
-def _of(found: Share) -> str:
-    return f"{found.right} of {found.count} questions ({found.value:.0%})"
+def _of(found: Share, digits: int = 0) -> str:
+    return f"{found.right} of {found.count} questions ({found.value:.{digits}%})"
 
 
 def _short(evaluation: Evaluation, column: str) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from engrain.api import Result
-from engrain.cli import main
+from engrain.cli import _render, main
 from engrain.errors import Interrupted, SettingError
 from engrain.evaluate import TUNED, Evaluation, score
 from engrain.examples import Question
 from engrain.run import Run
 from engrain.scoreboard import Costs, Scoreboard, advice, score_of
 from engrain.tried import Swept, Tried
+from engrain.verdict import Verdict
 from test_cli import answers_with, api  # noqa: F401 - a fixture
 
 
@@ -40,6 +41,17 @@ TRIALS = (
     Tried(0, {"rank": 64, "layers": "0.33"}, "pruned", 0.5, ((2, 0.5),), 6.0, 5678),
     Tried(2, {"rank": 256, "layers": ""}, "failed", None, reason="no memory"),
 )
+
+
+@pytest.mark.parametrize(
+    ("choice", "options"),
+    [("use the tuned model", ""), ("use tuned + retrieval", " --mode both"), ("use retrieval", " --base-only --mode both")],
+)
+def test_what_comes_next_is_what_the_verdict_says(choice: str, options: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    _render.result(Result(run, Verdict(choice, "So it is.", ())), as_json=False)
+    assert f'Next:   engrain ask --run {run.path}{options} "…"' in capsys.readouterr().out
+    _render.result(Result(run, Verdict("do not use", "It is not.", ())), as_json=False)
+    assert "Next:" not in capsys.readouterr().out
 
 
 def test_compare_trains_what_was_named_and_shows_the_table(api: Any, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811

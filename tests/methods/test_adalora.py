@@ -49,6 +49,13 @@ def test_ranks_fall_to_the_budget_and_then_stay(tmp_path: Path) -> None:
     assert all(torch.equal(kept[int(SETTLED * 10)], later) for later in kept[int(SETTLED * 10) :])
 
 
+def test_the_mean_rank_that_is_kept_counts_all_layers(tmp_path: Path) -> None:
+    made: Any = trainer(tmp_path / "run", kept_rank=4, rank_pattern="up_proj=16").optimizer
+    assert made.share == pytest.approx(4 * 14 / (12 * 8 + 2 * 16))
+    all_stay: Any = trainer(tmp_path / "all", kept_rank=8, rank_pattern="up_proj=4").optimizer
+    assert all_stay.share == 1.0
+
+
 def test_what_matters_least_is_taken_away(tmp_path: Path) -> None:
     made = trainer(tmp_path / "run", kept_rank=4)
     made.step()

@@ -105,3 +105,16 @@ def test_no_gradient_graph_below_the_lowest_trainable_layer(lowest: int) -> None
 def test_a_fraction_of_a_small_model_is_at_least_one_layer() -> None:
     assert layer_numbers("0.33", 2) == [1]
     assert layer_numbers("0.33", 30) == list(range(20, 30))
+
+
+def test_steps_of_a_rotation_that_there_is_not_are_refused() -> None:
+    with pytest.raises(SettingError, match="takes effect with rotated_layers only"):
+        method("layerwise", rotation_steps=5)
+    assert method("layerwise", rotation_steps=5, rotated_layers=1)
+
+
+def test_layers_that_rest_need_no_gradient() -> None:
+    model, chosen = small_model(), method("layerwise", layers="2", rotated_layers=1)
+    chosen.apply(model)
+    layer = sum(p.numel() for p in model.model.layers[0].parameters())
+    assert chosen.at_once(model) == sum(p.numel() for p in trainable_of(model).values()) - layer

@@ -148,6 +148,8 @@ def test_answers_with_virtual_tokens_are_those_of_the_library(name: str, tiny_fo
     [
         ("ia3", {"tuner_options": "nope=1"}, "tuner_options: ia3 has no nope"),
         ("ia3", {"tuner_options": "nope"}, "must be name=value"),
+        ("ia3", {"tuner_options": "target_modules=*_proj"}, "must be name=value"),
+        ("vera", {"rank": 8, "tuner_options": "r=4"}, "tuner_options: r is --rank"),
         ("vera", {"rank": 0}, "rank=0: must be at least 1"),
         ("prompt_tuning", {"virtual_tokens": 0}, "virtual_tokens=0"),
         ("poly", {}, "is not supported, because"),

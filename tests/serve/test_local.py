@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from serving import settings
 
+from coders import make_coder
 from engrain.errors import ModelError
 from engrain.examples import Message
 from engrain.generate import generate
 from engrain.serve.engine import Sampling, Weights
 from engrain.serve.failures import ApiError
-from engrain.serve.local import LocalEngine
+from engrain.serve.local import LocalEngine, load_lane
 from engrain.serve.metrics import Metrics
 from engrain.tokens import Encoded, encode_example, encode_prompt, question_messages
 
@@ -71,6 +72,14 @@ def test_eleven_requests_of_six_models_give_the_same_tokens_alone_and_together(m
     assert together == alone
     assert again == alone  # in other slots, with other neighbours
     assert len(set(alone)) == len(alone)
+
+
+def test_a_run_for_code_is_computed_as_the_server_is_told(tmp_path: Path, tiny_folder: Path) -> None:
+    coder = make_coder(tmp_path / "coder", tiny_folder)
+    for precision in ("float32", "bfloat16"):
+        lane = load_lane(Weights(str(tiny_folder), run=coder), settings(tmp_path, tiny_folder, precision=precision), 64)
+        lane.close()
+        assert str(lane.model.dtype) == f"torch.{precision}"
 
 
 def test_sampled_tokens_are_the_same_in_company_too(many_runs: Path, tiny_folder: Path) -> None:

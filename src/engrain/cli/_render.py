@@ -102,9 +102,16 @@ def result(found: Result, as_json: bool) -> None:
         return
     if (run / "report.html").is_file():
         click.echo(f"Report: {run / 'report.html'}")
-    task = found.run.info.get("settings", {}).get("task", "chat")
-    how = f" --mode {found.verdict.mode}" if found.verdict and found.verdict.mode != "closed-book" else ""
-    click.echo(f"Next:   {NEXT[task].format(run=run, how=how)}")
+    if (how := _how(found.verdict)) is not None:
+        click.echo(f"Next:   {NEXT[found.run.info.get('settings', {}).get('task', 'chat')].format(run=run, how=how)}")
+
+
+def _how(found: Verdict | None) -> str | None:
+    """The options with which to ask as the verdict says; None where it says not to."""
+    from engrain.verdict import DO_NOT_USE, USE_BOTH, USE_RETRIEVAL
+
+    options = {USE_BOTH: " --mode both", USE_RETRIEVAL: " --base-only --mode both", DO_NOT_USE: None}
+    return options.get(found.choice, "") if found else ""
 
 
 def comparison(found: Comparison) -> None:
@@ -268,6 +275,8 @@ def scoreboard(found: Scoreboard, run: Run) -> None:
     console().print(drawn)
     for name, why in found.failed.items():
         click.echo(f"Not ended: {name}: {why}")
+    if found.failed:
+        click.echo("To try them again: the same command with --resume.")
     click.echo(found.advice)
     click.echo(f"\nRun:    {run.path}\nReport: {run.path / 'comparison.html'}")
 

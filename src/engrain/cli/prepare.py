@@ -14,7 +14,7 @@ from engrain.cli._progress import listener
 @click.argument("base", metavar="BASE")
 @click.option("--learning-rate", type=float, help="Peak learning rate.  [default: 0.001, for a model of 135M parameters]")
 @click.option("--epochs", type=float, help="Passes over the lessons.  [default: 750 steps, which are 0.75]")
-@_options.out_option
+@click.option("--out", type=_options.FOLDER, help="Folder of the study.  [default: studies/ and the base's name]")
 @_options.resume_option
 @_options.json_option
 def command(base: str, learning_rate: float | None, epochs: float | None, out: Path | None, resume: bool, as_json: bool) -> None:

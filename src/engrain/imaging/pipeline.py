@@ -27,7 +27,7 @@ from engrain.report.classification import save_pictures, write_classification_re
 from engrain.report.task_card import task_card
 from engrain.run import Run
 from engrain.tasks.image_classification import ImageClassification, pixels
-from engrain.train import TrainingSettings, train
+from engrain.train import SEEDS, TrainingSettings, train
 
 PARTS = ("train", "validation", "test")
 KINDS_TOLD = {
@@ -88,7 +88,7 @@ def started(run: Run, settings: Settings, reading: Reading, train_part: Sequence
     """The backbone with a head fitted to its untouched vectors, and the method; labels that look wrong are listed."""
     backbone, revision = load_backbone(settings.images.backbone, progress)
     device, _ = settings.model.resolve()
-    torch.manual_seed(settings.training.seed)
+    torch.manual_seed(settings.training.seed % SEEDS)
     model = Classifier(backbone, len(reading.classes)).to(device)
     run.update(base={"name": settings.images.backbone, "revision": revision, "source": "backbone"})
     seen = vectors(model, [p.pixels for p in train_part], progress)

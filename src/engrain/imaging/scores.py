@@ -60,7 +60,7 @@ class Scores:
 def scores(probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str], thresholds: np.ndarray, seed: int = 0) -> Scores:
     """All scores of test images; intervals are bootstrapped over groups, so that a patient with many images counts as one."""
     p, y = probabilities, labels
-    drawn = np.array([_values(p[rows], y[rows], thresholds) for rows in resampled(groups, seed)])
+    drawn = np.array([_values(p[rows], y[rows], thresholds) for rows in resampled(groups, seed)]).reshape(-1, len(NAMES))
     measured = _measured(_values(p, y, thresholds), drawn)
     return Scores(
         count=len(y),
@@ -79,7 +79,7 @@ def differences(
         first, second = (_values(p[rows], labels[rows], own) for p, own in zip(probabilities, thresholds, strict=True))
         return np.asarray(second - first)
 
-    drawn = np.array([above(rows) for rows in resampled(groups, seed)])
+    drawn = np.array([above(rows) for rows in resampled(groups, seed)]).reshape(-1, len(NAMES))
     return _measured(above(slice(None)), drawn)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from engrain.methods._low_rank import LowRank
+from engrain.methods._low_rank import LowRank, adapted
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from engrain.kernels.lora_linear import LoRALinear
 
@@ -23,6 +26,15 @@ class Difference(LowRank):
         from engrain.methods._layers import DifferenceLinear
 
         return DifferenceLinear
+
+    @abstractmethod
+    def beginning(self, weight: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """A₀ and B₀, of which s · B₀ A₀ is the part of a `weight` that an update of that rank starts from."""
+
+    def prepare(self, model: nn.Module, passes: Iterable[Callable[[], object]]) -> None:
+        """Give every layer its part of W; a saved result brings its own."""
+        for _, layer in adapted(model):
+            layer.begin(*self.beginning(layer.weight, layer.rank))
 
     def saved(self, layer: LoRALinear) -> dict[str, torch.Tensor]:
         """The layer as a LoRA of twice the rank."""

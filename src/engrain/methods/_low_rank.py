@@ -1,6 +1,6 @@
 """What LoRA and its relatives share: settings, the layers they adapt, and the PEFT library's format.
 
-A relative differs in its layer (`Layer`) or in the values its layers start from (`start`).
+A relative differs in its layer (`layer`) or in the values its layers start from (`prepare`, `start`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class LowRankSettings:
         "Layers to adapt: a number of top layers, a range a-b, a list a,b,c, or a top fraction; default: all.",
         sweep=("", "0.67", "0.33"),
     )
-    rank_pattern: str = setting("", "Other ranks for some layers: name=rank, separated by commas (down_proj=16,v_proj=8).")
+    rank_pattern: str = setting(
+        "",
+        "Other ranks for some layers: name=rank, separated by commas (down_proj=16,v_proj=8). Their update counts alpha / that rank times.",
+    )
     rank_stabilized: bool = setting(False, "Count the update alpha / √rank times (rsLoRA): high ranks then learn as fast as low ones.")
     learning_rate_ratio: float | None = setting(
         None,
@@ -97,7 +100,7 @@ class LowRank(Method):
         return LoRALinear
 
     def start(self, layer: LoRALinear, weight: torch.Tensor) -> None:
-        """Give a new layer beside a `weight` the values it starts from; as it is made, A is random and B zero."""
+        """Give a new layer what only the `weight` in its full width can tell; as it is made, A is random and B zero."""
 
     def apply(self, model: nn.Module) -> None:
         """Freeze the model and put an update beside every target. Raises SettingError listing what cannot be adapted."""

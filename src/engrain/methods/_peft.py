@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from engrain.errors import ModelError, SettingError
 from engrain.fetch import quiet
 from engrain.methods._probe import KEPT, probe
-from engrain.methods.base import Method
+from engrain.methods.base import Method, SizeUnknown
 from engrain.models import decoder_layers
 from engrain.settings import Around, check, setting
 
@@ -31,8 +31,12 @@ PAPER = re.compile(r"https?://(?:huggingface\.co/papers|(?:www\.)?arxiv\.org/\w+
 ARXIV = re.compile(r"\d{4}\.\d{5}")
 BETWEEN_OPTIONS = re.compile(r",(?![^\[]*\])")
 """A comma that stands in no list."""
+OUTLINE = re.compile(r"(?<![a-z])meta(?![a-z])")
+"""In what torch says where values are needed and there is an outline only."""
 ADAPTER_TOKENS = 10
 """Learned tokens a layer of adaption prompts, as in their paper (arXiv 2303.16199); the library has no usual number."""
+OWN = {"r": "rank", "target_modules": "target_modules", "num_virtual_tokens": "virtual_tokens"}
+"""Options of the library that are settings of ours."""
 PROMPT_BASE = "Prompt"
 """In the names of configurations of methods that put virtual tokens before the text."""
 
@@ -171,15 +175,19 @@ def settings_of(name: str, declared: Declared) -> type:
         check(
             self,
             **{n: (getattr(self, n) > 0, "must be at least 1") for n in ("rank", "virtual_tokens") if hasattr(self, n)},
-            tuner_options=(options(self.tuner_options) is not None, "must be name=value, separated by commas"),
+            tuner_options=(options(self.tuner_options) is not None, "must be name=value, separated by commas, a text with signs in quotes"),
         )
         reason = probe(name).reason
         if reason:
             raise SettingError(f"method={name!r} is not supported, because {reason}", "`engrain methods` lists those that are.")
         known = set(all_fields(declared.config))
-        unknown = sorted(options(self.tuner_options).keys() - known)
+        chosen = options(self.tuner_options)
+        unknown = sorted(chosen.keys() - known)
         if unknown:
             raise SettingError(f"tuner_options: {name} has no {', '.join(unknown)}", f"It has: {', '.join(sorted(known))}.")
+        twice = [f"{option} is --{own.replace('_', '-')}" for option, own in OWN.items() if option in chosen and hasattr(self, own)]
+        if twice:
+            raise SettingError(f"tuner_options: {', '.join(twice)}", "Give it there, and leave it out here.")
 
     return make_dataclass(f"{declared.config}Settings", made, namespace={"__post_init__": verify}, frozen=True)
 
@@ -193,13 +201,16 @@ def all_fields(config: str) -> list[str]:
 
 
 def options(text: str) -> Any:
-    """Name → value of `name=value` parts separated by commas, values as YAML reads them; None where one is something else."""
+    """Name → value of `name=value` parts separated by commas, values as YAML reads them; None where one cannot be read."""
     import yaml
 
     pairs = [part.partition("=") for part in BETWEEN_OPTIONS.split(text) if part.strip()]
     if any(not name.strip() or not equals for name, equals, _ in pairs):
         return None
-    return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
+    try:
+        return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
+    except yaml.YAMLError:
+        return None
 
 
 def targets(text: str) -> str | list[str]:
@@ -229,8 +240,8 @@ def told(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, NotImplementedError) and "meta" in words:
-            raise SettingError(f"method={name!r}: its size depends on the model's values", "Leave out the plan and build.") from error
+        if isinstance(error, RuntimeError) and OUTLINE.search(words):
+            raise SizeUnknown(f"method={name!r}: its size depends on the model's values", "Leave out the plan and build.") from error
         if not isinstance(error, ValueError | ImportError):
             words = f"it cannot be put into a model with these settings ({type(error).__name__}: {words})"
         raise SettingError(f"method={name!r} cannot be used like this: {words}", "Change its settings.") from error

@@ -46,6 +46,7 @@ class AdaLoRA(LowRank):
     learning_rate: ClassVar[float] = 2e-3
     paper: ClassVar[str] = "https://arxiv.org/abs/2303.10512"
     trained: ClassVar[tuple[str, ...]] = (*FACTORS, "lora_E")
+    kept_bytes = 16  # beside the moments how much each number matters, and how much that varies
 
     def layer(self) -> type[LoRALinear]:
         """A layer whose ranks each have a weight."""
@@ -73,8 +74,8 @@ class AdaLoRA(LowRank):
         """AdamW that takes ranks away."""
         from engrain.methods._rank_budget import RankBudget
 
-        chosen = self.settings
-        share = 2 / 3 if chosen.kept_rank is None else chosen.kept_rank / chosen.rank
+        kept, ranks = self.settings.kept_rank, [len(e) for *_, e in groups[0]["layers"]]
+        share = 2 / 3 if kept is None else min(1.0, kept * len(ranks) / sum(ranks))
         return RankBudget(groups, share, lr=learning_rate, weight_decay=weight_decay, fused=True)
 
     def saved(self, layer: LoRALinear) -> dict[str, torch.Tensor]:

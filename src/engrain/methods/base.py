@@ -10,12 +10,17 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from engrain.errors import ModelError
+from engrain.errors import ModelError, SettingError
 from engrain.fetch import quiet
+from engrain.models import count_parameters
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+
+class SizeUnknown(SettingError):
+    """How much a method trains depends on the model's values, which an outline does not have."""
 
 
 class Method(ABC):
@@ -32,6 +37,8 @@ class Method(ABC):
     """Whether the result can become a plain model; where it cannot, the adapted model answers as it is."""
     starts_at_base: bool = True
     """Whether the model answers as the untouched one before the first step."""
+    kept_bytes: int = 8
+    """Bytes that the optimizer keeps of each number that trains: AdamW's two moments in fp32."""
     paper: ClassVar[str] = ""
     """Where the method is described."""
 
@@ -72,6 +79,10 @@ class Method(ABC):
         import torch
 
         return torch.optim.AdamW(groups, lr=learning_rate, weight_decay=weight_decay, fused=True)
+
+    def at_once(self, model: nn.Module) -> int:
+        """How many numbers train in one step at most, which is how many have a gradient and moments."""
+        return count_parameters(model, trainable=True)
 
     def penalty(self, model: nn.Module) -> torch.Tensor | None:
         """What a step adds to the mean loss of its examples, with gradient; None: nothing."""

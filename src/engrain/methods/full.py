@@ -60,6 +60,18 @@ class Full(WholeModel):
         cycle, turn = divmod(step // self.settings.block_steps, len(blocks))
         free_only(blocks, drawn(len(blocks), len(blocks), cycle)[turn : turn + 1])
 
+    @property
+    def kept_bytes(self) -> int:  # type: ignore[override]
+        """Two moments, each in fp32 or in 8 bits."""
+        return 8 if self.settings.optimizer_bits == "32" else 2
+
+    def at_once(self, model: nn.Module) -> int:
+        """All, or what the largest block has."""
+        if not self.settings.block_steps:
+            return super().at_once(model)
+        largest: int = max(sum(p.numel() for p in block) for block in self.blocks(model))
+        return largest
+
     def blocks(self, model: nn.Module) -> list[list[nn.Parameter]]:
         """The parameters of each decoder layer, and last all others (embeddings, last norm, head)."""
         layers = [list(layer.parameters()) for layer in decoder_layers(model)]

@@ -30,7 +30,10 @@ class LayerwiseSettings:
         check(
             self,
             rotated_layers=(self.rotated_layers >= 0, "must not be negative"),
-            rotation_steps=(self.rotation_steps > 0, "must be at least 1"),
+            rotation_steps=(
+                self.rotation_steps > 0 and (self.rotated_layers > 0 or self.rotation_steps == LayerwiseSettings.rotation_steps),
+                "must be at least 1, and takes effect with rotated_layers only",
+            ),
         )
 
 
@@ -59,6 +62,14 @@ class Layerwise(WholeModel):
         if chosen.rotated_layers:
             groups = [list(module.parameters()) for module in chosen_modules(model, chosen.layers)]
             free_only(groups, drawn(len(groups), chosen.rotated_layers, step // chosen.rotation_steps))
+
+    def at_once(self, model: nn.Module) -> int:
+        """All, or without the layers that rest."""
+        chosen = self.settings
+        if not chosen.rotated_layers:
+            return super().at_once(model)
+        sizes: list[int] = sorted(sum(p.numel() for p in module.parameters()) for module in chosen_modules(model, chosen.layers))
+        return super().at_once(model) - sum(sizes[: -chosen.rotated_layers])
 
     def _ends(self, model: nn.Module) -> list[nn.Module]:
         """Embeddings and output head of a language model; the new head of an image model trains anyway."""

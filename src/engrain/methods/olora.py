@@ -9,17 +9,15 @@ from engrain.methods._difference import Difference
 if TYPE_CHECKING:
     import torch
 
-    from engrain.kernels.lora_linear import LoRALinear
-
 
 class OLoRA(Difference):
     """s·B₀A₀ is the first part of the QR decomposition of W."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/2406.01775"
 
-    def start(self, layer: LoRALinear, weight: torch.Tensor) -> None:
+    def beginning(self, weight: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
         """B = Q and A = R, the first columns and rows of each."""
         import torch
 
         q, r = torch.linalg.qr(weight.float())
-        layer.begin(r[: layer.rank], q[:, : layer.rank])
+        return r[:rank], q[:, :rank]

@@ -216,10 +216,11 @@ def read_base(base: str, most: int) -> Loaded:
 def load_lane(weights: Weights, settings: ServeSettings, context: int) -> Lane:
     """A model in memory, ready to write."""
     located = locate(weights.base)
-    device, dtype = BaseSettings(weights.base, settings.precision, settings.device).resolve()
+    where = BaseSettings(weights.base, settings.precision, settings.device)
     run = Run.open(weights.run) if weights.run else None
     if run and is_code(run.info):
-        return Lane(load_completer(run).model, settings, context)
+        return Lane(load_completer(run, where=where).model, settings, context)
+    device, dtype = where.resolve()
     model = load_model(located, dtype=dtype, device=device)
     if run:
         put_in(model, run.path, run.info)
