@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -258,9 +259,11 @@ def test_evaluation_uses_no_dropout_and_no_gradient(tmp_path: Path) -> None:
 
 
 def steps_take(monkeypatch: pytest.MonkeyPatch, clock: Iterator[float]) -> None:
-    """The clock of the steps says what comes next each time it is read; making ready for them takes no time."""
-    monkeypatch.setattr("engrain.train.time.perf_counter", lambda: float(next(clock)))
-    monkeypatch.setattr("engrain.train.time.monotonic", lambda: 0.0)
+    """The clock of the steps says what comes next each time it is read; making ready for them takes no time.
+
+    The module's own `time` alone is another: servers of other tests read the real one meanwhile.
+    """
+    monkeypatch.setattr("engrain.train.time", SimpleNamespace(perf_counter=lambda: float(next(clock)), monotonic=lambda: 0.0))
 
 
 def test_a_time_budget_shortens_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

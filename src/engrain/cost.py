@@ -90,11 +90,11 @@ def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> Cost:
 
 
 def _frozen(model: nn.Module) -> int:
-    """FLOPs a token of the layers below the lowest one that trains; none where the embeddings train."""
+    """FLOPs a token of the layers below the lowest one that trains; none where the embeddings train, or nothing inside the layers."""
     if any(p.requires_grad for p in model.get_input_embeddings().parameters()):
         return 0
     layers = decoder_layers(model)
-    lowest = next((i for i, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())), len(layers) - 1)
+    lowest = next((i for i, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())), 0)
     numbers: int = sum(p.numel() for layer in layers[:lowest] for p in layer.parameters() if p.ndim > 1)
     return 2 * numbers
 

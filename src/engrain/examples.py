@@ -139,7 +139,7 @@ def example_from_row(row: dict[str, Any]) -> Example:
             _fail("the answer is empty" if message.role == "assistant" else f"turn {number} ({message.role}) is empty")
     if not any(message.role == "assistant" and message.weight for message in messages):
         _fail("there is no assistant turn to learn from")
-    if messages[0].role == "assistant":
+    if next(message.role for message in messages if message.role != "system") == "assistant":
         _fail("the assistant speaks first; a conversation begins with what is answered")
     given = {key: row[key] for key in PROVENANCE if isinstance(row.get(key), str)}
     return Example(tuple(messages), **given, edited=row.get("edited") is True)
@@ -149,7 +149,7 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
     """Training and held-out examples, about `share` of them held out; those of one fact, or that ask the same, stay together."""
     if not 0 <= share < 1:
         raise SettingError(f"share={share}: it must be at least 0 and below 1", "Change it and start again.")
-    groups = [(e.fact,) if e.fact else ("", *(asked_in(e) or [f"\0{i}"])) for i, e in enumerate(examples)]
+    groups = [(e.fact,) if e.fact else ("", *(asked_with(e) or [f"\0{i}"])) for i, e in enumerate(examples)]
     order = sorted(set(groups))
     random.Random(seed).shuffle(order)
     wanted = min(round(share * len(order)) or (share > 0), len(order) - 1)
@@ -184,6 +184,12 @@ def users_turns(example: Example) -> list[str]:
 def asked_in(example: Example) -> tuple[str, ...]:
     """What an example asks, the same however it is spelled."""
     return tuple(map(canonical, users_turns(example)))
+
+
+def asked_with(example: Example) -> tuple[str, ...]:
+    """What an example asks, and what the system says before."""
+    system = [canonical(message.content) for message in exchange(example) if message.role == "system"]
+    return (*system, *asked_in(example))
 
 
 def _conversation(row: dict[str, Any]) -> list[Message]:

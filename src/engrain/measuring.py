@@ -25,7 +25,7 @@ from engrain.evaluate import (
     read_questions,
     score,
 )
-from engrain.examples import Example, Message, Question, asked_in, example_from_row, exchange, talk
+from engrain.examples import Example, Message, Question, asked_with, example_from_row, exchange, talk
 from engrain.generate import perplexity, window_scores, windows
 from engrain.models import context_length, load_tokenizer, locate, outline
 from engrain.progress import SILENT, Progress
@@ -76,15 +76,21 @@ def questions_for(run: Run, file: Path | None, progress: Progress = SILENT) -> l
 
 
 def heldout_questions(run: Run, progress: Progress) -> list[Question]:
-    """Held-out rows as test questions: those that nothing trained asks, and whose question and answer the model has room for."""
+    """Held-out rows as test questions: nothing trained asks them, nothing was chosen by them, and the model has room for them."""
     values = {row["id"]: row["value"] for row in run.read_rows("facts.jsonl")}
-    trained = {asked_in(example) for name in ("train", "own") for example in load_examples(run, name)}
-    heldout = testing(load_examples(run, "heldout"))
-    new = [example for example in heldout if asked_in(example) not in trained]
+    rows = load_examples(run, "heldout")
+    used = [*load_examples(run, "train"), *load_examples(run, "own"), *(guiding(rows) if len(rows) > 1 else [])]
+    known = {asked_with(example) for example in used}
+    heldout = testing(rows)
+    new = [e for e in {asked_with(e): e for e in heldout}.values() if asked_with(e) not in known]
     found = [question for e in new if (question := heldout_question(e, 0, values.get(e.fact, "")))]
     short = fitting(run, found)
-    for count, why in ((len(heldout) - len(new), "ask what is trained"), (len(new) - len(found), "are no talk that can be asked"),
-                       (len(found) - len(short), "have a question or an answer longer than fits")):  # fmt: skip
+    left = {
+        "ask what is trained, what chose the weights, or what another asks": len(heldout) - len(new),
+        "are no talk that can be asked": len(new) - len(found),
+        "have a question or an answer longer than fits": len(found) - len(short),
+    }
+    for why, count in left.items():
         if count:
             progress.note(f"{count} of {len(heldout)} held-out rows are not asked: they {why}.")
     return [replace(question, id=f"h-{number:03}") for number, question in enumerate(spread(short, HELDOUT_QUESTIONS), 1)]

@@ -20,7 +20,7 @@ from engrain import registry
 from engrain.assistant import check_trained
 from engrain.config import DEFAULT_TASK, TASK
 from engrain.errors import RunError, SettingError
-from engrain.examples import asked_in, example_from_row
+from engrain.examples import asked_with, example_from_row
 from engrain.fetch import quiet
 from engrain.files import clear_partials
 from engrain.models import load_model, load_tokenizer, locate
@@ -152,8 +152,8 @@ def describe(run: Run, runs: Sequence[Run], weights: Sequence[float], settings: 
 def heldout_of(parts: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The held-out rows of all parts: every other one measures (see `measuring.testing`), and none that chose something in any part."""
     chose = distinct(row for rows in parts for row in rows[1::2])
-    known = {asked_in(example_from_row(row)) for row in chose}
-    measure = distinct(row for rows in parts for row in rows[::2] if asked_in(example_from_row(row)) not in known)
+    known = {asked_with(example_from_row(row)) for row in chose}
+    measure = distinct(row for rows in parts for row in rows[::2] if asked_with(example_from_row(row)) not in known)
     return [*chain.from_iterable(zip(measure, chose, strict=False)), *measure[len(chose) :]]
 
 

@@ -64,6 +64,11 @@ def test_each_day_of_a_list_is_asked_for(facts_in: Callable[..., list[Fact]]) ->
     assert "When are you open on Tuesday?" not in two
 
 
+def test_the_time_of_a_class_is_no_opening_hour(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("- Monday: 18:30 to 19:30\n- Wednesday: 7:15 to 8:00", "Yoga classes"))
+    assert not [prompt for prompt in found if prompt.startswith("Are you open")]
+
+
 def test_a_row_of_a_day_that_is_about_no_hours_is_asked_for_by_its_column(facts_in: Callable[..., list[Fact]]) -> None:
     found = asked(facts_in("| Day | Soup |\n|---|---|\n| Monday | leek and barley |", "Kitchen"))
     assert found["What is the soup for Monday?"] == "Leek and barley."

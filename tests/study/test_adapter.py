@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,7 +79,7 @@ def test_studying_ends_in_time_and_goes_once_through_all_facts_before_it_begins_
     facts = [replace(FACT, id=str(n)) for n in range(2 * WAVE + 8)]
     written: list[tuple[int, int]] = []
     # A full wave takes a minute.
-    monkeypatch.setattr(adapter.time, "perf_counter", lambda: 60 * sum(size for _, size in written) / WAVE)
+    monkeypatch.setattr(adapter, "time", SimpleNamespace(perf_counter=lambda: 60 * sum(size for _, size in written) / WAVE))
 
     def write(self: StudyingModel, number: int, wave: list[Fact], sections: object, notes: dict[str, Notes], stage: object) -> None:
         written.append((number, len(wave)))

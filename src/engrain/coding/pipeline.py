@@ -19,7 +19,7 @@ from engrain.assistant import method_of
 from engrain.batches import micro_batches
 from engrain.coding.completion import Completer, Gap, load_completer
 from engrain.coding.repository import CodeFile, language_of, read_repository, split_files
-from engrain.comparison import Comparison, Line, mean_of, resampled, with_interval
+from engrain.comparison import FEWEST_GROUPS, Comparison, Line, mean_of, resampled, with_interval
 from engrain.config import Settings
 from engrain.errors import ExampleError, SettingError
 from engrain.files import to_json, write_text
@@ -42,6 +42,7 @@ NEW_TOKENS = 96
 HELDOUT_ROWS = 64
 """Held-out rows whose loss is followed while training, and read for the perplexity."""
 ONE_FILE = "Only one file is held out: it chose the weights that are kept, too. A higher --heldout-files holds out more."
+FEW_FILES = f"Fewer than {FEWEST_GROUPS} files measure, too few for intervals. A higher --heldout-files holds out more."
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,15 @@ def build(run: Run, settings: Settings, paths: Sequence[Path], progress: Progres
     spots = [*draw_spots(measures, NEXT_LINE, chosen.completions, seed), *draw_spots(measures, MIDDLE, chosen.completions, seed)]
     run.write_rows("spots.jsonl", spots)
     task, plain = encoded(settings, train_files, guides, measures)
-    before = base_measured(run, settings, spots, plain, progress)
+    before = measure_base(run, settings, spots, plain, progress)
     tune(run, settings, task, progress)
     completer = load_completer(run, progress=progress)
     completer.tokenizer.save_pretrained(run.path / method_of(settings.to_dict()).artifact)  # with the sentinels that were added
     after = measured(completer, spots, plain, progress)
     made = compared(spots, plain, before, after, completer.sentinels.added)
-    made = made if parts["guiding"] else replace(made, notes=(*made.notes, ONE_FILE))
+    notes = [] if parts["guiding"] else [ONE_FILE]
+    notes += [FEW_FILES] if len(measures) < FEWEST_GROUPS else []
+    made = replace(made, notes=(*made.notes, *notes))
     run.write_json("scores.json", {"before": before, "after": after, "comparison": made})
     return made
 
@@ -110,7 +113,7 @@ def encoded(
     return Code(rows, spread(heldout, HELDOUT_ROWS), prepare), spread(plain, HELDOUT_ROWS)
 
 
-def base_measured(
+def measure_base(
     run: Run, settings: Settings, spots: Sequence[Spot], plain: Sequence[tuple[str, Any]], progress: Progress
 ) -> dict[str, Any]:
     """What the untouched base makes of the gaps and rows: what `before.json` says where it is about these very ones, or else anew."""

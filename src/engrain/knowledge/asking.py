@@ -69,7 +69,7 @@ LOCATED = re.compile(r"\b(?:address|town|location|place|venue|site|street|positi
 """A subject that says itself that a place is meant."""
 THINGS = tuple(word for word in NO_ROLES if len(word) >= 5)
 """How nouns end that look like roles: newsletter, newspaper."""
-MANY = re.compile(r"(?:(?:each|every|any|no|all|both|one|some|only)(?:one|body|thing)?|none|whoever)\b", re.IGNORECASE)
+MANY = re.compile(r"(?:(?:each|every|any|no|all|both|one|some|only)(?:one|body|thing)?|none|whoever)\b(?!-)", re.IGNORECASE)
 """How a subject begins that names nothing by itself."""
 
 
@@ -460,8 +460,10 @@ TABLES = (
 def has_role(fact: Fact, s: Shape) -> bool:
     """Whether a statement says what somebody is: "Marguerite Ainscough is the office manager"."""
     named = s.root.lemma_ == "be" and s.subject.pos_ == "PROPN" and fact.relation.endswith(f"is {GAP}.")
+    if not named or not re.match(r"(?:our|the|an?) \w", fact.value):
+        return False
     noun = re.split(r" (?:of|in|for|at|with|from|who|that)\b|,", fact.value)[0].lower().split()[-1]
-    return bool(named and re.match(r"(?:our|the|an?) ", fact.value) and is_role(noun) and (noun in HUMANS or not noun.endswith(THINGS)))
+    return bool(is_role(noun) and (noun in HUMANS or not noun.endswith(THINGS)))
 
 
 def subject_forms(fact: Fact, doc: Any, s: Any) -> Iterator[tuple[str, str]]:

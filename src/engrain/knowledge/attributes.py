@@ -278,7 +278,7 @@ def first_column(fact: Fact) -> str:
 
 def role_name(value: str) -> str:
     """A role inside a sentence: its first letter small, but for days and abbreviations."""
-    head = value.split()[0]
+    head = value.partition(" ")[0]
     return value if head.isupper() or weekdays(head) else value[:1].lower() + value[1:]
 
 

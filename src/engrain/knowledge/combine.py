@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engrain.knowledge import phrasing
+from engrain.knowledge.asking import MANY
 from engrain.knowledge.attributes import CONTACT_KEY, ITEM_RELATIONS, ROLES, SINCE, WHEN_VALUE, is_noun, role_name
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import GAP
@@ -44,10 +45,7 @@ def profiles(facts: Sequence[Fact], rng: random.Random) -> Iterator[Pair]:
                 yield group[0], Wording("statement", form, prompt, " ".join(chosen))
 
 
-NO_SUBJECT = re.compile(
-    r"(?:no|any|every|nobody|nothing|none|no one|only|its|their|his|her|such|some|those|these|anyone|everyone|someone)\b|every|any",
-    re.IGNORECASE,
-)
+NO_SUBJECT = re.compile(rf"{MANY.pattern}|(?:its|their|his|her|such|those|these)\b", re.IGNORECASE)
 """How a phrase begins that names nothing by itself."""
 
 

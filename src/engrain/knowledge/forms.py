@@ -78,7 +78,6 @@ def makers(fact: Fact, parsed: Sequence[Any], people: Collection[str]) -> Iterat
     open_end = fact.form == "statement" and leans(fact.subject, fact.relation)
     if fact.form == "attribute":
         asked = list(attribute_questions(fact, people))
-        yield from open_wordings(fact)
         for form, text in reverse_attributes(fact, people):
             yield Wording("reverse", form, text, capital(fact.subject) + ".")
     elif fact.form == "question":
@@ -93,6 +92,7 @@ def makers(fact: Fact, parsed: Sequence[Any], people: Collection[str]) -> Iterat
     reply = answer(fact)
     for form, text in around(fact, asked):
         yield Wording("question", form, text, reply)
+    yield from open_wordings(fact) if fact.form == "attribute" else ()
     yield from () if open_end and asked else cloze_wordings(fact)
 
 

@@ -68,7 +68,9 @@ def _at_joint(clause: Clause, doc: Any) -> list[Clause]:
     whole = item is not None and set(subtree(item)) == {piece.index for piece in rest}
     if doc[joint].lower_ != "and" or thing is None or not whole:
         return []
-    lead = next(n for n, piece in enumerate(pieces) if piece.index in subtree(thing))
+    lead = next((n for n, piece in enumerate(pieces) if piece.index in subtree(thing)), None)
+    if lead is None:  # the thing was said before, and only a pronoun stood for it here
+        return []
     return [first, replace(clause, pieces=(*pieces[:lead], *rest), reason=None)]
 
 

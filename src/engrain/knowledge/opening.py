@@ -89,7 +89,8 @@ def hours_of(place: str, when: str, column: str) -> Iterator[tuple[str, str]]:
 def open_wordings(fact: Fact) -> Iterator[Wording]:
     """Whether one is open on each of the days that a row or an item names, answered with its hours or with no."""
     closed, place = re.match(r"closed\b", fact.value, re.IGNORECASE), opener(fact)
-    if not is_hours(fact) or place == "?" or not (closed or fact.kind == "time"):
+    said = place or re.search(r"\b(?:open|opens|opening|hours)\b", f"{fact.topic} {fact.relation}", re.IGNORECASE)
+    if not is_hours(fact) or place == "?" or not (closed or (said and fact.kind == "time")):
         return
     reply = f"{'No' if closed else 'Yes'}, {fact.value[:1].lower()}{fact.value[1:].rstrip('.')}."
     subject = "are you" if not place else f"{'are' if phrasing.is_plural(place) else 'is'} {place}"
