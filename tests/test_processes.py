@@ -41,8 +41,8 @@ def fail(place: Path) -> None:
 
 
 def wait(place: Path) -> None:
-    note(place)
     try:
+        note(place)  # inside: whoever sees it may end this at once
         time.sleep(60)
     except KeyboardInterrupt:
         (place / "ended").write_text("in order")
