@@ -261,3 +261,11 @@ def test_the_bundled_follow_ups_are_talks() -> None:
     found = read_questions(BUSINESS / "follow-ups.jsonl")
     assert len(found) > 30
     assert all(len(q.history) == 1 and (q.answers or q.kind == "unanswerable") for q in found)
+
+
+def test_a_system_text_beside_the_turns_of_a_question_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "questions.jsonl"
+    turns = [{"role": "user", "content": "And my kite?"}]
+    file.write_text(json.dumps({"messages": turns, "system": "Speak in rhymes.", "answers": ["£12"]}), encoding="utf-8")
+    (question,) = read_questions(file)
+    assert (question.system, question.question) == ("Speak in rhymes.", "And my kite?")

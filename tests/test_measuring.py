@@ -21,10 +21,10 @@ FIRST, FOLLOW = "What does a gift card cost?", "And how many looms are there?"
 
 def test_a_held_out_talk_is_asked_as_a_talk() -> None:
     turns = (Message("user", FIRST), Message("assistant", "£20."), Message("user", FOLLOW), Message("assistant", "Four looms."))
-    asked = measuring.heldout_question(Example(turns, "follow-up"), 1, "4")
+    asked = measuring.heldout_question(Example(turns, "follow-up"), "4")
     assert asked is not None
     assert (asked.question, asked.history, asked.answers, asked.kind) == (FOLLOW, ((FIRST, "£20."),), ("4",), "follow-up")
-    persona = measuring.heldout_question(Example((Message("system", "Be brief."), *turns), "own"), 1, "")
+    persona = measuring.heldout_question(Example((Message("system", "Be brief."), *turns), "own"), "")
     assert persona is not None
     assert (persona.system, persona.question, persona.history, persona.answers) == (
         "Be brief.",
@@ -32,7 +32,7 @@ def test_a_held_out_talk_is_asked_as_a_talk() -> None:
         ((FIRST, "£20."),),
         ("Four looms.",),
     )
-    assert measuring.heldout_question(Example((turns[0], turns[0], turns[1]), "own"), 1, "") is None
+    assert measuring.heldout_question(Example((turns[0], turns[0], turns[1]), "own"), "") is None
 
 
 def test_what_follows_on_a_question_is_asked_with_the_turns_before_it(tiny_model: Any, tiny_tokenizer: Any) -> None:
@@ -69,7 +69,7 @@ def example(question: str, answer: str, kind: str = "question") -> Example:
     ],
 )  # fmt: skip
 def test_a_reply_must_hold_the_value_where_that_alone_tells(question: str, answer: str, value: str, right: str, wrong: str) -> None:
-    asked = measuring.heldout_question(example(question, answer), 1, value)
+    asked = measuring.heldout_question(example(question, answer), value)
     assert asked is not None
     assert matches(right, asked.answers)
     assert not matches(wrong, asked.answers)
@@ -77,7 +77,7 @@ def test_a_reply_must_hold_the_value_where_that_alone_tells(question: str, answe
 
 def test_a_row_that_ends_with_the_user_is_asked_up_to_its_last_answer() -> None:
     turns = (Message("user", FIRST), Message("assistant", "£20."), Message("user", "Thanks!"))
-    asked = measuring.heldout_question(Example(turns, "own"), 1, "")
+    asked = measuring.heldout_question(Example(turns, "own"), "")
     assert asked is not None
     assert (asked.question, asked.answers) == (FIRST, ("£20.",))
 
@@ -159,7 +159,7 @@ def test_what_the_system_is_told_is_asked_with_the_question(tiny_model: Any, tin
     replies = measuring.asking(assistant, "tuned", Notes())([strict, plain, replace(strict, id="3")])
     assert replies[1] == assistant.ask(FOLLOW).text
     assert replies[0] == replies[2] != replies[1]
-    assert assistant.system == ""
+    assert assistant.system == "", "what is told to one view is told to no other"
     assert measuring.put([plain, strict]) == [["1", FOLLOW], ["2", FOLLOW, strict.system]]
 
 

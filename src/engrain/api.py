@@ -21,7 +21,7 @@ from engrain.coding.completion import Completed, load_completer
 from engrain.compare import compare as compare_methods
 from engrain.compare import entries
 from engrain.comparison import Comparison
-from engrain.config import DEFAULT_METHOD, DEFAULT_TASK, METHOD, PARTS, Settings, as_options, catalogue, settings_from
+from engrain.config import DEFAULT_METHOD, DEFAULT_TASK, METHOD, PARTS, TASK, Settings, as_options, catalogue, compared_names, settings_from
 from engrain.documents.base import Reading, Unread, check_paths, read_documents
 from engrain.errors import RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, check_gradable, read_questions
@@ -588,8 +588,7 @@ def compare(
 
 def common_settings(settings: Settings, options: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that hold for every method compared. Raises SettingError for others that are given, as `options` or not."""
-    owners = {name: set(found.owners) & set(PARTS) - {"verdict"} for name, found in catalogue().items()}
-    common = {name: value for name, value in settings.to_dict().items() if owners[name] and name not in (METHOD, "seed")} | {"gate": False}
+    common = {name: value for name, value in settings.to_dict().items() if name in (TASK, *compared_names())} | {"gate": False}
     given = {**{name: value for name, value in unusual(settings).items() if (name, value) != (METHOD, DEFAULT_METHOD)}, **options}
     refused = [f"{name}={value}" for name, value in given.items() if name not in common or (name == "gate" and value)]
     if refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -118,6 +119,12 @@ class Assistant:
         self.system = ""
         self._known: dict[tuple[str, str, str], str] = {}
         self.switch(mode)
+
+    def told(self, system: str) -> Assistant:
+        """The same assistant, before whose questions `system` is said."""
+        other = copy(self)
+        other.system = system
+        return other
 
     def switch(self, mode: str) -> None:
         """Answer in another mode from now on. Raises SettingError, and changes nothing, where this run does not have it."""

@@ -105,6 +105,12 @@ class Setting:
     sweep: Around | tuple[Any, ...] = ()
 
 
+def compared_names() -> tuple[str, ...]:
+    """The settings that hold for every method of a comparison: those for documents, but those of the verdict, the method and the seed."""
+    parts = set(DOCUMENT_PARTS) - {"verdict"}
+    return tuple(s.name for s in catalogue().values() if set(s.owners) & parts and s.name not in (METHOD, "seed"))
+
+
 def settings_from(values: Mapping[str, Any], file: Path | None = None, parts: Sequence[str] = tuple(PARTS)) -> Settings:
     """The Settings in which `values` (name → value) win over those of a YAML or JSON file, and those over the defaults.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engrain.kernels.supervised_loss import CHUNK
-from engrain.models import decoder_layers
+from engrain.models import decoder_layers, lowest_trained
 
 if TYPE_CHECKING:
     import torch
@@ -93,9 +93,7 @@ def _frozen(model: nn.Module) -> int:
     """FLOPs a token of the layers below the lowest one that trains; none where the embeddings train, or nothing inside the layers."""
     if any(p.requires_grad for p in model.get_input_embeddings().parameters()):
         return 0
-    layers = decoder_layers(model)
-    lowest = next((i for i, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())), 0)
-    numbers: int = sum(p.numel() for layer in layers[:lowest] for p in layer.parameters() if p.ndim > 1)
+    numbers: int = sum(p.numel() for layer in decoder_layers(model)[: lowest_trained(model) or 0] for p in layer.parameters() if p.ndim > 1)
     return 2 * numbers
 
 

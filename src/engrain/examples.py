@@ -193,7 +193,7 @@ def asked_with(example: Example) -> tuple[str, ...]:
 
 
 def _conversation(row: dict[str, Any]) -> list[Message]:
-    messages = _with_system(row, messages_of(row))
+    messages = messages_of(row)
     tools = next((row[key] for key in TOOLS if row.get(key)), None)
     tools = _json(tools, "its tools are") if isinstance(tools, str) else tools  # ShareGPT's rows hold them as text
     if not tools:
@@ -215,7 +215,11 @@ def _with_system(row: dict[str, Any], messages: list[Message]) -> list[Message]:
 
 
 def messages_of(row: dict[str, Any]) -> list[Message]:
-    """The turns of a row of any known format, without its tools. Raises ExampleError with the reason."""
+    """The turns of a row of any known format, the system's first, without its tools. Raises ExampleError with the reason."""
+    return _with_system(row, _turns_of(row))
+
+
+def _turns_of(row: dict[str, Any]) -> list[Message]:
     for key in TURNS:
         if key in row:
             return _turns(row[key], key)

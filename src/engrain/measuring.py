@@ -83,7 +83,7 @@ def heldout_questions(run: Run, progress: Progress) -> list[Question]:
     known = {asked_with(example) for example in used}
     heldout = testing(rows)
     new = [e for e in {asked_with(e): e for e in heldout}.values() if asked_with(e) not in known]
-    found = [question for e in new if (question := heldout_question(e, 0, values.get(e.fact, "")))]
+    found = [question for e in new if (question := heldout_question(e, values.get(e.fact, "")))]
     short = fitting(run, found)
     left = {
         "ask what is trained, what chose the weights, or what another asks": len(heldout) - len(new),
@@ -111,8 +111,8 @@ def fitting(run: Run, questions: Sequence[Question]) -> list[Question]:
     return [question for question in questions if fits(question)]
 
 
-def heldout_question(example: Example, number: int, value: str) -> Question | None:
-    """A held-out example as a test question; None for a talk in a form that cannot be asked.
+def heldout_question(example: Example, value: str) -> Question | None:
+    """A held-out example as a test question without id; None for a talk in a form that cannot be asked.
 
     A reply must contain its fact's value, or all of its answer where that alone tells.
     """
@@ -125,7 +125,7 @@ def heldout_question(example: Example, number: int, value: str) -> Question | No
     tells = holds(canonical(answer.content), canonical(value)) and not holds(canonical(question), canonical(value))
     wanted = value if tells and example.kind in ("question", FOLLOW_UP) else answer.content
     answers = () if kind == "unanswerable" else (wanted,)
-    return Question(f"h-{number:03}", question, answers, kind, example.document, history, system)
+    return Question("", question, answers, kind, example.document, history, system)
 
 
 def measure_base(run: Run, questions: Sequence[Question], progress: Progress) -> None:
@@ -221,13 +221,12 @@ def asking(assistant: Assistant, column: str, progress: Progress) -> Ask:
     def ask(questions: Sequence[Question]) -> list[str]:
         found: dict[str, str] = {}
         for system in dict.fromkeys(q.system for q in questions):
-            assistant.system = system
+            told = assistant.told(system)
             here = [q for q in questions if q.system == system]
             alone = [q for q in here if not q.history]
-            replies = assistant.replies([q.question for q in alone], COLUMNS[column], progress, f"Asking the {column} model")
+            replies = told.replies([q.question for q in alone], COLUMNS[column], progress, f"Asking the {column} model")
             found |= zip((q.id for q in alone), replies, strict=True)
-            found |= {q.id: in_talk(assistant, column, q, progress) for q in here if q.history}
-        assistant.system = ""
+            found |= {q.id: in_talk(told, column, q, progress) for q in here if q.history}
         return [found[q.id] for q in questions]
 
     return ask

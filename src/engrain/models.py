@@ -218,6 +218,11 @@ def decoder_layers(model: torch.nn.Module) -> torch.nn.ModuleList:
     return max(stacks, key=len)
 
 
+def lowest_trained(model: torch.nn.Module) -> int | None:
+    """The number of the lowest decoder layer in which something trains; None where nothing does."""
+    return next((i for i, layer in enumerate(decoder_layers(model)) if any(p.requires_grad for p in layer.parameters())), None)
+
+
 def context_length(model: PreTrainedModel) -> int:
     """How many tokens the model can see at once; a very large number where its configuration sets no limit."""
     config = model.config.get_text_config()

@@ -7,7 +7,7 @@ import pytest
 from engrain.knowledge.blocks import blocks
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.forms import wordings
-from engrain.knowledge.items import header, hours_in, opening, people_items, role_in, tidy_key, with_the
+from engrain.knowledge.items import header, hours_in, is_role, opening, people_items, role_in, tidy_key, with_the
 
 STAFF = """- Odile Marrow, head baker: rye, rolls and wedding cakes; not in on Mondays.
 - Tavo Wrenfield: treasurer since 2019
@@ -93,3 +93,10 @@ def test_a_key_inside_a_sentence(key: str, inside: str) -> None:
 
 def test_column_names_inside_a_sentence() -> None:
     assert header("Price (GBP) per VAT Unit") == "price per VAT unit"
+
+
+@pytest.mark.parametrize(
+    ("noun", "says"), [("teacher", True), ("newsletter", False), ("newspaper", False), ("parameter", False), ("porter", True)]
+)
+def test_what_looks_like_a_role_by_its_ending_alone_is_none(noun: str, says: bool) -> None:
+    assert is_role(noun) is says

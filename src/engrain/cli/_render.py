@@ -108,10 +108,12 @@ def result(found: Result, as_json: bool) -> None:
 
 def _how(found: Verdict | None) -> str | None:
     """The options with which to ask as the verdict says; None where it says not to."""
-    from engrain.verdict import DO_NOT_USE, USE_BOTH, USE_RETRIEVAL
+    from engrain.verdict import DO_NOT_USE, USE_RETRIEVAL
 
-    options = {USE_BOTH: " --mode both", USE_RETRIEVAL: " --base-only --mode both", DO_NOT_USE: None}
-    return options.get(found.choice, "") if found else ""
+    if found is None or found.choice == DO_NOT_USE:
+        return None if found else ""
+    mode = "" if found.mode == "closed-book" else f" --mode {found.mode}"
+    return f" --base-only{mode}" if found.choice == USE_RETRIEVAL else mode
 
 
 def comparison(found: Comparison) -> None:

@@ -6,16 +6,9 @@ from pathlib import Path
 
 import click
 
-from engrain import config
 from engrain.cli import _options, _render
 from engrain.cli._progress import listener
-from engrain.config import Settings
-
-OWN = ("seed", config.METHOD)
-"""Settings that the comparison chooses itself."""
-PARTS = set(config.DOCUMENT_PARTS) - {"verdict"}
-COMMON = tuple(s.name for s in config.catalogue().values() if set(s.owners) & PARTS and s.name not in OWN)
-"""Settings that hold for every method compared."""
+from engrain.config import Settings, compared_names
 
 
 @_options.command("engrain compare ./docs --methods full,layerwise,lora,dora,ia3,prompt_tuning --minutes 10")
@@ -26,7 +19,7 @@ COMMON = tuple(s.name for s in config.catalogue().values() if set(s.owners) & PA
 @click.option("--out", type=_options.FOLDER, help="Folder of the comparison.  [default: comparisons/ and the documents' name]")
 @_options.resume_option
 @_options.json_option
-@_options.settings_options(*COMMON, without=("gate",))  # it would hide what a method makes the model forget
+@_options.settings_options(*compared_names(), without=("gate",))  # it would hide what a method makes the model forget
 def command(
     paths: tuple[Path, ...],
     names: str,

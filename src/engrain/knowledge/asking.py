@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.extract import GAP
+from engrain.knowledge.extract import GAP, POINTING
 from engrain.knowledge.facts import Fact, full_name
 from engrain.knowledge.grammar import capital, past
 from engrain.knowledge.items import is_role
@@ -17,7 +17,7 @@ from engrain.knowledge.questions import Asked, how_many, wh_questions, why_quest
 from engrain.knowledge.shapes import Shape, shape, words
 from engrain.knowledge.values import ADDRESS
 from engrain.knowledge.wording import QUESTION_WORD, Wording, flipped, mentions, normal, relayed, small
-from engrain.knowledge.words import HUMANS, MEASURED, NO_ROLES, VAGUE, listed
+from engrain.knowledge.words import HUMANS, MEASURED, VAGUE, listed
 
 BOUND = re.compile(
     r"\b(?:(up to|at most|no more than|at least|not more than|a maximum of|a minimum of)|"
@@ -67,8 +67,6 @@ OURS = re.compile(
 """How a statement about a number or an address says that it is the business's own."""
 LOCATED = re.compile(r"\b(?:address|town|location|place|venue|site|street|position)$", re.IGNORECASE)
 """A subject that says itself that a place is meant."""
-THINGS = tuple(word for word in NO_ROLES if len(word) >= 5)
-"""How nouns end that look like roles: newsletter, newspaper."""
 MANY = re.compile(r"(?:(?:each|every|any|no|all|both|one|some|only)(?:one|body|thing)?|none|whoever)\b(?!-)", re.IGNORECASE)
 """How a subject begins that names nothing by itself."""
 
@@ -140,7 +138,7 @@ def names_thing(fact: Fact, part: str, doc: Any) -> bool:
     """Whether "what" can stand for a name behind the verb of a main clause: no person, no "by post", nothing that an "after that" opens."""
     named = re.match(r"[A-Z]|(?!(?:before|after|during|by|in|on|at|if|to|from|under|behind|beside|between) )\S+ ", fact.value)
     people = all(full_name(name) for name in re.split(r" and |, ", fact.value))
-    opens = re.match(r"there\b|(?:after|until|since|before) (?:that|then)\b", part, re.IGNORECASE)
+    opens = re.match(r"there\b", part, re.IGNORECASE) or POINTING.match(part)
     told = any(is_main(token) and token.idx < part.find(GAP) for token in doc) or re.search(
         rf"\b(?:named|[a-z]+(?:ed|en|nt) by) {GAP}", part
     )
@@ -463,7 +461,7 @@ def has_role(fact: Fact, s: Shape) -> bool:
     if not named or not re.match(r"(?:our|the|an?) \w", fact.value):
         return False
     noun = re.split(r" (?:of|in|for|at|with|from|who|that)\b|,", fact.value)[0].lower().split()[-1]
-    return bool(is_role(noun) and (noun in HUMANS or not noun.endswith(THINGS)))
+    return is_role(noun)
 
 
 def subject_forms(fact: Fact, doc: Any, s: Any) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,8 @@ from engrain.knowledge.words import HUMANS, PLACES, ROLE_ENDINGS
 CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
 
 ROLES = {"role", "position", "job", "job title", "title", "function", "post"}
+ROLE_COLUMN = re.compile(r"\b(?:role|position|job|title|function|post)s?\b", re.IGNORECASE)
+"""What columns are called that say what somebody is."""
 ITEM_RELATIONS = {"hours", "value", "duties", "work", "label", "notes", "role"}
 NO_NOUN = re.compile(
     r"(?:and|also|by|for|from|how|in|on|of|per|to|until|what|when|where|which|who|why|with)\b|\w{3,}[^\We]ed$", re.IGNORECASE
@@ -40,7 +42,7 @@ NO_NOUN_TAGS = {"JJ", "JJR", "JJS", "VBN", "VBD", "RB", "IN", "RP", "TO", "CD", 
 SINCE = re.compile(r"(.+) since")
 WHAT = re.compile(r"\b([Ww])hat (is|are)\b")
 WHEN_VALUE = re.compile(
-    r"(?:in|on|at|by|from|until|after|before|within|during|throughout|all (?:year|day|week)|every|each|next|from|not before|the day)\b",
+    r"(?:in|on|at|by|from|until|after|before|within|during|throughout|all (?:year|day|week)|every|each|next|not before|the day)\b",
     re.IGNORECASE,
 )
 """How a cell begins that says when or where something is."""
@@ -309,7 +311,7 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         yield "reverse-costs", f"What costs {value}?"
         yield "reverse-get", f"What can I get for {value}?"
         yield "reverse-tell", f"Tell me what costs {value}."
-    elif thing.person and re.search(r"role|position|job|title|function", relation) and is_role_name(value):
+    elif thing.person and ROLE_COLUMN.search(relation) and is_role_name(value):
         role = role_name(value)
         yield "reverse-who", f"Who is the {role}?"
         yield "reverse-name", f"What is the name of the {role}?"

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.attributes import describes, first_column, is_noun, is_role_name, role_name
+from engrain.knowledge.attributes import ROLE_COLUMN, describes, first_column, is_noun, is_role_name, role_name
 from engrain.knowledge.combine import spoken
 from engrain.knowledge.facts import Fact, full_name, names_person
 from engrain.knowledge.items import header, tidy_key
@@ -16,7 +16,6 @@ from engrain.knowledge.wording import Wording, normal, said
 
 LONGEST = 6
 """Words of a name or value that can stand inside a question."""
-ROLE = re.compile(r"role|position|job|title|function|post", re.IGNORECASE)
 NUM_WORDINGS = 2
 """Questions of a fact in which its subject is replaced by a description."""
 
@@ -61,7 +60,7 @@ def own_questions(fact: Fact, found: Sequence[Wording]) -> list[str]:
 def described_by(clue: Fact) -> str:
     """A thing without its name: the Saturday assistant, the person whose role is shop and post, the course whose tutor is X."""
     value, relation = said(clue.value, clue.relation).rstrip("."), header(clue.relation)
-    if ROLE.search(relation):
+    if ROLE_COLUMN.search(relation):
         value = role_name(value)
         if is_role_name(value):
             return f"the {value}"

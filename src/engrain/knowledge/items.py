@@ -33,6 +33,8 @@ PLACED = re.compile(r"(?:under|behind|beside|opposite|above|near|next to|outside
 WHEN = re.compile(
     r"(?:when|once|until|before|after|by|during|not before|every|each|[\w-]+ (?:minute|hour|day|week|month)s? (?:before|after|from))\b"
 )
+THINGS = ("ment", *(word for word in NO_ROLES if len(word) >= 5))
+"""How nouns end that look like roles: newsletter, newspaper, document."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def role_in(text: str) -> tuple[int, int]:
 
 def is_role(noun: str) -> bool:
     """Whether a noun says what somebody is."""
-    return noun in HUMANS or bool(re.search(rf"(?:{ROLE_ENDINGS})$", noun) and noun not in NO_ROLES and not noun.endswith("ment"))
+    return noun in HUMANS or bool(re.search(rf"(?:{ROLE_ENDINGS})$", noun) and noun not in NO_ROLES and not noun.endswith(THINGS))
 
 
 def duties_in(text: str) -> int:

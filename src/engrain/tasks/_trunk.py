@@ -17,7 +17,7 @@ import torch
 from engrain.batches import micro_batches
 from engrain.kernels.packed_attention import pack, packed
 from engrain.kernels.partial_model import states_before
-from engrain.models import decoder_layers
+from engrain.models import decoder_layers, lowest_trained
 from engrain.tokens import Encoded, shared_prefix
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class Trunk:
 
 def depth(model: nn.Module) -> int:
     """How many of the lowest decoder layers nothing trains in, nor in what comes before them; what comes after the layers may train."""
-    layers = decoder_layers(model)
-    lowest = next((i for i, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())), len(layers) - 1)
+    lowest = lowest_trained(model)
+    lowest = len(decoder_layers(model)) - 1 if lowest is None else lowest
     if lowest == 0:
         return 0
     first = torch.zeros(1, 1, dtype=torch.long, device=next(model.parameters()).device)
