@@ -37,6 +37,7 @@ def tiny_encoder(tiny_encoder_folder: Callable[[], Path], monkeypatch: pytest.Mo
     from engrain import encoder
 
     monkeypatch.setattr(encoder, "made_from", lambda *_: tiny_encoder_folder())
+    monkeypatch.setattr(encoder, "TAUGHT", None)
 
 
 @pytest.fixture(scope="session")

@@ -145,6 +145,7 @@ class ByMeaning:
 
     words = ({"fee", "price", "cost", "costs", "£85"}, {"boss", "leads", "chief"}, {"cancel", "withdraw", "booking", "course"})
     width = 4
+    version = "words"
 
     def vectors(self, texts: Sequence[str], *_: object) -> NDArray[np.float32]:
         rows = [[0.1, *(float(bool(set(re.findall(r"[\w£]+", text.lower())) & known)) for known in self.words)] for text in texts]

