@@ -34,10 +34,11 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def tiny_encoder(tiny_encoder_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence encoder is a tiny one with random weights."""
-    from engrain import encoder
+    from engrain import encoder, reranker
 
     monkeypatch.setattr(encoder, "made_from", lambda *_: tiny_encoder_folder())
     monkeypatch.setattr(encoder, "TAUGHT", None)
+    monkeypatch.setattr(reranker, "TAUGHT", None)
 
 
 @pytest.fixture(scope="session")

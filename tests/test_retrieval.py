@@ -205,3 +205,33 @@ def test_a_question_to_be_declined_is_near_and_offers_no_answer() -> None:
 
 def test_without_documents_nothing_is_found_by_meaning() -> None:
     assert Retriever([], meaning=Meaning(ByMeaning())).search("fee") == []
+
+
+class ByAnswer:
+    """A stand-in for the reranker: the longer what an answer stands in, the better it fits."""
+
+    def scores(self, question: str, candidates: Sequence[str]) -> list[float]:
+        return [float(len(each)) for each in candidates]
+
+
+def test_an_answer_is_read_with_the_nearest_question_that_has_it_and_its_evidence() -> None:
+    asked = [
+        Asked("What is the price?", "£85.", "guide.md#1", 0, "The fee is £85."),
+        Asked("Who leads it?", "£85", "guide.md#1", 0, "Odd."),
+        Asked("Who is the boss?", "I don’t know."),
+    ]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), reranker=ByAnswer())
+    assert retriever.candidate("The fee please", "£85") == asked[0]
+    assert retriever.candidate("Who is the chief?", "£85") == asked[1]
+    assert retriever.fits("The fee please", ["£85."]) == [len("What is the price? £85. · The fee is £85.")]
+    assert Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).fits("The fee please", ["£85.", "no"]) == [0, 0]
+
+
+def test_an_answer_that_no_question_has_is_read_with_the_sentence_that_holds_it() -> None:
+    retriever = Retriever(SECTIONS, meaning=Meaning(ByMeaning()))
+    section = next(each for each in SECTIONS if "£85" in each.text)
+    found = retriever.candidate("What is the fee of a course?", "£85")
+    assert (found.question, found.answer) == ("", "£85")
+    assert found.evidence.startswith(section.headings[-1])
+    assert "£85" in found.evidence
+    assert retriever.candidate("What is the fee?", "£999").evidence == ""

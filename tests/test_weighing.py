@@ -16,7 +16,7 @@ from engrain.generate import generate
 from engrain.knowledge.wording import REFUSAL
 from engrain.retrieval import Asked
 from engrain.tokens import encode_example
-from engrain.weighing import LEAD, Weighing, likelihoods
+from engrain.weighing import FIT, LEAD, NEARNESS, Weighing, likelihoods
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -26,13 +26,18 @@ SECTION = Section("kites.md", 0, ("Kites",), "The Gannet costs £41. The Petrel 
 ASKED = (Asked("How much is the Gannet?", "£41.", SECTION.id, 17), Asked("How much is the Petrel?", "£52.", SECTION.id, 39))
 
 
+def unfit(texts: Sequence[str]) -> list[float]:
+    """No text is near, and none fits."""
+    return [0.0] * len(texts)
+
+
 def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prompt(
     tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase
 ) -> None:
     prompts = [(Message("user", text),) for text in (QUESTION, f"{SECTION.text}\n\n{QUESTION}")]
     answers = ["£41.", "At nine, on a Sunday."]
-    weighing = Weighing.of(tiny_tokenizer, prompts, answers, (), lambda text: True, lambda texts: [0.5] * len(texts))
-    assert (weighing.answers, weighing.near) == (tuple(answers), (0.5, 0.5, 0.5))
+    weighing = Weighing.of(tiny_tokenizer, prompts, answers, (), lambda text: True, lambda texts: [0.5] * len(texts), unfit)
+    assert (weighing.answers, weighing.worth) == (tuple(answers), (0.5 * NEARNESS,) * 3)
     for prompt, rows in zip(prompts, weighing.rows, strict=True):
         expected = []
         for answer in (*answers, REFUSAL):
@@ -46,7 +51,7 @@ def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prom
 
 def test_of_a_talk_only_the_new_answer_is_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
     talk = (Message("user", "Hello."), Message("assistant", "Good day to you."), Message("user", QUESTION))
-    ((row, declining),) = Weighing.of(tiny_tokenizer, [talk], ["£41."], (), lambda text: True, lambda texts: [0.0] * len(texts)).rows
+    ((row, declining),) = Weighing.of(tiny_tokenizer, [talk], ["£41."], (), lambda text: True, unfit, unfit).rows
     said = [tiny_tokenizer.decode(each.ids[each.supervised], skip_special_tokens=True) for each in (row, declining)]
     assert said == ["£41.", REFUSAL]
 
@@ -58,12 +63,13 @@ def test_what_the_documents_do_not_support_is_not_weighed(tiny_tokenizer: PreTra
     def near(texts: Sequence[str]) -> list[float]:
         return [0.5] * len(texts)
 
-    weighing = Weighing.of(tiny_tokenizer, [prompt], said, ["£52."], lambda text: text == "£41.", near)
-    assert (weighing.answers, weighing.near) == (("£41.",), (0.5, 0.5))
-    none = Weighing.of(tiny_tokenizer, [prompt], ["£999."], (), lambda text: False, near)
+    weighing = Weighing.of(tiny_tokenizer, [prompt], said, ["£52."], lambda text: text == "£41.", near, unfit)
+    assert (weighing.answers, weighing.worth) == (("£41.",), (0.5 * NEARNESS,) * 2)
+    none = Weighing.of(tiny_tokenizer, [prompt], ["£999."], (), lambda text: False, near, unfit)
     assert none.rows == ()
-    like = Weighing.of(tiny_tokenizer, [prompt], ["£999."], ["£52."], lambda text: False, lambda texts: [0.9, 0.2, 0.1])
-    assert (like.answers, like.near) == (("£52.",), (0.9, 0.1)), "a trained question that means the same has this answer"
+    like = Weighing.of(tiny_tokenizer, [prompt], ["£999."], ["£52."], lambda text: False, lambda texts: [0.9, 0.2, 0.1], unfit)
+    assert like.answers == ("£52.",), "a trained question that means the same has this answer"
+    assert like.worth == pytest.approx((0.9 * NEARNESS, 0.1 * NEARNESS))
     assert none.decide([]) == none.declined
 
 
@@ -92,6 +98,23 @@ def test_a_near_question_with_the_answer_counts_beside_its_likelihood() -> None:
     scores = [[-0.8, -0.5, -3.0]]
     assert Weighing(("b", "c"), (0.9, 0.2, 0.0), ()).decide(scores) == "b"
     assert Weighing(("b", "c"), (0.3, 0.2, 0.0), ()).decide(scores) == "c"
+
+
+def test_how_well_an_answer_fits_counts_beside_how_near_a_question_with_it_is(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
+    prompt, held = (Message("user", QUESTION),), ["£41.", "£52."]
+    weighing = Weighing.of(tiny_tokenizer, [prompt], held, (), lambda text: True, lambda texts: [0.2, 0.4, 0.1], lambda texts: [3.0, -2.0])
+    assert weighing.worth == pytest.approx((0.2 * NEARNESS + 3 * FIT, 0.4 * NEARNESS - 2 * FIT, 0.1 * NEARNESS))
+
+
+def test_only_what_is_weighed_is_read_by_the_reranker(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
+    prompt, read = (Message("user", QUESTION),), list[str]()
+
+    def fits(texts: Sequence[str]) -> list[float]:
+        read.extend(texts)
+        return unfit(texts)
+
+    Weighing.of(tiny_tokenizer, [prompt], ["£41.", "£999."], (), lambda text: text == "£41.", unfit, fits)
+    assert read == ["£41."]
 
 
 def both(

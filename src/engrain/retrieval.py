@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engrain.documents.base import Section
-from engrain.words import canonical, keywords
+from engrain.reranker import candidate
+from engrain.words import canonical, holds, keywords
 
 if TYPE_CHECKING:
     from engrain.encoder import Meaning, Vectors
+    from engrain.reranker import Reranker
 
 PASSAGE_WORDS = 60
 JOINS = re.compile(r"(?:and|or|but|so|then|what about|how about)\b", re.IGNORECASE)
@@ -40,19 +42,23 @@ TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
 
 @dataclass(frozen=True)
 class Asked:
-    """A question and its `answer`, which stands at `position` in the text of the section with this id; in none if it is to be declined."""
+    """A question and its `answer`, which stands at `position` in the text of the section with this id; in none if it is to be declined.
+
+    `evidence` is the sentence or row that it stands in, with what that needs beside it.
+    """
 
     question: str
     answer: str
     section: str = ""
     position: int = -1
+    evidence: str = ""
 
 
 class Retriever:
     """An index over sections, cut into passages of about 60 words that keep their section's file and headings.
 
     `asked` are questions that the sections answer; each helps to find the passage with its answer. With a `meaning` both are found by
-    what they mean too.
+    what they mean too. A `reranker` tells how well answers fit.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class Retriever:
         asked: Sequence[Asked] = (),
         passage_words: int = PASSAGE_WORDS,
         meaning: Meaning | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self.passages = [passage for section in sections for passage in cut(section, passage_words)]
         holding = _holding(self.passages, {section.id: section.start for section in sections}, asked)
@@ -70,6 +77,7 @@ class Retriever:
         self._texts = _Texts([" ".join([*p.headings, p.text, *questions[i]]) for i, p in enumerate(self.passages)])
         self._asked, self._questions = asked, _Texts([each.question for each in asked])
         self._meanings = _Meanings(self.passages, asked, holding, meaning) if meaning and self.passages else None
+        self._reranker = reranker
 
     def search(self, question: str, k: int = 3) -> list[Section]:
         """At most `k` passages, the best first; none where no word of the question stands in the documents and there is no encoder.
@@ -82,6 +90,24 @@ class Retriever:
         """The answers of the questions that are most like this one: `k` different ones at most, the best first."""
         found = (self._asked[i].answer for i in _best(self._alike(question)) if self._asked[i].section)
         return list(islice(dict.fromkeys(found), k))
+
+    def fits(self, question: str, answers: Sequence[str]) -> list[float]:
+        """How well each answer fits (log-odds against none of them), read with what it stands in; 0 without a reranker."""
+        if not self._reranker:
+            return [0.0] * len(answers)
+        shown = [self.candidate(question, answer) for answer in answers]
+        return self._reranker.scores(question, [candidate(each.answer, each.evidence, each.question) for each in shown])
+
+    def candidate(self, question: str, answer: str) -> Asked:
+        """The nearest question that has this answer; where none has, the answer with the sentence of fitting passages that holds it."""
+        numbers = [i for i in self._answered.get(canonical(answer), ()) if self._asked[i].section]
+        if numbers and self._meanings:
+            near = self._meanings.near(question)
+            return self._asked[max(numbers, key=lambda i: float(near[i]))]
+        value = canonical(answer)
+        sentences = ((found, found.text[begin:end].strip()) for found in self.search(question) for begin, end in _pieces(found.text))
+        held = (". ".join([*found.headings[-1:], sentence]) for found, sentence in sentences if holds(canonical(sentence), value))
+        return Asked("", answer, evidence=next(held, ""))
 
     def nearness(self, question: str, answers: Sequence[str]) -> list[float]:
         """How near in meaning (cosine) the nearest question is that has each of these answers; 0 where none has, or without meaning."""

@@ -1,8 +1,8 @@
 """Weighing: which of several answers to a question a model finds likeliest, from memory and from what it reads.
 
 A model that was asked twice, closed-book and from passages, is often right once. Answers that similar questions had are
-further candidates. The model's own likelihood, and how near in meaning a question is that has the answer, tell them apart better
-than any single way of asking does.
+further candidates. The model's own likelihood, how near in meaning a question is that has the answer, and how well a reranker
+finds that it fits, tell them apart better than any single way of asking does.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ NUM_SIMILAR = 6
 """Answers of similar questions that are weighed beside what the model says."""
 NEARNESS = 1.5
 """Nats a token that the cosine between the question and the nearest one with the same answer is worth."""
+FIT = 0.15
+"""Nats a token that a nat of the reranker's is worth: it tells what the documents do not answer better than what they do."""
 LEAD = -1.0
 """How much more than declining (nats a token) an answer must weigh at least; a refusal is one sentence, practised for many questions."""
 
@@ -33,12 +35,12 @@ LEAD = -1.0
 class Weighing:
     """Answers to a question that the documents support and that are to be weighed against declining.
 
-    `near` says how near a question with each answer is, and last how near one that is to be declined; `rows` has each answer and last
-    the refusal after each of the prompts, one tuple for a prompt. `refused` tells whether that is what was said after every prompt.
+    `worth` says what speaks for each answer, and last for declining, beside its likelihood (nats a token); `rows` has each answer and
+    last the refusal after each of the prompts, one tuple for a prompt. `refused` tells whether that is what was said after every prompt.
     """
 
     answers: tuple[str, ...]
-    near: tuple[float, ...]
+    worth: tuple[float, ...]
     rows: tuple[tuple[Encoded, ...], ...]
     refused: bool = False
     declined: str = REFUSAL
@@ -52,12 +54,14 @@ class Weighing:
         similar: Sequence[str],
         supports: Callable[[str], bool],
         near: Callable[[Sequence[str]], Sequence[float]],
+        fits: Callable[[Sequence[str]], Sequence[float]],
     ) -> Weighing:
         """What the model `said` after each of the prompts, and what `similar` questions are answered with, where the documents support it.
 
         A trained question that means nearly the same supports its answer too, in whatever words it is asked.
 
-        `supports` tells whether the documents support an answer, `near` how near a question is that has it (a cosine).
+        `supports` tells whether the documents support an answer, `near` how near a question is that has it (a cosine), and `fits` how
+        well it fits (log-odds against none of them).
 
         There is nothing to weigh, and there are no rows, where the documents support no answer.
         """
@@ -69,11 +73,12 @@ class Weighing:
         if not held:
             return cls((), (), (), declines, declined)
         answers, close = zip(*held, strict=True)
+        worth = (NEARNESS * near + FIT * fit for near, fit in zip((*close, declining), (*fits(answers), 0.0), strict=True))
         rows = tuple(tuple(_row(tokenizer, prompt, text) for text in (*answers, REFUSAL)) for prompt in prompts)
-        return cls(answers, (*close, declining), rows, declines, declined)
+        return cls(answers, tuple(worth), rows, declines, declined)
 
     def decide(self, scores: Sequence[Sequence[float]], tuned: bool = True) -> str:
-        """The likeliest and nearest of the answers; nothing is answered where there is none, or declining weighs more.
+        """The answer that weighs most; nothing is answered where there is none, or declining weighs more.
 
         `scores` are the mean log-probabilities (nats a token) of the rows; how likely an answer is, is the mean over the prompts. A model
         that was not `tuned` to short answers and to this refusal finds neither likely, which says nothing: it declines where it said so.
@@ -81,7 +86,7 @@ class Weighing:
         if not self.answers or (self.refused and not tuned):
             return self.declined
         means = (sum(each) / len(each) for each in zip(*scores, strict=True))
-        *weights, declining = (mean + NEARNESS * near for mean, near in zip(means, self.near, strict=True))
+        *weights, declining = (mean + worth for mean, worth in zip(means, self.worth, strict=True))
         weight, best = max(zip(weights, self.answers, strict=True))
         return best if weight > declining + LEAD or not tuned else self.declined
 

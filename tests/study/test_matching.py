@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 import tiny
 from engrain import encoder, fetch
 from engrain.encoder import TAUGHT, Encoder, load_encoder
+from engrain.retrieval import Asked
 from engrain.study import matching
 from engrain.study.lessons import CORPUS, read_trade
 from engrain.study.matching import HELDOUT_TRADES, Business, Detail, Pair, business_of, contrast, pairs_of, teach
@@ -22,8 +24,7 @@ BUSINESS = Business(
         Detail("96", ("How big is the fleet?", "How many vehicles are there?"), (), "The firm keeps 96 vehicles."),
         Detail("six", ("When does the office close?", "Closing time?"), (), "The office closes at six."),
     ),
-    ("A van costs £90 a day.", "The firm keeps 96 vehicles.", "The office closes at six."),
-    {"£90": ["How much does a van cost a day?"], "96": ["How many vehicles does the firm keep?"]},
+    (Asked("How much does a van cost a day?", "£90."), Asked("How many vehicles does the firm keep?", "96.")),
 )
 
 
@@ -40,24 +41,27 @@ def test_a_trade_gives_questions_without_its_name_and_passages_that_answer_them(
     texts = [q for d in business.details for q in d.questions] + [q for asked in business.by_rule.values() for q in asked]
     assert not [text for text in texts if trade.business in text and text != trade.business]
     assert sum(bool(d.passage) for d in business.details) / len(business.details) > 0.9
-    plain = [d for d in business.details if d.passage and ": " not in d.answer]
-    assert np.mean([d.answer in canonical(d.passage) for d in plain]) > 0.95
+    values = [d for d in business.details if d.passage and not d.yesno]
+    assert np.mean([canonical(d.answer) in canonical(d.passage) for d in values]) > 0.95
+    assert all(d.sentence for d in business.details)
+    assert len(business.unanswerable) >= 10
+    assert np.mean([bool(each.evidence) for each in business.asked]) > 0.95
 
 
 def test_a_pair_holds_two_texts_of_one_detail() -> None:
     for seed in range(30):
         for pair in pairs_of(BUSINESS, random.Random(seed)):
             detail = next(d for d in BUSINESS.details if pair.question in d.questions)
-            assert pair.answer == detail.answer
+            assert pair.answer == detail.key
             assert pair.match != pair.question
-            assert pair.match in (*detail.questions, detail.passage, *BUSINESS.by_rule.get(detail.answer, []))
+            assert pair.match in (*detail.questions, detail.passage, *BUSINESS.by_rule.get(detail.key, []))
 
 
 def test_every_kind_of_pair_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = {pair.match for seed in range(50) for pair in pairs_of(BUSINESS, random.Random(seed))}
     assert {"How much does a van cost a day?", "The office closes at six.", "Price of the van?"} <= drawn
     monkeypatch.setattr(matching, "REVERSED", 1.0)
-    turned = Business("hire", (Detail("£90", ("a", "b"), (("What has 96 of it?", "96"),), ""),), (), BUSINESS.by_rule)
+    turned = Business("hire", (Detail("£90", ("a", "b"), (("What has 96 of it?", "96"),), ""),), BUSINESS.asked)
     assert pairs_of(turned, random.Random(0)) == [Pair("What has 96 of it?", "How many vehicles does the firm keep?", "96", "")]
 
 
@@ -70,7 +74,7 @@ def test_what_fits_as_well_is_no_negative(small: Encoder) -> None:
 
 def test_vectors_with_gradients_are_those_without(small: Encoder) -> None:
     texts = ["A", "How big is the fleet of this firm?", "We close at six."]
-    assert np.allclose(small.means(texts, 64).detach().numpy(), small.vectors(texts), atol=1e-6)
+    assert np.allclose(functional.normalize(small.means(texts, 64)).detach().numpy(), small.vectors(texts), atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")  # the PEFT library asks transformers in an old way
@@ -79,7 +83,7 @@ def test_teaching_brings_matches_together_and_the_adapter_gives_the_same_vectors
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
     texts = ["What does a van cost?", "How big is the fleet?"]
     with torch.inference_mode():
-        taught = small.means(texts, 64).numpy()
+        taught = functional.normalize(small.means(texts, 64)).numpy()
     again = Encoder(tiny.build_encoder(tmp_path / "again"), tmp_path / "adapter")
     assert np.allclose(again.vectors(texts), taught, atol=1e-5)
     untaught = Encoder(tmp_path / "again")
@@ -98,8 +102,8 @@ def test_the_adapter_that_comes_with_the_package_matches_questions_of_a_trade_it
     monkeypatch.setattr(encoder, "made_from", fetch.made_from)
     monkeypatch.setattr(encoder, "TAUGHT", TAUGHT)
     business = business_of(read_trade(CORPUS / f"{HELDOUT_TRADES[0]}.jsonl"))
-    asked = [(question, detail.answer) for detail in business.details for question in detail.questions[:3]]
-    trained = [(question, answer) for answer, questions in business.by_rule.items() for question in questions[:3]]
+    asked = [(question, detail.key) for detail in business.details for question in detail.questions[:3]]
+    trained = [(question, key) for key, questions in business.by_rule.items() for question in questions[:3]]
 
     def right(found: Encoder) -> int:
         near = found.vectors([question for question, _ in asked]) @ found.vectors([question for question, _ in trained]).T

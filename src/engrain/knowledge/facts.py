@@ -49,6 +49,11 @@ class Fact:
     before: str = ""
 
     @property
+    def in_context(self) -> str:
+        """The evidence, below its heading and after what it needs beside it."""
+        return " ".join(part for part in (self.topic and f"{self.topic}.", self.before, self.evidence) if part)
+
+    @property
     def form(self) -> str:
         """How the relation is written: statement, question or attribute."""
         if self.relation.endswith("?"):

@@ -150,7 +150,8 @@ def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
     def supports(text: str) -> bool:
         return knowledge.verdict(question, text)[1] == "supported"
 
-    return Weighing.of(tokenizer, prompts, said, knowledge.similar(question), supports, partial(knowledge.nearness, question))
+    near, fits = partial(knowledge.nearness, question), partial(knowledge.fits, question)
+    return Weighing.of(tokenizer, prompts, said, knowledge.similar(question), supports, near, fits)
 
 
 def _until(text: str, stop: Sequence[str]) -> str:

@@ -49,6 +49,10 @@ class Knowledge:
         """How near in meaning the nearest trained question is that has each of these answers."""
         return self.retriever.nearness(question, answers) if self.retriever else [0.0] * len(answers)
 
+    def fits(self, question: str, answers: Sequence[str]) -> list[float]:
+        """How well each of these answers fits (log-odds against none of them)."""
+        return self.retriever.fits(question, answers) if self.retriever else [0.0] * len(answers)
+
     def asks_the_like(self, question: str) -> bool:
         """Whether a question was trained that means nearly the same."""
         return self.retriever is not None and self.retriever.asks_the_like(question)

@@ -12,8 +12,8 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -23,7 +23,8 @@ from engrain.encoder import Encoder, without
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import find_facts, names_of
 from engrain.progress import SILENT, Progress
-from engrain.retrieval import cut
+from engrain.retrieval import Asked, cut
+from engrain.study.adapting import Adapting, adapt
 from engrain.study.lessons import CORPUS, Trade
 from engrain.words import canonical
 
@@ -45,22 +46,41 @@ REVERSED = 0.1
 
 @dataclass(frozen=True)
 class Detail:
-    """What a good writer asks about one value: `questions` (two or more), reversed ones with their answers, the passage."""
+    """What a good writer asks about one value: `questions` (two or more), reversed ones with their answers.
+
+    The `passage` holds the value, and so does the `sentence` under the `heading`.
+    """
 
     answer: str
     questions: tuple[str, ...]
-    reversed: tuple[tuple[str, str], ...]
-    passage: str
+    reversed: tuple[tuple[str, str], ...] = ()
+    passage: str = ""
+    sentence: str = ""
+    heading: str = ""
+    yesno: bool = False
+
+    @property
+    def key(self) -> str:
+        """What the same answer to another question shares; a yes or no shares nothing."""
+        return self.questions[0] if self.yesno else canonical(self.answer)
 
 
 @dataclass(frozen=True)
 class Business:
-    """The details of one trade of the corpus, all without its names; its passages; and by answer what rules ask about it."""
+    """The details of one trade of the corpus, all without its names; what rules ask; what the documents do not say."""
 
     trade: str
     details: tuple[Detail, ...]
-    passages: tuple[str, ...]
-    by_rule: dict[str, list[str]]
+    asked: tuple[Asked, ...] = ()
+    unanswerable: tuple[str, ...] = ()
+
+    @cached_property
+    def by_rule(self) -> dict[str, list[str]]:
+        """By an answer in its one spelling the questions of rules that have it."""
+        found = defaultdict(list)
+        for each in self.asked:
+            found[canonical(each.answer)].append(each.question)
+        return dict(found)
 
 
 @dataclass(frozen=True)
@@ -79,21 +99,27 @@ def business_of(trade: Trade, folder: Path = CORPUS) -> Business:
     facts = find_facts(documents)
     plain = without(names_of(facts))
     passages = [(p.text, plain(" ".join([*p.headings, p.text]))) for d in documents for s in d.sections for p in cut(s)]
-    by_rule = defaultdict(list)
-    for example in make_examples(facts).train:
-        if example.kind in ("question", "reverse"):
-            by_rule[canonical(example.messages[-1].content)].append(plain(example.messages[-2].content))
+    contexts = {fact.id: plain(fact.in_context) for fact in facts}
+    asked = (
+        Asked(plain(example.messages[-2].content), example.messages[-1].content, evidence=contexts.get(example.fact, ""))
+        for example in make_examples(facts).train
+        if example.kind in ("question", "reverse")
+    )
     details = tuple(
         Detail(
-            canonical(row["answer"]) if not row.get("yesno") else f"{row['answer']}: {row['questions'][0]}",
+            row["answer"],
             tuple(map(plain, row["questions"])),
-            tuple((plain(turned["q"]), canonical(turned["a"])) for turned in row.get("reverse", [])),
+            tuple((plain(turned["q"]), turned["a"]) for turned in row.get("reverse", [])),
             next((shown for text, shown in passages if row["sentence"] in text), ""),
+            plain(row["sentence"]),
+            row["heading"],
+            bool(row.get("yesno")),
         )
         for row in trade.facts
         if len(row["questions"]) > 1
     )
-    return Business(trade.name, details, tuple(shown for _, shown in passages), dict(by_rule))
+    unanswerable = tuple(plain(row["unanswerable"]) for row in trade.rows if "unanswerable" in row)
+    return Business(trade.name, details, tuple(asked), unanswerable)
 
 
 def pairs_of(business: Business, rng: random.Random) -> list[Pair]:
@@ -103,44 +129,30 @@ def pairs_of(business: Business, rng: random.Random) -> list[Pair]:
 
 
 def _pair(detail: Detail, by_rule: dict[str, list[str]], rng: random.Random) -> Pair:
-    turned = [(question, answer) for question, answer in detail.reversed if answer in by_rule]
+    turned = [(question, key) for question, answer in detail.reversed if (key := canonical(answer)) in by_rule]
     if turned and rng.random() < REVERSED:
-        question, answer = rng.choice(turned)
-        return Pair(question, rng.choice(by_rule[answer]), answer, detail.passage)
+        question, key = rng.choice(turned)
+        return Pair(question, rng.choice(by_rule[key]), key, detail.passage)
     question, other = rng.sample(detail.questions, 2)
     drawn = rng.random()
-    if drawn < BY_RULE and detail.answer in by_rule:
-        other = rng.choice(by_rule[detail.answer])
+    if drawn < BY_RULE and detail.key in by_rule:
+        other = rng.choice(by_rule[detail.key])
     elif BY_RULE <= drawn < BY_RULE + IN_PASSAGE and detail.passage:
         other = detail.passage
-    return Pair(question, other, detail.answer, detail.passage)
+    return Pair(question, other, detail.key, detail.passage)
 
 
 def teach(
     encoder: Encoder, businesses: Sequence[Business], out: Path, seed: int = 0, steps: int = STEPS, progress: Progress = SILENT
 ) -> list[float]:
     """Teach the encoder with LoRA, write the adapter to `out` in PEFT's format, and return the loss (nats) of each step."""
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(seed)
     rng = random.Random(seed)
-    config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=["query", "key", "value", "dense"], exclude_modules=r".*pooler.*")
-    model: Any = get_peft_model(encoder.model, config)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=LEARNING_RATE, weight_decay=0.0)
-    losses = []
-    with progress.stage("Teaching the encoder", steps, "steps") as stage:
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * min(1, (step + 1) / WARMUP) * (1 + math.cos(math.pi * step / steps)) / 2
-            loss = contrast(encoder, pairs_of(rng.choice(businesses), rng))
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            losses.append(loss.item())
-            stage.advance(1, loss=losses[-1])
-    model.save_pretrained(out)
-    return losses
+    adapting = Adapting(RANK, LEARNING_RATE, WARMUP, steps, seed)
+
+    def loss() -> torch.Tensor:
+        return contrast(encoder, pairs_of(rng.choice(businesses), rng))
+
+    return adapt(encoder, loss, out, adapting, progress=progress)
 
 
 def contrast(encoder: Encoder, pairs: Sequence[Pair]) -> torch.Tensor:
@@ -150,6 +162,7 @@ def contrast(encoder: Encoder, pairs: Sequence[Pair]) -> torch.Tensor:
     """
     with torch.autocast("cpu", torch.bfloat16):
         means = encoder.means([text for pair in pairs for text in (pair.question, pair.match)], MAX_TOKENS).float()
+    means = functional.normalize(means, dim=-1)
     scores = means[0::2] @ means[1::2].T / TEMPERATURE
     alike = [[i != j and _fits(a, b) for j, b in enumerate(pairs)] for i, a in enumerate(pairs)]
     scores = scores.masked_fill(torch.tensor(alike), -math.inf)
