@@ -13,7 +13,8 @@ HEAD = """# The command line
 
 This page is made from `--help` by `make docs`; do not edit it.
 
-Exit codes: 0, 1 (the work failed), 2 (the call was wrong), 130 (Ctrl-C), 143 (SIGTERM). Results go to standard output,
+Exit codes: 0, 1 (the work failed), 2 (the call was wrong), 130 (Ctrl-C), 141 (nobody reads the
+output, as in `engrain … | head`), 143 (SIGTERM). Results go to standard output,
 progress to standard error. `--debug` shows the traceback of a failure.
 """
 

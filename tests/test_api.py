@@ -14,6 +14,7 @@ from engrain import api
 from engrain.config import settings_from
 from engrain.errors import DocumentError, ExampleError, ModelError, RunError, SettingError
 from engrain.evaluate import Evaluation
+from engrain.examples import Message
 from engrain.knowledge.dataset import Studied
 from engrain.knowledge.wording import Wording
 from engrain.progress import Progress
@@ -277,6 +278,17 @@ def test_tune_measures_the_examples_that_are_kept_apart(tmp_path: Path, tiny_fol
     run = engrain.tune(tmp_path / "learn.jsonl", heldout=tmp_path / "keep.jsonl", base=str(tiny_folder), **OPTIONS).run
     assert len(run.read_rows("examples/train.jsonl")) == 6
     assert [row["messages"][0]["content"] for row in run.read_rows("examples/heldout.jsonl")] == ["What is 6?", "What is 7?"]
+
+
+def test_a_chatbot_is_told_what_it_was_told_in_training(tmp_path: Path, tiny_folder: Path) -> None:
+    run = Run.create(tmp_path / "desk", "desk")
+    run.update(status="complete", settings={"base": str(tiny_folder), "method": "lora", "precision": "float32", "device": "cpu"})
+    assert engrain.load(run, base_only=True).system == ""
+    turns = [Message("system", "You are the front desk."), Message("user", "May I bring my dog?"), Message("assistant", "Yes.")]
+    run.write_rows("examples/train.jsonl", [{"messages": turns}])
+    assistant = engrain.load(run, base_only=True)
+    assert assistant.system == "You are the front desk."
+    assert assistant.told("").system == ""
 
 
 def test_tune_uses_ones_own_examples(tmp_path: Path, tiny_folder: Path) -> None:

@@ -45,6 +45,7 @@ class Assistant:
     given: dict[str, Any]
     histories: list[list[tuple[str, str]]] = field(default_factory=list)
     modes: list[str] = field(default_factory=list)
+    system: str = ""
 
     def switch(self, mode: str) -> None:
         if mode == "nonsense":
@@ -229,7 +230,7 @@ sys.exit(main({arguments!r}))
     os.close(read)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 # --- settings
@@ -391,6 +392,15 @@ def test_chat_keeps_the_history(assistant: Any, monkeypatch: pytest.MonkeyPatch,
     assert (len(made), made[0].given["mode"], made[0].modes) == (1, "closed-book", ["both"]), "the model is loaded once"
     assert "mode='nonsense'" in out
     assert "Shorten it." in out
+
+
+def test_chat_shows_what_is_said_before_every_question(
+    assistant: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers_with(assistant, "load", lambda *args, **given: Assistant(given, system="You mend kites.\n\nBe brief."))
+    typed(monkeypatch, [])
+    assert main(["chat"]) == 0
+    assert "(Said before every question, as in training: You mend kites. Be brief.)" in capsys.readouterr().out
 
 
 def test_chat_ends_with_its_input(assistant: Any, monkeypatch: pytest.MonkeyPatch) -> None:

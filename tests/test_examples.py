@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engrain.errors import ExampleError, SettingError
-from engrain.examples import Example, Message, example_from_row, example_to_row, learned, read_examples, split
+from engrain.examples import Example, Message, example_from_row, example_to_row, learned, read_examples, split, usual_system
+from engrain.tool_calls import calls_in
 
 PAIR = (Message("user", "When do you open?"), Message("assistant", "At 9:30."))
 ASK, TELL = PAIR[0].content, PAIR[1].content
@@ -86,6 +87,14 @@ def test_a_system_text_stands_before_one_among_the_turns():
     row = {"system": "You mend kites.", "messages": [own, *ROWS["messages"]["messages"]]}
     assert example_from_row(row).messages[0] == Message("system", "You mend kites.\n\nBe brief.")
     assert example_from_row(row | {"system": "Be brief."}).messages[0] == Message("system", "Be brief.")
+
+
+def test_the_usual_system_text_is_that_of_most_conversations():
+    told, other, untold = (Example((*first, *PAIR)) for first in ((PERSONA,), (Message("system", "Be brief."),), ()))
+    assert usual_system([told, told, other]) == "You mend kites."
+    assert usual_system([told, other]) == ""
+    assert usual_system([untold, untold, told]) == ""
+    assert usual_system([]) == ""
 
 
 def test_an_empty_system_turn_is_left_out():
@@ -323,6 +332,19 @@ def test_tools_as_sharegpt_writes_them():
     messages = example_from_row(row).messages
     assert [m.role for m in messages] == ["system", "user", "assistant", "user", "assistant"]
     assert messages[2].content == CALL
+
+
+def test_calls_that_follow_on_one_another_are_one_turn():
+    def call(town: str, **rest: int) -> dict[str, object]:
+        return {"from": "function_call", "value": json.dumps({"name": "weather", "arguments": {"town": town}}), **rest}
+
+    ask, tell = {"from": "human", "value": "Rain?"}, {"from": "gpt", "value": "In Kiel."}
+    results = [{"from": "observation", "value": said} for said in ("dry", "wet")]
+    messages = example_from_row({"conversations": [ask, call("Bonn"), call("Kiel"), *results, tell]}).messages
+    assert [m.role for m in messages] == ["user", "assistant", "user", "assistant"]
+    assert calls_in(messages[1].content) == ("", [{"name": "weather", "arguments": {"town": town}} for town in ("Bonn", "Kiel")])
+    apart = example_from_row({"conversations": [ask, call("Bonn", weight=0), call("Kiel"), *results, tell]}).messages
+    assert [m.weight for m in apart if m.role == "assistant"] == [0, 1, 1], "a call that is only read stays apart from one that is learned"
 
 
 def test_the_last_turn_alone_can_be_learned():

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engrain.errors import RunError
-from engrain.run import Run
+from engrain.run import Mark, Run
 
 
 @pytest.fixture
@@ -118,6 +118,42 @@ def test_append_read_truncate(run: Run) -> None:
     run.truncate_rows("metrics.jsonl", lambda row: row["step"] <= 2)
     run.append_row("metrics.jsonl", {"step": 3})
     assert [row["step"] for row in run.read_rows("metrics.jsonl")] == [0, 1, 2, 3]
+
+
+def test_rows_are_read_on_from_a_mark(run: Run) -> None:
+    def steps(mark: Mark) -> tuple[list[int], Mark]:
+        rows, mark = run.read_on("metrics.jsonl", mark)
+        return [row["step"] for row in rows], mark
+
+    assert steps(Mark()) == ([], Mark())
+    for step in (1, 2):
+        run.append_row("metrics.jsonl", {"step": step, "note": "Ä £"})
+    found, mark = steps(Mark())
+    assert found == [1, 2]
+    assert steps(mark) == ([], mark)
+    path = run.path / "metrics.jsonl"
+    with path.open("a") as file:
+        file.write('{"step": ')
+    assert steps(mark) == ([], mark), "the line is half written"
+    with path.open("a") as file:
+        file.write("3}\n")
+    found, mark = steps(mark)
+    assert (found, mark.end, mark.lines) == ([3], path.stat().st_size, 3)
+    with path.open("a") as file:
+        file.write("nonsense\n")
+    with pytest.raises(RunError, match=r"metrics.jsonl:4: not a JSON object"):
+        steps(mark)
+
+
+def test_a_file_written_anew_is_read_from_its_beginning(run: Run) -> None:
+    run.write_rows("metrics.jsonl", [{"step": 1}, {"step": 2}])
+    _, mark = run.read_on("metrics.jsonl", Mark())
+    run.write_rows("metrics.jsonl", [{"step": step, "loss": 0.25} for step in (1, 5, 6)])
+    rows, mark = run.read_on("metrics.jsonl", mark)
+    assert [row["step"] for row in rows] == [1, 5, 6]
+    os.truncate(run.path / "metrics.jsonl", 0)
+    run.append_row("metrics.jsonl", {"step": 7})
+    assert run.read_on("metrics.jsonl", mark)[0] == [{"step": 7}]
 
 
 def test_every_broken_line_is_named(run: Run) -> None:

@@ -162,6 +162,31 @@ def test_a_column_may_name_the_currency_once() -> None:
     assert index.check("What does the wheel cost?", "It costs £120.").status == "unsupported"
 
 
+@pytest.mark.parametrize("header", ["Price (AUD)", "AUD", "Price in A$"])
+def test_a_column_may_name_one_of_several_dollars(header: str) -> None:
+    table = f"| Item | {header} | Weight |\n|---|---|---|\n| Loom | 285.00 | 40 |\n| Wheel | 8.40 | 12 |"
+    section = Section("list.xlsx", 0, ("Shop",), table, 0)
+    index = Index([], {section.id: section})
+    for said in ("A$285", "AUD 285", "$285"):
+        assert index.check("What does the loom cost?", f"It costs {said}.").status == "supported", said
+    for said in ("NZ$285", "£285", "A$8.40"):
+        assert index.check("What does the loom cost?", f"It costs {said}.").status == "unsupported", said
+
+
+def test_an_ordinal_is_the_same_as_a_figure_and_in_words() -> None:
+    text = "The loom room is on the second floor of the old mill.\n\nThe dye room is on the 3rd floor.\n\nA rinse lasts 30 seconds."
+    section = Section("mill.md", 0, ("Mill",), text, 0)
+    index = Index([], {section.id: section})
+    asked = "On which floor is the loom room?"
+    assert index.check(asked, "It is on the 2nd floor.").status == "supported"
+    for wrong in ("4th", "4TH"):
+        assert index.check(asked, f"It is on the {wrong} floor of the old mill.").status == "unsupported"
+    assert index.check("On which floor is the dye room?", "On the third floor.").status == "supported"
+    assert index.check("How long does a rinse last?", "30 seconds.").status == "supported"
+    assert index.check("How long does a rinse last?", "20 seconds.").status == "unsupported"
+    assert index.check("Which rinse lasts?", "The 2nd.").status == "unsupported"
+
+
 def test_an_index_answers_fast() -> None:
     sections = {}
     for n in range(2000):

@@ -25,7 +25,7 @@ from engrain.config import DEFAULT_METHOD, DEFAULT_TASK, METHOD, PARTS, TASK, Se
 from engrain.documents.base import Reading, Unread, check_paths, read_documents
 from engrain.errors import RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, check_gradable, read_questions
-from engrain.examples import Example, Question, example_to_row, read_examples, split
+from engrain.examples import Example, Question, example_to_row, read_examples, split, usual_system
 from engrain.export import Offer, offers
 from engrain.export import export as export_run
 from engrain.export.base import Exported
@@ -87,6 +87,8 @@ COMPARISONS, SWEEPS, STUDIES = Path("comparisons"), Path("sweeps"), Path("studie
 """Where comparisons, sweeps and bases that learn to study go: apart from the runs, of which the newest is asked."""
 PIPELINES: dict[str, Any] = {"code": code_pipeline, "image-classification": image_pipeline}
 """Tasks that have a pipeline of their own."""
+WRITTEN = ("train", "own")
+"""Files of the examples that a run learns, but for everyday ones."""
 HELDOUT_SHARE = 0.05
 """Share of a user's own examples that is held out."""
 
@@ -462,11 +464,14 @@ def load(
 ) -> Assistant:
     """The assistant of a run (default: the newest), or of the untouched base (`base_only`; `base` alone needs no run).
 
-    `gate=False` asks the tuned model also what does not concern the documents.
+    `gate=False` asks the tuned model also what does not concern the documents. The system's turn with which most of the run's examples
+    begin stands before every question, as it did in training; `Assistant.told` puts another one there.
     """
     if base_only and base is not None and run is None:
         return load_assistant(None, base_only=True, base=base, mode=mode, progress=progress)
-    return load_assistant(run_for(DEFAULT_TASK, run), base_only=base_only, base=base, mode=mode, gate=gate, progress=progress)
+    found = run_for(DEFAULT_TASK, run)
+    assistant = load_assistant(found, base_only=base_only, base=base, mode=mode, gate=gate, progress=progress)
+    return assistant.told(usual_system([example for part in WRITTEN for example in measuring.load_examples(found, part)]))
 
 
 def complete(

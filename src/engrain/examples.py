@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -31,6 +32,8 @@ ROLES = {
 }  # fmt: skip
 RESULTS = ("tool", "function", "observation", "tool_response")
 """Roles whose turns are what a tool gave back; a chat template gets them as a user's turn (see `tool_calls`)."""
+CALLS = ("function_call", "tool_call")
+"""Roles of ShareGPT whose turns are a call that the assistant makes."""
 QUESTION = ("question", "prompt", "query", "instruction", "input", "user", "q")
 ANSWER = ("answer", "completion", "response", "output", "reply", "assistant", "a")
 PROVENANCE = ("kind", "form", "fact", "document", "place")
@@ -106,13 +109,25 @@ def talk(messages: Sequence[Message]) -> tuple[str, tuple[tuple[str, str], ...],
 
     Raises ExampleError for messages that are not question and answer in turn with a question last.
     """
-    system = messages[0].content if messages and messages[0].role == "system" else ""
+    system = told_first(messages)
     messages = messages[bool(system) :]
     roles = [message.role for message in messages]
     if not roles or roles != ["user", "assistant"] * (len(roles) // 2) + ["user"]:
         _fail("its messages must be user and assistant in turn, and end with the user's question; one of the system may stand first")
     texts = [message.content for message in messages]
     return system, tuple(zip(texts[:-1:2], texts[1::2], strict=True)), texts[-1]
+
+
+def told_first(messages: Sequence[Message]) -> str:
+    """What the system says first, "" where it says nothing."""
+    return messages[0].content if messages and messages[0].role == "system" else ""
+
+
+def usual_system(examples: Sequence[Example]) -> str:
+    """What the system says first in more than half of the conversations; "" where that is nothing, or always something else."""
+    counts = Counter(told_first(example.messages) for example in examples)
+    text = max(counts, key=lambda told: counts[told], default="")
+    return text if 2 * counts[text] > len(examples) else ""
 
 
 def read_examples(path: str | Path) -> list[Example]:
@@ -200,7 +215,7 @@ def _conversation(row: dict[str, Any]) -> list[Message]:
         return messages
     if not isinstance(tools, list):
         _fail("its tools must be a list")
-    own = messages[0].content if messages and messages[0].role == "system" else ""
+    own = told_first(messages)
     rest = messages[1:] if own else messages
     return [Message("system", tool_calls.system_text(tools, own)), *rest]
 
@@ -247,13 +262,14 @@ def _either(value: Any, key: str, role: str) -> list[Message]:
 
 
 def _turns(value: Any, key: str) -> list[Message]:
-    """The turns; results that follow on one another are one turn, because chat templates want the roles in turn."""
+    """The turns; results, and calls, that follow on one another are one turn, because chat templates want the roles in turn."""
     if not isinstance(value, list) or not value:
         _fail(f"{key!r} must be a list of turns, and not an empty one")
     turns = [_turn(turn, number) for number, turn in enumerate(value, 1)]
     made = turns[:1]
     for message, turn, before in zip(turns[1:], value[1:], value, strict=False):
-        if _role(turn) in RESULTS and _role(before) in RESULTS:
+        again = any(_role(turn) in roles and _role(before) in roles for roles in (RESULTS, CALLS))
+        if again and message.weight == made[-1].weight:
             made[-1] = replace(made[-1], content=f"{made[-1].content}\n{message.content}")
         else:
             made.append(message)
@@ -281,7 +297,7 @@ def _with_tools(turn: dict[str, Any], role: str, content: str, number: int) -> s
     """The content of a turn with the calls it makes, or as the result it is."""
     if role in RESULTS:
         return tool_calls.result_text(content)
-    if role in ("function_call", "tool_call"):  # ShareGPT: the call is the content
+    if role in CALLS:  # the call is the content
         return tool_calls.call_text([_object(content)])
     calls = turn.get("tool_calls") or [turn[key] for key in ("function_call",) if turn.get(key)]
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):

@@ -33,6 +33,15 @@ LIBRARIES = ("engrain", "torch", "transformers", "tokenizers", "safetensors", "n
 
 
 @dataclass(frozen=True)
+class Mark:
+    """How far a file of rows has been read: the number that the system gives the file, the byte after what was read, and its lines."""
+
+    file: int = 0
+    end: int = 0
+    lines: int = 0
+
+
+@dataclass(frozen=True)
 class Run:
     """A run folder at `path`. Writing is meant to happen inside `lock()`."""
 
@@ -114,16 +123,25 @@ class Run:
         Raises RunError that lists every other broken line.
         """
         path = self.path / name
-        rows, broken = [], []
-        for number, line in enumerate(whole_lines(path) if path.is_file() else [], 1):
-            row = _row(line)
-            if row is not None:
-                rows.append(row)
-            elif line.strip():
-                broken.append(f"{path}:{number}: not a JSON object")
-        if broken:
-            raise RunError(f"{path} is damaged:", "The file was changed by hand: mend these lines or make a new run.", broken)
-        return rows
+        return _rows(path, whole_lines(path) if path.is_file() else [])
+
+    def read_on(self, name: str, mark: Mark) -> tuple[Rows, Mark]:
+        """The rows of a JSONL file after `mark`, and the mark after them; a last line that is half written is left for the next time.
+
+        A file that has been written anew since is read from its beginning. Raises RunError as `read_rows` does.
+        """
+        path = self.path / name
+        if not path.is_file():
+            return [], Mark()
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if found.st_ino != mark.file or found.st_size < mark.end:
+                mark = Mark(found.st_ino)
+            file.seek(mark.end)
+            *lines, half = file.read().split(b"\n")
+            end = file.tell() - len(half)
+        rows = _rows(path, [line.decode("utf-8", errors="replace") for line in lines], mark.lines)
+        return rows, Mark(found.st_ino, end, mark.lines + len(lines))
 
     def write_rows(self, name: str, rows: Iterable[Any]) -> None:
         """Put rows (dataclasses or mappings) into a JSONL file of the run."""
@@ -264,6 +282,20 @@ def _refuse_if_taken(path: Path) -> None:
     if status == "complete":
         raise RunError(f"{path} holds a complete run already.", "Choose another folder with --out, or remove this one.")
     raise RunError(f"{path} holds an unfinished run (status: {status}).", "Go on with it by --resume, or choose another folder with --out.")
+
+
+def _rows(path: Path, lines: Iterable[str], before: int = 0) -> Rows:
+    """The rows that these lines of a file hold, of which `before` more stand above. Raises RunError that lists every broken one."""
+    rows, broken = [], []
+    for number, line in enumerate(lines, before + 1):
+        row = _row(line)
+        if row is not None:
+            rows.append(row)
+        elif line.strip():
+            broken.append(f"{path}:{number}: not a JSON object")
+    if broken:
+        raise RunError(f"{path} is damaged:", "The file was changed by hand: mend these lines or make a new run.", broken)
+    return rows
 
 
 def _row(line: str) -> Row | None:

@@ -12,7 +12,7 @@ from engrain.evaluate import BASE, GENERAL, TUNED, UNANSWERABLE, Comparison, Eva
 from engrain.verdict import VerdictSettings
 from engrain.words import canonical, keywords
 
-AMOUNT = re.compile(r"([£$€]?)((?:0|[1-9]\d*)(?:\.\d+)?)(%?)")
+AMOUNT = re.compile(r"((?:[a-z]{0,2}\$|[£€])?)((?:0|[1-9]\d*)(?:\.\d+)?)(%?)")
 """A number that may be near another one: not a time, a date or a telephone number, whose digits count one by one."""
 YEAR = re.compile(r"(?:19|20)\d\d")
 NEAR = 0.1

@@ -30,9 +30,14 @@ EXACT = 1.25
 """How much more a fact with the very value weighs than a place that only mentions it."""
 
 ASKS_TWICE = re.compile(r",? and (?=(?:who|what|when|where|which|why|how)\b)", re.IGNORECASE)
-SIGNS = {sign: frozenset({sign, *(stem(word) for word, meant in CURRENCIES.items() if meant == sign)}) for sign in "£€$"}
+SIGNS = {
+    sign: frozenset(name for word, meant in CURRENCIES.items() if meant.endswith(sign) for name in (meant, stem(word)))
+    for sign in CURRENCIES.values()
+}
+"""Sign of a currency → the keywords that name it; a mere $ may be that of any dollars."""
 TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir"})
-VALUE = re.compile(r"(?<!\S)(?:\d+(?:\.\d+)? (?:second|minute|hour|day|night|week|month|year|kg|km)(?![\w-])|\S*\d\S*|\S+@\S+)")
+NTH = re.compile(r"\b\d{1,2}(?:st|nd|rd|th)\b", re.IGNORECASE)
+VALUE = re.compile(r"(?<!\S)(?:\d+(?:\.\d+)? (?:sec|minute|hour|day|night|week|month|year|kg|km)(?![\w-])|\S*\d\S*|\S+@\S+)")
 NAME = re.compile(r"[^\W\d_a-z][\w'’-]*(?:[ ](?:(?:of|de|la|van|von|and|&)[ ](?:the[ ])?)?[^\W\d_a-z][\w'’-]*)*")
 
 
@@ -74,9 +79,10 @@ class Place:
         """A column headed 'Price (GBP)' names the currency once, and its cells are bare numbers; "at nine" is 9:00."""
         if holds(text, value) or (value.isdecimal() and holds(text, f"{int(value):02}:00")):
             return True
-        amount = value[1:]
+        sign = re.sub(r"\d.*", "", value)
+        amount = value.removeprefix(sign)
         cells = (amount, amount.rstrip("0") if "." in amount else f"{amount}.00")
-        return bool(SIGNS.get(value[:1], frozenset()) & self.words) and any(holds(text, cell) for cell in cells)
+        return bool(SIGNS.get(sign, frozenset()) & self.words) and any(holds(text, cell) for cell in cells)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -212,7 +218,7 @@ def _values(question: str, answer: str) -> dict[str, str]:
     """The answer's values, canonical → as shown; those that the question brought itself only where there are no others."""
     said, asked = canonical(answer), canonical(question)
     found = {value: value for value in VALUE.findall(said)}
-    found.update({canonical(name): name for name in _names(answer) if holds(said, canonical(name))})
+    found.update({canonical(name): name for name in (*_names(answer), *NTH.findall(answer)) if holds(said, canonical(name))})
     return {value: shown for value, shown in found.items() if not holds(asked, value)} or found
 
 

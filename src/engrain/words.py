@@ -1,8 +1,8 @@
 """Words as engrain compares them: values whatever their spelling, keywords whatever their ending, and replies that decline.
 
 `canonical` writes a text as words with single spaces. One value has one spelling there: £1200 (also for '£1,200.00'
-and '1200 pounds'), 09:00 ('9 am'), 27/3 ('27th March'), 9 ('nine'), 15% ('15 per cent'). A hyphen stays where it joins,
-so that 'twenty-four' is never taken for a 'four' nor '5-6' for a 5.
+and '1200 pounds'), a$12 ('AUD 12'), 09:00 ('9 am'), 27/3 ('27th March'), 9 ('nine'), second ('2nd'), 15% ('15 per cent'). A hyphen
+stays where it joins, so that 'twenty-four' is never taken for a 'four' nor '5-6' for a 5. The unit of time is sec ('30 seconds').
 """
 
 from __future__ import annotations
@@ -24,13 +24,23 @@ TENS = _words("twenty thirty forty fifty sixty seventy eighty ninety")
 MONTHS = _words("january february march april may june july august september october november december")
 DAYS = _words("monday tuesday wednesday thursday friday saturday sunday")
 SCALES = {"k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "bn": 1e9, "billion": 1e9}
-CURRENCIES = {"pound": "£", "gbp": "£", "sterling": "£", "euro": "€", "eur": "€", "dollar": "$", "usd": "$"}
-SHORT = {"hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "sec": "second", "secs": "second", "yrs": "year", "wks": "week"}
+NTHS = _words(
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth "
+    "seventeenth eighteenth nineteenth"
+)
+ORDINALS = dict(enumerate(NTHS, 1)) | {10 * number: f"{ten[:-1]}ieth" for number, ten in enumerate(TENS, 2)}
+"""Those of a single word."""
+CODES = {"gbp": "£", "eur": "€", "usd": "$", "aud": "a$", "cad": "c$", "nzd": "nz$"}
+CURRENCIES = {**CODES, "pound": "£", "sterling": "£", "euro": "€", "dollar": "$"}
+DOLLARS = {"us$": "$", "au$": "a$", "ca$": "c$"}
+"""Other spellings of the signs of dollars."""
+SHORT = {"hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "seconds": "sec", "secs": "sec", "yrs": "year", "wks": "week"}
 METRIC = {"kilogram": "kg", "kilograms": "kg", "kilometre": "km", "kilometres": "km", "kilometer": "km", "kilometers": "km"}
 ALIASES = {
     **{day[:length]: day for day in DAYS for length in (3, 4, 5)},
-    **{f"{unit}s": unit for unit in (*DAYS, *_words("second minute hour day night week month year"))},
+    **{f"{unit}s": unit for unit in (*DAYS, *_words("minute hour day night week month year"))},
     **SHORT,
+    **DOLLARS,
     **METRIC,
     "&": "and",
 }
@@ -57,6 +67,8 @@ _SMALL = rf"(?:(?:{'|'.join(TENS)})(?:[ -](?:one|{_UNIT}))?|{_UNIT})"
 _ONE = r"(?<!no )(?<!any )(?<!the )(?<!this )(?<!that )one(?! (?:of|who|that|which|is|another|can)\b)"
 _HUNDREDS = rf"(?:(?:a|one|{_SMALL}) hundred(?: and {_SMALL}| and one| {_SMALL})?)"
 _WORDED = rf"(?<![\w-])(?:{_HUNDREDS}|{_SMALL}|{_ONE})\b"
+_NTH_OF_TEN = "|".join(word for word in NTHS[:9] if word != "second")
+"""What makes an ordinal with a ten before it; 'thirty-second' is a length of time as well."""
 
 
 def _worded(match: re.Match[str]) -> str:
@@ -70,6 +82,12 @@ def _worded(match: re.Match[str]) -> str:
         elif word in UNITS:
             total += UNITS.index(word)
     return str(total)
+
+
+def _worded_nth(match: re.Match[str]) -> str:
+    """'twenty-first' as 21st."""
+    one = NTHS.index(match[2]) + 1
+    return f"{20 + 10 * TENS.index(match[1]) + one}" + {1: "st", 3: "rd"}.get(one, "th")
 
 
 def _clock(match: re.Match[str]) -> str:
@@ -111,6 +129,7 @@ RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"[‐‑–−]", "-"),
         (r"\s+", " "),
         (r"(?<![\w+])(?:\+\d|\(?0)[\d ()-]{7,}\d", _phone),
+        (rf"\b({'|'.join(TENS)})-({_NTH_OF_TEN})\b", _worded_nth),
         (_WORDED, _worded),
         (r"(?<![\w.:£$€])(\d{1,2})(?:[:.](\d\d))? ?([ap])(?:\.m\.|m\b\.?)", _clock),
         (r"(?<![\w:.])(\d):(\d\d)(?![\w:])", r"0\1:\2"),
@@ -120,19 +139,24 @@ RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"(?<![\d/])(\d{1,2})[/.](\d{1,2})[/.](\d{4})(?![\d/])", _numeric_date),
         (rf"{_NTH} (?:of )?{_MONTH}(?:,? (\d{{4}})\b)?", lambda m: _date(m[1], m[2], m[3])),
         (rf"\b{_MONTH} (?:the )?{_NTH}(?![\w:/]|\.\d)(?:,? (\d{{4}})\b)?", lambda m: _date(m[2], m[1], m[3])),
-        (rf"([£$€]) ?({_NUMBER})(?: ?({'|'.join(SCALES)})\b)?", lambda m: _money(m[2], m[1], m[3])),
+        (r"(?<![\w.,:/£$€-])(\d{1,2})(?:st|nd|rd|th)\b", lambda m: ORDINALS.get(int(m[1]), m[0])),
+        (
+            rf"((?:\b(?:au?|ca?|nz|us))?\$|[£€]) ?({_NUMBER})(?: ?({'|'.join(SCALES)})\b)?",
+            lambda m: _money(m[2], DOLLARS.get(m[1], m[1]), m[3]),
+        ),
         (
             rf"(?<![\w.,-])({_NUMBER})(?: (thousand|million|billion))? ?({'|'.join(CURRENCIES)})s?\b(?! of)",
             lambda m: _money(m[1], CURRENCIES[m[3]], m[2]),
         ),
         (rf"(?<![\w.,£$€-])({_NUMBER}) ?€", lambda m: _money(m[1], "€")),
-        (rf"\b(?:gbp|eur|usd) ?({_NUMBER})", lambda m: _money(m[1], CURRENCIES[m[0][:3]])),
+        (rf"\b({'|'.join(CODES)}) ?({_NUMBER})", lambda m: _money(m[2], CODES[m[1]])),
         (r"(?<![\w.,])(\d+) ?(?:p|pence)\b(?!\.)", lambda m: _money(str(int(m[1]) / 100), "£")),
         (r"(\d) ?(?:%|per ?cent\b)", r"\1% "),
         (r"(?<=\d),(?=\d{3}\b)", ""),
         (r"(?<![\d:/%.,£$€-])(\d+) ?(?:-|to|until) ?(\d+)(?![\d:/%]|[.,]\d)", r"\1-\2"),
         (r"(?<=:\d\d) *(?:-|to|until) *(?=\d\d:)", " "),
-        (r"(?<=\d)(?=(?:hours?|hrs?|minutes?|mins?|days?|weeks?|kg|km)\b)", " "),
+        (r"(?<=\d)(?=(?:hours?|hrs?|minutes?|mins?|secs?|seconds?|days?|weeks?|kg|km)\b)", " "),
+        (r"(?:(?<=\d[ -])|(?<=\bper ))second\b(?!-)", "sec"),
         (r"(?<!\d)/|/(?!\d)|(?<![\w%])[.:@_+-]|[.:@_-](?!\w)|[^\w£$€%&.:@/_+ -]", " "),
     )
 )
@@ -152,13 +176,14 @@ def canonical(text: str) -> str:
 def holds(text: str, value: str) -> bool:
     """Whether a canonical text holds a canonical value, at word boundaries.
 
-    A plural s may follow; a number without a unit is also found with a sign of currency or per cent.
+    A plural s may follow; a number without a unit is also found with a sign of currency or per cent, and a sum in
+    dollars also where the text says whose they are.
     """
     inner = re.escape(value).replace(r"\ ", "[ -]").replace(r"\-", "[ -]")
     if value.replace(".", "", 1).isdigit():
         return re.search(rf"(?<![^\s£$€]){inner}(?!\.?[^\s%])", text) is not None
-    plural = "s?" if value[-1:].isalpha() else ""
-    return bool(value) and re.search(rf"(?<!\S){inner}{plural}(?!\S)", text) is not None
+    plural, whose = "s?" if value[-1:].isalpha() else "", "(?:a|c|nz)?" if value.startswith("$") else ""
+    return bool(value) and re.search(rf"(?<!\S){whose}{inner}{plural}(?!\S)", text) is not None
 
 
 @lru_cache(maxsize=50_000)

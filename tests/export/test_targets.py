@@ -17,7 +17,7 @@ from making import make_run
 from engrain import api, registry
 from engrain.assistant import method_of
 from engrain.cli import main
-from engrain.errors import RunError, SettingError
+from engrain.errors import ModelError, RunError, SettingError
 from engrain.evaluate import BASE, GENERAL, TUNED, Evaluation, score
 from engrain.examples import Question
 from engrain.export import target_of
@@ -34,6 +34,15 @@ GENERAL_QUESTION = Question("g1", "What is the capital of France?", ("Paris",), 
 def other(run: Any, tmp_path: Path) -> Run:
     """A copy of the run that may be changed."""
     return Run(Path(shutil.copytree(run.path, tmp_path / "a run")))
+
+
+@pytest.fixture
+def from_hub(other: Run, merging_base: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """That copy, as if its base had come from the Hub."""
+    monkeypatch.setattr("engrain.models.cached_hub", lambda name: merging_base)
+    monkeypatch.setattr("engrain.models.fetch_hub", lambda name, progress: (merging_base, merging_base.name))
+    other.update(settings={**other.info["settings"], "base": "org/base"}, base={"name": "org/base", "source": "hub"})
+    return other
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -107,18 +116,36 @@ def test_a_run_in_bfloat16_is_compared_in_bfloat16(other: Run, tmp_path: Path) -
     assert api.export(other, "merged", out=tmp_path / "wide", type="f32").check is not None
 
 
-def test_vllm_gets_the_adapter_where_it_can_fetch_the_base(other: Run, tmp_path: Path) -> None:
+def test_vllm_gets_the_merged_model_where_it_cannot_fetch_the_base(other: Run, tmp_path: Path) -> None:
     merged = api.export(other, "vllm", out=tmp_path / "merged")
     assert merged.command == f"vllm serve {tmp_path}/merged --served-model-name 'a run'"
     assert "model.safetensors" in merged.files
-    settings = {**other.info["settings"], "base": "org/base"}
-    other.update(settings=settings, base={"name": "org/base", "source": "hub"})
-    done = api.export(other, "vllm", out=tmp_path / "beside")
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")
+def test_vllm_gets_the_adapter_where_it_can_fetch_the_base(from_hub: Run, tmp_path: Path) -> None:
+    done = api.export(from_hub, "vllm", out=tmp_path / "beside")
     assert done.command == (
         f"vllm serve org/base --generation-config vllm --enable-lora --max-lora-rank 8 --lora-modules 'a run={tmp_path}/beside'"
     )
     assert set(done.files) == {"README.md", "adapter_config.json", "adapter_model.safetensors"}
     assert json.loads((done.folder / "adapter_config.json").read_text())["base_model_name_or_path"] == "org/base"
+    assert done.check is not None
+    assert (done.check.reader, done.check.same) == ("the PEFT library", done.check.count)
+    assert done.check.tolerance == 1e-5
+    assert api.export(from_hub, "vllm", out=tmp_path / "unchecked", check=False).check is None
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")
+@pytest.mark.parametrize("name", ["adapter", "vllm"])
+def test_an_adapter_that_computes_something_else_is_not_handed_out(
+    name: str, from_hub: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((from_hub.path / "adapter" / "adapter_config.json").read_text())
+    monkeypatch.setattr("engrain.export._text.adapter_config", lambda source: {**config, "lora_alpha": 2 * config["lora_alpha"]})
+    with pytest.raises(ModelError, match="does not compute what the run's model computes"):
+        api.export(from_hub, name, out=tmp_path / "taken")
+    assert not (tmp_path / "taken").exists()
 
 
 def test_vllm_is_told_the_form_of_prompts_that_its_base_lacks_and_to_leave_the_bases_sampling(
@@ -128,7 +155,7 @@ def test_vllm_is_told_the_form_of_prompts_that_its_base_lacks_and_to_leave_the_b
     (bare / "chat_template.jinja").unlink()
     monkeypatch.setattr("engrain.export.base.on_disk", lambda name: Base(name, bare, "", "hub"))
     other.update(settings={**other.info["settings"], "base": "org/base"}, base={"name": "org/base", "source": "hub"})
-    done = api.export(other, "vllm", out=tmp_path / "beside")
+    done = api.export(other, "vllm", out=tmp_path / "beside", check=False)
     assert (done.folder / "chat_template.jinja").read_text() == PLAIN_TEMPLATE
     assert f"--chat-template {tmp_path}/beside/chat_template.jinja" in done.command
     assert "--generation-config vllm" in done.command

@@ -19,6 +19,19 @@ def test_a_table_gives_cells_named_by_row_and_column() -> None:
     assert (cell.kind, cell.key, cell.column, cell.text) == ("cell", "Gift box", "Price", "£7.50")
 
 
+def test_a_table_after_another_has_its_own_header() -> None:
+    found = blocks(f"{TABLE}\n| Room | Seats |\n| --- | --- |\n| Loft | 24 |\n| Cellar | 12 |")
+    assert [(b.key, b.column, b.text) for b in found] == [
+        ("Gift box", "Price", "£7.50"),
+        ("Loft", "Seats", "24"),
+        ("Cellar", "Seats", "12"),
+    ]
+
+
+def test_rows_after_an_empty_line_without_a_header_of_their_own_go_on_with_the_table() -> None:
+    assert [(b.key, b.column, b.text) for b in blocks(f"{TABLE}\n| Card | £2 |")][1:] == [("Card", "Price", "£2")]
+
+
 def test_a_row_with_a_code_is_named_by_what_the_code_stands_for() -> None:
     found = blocks("| Code | Item | Price |\n|---|---|---|\n| M1 | Membership | £30 |")
     assert [(b.key, b.column, b.text) for b in found] == [("Membership", "Code", "M1"), ("Membership", "Price", "£30")]

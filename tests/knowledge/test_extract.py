@@ -104,6 +104,12 @@ def test_a_column_is_money_by_whole_words(facts_in: Callable[..., list[Fact]]) -
     assert found == {"Feeds": "count", "Fees": "money"}
 
 
+@pytest.mark.parametrize("currency", ["GBP", "AUD", "CAD", "NZD", "A$", "NZ$", "CHF", "¥"])
+def test_a_column_is_money_by_its_currency(currency: str, facts_in: Callable[..., list[Fact]]) -> None:
+    (found,) = facts_in(f"| Kite | Adult ({currency}) |\n|---|---|\n| Gannet | 12 |")
+    assert (found.kind, found.value) == ("money", "12")
+
+
 def test_the_last_group_of_a_number_is_no_count(facts_in: Callable[..., list[Fact]]) -> None:
     assert "200" not in {fact.value for fact in facts_in("We had 1 200 visitors in May. The yard is shut.")}
 

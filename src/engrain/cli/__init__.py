@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import os
 import signal
 import sys
 import threading
@@ -32,6 +33,10 @@ Start with:
 """
 
 
+UNREAD = 128 + 13
+"""The exit code of a program that SIGPIPE (13) ends, which Windows does not have."""
+
+
 class Commands(click.Group):
     """The commands found in this folder, none imported before it is called."""
 
@@ -53,11 +58,17 @@ class Commands(click.Group):
             ctx.fail(f"No such command {args[0]!r}; did you mean {close[0]!r}?")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """The context of a call; asked for help, it is shown here."""
+        with _unread_ends_quietly():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """What the command returns, once all of its output has gone out."""
-        result = super().invoke(ctx)
-        sys.stdout.flush()  # where nobody reads it any more (`engrain … | head`), click ends quietly; later Python would complain
-        return result
+        with _unread_ends_quietly():
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the first lines of their files."""
@@ -74,10 +85,7 @@ def commands() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0, 1 (the work failed), 2 (the call was wrong), 130 (Ctrl-C) or 143 (SIGTERM).
-
-    Raises SystemExit (1) where nobody reads the output any more.
-    """
+    """The exit code: 0, 1 (the work failed), 2 (the call was wrong), 130 (Ctrl-C), 141 (nobody reads the output) or 143 (SIGTERM)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     with _sigterm_interrupts() as received:
         try:
@@ -93,6 +101,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if "--debug" in given:
                 raise
             return _failed(error)
+
+
+@contextmanager
+def _unread_ends_quietly() -> Iterator[None]:
+    """End without a word where nobody reads the output any more (`engrain … | head`), with the exit code that SIGPIPE gives.
+
+    What is still to be written goes nowhere, for Python writes it at its end and would complain.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except BrokenPipeError:
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        raise click.exceptions.Exit(UNREAD) from error
 
 
 @contextmanager

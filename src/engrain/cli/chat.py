@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from engrain.api import Assistant
 
 HELP = "Type a question. /mode closed-book|retrieval|both changes where answers come from, /clear forgets the talk, /exit ends it."
+MOST_SHOWN = 200
+"""Characters that are shown of what the system says."""
 
 
 @_options.command("engrain chat --run runs/handbook --mode both")
@@ -34,6 +37,8 @@ def talk(assistant: Assistant) -> None:
     """Answer what is typed until the input ends or /exit."""
     history: list[tuple[str, str]] = []
     click.echo(HELP)
+    if assistant.system:
+        click.echo(f"(Said before every question, as in training: {shorten(assistant.system, MOST_SHOWN)})")
     while (line := _line()) is not None:
         word, _, rest = line.partition(" ")
         if word == "/exit":

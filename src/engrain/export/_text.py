@@ -22,7 +22,7 @@ from engrain.examples import Example, example_from_row
 from engrain.export.base import BYTES, CODE, Check, Source
 from engrain.fetch import model_errors, quiet
 from engrain.generate import generate
-from engrain.models import Base, load_model, load_tokenizer
+from engrain.models import Base, load_model, load_tokenizer, locate
 from engrain.progress import Progress
 from engrain.tokens import encode_prompt, question_messages
 
@@ -171,6 +171,23 @@ def numbers(folder: Path) -> dict[str, int]:
                 part = file.get_slice(name)
                 found[part.get_dtype()] = found.get(part.get_dtype(), 0) + math.prod(part.get_shape())
     return found
+
+
+def adapter_compared(source: Source, folder: Path, progress: Progress) -> Check:
+    """The PEFT library lays the adapter over the base, in the run's number format, which then answers as the run's model does.
+
+    Raises ModelError where it cannot, and where the number format does not explain a difference.
+    """
+    from peft import PeftModel
+
+    model, tokenizer = plain_model(source, progress)
+    prompts, dtype = probes(source, tokenizer), model.dtype
+    ours = answers(model, tokenizer, prompts, progress)
+    base = locate(str(source.settings["base"]), progress)
+    with quiet(), model_errors("the PEFT library cannot read what was written"):
+        theirs = PeftModel.from_pretrained(load_model(base, dtype=dtype, device="cpu"), folder).merge_and_unload()
+    kind = next(name for name, known in DTYPES.items() if known == dtype)
+    return compared(ours, answers(theirs, tokenizer, prompts, progress), "the PEFT library", kind)
 
 
 def adapter_config(source: Source) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import ClassVar
 
 from engrain.errors import ModelError
 from engrain.export import _text
-from engrain.export.base import CHAT, Check, Made, Source, Target
-from engrain.fetch import model_errors, quiet
+from engrain.export.base import CHAT, Made, Source, Target
+from engrain.fetch import quiet
 from engrain.files import write_text
-from engrain.models import load_model, load_tokenizer
+from engrain.models import load_tokenizer
 from engrain.progress import Progress
 
 CONFIG = "adapter_config.json"
@@ -47,7 +47,7 @@ class Adapter(Target):
         config = _text.adapter_config(source) | {"base_model_name_or_path": source.hub_id or source.base_name}
         write_text(folder / CONFIG, json.dumps(config, indent=2) + "\n")
         made = Made(notes=() if source.hub_id else (f"Its base is {where(source)}; take that folder along.",))
-        return Made(_check(source, folder, progress), made.notes) if checked and source.method.merges else made
+        return Made(_text.adapter_compared(source, folder, progress), made.notes) if checked and source.method.merges else made
 
     def command(self, source: Source, folder: str) -> str:
         """Lay it over its base with the PEFT library."""
@@ -63,17 +63,3 @@ class Adapter(Target):
 def where(source: Source) -> str:
     """The folder of a base that has no name on the Hub."""
     return str(source.base.folder) if source.base else source.base_name
-
-
-def _check(source: Source, folder: Path, progress: Progress) -> Check:
-    """The PEFT library lays the adapter over the base, in the run's number format, which then answers as the run's model does."""
-    from peft import PeftModel
-
-    model, tokenizer = _text.plain_model(source, progress)
-    prompts, dtype = _text.probes(source, tokenizer), model.dtype
-    ours = _text.answers(model, tokenizer, prompts, progress)
-    assert source.base is not None
-    with quiet(), model_errors("the PEFT library cannot read what was written"):
-        theirs = PeftModel.from_pretrained(load_model(source.base, dtype=dtype, device="cpu"), folder).merge_and_unload()
-    kind = next(name for name, known in _text.DTYPES.items() if known == dtype)
-    return _text.compared(ours, _text.answers(theirs, tokenizer, prompts, progress), "the PEFT library", kind)

@@ -40,7 +40,7 @@ class Vllm(Target):
         return (source.run.path / "adapter" / FILES[1]).stat().st_size if beside(source) else _text.folder_size(source)
 
     def write(self, source: Source, folder: Path, checked: bool, progress: Progress) -> Made:
-        """The adapter's files, or the merged model, read back."""
+        """The adapter's files, read back by the PEFT library, or the merged model, read back by transformers."""
         if not beside(source):
             return Made(_text.write_folder(source, folder, checked, progress))
         for name in FILES:
@@ -49,7 +49,7 @@ class Vllm(Target):
         write_text(folder / FILES[0], json.dumps(config, indent=2) + "\n")
         if prompts := template(source):
             write_text(folder / TEMPLATE, prompts)
-        return Made(notes=(LAID_OVER,))
+        return Made(_text.adapter_compared(source, folder, progress) if checked else None, (LAID_OVER,))
 
     def command(self, source: Source, folder: str) -> str:
         """A server under the run's name, without the base's way of sampling."""

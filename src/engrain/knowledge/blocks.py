@@ -68,7 +68,7 @@ def blocks(text: str, heading: str = "") -> list[Block]:
         if start in numbered:
             start, line = moved(NUMBERED, line, start)
         if ROW.match(line):
-            header, rows = table_row(line, start, header)
+            header, rows = table_row(line, start, [] if begins_table(text, start, following) else header)
             found += rows
             continue
         header = []
@@ -113,6 +113,11 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
         for part in parts:
             yield offset, part
             offset += len(part) + 1
+
+
+def begins_table(text: str, start: int, following: str) -> bool:
+    """Whether the row at `start` is the header of a table: an empty line stands before it and a rule is the line that follows."""
+    return text.endswith("\n\n", 0, start) and bool(ROW.match(following) and RULE.match(following))
 
 
 def table_row(line: str, start: int, header: list[str]) -> tuple[list[str], list[Block]]:

@@ -30,7 +30,7 @@ from engrain.knowledge.parse import children, first, parse_all, source, subtree
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.phrasing import is_plural
 from engrain.knowledge.shapes import shape, words
-from engrain.knowledge.values import LED, SPAN, Value, find_values, kind_of
+from engrain.knowledge.values import CURRENCY, LED, SIGN, SPAN, Value, find_values, kind_of
 from engrain.knowledge.words import (
     ABSTRACT,
     AFTER_VERBS,
@@ -58,7 +58,7 @@ LONGEST_WHOLE = 16
 """Words of an item's text that can be a value as they stand."""
 MAX_CHARACTERS = 1500
 """A longer sentence is no sentence but a data dump, and patterns take long on it."""
-PRICED = re.compile(r"\b(?:(?:price|cost|fee|charge|amount)s?|GBP|EUR|USD)\b|[£$€]", re.IGNORECASE)
+PRICED = re.compile(rf"\b(?:(?:price|cost|fee|charge|amount)s?\b|{CURRENCY})|{SIGN}", re.IGNORECASE)
 BEFORE_VALUE = re.compile(r"(?:(?:up to|at most|at least|from|only|about|around|over|under|until|within) )?", re.IGNORECASE)
 """What can stand between an item's colon and its value."""
 SAYING = re.compile(

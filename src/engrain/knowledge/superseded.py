@@ -26,7 +26,7 @@ PRICED = re.compile(
     rf"^(?:price|cost|fee|charge) (?:of|for) (?P<of>.+?) (?:is|will be|(?:goes up|rises|falls|changes|increases) to) {GAP}$|"
     rf"^(?P<it>.+?) (?:costs?|is|are|will cost|goes up to|rises to|will be) {GAP}$"
 )
-PASSING = re.compile(r"\b(?:now|currently|new|newly|presently|at present)\b ?|\bfrom (?=(?:[£$€]|\d)\S* to\b)", re.IGNORECASE)
+PASSING = re.compile(r"\b(?:now|currently|new|newly|presently|at present)\b ?|\bfrom (?=(?:[A-Z]{0,3}[£$€]|\d)\S* to\b)", re.IGNORECASE)
 YEAR = re.compile(r"(?<![\d.,£$€/-])(?:19|20)\d\d(?![.,]?\d)")
 NEGATION = re.compile(r"\b(?:not|no|never|no longer)\b|n['’]t\b", re.IGNORECASE)
 ONE_PERSON = re.compile(rf"^{GAP} (?:(?:is|was) (?:the|our) |(?:runs|manages|leads|heads|owns|chairs) )")

@@ -14,10 +14,12 @@ from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import parse
 from engrain.knowledge.shapes import FLIP, words
 from engrain.knowledge.words import CONTACT_VERBS
+from engrain.words import CODES
 
 REFUSAL = "I’m sorry, I don’t know that."
 """How a model is taught to decline: always in the same words, for several ways to say it would share what speaks for declining."""
-SIGNS = {"GBP": "£", "EUR": "€", "USD": "$"}
+SIGNS = {code.upper(): sign.upper() for code, sign in CODES.items()}
+CURRENCY = re.compile(rf"\b(?:{'|'.join(SIGNS)})\b|(?:\b[A-Z]{{1,2}})?[£€$]")
 STUDIED = "studied"
 """The form of a wording that a model wrote: each stands for itself, so it is no pattern."""
 QUESTION_WORD = re.compile(
@@ -91,7 +93,7 @@ def gap_answer(fact: Fact) -> str:
 
 def said(value: str, relation: str) -> str:
     """A bare amount with the currency of its column, and a date of numbers in words; any other value as it is."""
-    currency = re.search(r"GBP|EUR|USD|[£€$]", relation)
+    currency = CURRENCY.search(relation)
     if currency and re.fullmatch(r"\d[\d.,]*", value):
         return f"{SIGNS.get(currency.group(), currency.group())}{value}"
     date = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", value)

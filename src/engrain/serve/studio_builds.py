@@ -18,7 +18,7 @@ from engrain import api, registry
 from engrain.config import DEFAULT_TASK, TASK, USED, catalogue, json_schema, settings_from
 from engrain.files import delete, write_text
 from engrain.plan import Plan
-from engrain.run import Run
+from engrain.run import Mark, Run
 from engrain.serve.bodies import without_surrogates
 from engrain.serve.failures import ApiError
 from engrain.serve.job_store import Job
@@ -27,6 +27,7 @@ from engrain.serve.parts import Parts, Served
 from engrain.serve.studio_documents import Fingerprint
 from engrain.serve.studio_examples import snapshot
 from engrain.serve.studio_workspace import Working, Workspace
+from engrain.train import METRICS
 
 router = APIRouter(prefix="/engrain", tags=["builds"])
 KIND = "studio"
@@ -178,19 +179,16 @@ def event(name: str, data: Any) -> str:
 
 
 async def _stream(jobs: Jobs, job: Job, after: int, step: int) -> AsyncIterator[str]:
+    run, mark = Run(job.out), Mark()
     yield ": the build's events follow\n\n"
     async for found in jobs.watch(job.id, after):
         for one in found:
             yield event("job", {"number": one.number, "type": one.type, "message": one.message, "data": one.data})
-        rows = await to_thread.run_sync(_metrics, job.out, step)
-        if rows:
+        read, mark = await to_thread.run_sync(run.read_on, METRICS, mark)
+        if rows := [row for row in read if row["step"] > step]:
             step = int(rows[-1]["step"])
             yield event("metrics", {"rows": rows})
     yield event("build", _build(jobs.get(job.id)).model_dump())
-
-
-def _metrics(out: Path, step: int) -> list[dict[str, Any]]:
-    return [row for row in Run(out).read_rows("metrics.jsonl") if row["step"] > step]
 
 
 def _settings(base: str, wanted: Wanted, ready: Run | None = None) -> dict[str, Any]:

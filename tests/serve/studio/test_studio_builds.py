@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 from shop import KITES, OPTIONS
 
-from engrain.run import Run
+from engrain.run import Mark, Run
+from engrain.serve import studio_builds
 
 
 def events(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -182,10 +186,8 @@ def test_a_fine_tuning_job_is_no_build(studio: Any, tmp_path: Path) -> None:
 
 
 def test_metrics_are_read_once_for_many_events(studio: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engrain.serve import studio_builds
-
     jobs, reads = studio.app.state.parts.jobs, []
-    monkeypatch.setattr(studio_builds, "_metrics", lambda *given: reads.append(given) or [])
+    monkeypatch.setattr(Run, "read_on", lambda *given: reads.append(given) or ([], Mark()))
     job = jobs.submit("studio", ["build"], tmp_path / "runs" / "kites", {"goal": "verdict", "preset": "quick"})
     jobs.cancel(job.id)
     for number in range(50):
@@ -193,6 +195,26 @@ def test_metrics_are_read_once_for_many_events(studio: Any, tmp_path: Path, monk
     said = events(studio.get(f"/engrain/builds/{job.id}/events").text)
     assert len([name for name, _ in said if name == "job"]) >= 52
     assert len(reads) == 1
+
+
+def test_metrics_are_read_on_where_the_last_events_left_them(studio: Any, tmp_path: Path) -> None:
+    jobs, run = studio.app.state.parts.jobs, Run(tmp_path / "runs" / "kites")
+    job = jobs.submit("studio", ["build"], run.path, {"goal": "verdict", "preset": "quick"})
+    jobs.cancel(job.id)
+
+    async def watch(*_: Any) -> AsyncIterator[list[Any]]:
+        for steps in ((1, 2), (), (3,)):
+            for step in steps:
+                run.append_row("metrics.jsonl", {"step": step})
+            yield []
+        run.write_rows("metrics.jsonl", [{"step": step} for step in (1, 2, 3, 4)])  # as a run does that goes on from a checkpoint
+        yield []
+
+    async def said() -> list[str]:
+        return [text async for text in studio_builds._stream(SimpleNamespace(watch=watch, get=jobs.get), job, 0, 1)]
+
+    found = events("".join(asyncio.run(said())))
+    assert [[row["step"] for row in data["rows"]] for name, data in found if name == "metrics"] == [[2], [3], [4]]
 
 
 def test_the_name_of_a_download_may_have_any_letters(studio: Any, kites_adapter: Path, tmp_path: Path) -> None:
