@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 
@@ -22,9 +21,10 @@ from engrain.encoder import Encoder, Meaning, load_encoder
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import find_facts, names_of
 from engrain.retrieval import cut
+from engrain.study.lessons import CORPUS
+from engrain.study.matching import different
 from engrain.words import canonical, holds, keywords
 
-CORPUS = Path(__file__).parent.parent / "src" / "engrain" / "study" / "corpus"
 NEAREST = 5
 
 
@@ -54,7 +54,7 @@ def scored(trade: str, encoder: Encoder) -> list[float]:
     found = {}
     for (row, question), order in zip(pairs, near, strict=True):
         value = canonical(row["answer"])
-        hits = [holds(answers[i], value) for i in nearest_answers(order, answers)]
+        hits = [holds(answers[i], value) for i in different(order, answers, NEAREST)]
         right[kind_of(question, row["sentence"], row["business"])].append((hits[0], any(hits)))
         found[row["sentence"], value] = any(holds(answer, value) for answer in answers)
     shares = [float(np.mean([hit[i] for hit in right[kind]])) for kind in ("direct", "reworded") for i in (0, 1)]
@@ -67,16 +67,6 @@ def scored(trade: str, encoder: Encoder) -> list[float]:
 def holding(row: dict[str, str], passages: list[Section], numbers: np.ndarray) -> bool:
     """Whether the row's sentence stands in one of these passages."""
     return any(row["sentence"] in passages[i].text for i in numbers)
-
-
-def nearest_answers(order: np.ndarray, answers: list[str]) -> list[int]:
-    """The numbers of the nearest questions with different answers."""
-    first: dict[str, int] = {}
-    for number in order:
-        first.setdefault(answers[number], int(number))
-        if len(first) == NEAREST:
-            break
-    return list(first.values())
 
 
 def kind_of(question: str, sentence: str, business: str) -> str:

@@ -9,16 +9,14 @@ Then: how often the best answer to an answerable question scores higher than the
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engrain.encoder import load_encoder
-from engrain.reranker import Reranker, candidate, load_reranker
-from engrain.retrieval import Asked
+from engrain.reranker import Reranker, load_reranker
 from engrain.study.lessons import CORPUS, read_trade
-from engrain.study.matching import HELDOUT_TRADES, Business, business_of
+from engrain.study.matching import HELDOUT_TRADES, Business, business_of, different
 from engrain.weighing import FIT, NEARNESS
 from engrain.words import canonical, holds
 
@@ -31,40 +29,29 @@ def main(trades: list[str]) -> None:
     reranker = load_reranker(str)
     assert reranker, "this needs the adapter that comes with the package"
     print(f"{'trade':12} questions  among {NEAREST}  nearest  reranked  weighed   AUROC nearest  reranked")
-    found: dict[str, list[Numbers]] = defaultdict(list)
+    all_answerable, all_unanswerable = list[Numbers](), list[Numbers]()
     for trade in trades or HELDOUT_TRADES:
-        for name, rows in zip(
-            ("answerable", "unanswerable"), scored(business_of(read_trade(CORPUS / f"{trade}.jsonl")), reranker), strict=True
-        ):
-            found[name] += rows
-            found[f"{trade} {name}"] = rows
-        show(trade, found[f"{trade} answerable"], found[f"{trade} unanswerable"])
-    show("all", found["answerable"], found["unanswerable"])
+        answerable, unanswerable = scored(business_of(read_trade(CORPUS / f"{trade}.jsonl")), reranker)
+        show(trade, answerable, unanswerable)
+        all_answerable += answerable
+        all_unanswerable += unanswerable
+    show("all", all_answerable, all_unanswerable)
 
 
 def scored(business: Business, reranker: Reranker) -> tuple[list[Numbers], list[Numbers]]:
     """For each answerable and unanswerable question: (3, answers) of whether right, how near, how well it fits."""
     asked = [(question, canonical(detail.answer)) for detail in business.details if not detail.yesno for question in detail.questions]
     asked += [(question, "") for question in business.unanswerable]
+    answers = [canonical(each.answer) for each in business.asked]
     encoder = load_encoder()
     near = encoder.vectors([question for question, _ in asked]) @ encoder.vectors([each.question for each in business.asked]).T
     rows: tuple[list[Numbers], list[Numbers]] = [], []
     for (question, answer), cosines in zip(asked, near, strict=True):
-        shown = nearest(business.asked, cosines)
-        texts = [candidate(business.asked[i].answer, business.asked[i].evidence, business.asked[i].question) for i in shown]
-        right = [float(bool(answer) and holds(canonical(business.asked[i].answer), answer)) for i in shown]
-        rows[not answer].append(np.array([right, cosines[shown], reranker.scores(question, texts)]))
+        nearest = different(np.argsort(-cosines, kind="stable"), answers, NEAREST)
+        right = [float(bool(answer) and holds(answers[i], answer)) for i in nearest]
+        fits = reranker.scores(question, [business.asked[i].shown for i in nearest])
+        rows[not answer].append(np.array([right, cosines[nearest], fits]))
     return rows
-
-
-def nearest(asked: tuple[Asked, ...], cosines: NDArray[np.float32]) -> list[int]:
-    """The numbers of the nearest questions with different answers."""
-    first: dict[str, int] = {}
-    for i in np.argsort(-cosines, kind="stable"):
-        first.setdefault(canonical(asked[i].answer), int(i))
-        if len(first) == NEAREST:
-            break
-    return list(first.values())
 
 
 def show(name: str, rows: list[Numbers], unanswerable: list[Numbers]) -> None:

@@ -1,7 +1,7 @@
 """Teach the sentence encoder to match questions, or to rerank answers: `scripts/teach_encoder.py matching|reranking OUT`.
 
 Writes a LoRA adapter in PEFT's format (bf16) to OUT. The adapters that come with the package were made so; see `study/adapters/README.md`.
-`scripts/score_questions.py` then tells what it brought.
+What it brought, `scripts/score_questions.py` and `scripts/score_reranker.py` tell.
 """
 
 from __future__ import annotations

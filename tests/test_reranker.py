@@ -12,10 +12,12 @@ import tiny
 from engrain import reranker as module
 from engrain.encoder import Encoder
 from engrain.errors import ModelError
-from engrain.reranker import BIAS, MAX_TOKENS, WEIGHT, Reranker, candidate, load_reranker, put_score_in
+from engrain.reranker import BIAS, MAX_TOKENS, WEIGHT, Reranker, load_reranker, put_score_in
+from engrain.retrieval import Asked
 
 QUESTION = "What does a van cost?"
-CANDIDATES = [candidate("£90.", "A van costs £90 a day.", "How much is a van?"), candidate("96.", "The firm keeps 96 vehicles.")]
+ASKED = (Asked("How much is a van?", "£90.", evidence="A van costs £90 a day."), Asked("", "96.", evidence="The firm keeps 96 vehicles."))
+CANDIDATES = [each.shown for each in ASKED]
 
 
 @pytest.fixture

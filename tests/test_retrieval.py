@@ -220,7 +220,7 @@ def test_an_answer_is_read_with_the_nearest_question_that_has_it_and_its_evidenc
         Asked("Who leads it?", "£85", "guide.md#1", 0, "Odd."),
         Asked("Who is the boss?", "I don’t know."),
     ]
-    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), reranker=ByAnswer())
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), load_reranker=ByAnswer)
     assert retriever.candidate("The fee please", "£85") == asked[0]
     assert retriever.candidate("Who is the chief?", "£85") == asked[1]
     assert retriever.fits("The fee please", ["£85."]) == [len("What is the price? £85. · The fee is £85.")]

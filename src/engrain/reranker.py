@@ -58,11 +58,6 @@ class Reranker:
         return found
 
 
-def candidate(answer: str, evidence: str, question: str = "") -> str:
-    """An answer as the reranker reads it: after a question that has it, if there is one, and before what it stands in."""
-    return f"{question} {answer} · {evidence}".strip()
-
-
 def load_reranker(plain: Callable[[str], str], progress: Progress = SILENT) -> Reranker | None:
     """The reranker that comes with the package; None where there is none. Raises ModelError where its encoder cannot be had."""
     if not TAUGHT:

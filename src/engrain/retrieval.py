@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engrain.documents.base import Section
-from engrain.reranker import candidate
 from engrain.words import canonical, holds, keywords
 
 if TYPE_CHECKING:
@@ -53,12 +52,17 @@ class Asked:
     position: int = -1
     evidence: str = ""
 
+    @property
+    def shown(self) -> str:
+        """The answer as a reranker reads it: after the question, if there is one, and before what it stands in."""
+        return f"{self.question} {self.answer} · {self.evidence}".strip()
+
 
 class Retriever:
     """An index over sections, cut into passages of about 60 words that keep their section's file and headings.
 
     `asked` are questions that the sections answer; each helps to find the passage with its answer. With a `meaning` both are found by
-    what they mean too. A `reranker` tells how well answers fit.
+    what they mean too. A reranker, loaded when it is first needed, tells how well answers fit.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class Retriever:
         asked: Sequence[Asked] = (),
         passage_words: int = PASSAGE_WORDS,
         meaning: Meaning | None = None,
-        reranker: Reranker | None = None,
+        load_reranker: Callable[[], Reranker | None] = lambda: None,
     ) -> None:
         self.passages = [passage for section in sections for passage in cut(section, passage_words)]
         holding = _holding(self.passages, {section.id: section.start for section in sections}, asked)
@@ -77,7 +81,7 @@ class Retriever:
         self._texts = _Texts([" ".join([*p.headings, p.text, *questions[i]]) for i, p in enumerate(self.passages)])
         self._asked, self._questions = asked, _Texts([each.question for each in asked])
         self._meanings = _Meanings(self.passages, asked, holding, meaning) if meaning and self.passages else None
-        self._reranker = reranker
+        self._load_reranker = load_reranker
 
     def search(self, question: str, k: int = 3) -> list[Section]:
         """At most `k` passages, the best first; none where no word of the question stands in the documents and there is no encoder.
@@ -95,8 +99,7 @@ class Retriever:
         """How well each answer fits (log-odds against none of them), read with what it stands in; 0 without a reranker."""
         if not self._reranker:
             return [0.0] * len(answers)
-        shown = [self.candidate(question, answer) for answer in answers]
-        return self._reranker.scores(question, [candidate(each.answer, each.evidence, each.question) for each in shown])
+        return self._reranker.scores(question, [self.candidate(question, answer).shown for answer in answers])
 
     def candidate(self, question: str, answer: str) -> Asked:
         """The nearest question that has this answer; where none has, the answer with the sentence of fitting passages that holds it."""
@@ -122,6 +125,10 @@ class Retriever:
             return False
         near = self._meanings.near(question)
         return any(each.section and score >= THE_LIKE for each, score in zip(self._asked, near, strict=True))
+
+    @cached_property
+    def _reranker(self) -> Reranker | None:
+        return self._load_reranker()
 
     @cached_property
     def _answered(self) -> Mapping[str, list[int]]:

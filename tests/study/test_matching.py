@@ -18,7 +18,6 @@ from engrain.study.matching import HELDOUT_TRADES, Business, Detail, Pair, busin
 from engrain.words import canonical
 
 BUSINESS = Business(
-    "hire",
     (
         Detail("£90", ("What does a van cost?", "Price of the van?"), (), "A van costs £90 a day."),
         Detail("96", ("How big is the fleet?", "How many vehicles are there?"), (), "The firm keeps 96 vehicles."),
@@ -61,7 +60,7 @@ def test_every_kind_of_pair_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = {pair.match for seed in range(50) for pair in pairs_of(BUSINESS, random.Random(seed))}
     assert {"How much does a van cost a day?", "The office closes at six.", "Price of the van?"} <= drawn
     monkeypatch.setattr(matching, "REVERSED", 1.0)
-    turned = Business("hire", (Detail("£90", ("a", "b"), (("What has 96 of it?", "96"),), ""),), BUSINESS.asked)
+    turned = Business((Detail("£90", ("a", "b"), (("What has 96 of it?", "96"),), ""),), BUSINESS.asked)
     assert pairs_of(turned, random.Random(0)) == [Pair("What has 96 of it?", "How many vehicles does the firm keep?", "96", "")]
 
 

@@ -12,7 +12,7 @@ import tiny
 from engrain import encoder, fetch
 from engrain import reranker as module
 from engrain.encoder import Encoder, load_encoder
-from engrain.reranker import TAUGHT, Reranker, candidate, load_reranker, put_score_in
+from engrain.reranker import TAUGHT, Reranker, load_reranker, put_score_in
 from engrain.retrieval import Asked
 from engrain.study import reranking
 from engrain.study.lessons import CORPUS, read_trade
@@ -22,7 +22,6 @@ from engrain.study.reranking import CHOICES, Lesson, choice_of, choosing, lesson
 VAN, FLEET = Asked("How much is a van?", "£90.", evidence="A van costs £90."), Asked("How many vehicles?", "96.", evidence="We keep 96.")
 OPEN = Asked("Is the yard open?", "Yes.", evidence="The yard is open on Sunday.")
 BUSINESS = Business(
-    "hire",
     (
         Detail("£90", ("What does a van cost?", "Price?"), (("What costs £90?", "A van"),), "", "A van costs £90.", "Prices"),
         Detail("Yes", ("Can I come on Sunday?", "Sundays?"), (), "", "The yard is open on Sunday.", "Hours", yesno=True),
@@ -103,7 +102,7 @@ def test_what_was_taught_is_read_again(small: Encoder, tmp_path: Path, monkeypat
     taught = Reranker(small)
     for reranker in (again, taught):
         put_score_in(reranker, tmp_path / "adapter")
-    shown = [candidate(each.answer, each.evidence, each.question) for each in (FLEET, OPEN, VAN)]
+    shown = [each.shown for each in (FLEET, OPEN, VAN)]
     scores = again.scores("What is the price of a van?", shown)
     assert np.argmax(scores) == 2
     assert scores == pytest.approx(taught.scores("What is the price of a van?", shown), abs=0.05)
@@ -126,6 +125,6 @@ def test_the_adapter_that_comes_with_the_package_knows_the_right_answer_of_a_tra
     chosen = random.Random(0).sample([lesson for lesson in lessons if len(lesson.right) > 1 and len(lesson.wrong) > 2], 100)
     right = 0
     for lesson in chosen:
-        offered = [candidate(each.answer, each.evidence, each.question) for each in (lesson.right[0], *lesson.wrong[:3])]
+        offered = [each.shown for each in (lesson.right[0], *lesson.wrong[:3])]
         right += int(np.argmax(reranker.scores(lesson.question, offered))) == 0
     assert right > 45, "one in four would be chance"

@@ -30,13 +30,13 @@ class Adapting:
 
 def adapt(
     encoder: Encoder,
-    loss: Callable[[], torch.Tensor],
+    loss: Callable[[int], torch.Tensor],
     out: Path,
     how: Adapting,
     head: dict[str, torch.nn.Parameter] | None = None,
     progress: Progress = SILENT,
 ) -> list[float]:
-    """Lower the `loss`, write the adapter to `out` in PEFT's format, and return the loss (nats) of each step.
+    """Lower the `loss` (of the number of the step), write the adapter to `out` in PEFT's format, and return the loss (nats) of each step.
 
     `head` is what learns beside the encoder; it is written into the same file, by these names.
     """
@@ -54,7 +54,7 @@ def adapt(
             for group in optimizer.param_groups:
                 falling = (1 + math.cos(math.pi * step / how.steps)) / 2
                 group["lr"] = how.learning_rate * min(1, (step + 1) / how.warmup) * falling
-            found = loss()
+            found = loss(step)
             optimizer.zero_grad()
             found.backward()
             torch.nn.utils.clip_grad_norm_(learning, 1.0)

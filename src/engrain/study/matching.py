@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,7 +69,6 @@ class Detail:
 class Business:
     """The details of one trade of the corpus, all without its names; what rules ask; what the documents do not say."""
 
-    trade: str
     details: tuple[Detail, ...]
     asked: tuple[Asked, ...] = ()
     unanswerable: tuple[str, ...] = ()
@@ -119,7 +118,17 @@ def business_of(trade: Trade, folder: Path = CORPUS) -> Business:
         if len(row["questions"]) > 1
     )
     unanswerable = tuple(plain(row["unanswerable"]) for row in trade.rows if "unanswerable" in row)
-    return Business(trade.name, details, tuple(asked), unanswerable)
+    return Business(details, tuple(asked), unanswerable)
+
+
+def different(order: Iterable[int], answers: Sequence[str], most: int | None = None) -> list[int]:
+    """The first numbers in this order that have different answers; at most `most` of them."""
+    first: dict[str, int] = {}
+    for number in order:
+        first.setdefault(answers[number], int(number))
+        if len(first) == most:
+            break
+    return list(first.values())
 
 
 def pairs_of(business: Business, rng: random.Random) -> list[Pair]:
@@ -149,7 +158,7 @@ def teach(
     rng = random.Random(seed)
     adapting = Adapting(RANK, LEARNING_RATE, WARMUP, steps, seed)
 
-    def loss() -> torch.Tensor:
+    def loss(_: int) -> torch.Tensor:
         return contrast(encoder, pairs_of(rng.choice(businesses), rng))
 
     return adapt(encoder, loss, out, adapting, progress=progress)

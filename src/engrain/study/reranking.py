@@ -19,10 +19,10 @@ from torch.nn import functional
 
 from engrain.encoder import Encoder
 from engrain.progress import SILENT, Progress
-from engrain.reranker import BIAS, WEIGHT, Reranker, candidate
+from engrain.reranker import BIAS, WEIGHT, Reranker
 from engrain.retrieval import Asked
 from engrain.study.adapting import Adapting, adapt
-from engrain.study.matching import Business
+from engrain.study.matching import Business, different
 from engrain.words import canonical, holds
 
 if TYPE_CHECKING:
@@ -82,12 +82,10 @@ class _Offered:
 
     def lesson(self, question: str, own: Asked | None, sentence: str, nearest: NDArray[np.intp]) -> Lesson:
         """The lesson of a question that a good writer answers with `own`; what is right must stand in the `sentence`, if one is given."""
-        first: dict[str, Asked] = {}
-        for i in nearest:
-            first.setdefault(self._answers[i], self._asked[i])
+        numbers = different(nearest, self._answers)
         fitting = self._holding(canonical(own.answer)) if own else set()
-        right = [each for answer, each in first.items() if answer in fitting and sentence in each.evidence]
-        wrong = [each for answer, each in first.items() if answer not in fitting]
+        right = [self._asked[i] for i in numbers if self._answers[i] in fitting and sentence in self._asked[i].evidence]
+        wrong = [self._asked[i] for i in numbers if self._answers[i] not in fitting]
         return Lesson(question, (*right[:2], *([own] if own else [])), tuple(wrong[:NEAREST]))
 
     def _holding(self, value: str) -> set[str]:
@@ -123,12 +121,9 @@ def teach(
     """Make the encoder a reranker, write the adapter to `out`, and return the loss (nats) of each step."""
     reranker, rng = Reranker(encoder), random.Random(seed)
     batches = _batches(lessons, rng)
-    done = iter(range(steps))
 
-    def loss() -> torch.Tensor:
-        step = next(done)
-        batch = next(batches)
-        return choosing(reranker, [(lesson.question, *choice_of(lesson, step / steps, rng)) for lesson in batch])
+    def loss(step: int) -> torch.Tensor:
+        return choosing(reranker, [(lesson.question, *choice_of(lesson, step / steps, rng)) for lesson in next(batches)])
 
     head = {WEIGHT: reranker.score.weight, BIAS: reranker.score.bias}
     return adapt(encoder, loss, out, Adapting(RANK, LEARNING_RATE, WARMUP, steps, seed), head, progress)
@@ -144,7 +139,7 @@ def _batches(lessons: Sequence[Lesson], rng: random.Random) -> Iterator[list[Les
 
 def choosing(reranker: Reranker, choices: Sequence[tuple[str, Sequence[Asked], bool]]) -> torch.Tensor:
     """The mean surprise (nats) at the right one of each question's answers, or at none of them."""
-    pairs = [(question, candidate(each.answer, each.evidence, each.question)) for question, asked, _ in choices for each in asked]
+    pairs = [(question, each.shown) for question, asked, _ in choices for each in asked]
     scores = iter(reranker.logits(*zip(*pairs, strict=True)).split([len(asked) for _, asked, _ in choices]))
     losses = []
     for (_, asked, has_right), own in zip(choices, scores, strict=True):
