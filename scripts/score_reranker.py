@@ -26,7 +26,7 @@ Numbers = NDArray[np.float64]
 
 def main(trades: list[str]) -> None:
     """Print a row for each trade and one for all."""
-    reranker = load_reranker(str)
+    reranker = load_reranker()
     assert reranker, "this needs the adapter that comes with the package"
     print(f"{'trade':12} questions  among {NEAREST}  nearest  reranked  weighed   AUROC nearest  reranked")
     all_answerable, all_unanswerable = list[Numbers](), list[Numbers]()

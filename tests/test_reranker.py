@@ -51,12 +51,6 @@ def test_a_long_question_leaves_room_for_the_answer(reranker: Reranker) -> None:
     assert first != second
 
 
-def test_names_are_left_out_before_texts_are_read(tmp_path: Path, reranker: Reranker) -> None:
-    plain = Reranker(reranker.encoder, lambda text: text.replace(" at Tern Hire", ""))
-    plain.score = reranker.score
-    assert plain.scores("What does a van cost at Tern Hire?", ["£90 at Tern Hire"]) == reranker.scores(QUESTION, ["£90"])
-
-
 def test_one_that_was_taught_nothing_scores_all_alike(tmp_path: Path) -> None:
     first, second = Reranker(Encoder(tiny.build_encoder(tmp_path / "encoder"))).scores(QUESTION, CANDIDATES)
     assert first == second < 0
@@ -74,4 +68,4 @@ def test_the_last_layer_is_read_from_the_adapter(tmp_path: Path, reranker: Reran
 
 def test_without_an_adapter_there_is_no_reranker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TAUGHT", None)
-    assert load_reranker(str) is None
+    assert load_reranker() is None

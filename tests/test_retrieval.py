@@ -227,6 +227,20 @@ def test_an_answer_is_read_with_the_nearest_question_that_has_it_and_its_evidenc
     assert Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).fits("The fee please", ["£85.", "no"]) == [0, 0]
 
 
+def test_names_are_left_out_of_what_is_read_but_never_of_the_answer() -> None:
+    read: list[str] = []
+
+    class Reading:
+        def scores(self, question: str, candidates: Sequence[str]) -> list[float]:
+            read.extend([question, *candidates])
+            return [0.0] * len(candidates)
+
+    asked = [Asked("Who at Tern Hire lends the list?", "Tern Hire", "guide.md#1", 0, "Tern Hire lends it.")]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning(), ["Tern Hire"]), load_reranker=Reading)
+    retriever.fits("At Tern Hire, who lends it?", ["Tern Hire"])
+    assert read == ["who lends it?", "Who lends the list? Tern Hire · lends it."]
+
+
 def test_an_answer_that_no_question_has_is_read_with_the_sentence_that_holds_it() -> None:
     retriever = Retriever(SECTIONS, meaning=Meaning(ByMeaning()))
     section = next(each for each in SECTIONS if "£85" in each.text)

@@ -87,7 +87,7 @@ class Library:
         if not self.vectors:
             return Retriever(self.sections, self.asked)
         meaning = Meaning(load_encoder(progress), names_of(self.facts), self.vectors, progress)
-        return Retriever(self.sections, self.asked, meaning=meaning, load_reranker=partial(load_reranker, meaning.plain))
+        return Retriever(self.sections, self.asked, meaning=meaning, load_reranker=load_reranker)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ which answer a customer's question is after, and when it is none of them (`study
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,11 +29,11 @@ WEIGHT, BIAS = "score.weight", "score.bias"
 class Reranker:
     """Scores answers to a question; 0 is the score of "none of these"."""
 
-    def __init__(self, encoder: Encoder, plain: Callable[[str], str] = str) -> None:
-        """A reranker that knows nothing yet; `plain` leaves out of a text what all texts could name."""
+    def __init__(self, encoder: Encoder) -> None:
+        """A reranker that knows nothing yet."""
         import torch
 
-        self.encoder, self.plain = encoder, plain
+        self.encoder = encoder
         self.score = torch.nn.Linear(encoder.width, 1)
         torch.nn.init.zeros_(self.score.weight)
         torch.nn.init.constant_(self.score.bias, -1.0)
@@ -45,7 +45,7 @@ class Reranker:
         if not candidates:
             return []
         with torch.inference_mode():
-            found: list[float] = self.logits([self.plain(question)] * len(candidates), [self.plain(each) for each in candidates]).tolist()
+            found: list[float] = self.logits([question] * len(candidates), candidates).tolist()
         return found
 
     def logits(self, questions: Sequence[str], candidates: Sequence[str]) -> torch.Tensor:
@@ -58,11 +58,11 @@ class Reranker:
         return found
 
 
-def load_reranker(plain: Callable[[str], str], progress: Progress = SILENT) -> Reranker | None:
+def load_reranker(progress: Progress = SILENT) -> Reranker | None:
     """The reranker that comes with the package; None where there is none. Raises ModelError where its encoder cannot be had."""
     if not TAUGHT:
         return None
-    reranker = Reranker(_encoder(encoder_folder(progress), TAUGHT), plain)
+    reranker = Reranker(_encoder(encoder_folder(progress), TAUGHT))
     put_score_in(reranker, TAUGHT)
     return reranker
 

@@ -81,7 +81,7 @@ class Retriever:
         self._texts = _Texts([" ".join([*p.headings, p.text, *questions[i]]) for i, p in enumerate(self.passages)])
         self._asked, self._questions = asked, _Texts([each.question for each in asked])
         self._meanings = _Meanings(self.passages, asked, holding, meaning) if meaning and self.passages else None
-        self._load_reranker = load_reranker
+        self._plain, self._load_reranker = meaning.plain if meaning else str, load_reranker
 
     def search(self, question: str, k: int = 3) -> list[Section]:
         """At most `k` passages, the best first; none where no word of the question stands in the documents and there is no encoder.
@@ -96,10 +96,15 @@ class Retriever:
         return list(islice(dict.fromkeys(found), k))
 
     def fits(self, question: str, answers: Sequence[str]) -> list[float]:
-        """How well each answer fits (log-odds against none of them), read with what it stands in; 0 without a reranker."""
+        """How well each answer fits (log-odds against none of them), read with what it stands in; 0 without a reranker.
+
+        Names that all texts share are left out of everything but the answer, which may be one.
+        """
         if not self._reranker:
             return [0.0] * len(answers)
-        return self._reranker.scores(question, [self.candidate(question, answer).shown for answer in answers])
+        found = (self.candidate(question, answer) for answer in answers)
+        shown = [replace(each, question=self._plain(each.question), evidence=self._plain(each.evidence)).shown for each in found]
+        return self._reranker.scores(self._plain(question), shown)
 
     def candidate(self, question: str, answer: str) -> Asked:
         """The nearest question that has this answer; where none has, the answer with the sentence of fitting passages that holds it."""

@@ -119,7 +119,7 @@ def test_the_same_seed_teaches_the_same(tmp_path: Path) -> None:
 def test_the_adapter_that_comes_with_the_package_knows_the_right_answer_of_a_trade_it_never_saw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "made_from", fetch.made_from)
     monkeypatch.setattr(module, "TAUGHT", TAUGHT)
-    reranker = load_reranker(str)
+    reranker = load_reranker()
     assert reranker
     lessons = lessons_of(business_of(read_trade(CORPUS / f"{HELDOUT_TRADES[0]}.jsonl")), load_encoder(taught=False))
     chosen = random.Random(0).sample([lesson for lesson in lessons if len(lesson.right) > 1 and len(lesson.wrong) > 2], 100)
