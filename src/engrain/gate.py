@@ -34,7 +34,7 @@ PENALTY = 0.01
 """Weight of the squared coefficients (standardised inputs): there are about as many of them as questions."""
 TURNED_AWAY = 0.02
 """Share of held-out questions on the documents that may fall under the threshold."""
-MOST_TEXTS, MOST_TOKENS, BATCH = 2000, 128, 64
+MOST_TEXTS, MOST_TOKENS, BATCH = 4000, 128, 64
 
 
 @dataclass(frozen=True)

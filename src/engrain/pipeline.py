@@ -40,7 +40,7 @@ from engrain.study.adapter import SHIPPED, StudyingModel
 from engrain.study.base import Writer
 from engrain.study.details import in_order, worth_asking
 from engrain.study.reading import reading_examples
-from engrain.study.replay import everyday_prompts, replay_examples, replay_prompts
+from engrain.study.replay import everyday_texts, replay_examples, replay_prompts
 from engrain.study.teacher import teacher_from
 from engrain.tasks._packed import PackedTask
 from engrain.tasks.base import Task
@@ -371,7 +371,7 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
         )
     )
     told = [e.messages[-1].content for e in load_examples(run, "replay")]
-    everyday = [*everyday_prompts(), *told]  # what is asked and what is told: prose is none of the documents'
+    everyday = [*everyday_texts(), *told]  # what is asked and what is told: prose is none of the documents'
     with progress.stage("Telling questions on the documents from others"):
         gate = fit_gate(model, tokenizer, about, heldout, everyday, settings.training.seed)
     gate.save(run.path)

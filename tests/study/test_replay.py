@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engrain.study.replay import GENERAL, SHORT_QUESTION, TEXT_SHARE, replay_examples, replay_prompts
+from engrain.study.replay import GENERAL, SHORT_QUESTION, TEXT_SHARE, everyday_texts, replay_examples, replay_prompts
 
 ROWS = [json.loads(line) for line in (GENERAL / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
 WRITTEN = {row["prompt"]: row["answer"] for row in ROWS if "answer" in row}
@@ -56,3 +56,9 @@ def test_some_are_paragraphs_that_need_no_model(tmp_path: Path) -> None:
         raise AssertionError("the model was loaded for a text that somebody wrote")
 
     assert [e.messages[1].content for e in replay_examples(never, prompts, "no such model", tmp_path)] == [WRITTEN[p] for p in prompts]
+
+
+def test_everyday_texts_are_what_is_asked_and_what_is_written() -> None:
+    texts = everyday_texts()
+    assert len(texts) == len(ROWS) + len(WRITTEN)
+    assert {*WRITTEN, *WRITTEN.values()} <= set(texts)

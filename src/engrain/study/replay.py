@@ -42,9 +42,9 @@ def replay_prompts(count: int, seed: int) -> list[str]:
     return [*texts, *short, *(p for p in prompts if p not in short)][:count]
 
 
-def everyday_prompts() -> list[str]:
-    """All bundled everyday prompts and paragraphs."""
-    return [row["prompt"] for row in _rows(PROMPTS)]
+def everyday_texts() -> list[str]:
+    """All bundled everyday prompts, and the paragraphs that some of them ask for."""
+    return [text for row in _rows(PROMPTS) for text in row.values()]
 
 
 def replay_examples(
