@@ -87,8 +87,6 @@ COMPARISONS, SWEEPS, STUDIES = Path("comparisons"), Path("sweeps"), Path("studie
 """Where comparisons, sweeps and bases that learn to study go: apart from the runs, of which the newest is asked."""
 PIPELINES: dict[str, Any] = {"code": code_pipeline, "image-classification": image_pipeline}
 """Tasks that have a pipeline of their own."""
-WRITTEN = ("train", "own")
-"""Files of the examples that a run learns, but for everyday ones."""
 HELDOUT_SHARE = 0.05
 """Share of a user's own examples that is held out."""
 
@@ -471,7 +469,7 @@ def load(
         return load_assistant(None, base_only=True, base=base, mode=mode, progress=progress)
     found = run_for(DEFAULT_TASK, run)
     assistant = load_assistant(found, base_only=base_only, base=base, mode=mode, gate=gate, progress=progress)
-    return assistant.told(usual_system([example for part in WRITTEN for example in measuring.load_examples(found, part)]))
+    return assistant.told(usual_system(measuring.load_taught(found)))
 
 
 def complete(

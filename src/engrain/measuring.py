@@ -44,8 +44,13 @@ COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: BOTH, TUNED: "closed-book", TUNE
 
 
 def load_examples(run: Run, name: str) -> list[Example]:
-    """The examples of a run by the name of their file: train, heldout or replay."""
+    """The examples of a run by the name of their file: train, own, heldout or replay."""
     return [example_from_row(row) for row in run.read_rows(f"examples/{name}.jsonl")]
+
+
+def load_taught(run: Run) -> list[Example]:
+    """The examples that a run is to learn, made of documents and people's own: all it trains on but everyday texts."""
+    return [example for name in ("train", "own") for example in load_examples(run, name)]
 
 
 def guiding(heldout: Sequence[T]) -> list[T]:

@@ -29,7 +29,7 @@ from engrain.knowledge.facts import Fact, find_facts, names_of
 from engrain.knowledge.forms import IN_CONTEXT
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.knowledge.wording import REFUSAL, Wording
-from engrain.measuring import guiding, load_examples, spread
+from engrain.measuring import guiding, load_examples, load_taught, spread
 from engrain.methods.base import drawn
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.privacy import Private, screened
@@ -365,10 +365,7 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
     tokenizer = load_tokenizer(locate(settings.model.base, progress))
     about, heldout = (
         list(dict.fromkeys(text for e in rows if stands_alone(e) for text in users_turns(e)[-1:]))
-        for rows in (
-            [e for name in ("train", "own") for e in load_examples(run, name)],
-            guiding(load_examples(run, "heldout")),
-        )
+        for rows in (load_taught(run), guiding(load_examples(run, "heldout")))
     )
     told = [e.messages[-1].content for e in load_examples(run, "replay")]
     everyday = [*everyday_texts(), *told]  # what is asked and what is told: prose is none of the documents'

@@ -108,11 +108,11 @@ class Retriever:
 
     def candidate(self, question: str, answer: str) -> Asked:
         """The nearest question that has this answer; where none has, the answer with the sentence of fitting passages that holds it."""
-        numbers = [i for i in self._answered.get(canonical(answer), ()) if self._asked[i].section]
+        value = canonical(answer)
+        numbers = [i for i in self._answered.get(value, ()) if self._asked[i].section]
         if numbers and self._meanings:
             near = self._meanings.near(question)
             return self._asked[max(numbers, key=lambda i: float(near[i]))]
-        value = canonical(answer)
         sentences = ((found, found.text[begin:end].strip()) for found in self.search(question) for begin, end in _pieces(found.text))
         held = (". ".join([*found.headings[-1:], sentence]) for found, sentence in sentences if holds(canonical(sentence), value))
         return Asked("", answer, evidence=next(held, ""))
