@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engrain.documents.base import Document, Section
 from engrain.errors import DocumentError
-from engrain.knowledge.facts import Fact, business_name, facts_at, find_facts, names_person, people_in, whole_name
+from engrain.knowledge.facts import Fact, business_name, facts_at, find_facts, names_of, names_person, people_in, whole_name
 
 PIECES = [
     "Fernlea Pottery opened on 6 March 2023 in a former dairy.",
@@ -168,3 +168,12 @@ def test_a_title_keeps_its_capital_at_a_sentence_s_start(facts_in: Callable[...,
     found = facts_in("First Bowl is for people who have never thrown a pot. Super 9 clay goes to the barn.")
     assert {"First Bowl", "Super 9 clay"} <= {f.subject for f in found}
     assert {f.subject for f in facts_in("First visitors to the kiln get a lump of clay.")} & {"first visitors to the kiln"}
+
+
+def test_the_names_of_the_one_business_are_what_its_name_begins_with() -> None:
+    def named(*businesses: str) -> tuple[str, ...]:
+        return names_of([Fact("f", "documents/a.md#1", "x", "y", "name", 0, 1, "", "", business=name) for name in businesses])
+
+    assert named("Osier Point Campsite", "") == ("Osier Point Campsite", "Osier Point", "Osier")
+    assert named("The Alder & Finch") == ("Alder & Finch", "Alder")
+    assert named("Osier Point", "Alder & Finch") == named("") == ()

@@ -40,9 +40,10 @@ def small(tmp_path: Path) -> Encoder:
 def test_a_lesson_has_the_right_answers_of_rules_and_of_the_writer_and_all_others_as_wrong_ones(small: Encoder) -> None:
     lessons = {lesson.question: lesson for lesson in lessons_of(BUSINESS, small)}
     cost = lessons["What does a van cost?"]
-    assert cost.right == (VAN, Asked("", "£90", evidence="Prices. A van costs £90."))
+    assert cost.right == (VAN, Asked("", "£90.", evidence=VAN.evidence)), "spelled and shown as rules do, so that only the question tells"
     assert set(cost.wrong) == {FLEET, OPEN}
-    assert lessons["What costs £90?"].right == (Asked("", "A van", evidence="Prices. A van costs £90."),)
+    assert lessons["What costs £90?"].right == (Asked("", "A van.", evidence=VAN.evidence),)
+    assert lessons["Cards?"].right == (Asked("", "Yes.", evidence="Prices. We take cards."),), "no rule asks about this sentence"
 
 
 def test_a_yes_is_right_only_where_it_stands(small: Encoder) -> None:

@@ -224,11 +224,14 @@ def business_name(documents: Sequence[Document]) -> str:
 
 
 def names_of(facts: Iterable[Fact]) -> tuple[str, ...]:
-    """What people call the one business that the facts are about: its name and the name's first word; nothing where there are several."""
+    """What people call the one business that the facts are about: its name, and what that begins with; nothing where there are several."""
     names = {fact.business.removeprefix("The ") for fact in facts if fact.business}
-    return tuple({name: "", name.split()[0]: ""}) if len(names) == 1 and (name := names.pop()) else ()
+    words = names.pop().split() if len(names) == 1 else []
+    return tuple(" ".join(words[:count]) for count in range(len(words), 0, -1) if words[count - 1].lower() not in LINKING)
 
 
+LINKING = ("&", "and", "of", "the", "at", "in", "for")
+"""What no name ends in."""
 NAME = re.compile(r"\b[A-Z][\w’'-]+(?: (?:& |and |of |the )?[A-Z][\w’'-]+)+")
 OPENERS = re.compile(r"\b(?:Welcome to|About|Welcome|The|At|Our|Your|What|How|When|Where|If|In|For|On|We|It)\b")
 

@@ -87,7 +87,11 @@ def whole_value(fact: Fact) -> str:
 
 def gap_answer(fact: Fact) -> str:
     """The value alone, as people say it: as it stands in the documents, or in words where it stands there for machines."""
-    value = said(re.sub(r"\*\*|__|`", "", fact.value), fact.relation)
+    return spelled(said(re.sub(r"\*\*|__|`", "", fact.value), fact.relation))
+
+
+def spelled(value: str) -> str:
+    """A value as an answer: with a capital, unless it is an address or written like one, and a full stop."""
     return (value if re.match(r"[a-z]+[A-Z]|\S+@|www\.|https?:", value) else capital(value)).rstrip(".") + "."
 
 

@@ -111,7 +111,7 @@ def business_of(trade: Trade, folder: Path = CORPUS) -> Business:
             tuple((plain(turned["q"]), turned["a"]) for turned in row.get("reverse", [])),
             next((shown for text, shown in passages if row["sentence"] in text), ""),
             plain(row["sentence"]),
-            row["heading"],
+            plain(row["heading"]),
             bool(row.get("yesno")),
         )
         for row in trade.facts

@@ -18,12 +18,13 @@ import torch
 from torch.nn import functional
 
 from engrain.encoder import Encoder
+from engrain.knowledge.wording import spelled
 from engrain.progress import SILENT, Progress
 from engrain.reranker import BIAS, WEIGHT, Reranker
 from engrain.retrieval import Asked
 from engrain.study.adapting import Adapting, adapt
-from engrain.study.matching import Business, different
-from engrain.words import canonical, holds
+from engrain.study.matching import Business, Detail, different
+from engrain.words import canonical, holds, keywords
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,8 +44,11 @@ GONE = 0.05
 """Share of questions whose right answer is kept from the choice: then it is none of these."""
 UNANSWERABLE = 3
 """How often a question that the documents do not answer comes while others come once: there are few."""
-BARE, BARE_BESIDE_BARE = 0.15, 0.75
-"""Share of answers without a question that has it, as a model gives them; and of those beside a right one that no rule asks for."""
+BARE, ALL_BARE = 0.15, 0.5
+"""Share of answers without a question that has it, as a model gives them; and of choices with no right one where all come so.
+
+Beside a right one that no rule asks for all come so too, or the missing question would give it away.
+"""
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,12 @@ def lessons_of(business: Business, encoder: Encoder, everyday: Sequence[str] = (
 
     `encoder` finds the answers nearest in meaning.
     """
-    asked: list[tuple[str, Asked | None, str]] = []
+    offered, asked = _Offered(business.asked), list[tuple[str, Asked | None, str]]()
     for detail in business.details:
-        own = Asked("", detail.answer, evidence=f"{detail.heading}. {detail.sentence}")
+        own = Asked("", spelled(detail.answer), evidence=offered.context(detail))
         asked += [(question, own, detail.sentence if detail.yesno else "") for question in detail.questions]
-        asked += [(question, replace(own, answer=answer), "") for question, answer in detail.reversed]
+        asked += [(question, replace(own, answer=spelled(answer)), "") for question, answer in detail.reversed]
     asked += [(question, None, "") for question in (*business.unanswerable * UNANSWERABLE, *everyday)]
-    offered = _Offered(business.asked)
     near = encoder.vectors([question for question, _, _ in asked]) @ encoder.vectors([each.question for each in business.asked]).T
     order = np.argsort(-near, axis=1, kind="stable")
     return [offered.lesson(*each, nearest) for each, nearest in zip(asked, order, strict=True)]
@@ -79,6 +82,7 @@ class _Offered:
     def __init__(self, asked: Sequence[Asked]) -> None:
         self._asked, self._answers = asked, [canonical(each.answer) for each in asked]
         self._fitting: dict[str, set[str]] = {}
+        self._contexts = {each.evidence: set(keywords(each.evidence)) for each in asked}
 
     def lesson(self, question: str, own: Asked | None, sentence: str, nearest: NDArray[np.intp]) -> Lesson:
         """The lesson of a question that a good writer answers with `own`; what is right must stand in the `sentence`, if one is given."""
@@ -87,6 +91,12 @@ class _Offered:
         right = [self._asked[i] for i in numbers if self._answers[i] in fitting and sentence in self._asked[i].evidence]
         wrong = [self._asked[i] for i in numbers if self._answers[i] not in fitting]
         return Lesson(question, (*right[:2], *([own] if own else [])), tuple(wrong[:NEAREST]))
+
+    def context(self, detail: Detail) -> str:
+        """What the detail's sentence or row stands in, as rules show it where they ask about it: nothing else may tell it from theirs."""
+        words = set(keywords(detail.sentence))
+        held = [context for context, found in self._contexts.items() if words <= found]
+        return min(held, key=len, default=f"{detail.heading}. {detail.sentence}")
 
     def _holding(self, value: str) -> set[str]:
         """The answers that hold this one."""
@@ -106,7 +116,7 @@ def choice_of(lesson: Lesson, progress: float, rng: random.Random) -> tuple[list
     chosen = rng.sample(lesson.wrong[:HARD], min(hard, len(lesson.wrong[:HARD])))
     others = lesson.wrong[HARD:]
     chosen += rng.sample(others, min(most - len(chosen), len(others)))
-    bare = BARE if mine is None or mine.question else BARE_BESIDE_BARE
+    bare = 1.0 if (not mine.question if mine else rng.random() < ALL_BARE) else BARE
     choice = [_bare(each) if rng.random() < bare else each for each in chosen]
     return [*choice, *([_bare(mine) if rng.random() < BARE else mine] if mine else [])], mine is not None
 
