@@ -13,6 +13,7 @@ from engrain import encoder, fetch
 from engrain.encoder import TAUGHT, Encoder, load_encoder
 from engrain.retrieval import Asked
 from engrain.study import matching
+from engrain.study import matching
 from engrain.study.lessons import CORPUS, read_trade
 from engrain.study.matching import HELDOUT_TRADES, Business, Detail, Pair, business_of, contrast, pairs_of, teach
 from engrain.words import canonical
@@ -76,8 +77,10 @@ def test_vectors_with_gradients_are_those_without(small: Encoder) -> None:
     assert np.allclose(functional.normalize(small.means(texts, 64)).detach().numpy(), small.vectors(texts), atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")  # the PEFT library asks transformers in an old way
-def test_teaching_brings_matches_together_and_the_adapter_gives_the_same_vectors(small: Encoder, tmp_path: Path) -> None:
+def test_teaching_brings_matches_together_and_the_adapter_gives_the_same_vectors(
+    small: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "LEARNING_RATE", 1e-3)
     losses = teach(small, [BUSINESS], tmp_path / "adapter", steps=100)
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
     texts = ["What does a van cost?", "How big is the fleet?"]
@@ -90,7 +93,6 @@ def test_teaching_brings_matches_together_and_the_adapter_gives_the_same_vectors
     assert again.version != untaught.version
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")
 def test_the_same_seed_teaches_the_same(tmp_path: Path) -> None:
     losses = [teach(Encoder(tiny.build_encoder(tmp_path / name)), [BUSINESS], tmp_path / name, steps=3) for name in ("a", "b")]
     assert losses[0] == losses[1]

@@ -92,7 +92,6 @@ def test_the_loss_is_that_of_one_choice_with_none_of_these(small: Encoder) -> No
     assert choosing(reranker, [("q", [VAN, FLEET], False), ("q", [VAN], True)]).item() == pytest.approx(10, abs=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")  # the PEFT library asks transformers in an old way
 def test_what_was_taught_is_read_again(small: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reranking, "LEARNING_RATE", 3e-3)
     monkeypatch.setattr(reranking, "WARMUP", 5)
@@ -109,7 +108,6 @@ def test_what_was_taught_is_read_again(small: Encoder, tmp_path: Path, monkeypat
     assert scores == pytest.approx(taught.scores("What is the price of a van?", shown), abs=0.05)
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`")
 def test_the_same_seed_teaches_the_same(tmp_path: Path) -> None:
     lessons = lessons_of(BUSINESS, Encoder(tiny.build_encoder(tmp_path / "lessons")))
     losses = [teach(Encoder(tiny.build_encoder(tmp_path / name)), lessons, tmp_path / name, steps=3) for name in ("a", "b")]

@@ -31,7 +31,7 @@ from engrain.words import canonical
 HELDOUT_TRADES = ("campsite", "dentist", "ferry", "guesthouse", "heating", "kennel", "library", "museum")
 """Trades that nothing is learned of: matching is scored on them."""
 RANK = 32
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 1e-4
 WARMUP = 30
 STEPS = 800
 BATCH_SIZE = 64
@@ -154,7 +154,7 @@ def _pair(detail: Detail, by_rule: dict[str, list[str]], rng: random.Random) -> 
 def teach(
     encoder: Encoder, businesses: Sequence[Business], out: Path, seed: int = 0, steps: int = STEPS, progress: Progress = SILENT
 ) -> list[float]:
-    """Teach the encoder with LoRA, write the adapter to `out` in PEFT's format, and return the loss (nats) of each step."""
+    """Teach the encoder, write the adapter to `out` in PEFT's format, and return the loss (nats) of each step."""
     rng = random.Random(seed)
     adapting = Adapting(RANK, LEARNING_RATE, WARMUP, steps, seed)
 

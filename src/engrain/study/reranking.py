@@ -29,10 +29,10 @@ from engrain.words import canonical, holds, keywords
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RANK = 32
-LEARNING_RATE = 3e-4
+RANK = 64
+LEARNING_RATE = 1e-4
 WARMUP = 60
-STEPS = 900
+STEPS = 2000
 BATCH_SIZE = 16
 CHOICES = 6
 """Answers to choose among, besides none of them."""
