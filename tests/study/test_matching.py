@@ -13,7 +13,6 @@ from engrain import encoder, fetch
 from engrain.encoder import TAUGHT, Encoder, load_encoder
 from engrain.retrieval import Asked
 from engrain.study import matching
-from engrain.study import matching
 from engrain.study.lessons import CORPUS, read_trade
 from engrain.study.matching import HELDOUT_TRADES, Business, Detail, Pair, business_of, contrast, pairs_of, teach
 from engrain.words import canonical
