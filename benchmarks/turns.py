@@ -73,9 +73,10 @@ class Worker:
     def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
         self.name, self.log = name, log
         log.parent.mkdir(parents=True, exist_ok=True)
+        at_once = {**environment, "PYTHONUNBUFFERED": "1"}  # a child that is let go loses what it has not written yet
         with log.open("w") as errors:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=dict(environment), bufsize=1
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=at_once, bufsize=1
             )
 
     def turn(self) -> Row | None:

@@ -26,7 +26,7 @@ NUM_SIMILAR = 6
 NEARNESS = 1.5
 """Nats a token that the cosine between the question and the nearest one with the same answer is worth."""
 FIT = 0.5
-"""Nats a token that a nat of the reranker's is worth: it tells what the documents do not answer better than what they do."""
+"""Nats a token that a nat of the reranker's is worth."""
 LEAD = -1.0
 """How much more than declining (nats a token) an answer must weigh at least; a refusal is one sentence, practised for many questions."""
 

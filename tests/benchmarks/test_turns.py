@@ -39,6 +39,11 @@ def test_they_take_turns(tmp_path: Path) -> None:
     assert "no row" in (tmp_path / "a.log").read_text()
 
 
+def test_what_a_child_prints_is_there_though_it_is_not_waited_for(tmp_path: Path) -> None:
+    alternate([worker("a", 100, tmp_path)], 1)
+    assert "no row" in (tmp_path / "a.log").read_text()
+
+
 def test_a_command_is_waited_for_before_each_step(tmp_path: Path) -> None:
     alternate([worker("a", 2, tmp_path)], 2, before=f"{sys.executable} -c \"open('{tmp_path / 'order'}', 'a').write('-')\"")
     assert (tmp_path / "order").read_text() == "-a-a"

@@ -101,7 +101,7 @@ def test_the_same_seed_teaches_the_same(tmp_path: Path) -> None:
 def test_the_adapter_that_comes_with_the_package_matches_questions_of_trades_it_never_saw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "made_from", fetch.made_from)
     monkeypatch.setattr(encoder, "TAUGHT", TAUGHT)
-    businesses = [business_of(read_trade(CORPUS / f"{trade}.jsonl")) for trade in HELDOUT_TRADES[:2]]
+    businesses = [business_of(read_trade(CORPUS / f"{trade}.jsonl")) for trade in HELDOUT_TRADES[:4]]
 
     def right(found: Encoder, business: Business) -> int:
         asked = [(question, detail.key) for detail in business.details for question in detail.questions[:3]]
@@ -110,4 +110,4 @@ def test_the_adapter_that_comes_with_the_package_matches_questions_of_trades_it_
         return sum(trained[i][1] == answer for i, (_, answer) in zip(near.argmax(axis=1), asked, strict=True))
 
     taught, untaught = (sum(right(load_encoder(taught=taught), business) for business in businesses) for taught in (True, False))
-    assert taught > 1.1 * untaught
+    assert taught > 1.2 * untaught
