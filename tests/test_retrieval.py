@@ -174,6 +174,12 @@ def test_answers_come_from_questions_that_mean_the_same() -> None:
     assert len(retriever.answers("The fee please", 2)) == 2
 
 
+def test_answers_come_from_sentences_that_mean_what_is_asked() -> None:
+    asked = [Asked("Where?", "Here.", "guide.md#1", 0), Asked("When?", "£85.", "guide.md#1", 0, "The price is £85.")]
+    assert Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).answers("The fee please", 1) == ["£85."]
+    assert Retriever(SECTIONS, [asked[0]], meaning=Meaning(ByMeaning())).answers("The fee please", 1) == ["Here."]
+
+
 def test_how_near_a_question_with_an_answer_is() -> None:
     pairs = [("Who is the boss?", "Ana."), ("What is the price?", "£85."), ("Where are we?", "£85.00.")]
     asked = [Asked(*pair, "guide.md#1", 0) for pair in pairs]

@@ -16,7 +16,7 @@ from engrain.generate import generate
 from engrain.knowledge.wording import REFUSAL
 from engrain.retrieval import Asked
 from engrain.tokens import encode_example
-from engrain.weighing import FIT, LEAD, NEARNESS, Weighing, likelihoods
+from engrain.weighing import FIT, LEAD, NEARNESS, SUPPORTED, Weighing, likelihoods
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -37,7 +37,8 @@ def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prom
     prompts = [(Message("user", text),) for text in (QUESTION, f"{SECTION.text}\n\n{QUESTION}")]
     answers = ["£41.", "At nine, on a Sunday."]
     weighing = Weighing.of(tiny_tokenizer, prompts, answers, (), lambda text: True, lambda texts: [0.5] * len(texts), unfit)
-    assert (weighing.answers, weighing.worth) == (tuple(answers), (0.5 * NEARNESS,) * 3)
+    assert weighing.answers == tuple(answers)
+    assert weighing.worth == (0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS)
     for prompt, rows in zip(prompts, weighing.rows, strict=True):
         expected = []
         for answer in (*answers, REFUSAL):
@@ -56,21 +57,21 @@ def test_of_a_talk_only_the_new_answer_is_weighed(tiny_tokenizer: PreTrainedToke
     assert said == ["£41.", REFUSAL]
 
 
-def test_what_the_documents_do_not_support_is_not_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
-    prompt = (Message("user", QUESTION),)
-    said = ["£999.", "£41."]
+def test_what_was_made_up_is_not_weighed_and_what_the_documents_support_weighs_more(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
+    prompt, near = (Message("user", QUESTION),), {"£41.": 0.5, "£52.": 0.4, REFUSAL: 0.5, "At nine.": 0.0}
 
-    def near(texts: Sequence[str]) -> list[float]:
-        return [0.5] * len(texts)
+    def weighing(said: Sequence[str], similar: Sequence[str], *supported: str) -> Weighing:
+        cosines = lambda texts: [near.get(text, 0.0) for text in texts]  # noqa: E731
+        return Weighing.of(tiny_tokenizer, [prompt], said, similar, lambda text: text in supported, cosines, unfit)
 
-    weighing = Weighing.of(tiny_tokenizer, [prompt], said, ["£52."], lambda text: text == "£41.", near, unfit)
-    assert (weighing.answers, weighing.worth) == (("£41.",), (0.5 * NEARNESS,) * 2)
-    none = Weighing.of(tiny_tokenizer, [prompt], ["£999."], (), lambda text: False, near, unfit)
+    found = weighing(["£999.", "At nine.", "£41."], ["£52."], "£41.", "At nine.")
+    assert found.answers == ("£52.", "At nine.", "£41."), "£999 neither answers a trained question nor stands in the documents"
+    assert found.worth == (0.4 * NEARNESS, SUPPORTED, 0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS)
+    none = weighing(["£999."], ())
     assert none.rows == ()
-    like = Weighing.of(tiny_tokenizer, [prompt], ["£999."], ["£52."], lambda text: False, lambda texts: [0.9, 0.2, 0.1], unfit)
-    assert like.answers == ("£52.",), "a trained question that means the same has this answer"
-    assert like.worth == pytest.approx((0.9 * NEARNESS, 0.1 * NEARNESS))
     assert none.decide([]) == none.declined
+    near["£52."] = 0.9
+    assert weighing([], ["£52."]).worth[0] == 0.9 * NEARNESS + SUPPORTED, "a trained question that means the same has this answer"
 
 
 def test_the_mean_over_the_prompts_decides() -> None:
@@ -102,7 +103,7 @@ def test_a_near_question_with_the_answer_counts_beside_its_likelihood() -> None:
 
 def test_how_well_an_answer_fits_counts_beside_how_near_a_question_with_it_is(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
     prompt, held = (Message("user", QUESTION),), ["£41.", "£52."]
-    weighing = Weighing.of(tiny_tokenizer, [prompt], held, (), lambda text: True, lambda texts: [0.2, 0.4, 0.1], lambda texts: [3.0, -2.0])
+    weighing = Weighing.of(tiny_tokenizer, [prompt], held, (), lambda text: False, lambda texts: [0.2, 0.4, 0.1], lambda texts: [3.0, -2.0])
     assert weighing.worth == pytest.approx((0.2 * NEARNESS + 3 * FIT, 0.4 * NEARNESS - 2 * FIT, 0.1 * NEARNESS))
 
 
@@ -158,7 +159,7 @@ def test_mode_both_declines_where_that_is_likelier_than_any_answer(
     tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = {"closed-book": "£41.", "retrieval": "£9."}
-    assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=0.0 - LEAD) == REFUSAL
+    assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=SUPPORTED - LEAD) == REFUSAL
 
 
 def test_what_was_said_closed_book_is_weighed_without_being_asked_again(

@@ -30,8 +30,8 @@ FEW_WORDS = 2
 """Words that say something, of a question that leans on the one before it."""
 PIECE = re.compile(r"[^\n]+?(?:[.!?](?=\s)|$)\s*|\n", re.MULTILINE)
 LEADS = re.compile(r"[?:]\s*$")
-WORDS, AROUND = 0.3, 0.3
-"""What shared words weigh beside meaning, and what a question's passage weighs beside the question."""
+WORDS = 0.3
+"""What shared words weigh beside meaning, where passages are sought."""
 THE_LIKE = 0.75
 """Cosine from which two questions ask for the like: 8 in 1,520 everyday questions come as near to one about documents."""
 RECENT = 256
@@ -149,8 +149,8 @@ class Retriever:
         return WORDS * words + self._meanings.passages(question) if self._meanings else words
 
     def _alike(self, question: str) -> Vectors:
-        words = self._questions.scores(question)
-        return WORDS * words + self._meanings.asked(question) if self._meanings else words
+        """How well each question that was asked fits: by what it and the sentence with its answer mean; without meaning by its words."""
+        return self._meanings.asked(question) if self._meanings else self._questions.scores(question)
 
 
 def _best(scores: Vectors) -> list[int]:
@@ -159,12 +159,16 @@ def _best(scores: Vectors) -> list[int]:
 
 
 class _Meanings:
-    """Passages and the questions that they answer as vectors, and how near they are to another question."""
+    """Passages, the questions that they answer and the sentences with the answers as vectors, and how near they are to another question."""
 
     def __init__(self, passages: Sequence[Section], asked: Sequence[Asked], holding: Sequence[int], meaning: Meaning) -> None:
         self._vector = lru_cache(maxsize=RECENT)(meaning.of)  # one question is looked up several times on its way to an answer
-        vectors = meaning.of_all([*(" ".join([*p.headings, p.text]) for p in passages), *(each.question for each in asked)])
-        self._passages, self._asked = vectors[: len(passages)], vectors[len(passages) :]
+        evidence = list(dict.fromkeys(each.evidence for each in asked if each.evidence))
+        shown = [" ".join([*p.headings, p.text]) for p in passages]
+        vectors = meaning.of_all([*shown, *(each.question for each in asked), *evidence])
+        self._passages, self._asked, self._evidence = np.split(vectors, np.cumsum([len(passages), len(asked)]))
+        numbers = {text: number for number, text in enumerate(evidence)}
+        self._standing = np.array([numbers.get(each.evidence, -1) for each in asked], dtype=int)
         self._holding = np.array(holding, dtype=int)
         self._held = self._holding >= 0
 
@@ -180,11 +184,10 @@ class _Meanings:
         return self._asked @ self._vector(question)
 
     def asked(self, question: str) -> Vectors:
-        """How near each question is, itself and a little through its passage."""
+        """How near each question is, itself and through the sentence that its answer stands in."""
         vector = self._vector(question)
-        around = np.zeros(len(self._asked), np.float32)
-        around[self._held] = (self._passages @ vector)[self._holding[self._held]]
-        return self._asked @ vector + AROUND * around
+        sentences = np.append(self._evidence @ vector, np.float32(0))
+        return self._asked @ vector + sentences[self._standing]
 
 
 class _Texts:

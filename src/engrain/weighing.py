@@ -27,13 +27,15 @@ NEARNESS = 1.5
 """Nats a token that the cosine between the question and the nearest one with the same answer is worth."""
 FIT = 0.5
 """Nats a token that a nat of the reranker's is worth."""
-LEAD = -1.0
+SUPPORTED = 0.75
+"""Nats a token that it is worth to an answer that its values stand in a place that is about the question."""
+LEAD = -0.5
 """How much more than declining (nats a token) an answer must weigh at least; a refusal is one sentence, practised for many questions."""
 
 
 @dataclass(frozen=True)
 class Weighing:
-    """Answers to a question that the documents support and that are to be weighed against declining.
+    """Answers to a question that stand in the documents and that are to be weighed against declining.
 
     `worth` says what speaks for each answer, and last for declining, beside its likelihood (nats a token); `rows` has each answer and
     last the refusal after each of the prompts, one tuple for a prompt. `refused` tells whether that is what was said after every prompt.
@@ -56,24 +58,25 @@ class Weighing:
         near: Callable[[Sequence[str]], Sequence[float]],
         fits: Callable[[Sequence[str]], Sequence[float]],
     ) -> Weighing:
-        """What the model `said` after each of the prompts, and what `similar` questions are answered with, where the documents support it.
+        """What `similar` questions are answered with, and what the model `said` after each of the prompts.
 
-        A trained question that means nearly the same supports its answer too, in whatever words it is asked.
+        What was made up is left out: the documents must support what answers no trained question. `supports` tells whether they do, `near`
+        how near a question is that has the answer (a cosine, 0 where none has it), and `fits` how well it fits (log-odds against none of
+        them). A trained question that means nearly the same supports its answer too, in whatever words it is asked.
 
-        `supports` tells whether the documents support an answer, `near` how near a question is that has it (a cosine), and `fits` how
-        well it fits (log-odds against none of them).
-
-        There is nothing to weigh, and there are no rows, where the documents support no answer.
+        There is nothing to weigh, and there are no rows, where no answer is left.
         """
         declines = all(refused(text) for text in said)
         declined = said[0] if declines and said else REFUSAL
         offered = list({canonical(text): text for text in (*similar, *said) if not refused(text)}.values())
         *nearness, declining = near([*offered, REFUSAL])
-        held = [(text, close) for text, close in zip(offered, nearness, strict=True) if close >= THE_LIKE or supports(text)]
+        found = [(text, close, close >= THE_LIKE or supports(text)) for text, close in zip(offered, nearness, strict=True)]
+        held = [each for each in found if each[1] > 0 or each[2]]
         if not held:
             return cls((), (), (), declines, declined)
-        answers, close = zip(*held, strict=True)
-        worth = (NEARNESS * near + FIT * fit for near, fit in zip((*close, declining), (*fits(answers), 0.0), strict=True))
+        answers, close, supported = zip(*held, strict=True)
+        voices = zip((*close, declining), (*fits(answers), 0.0), (*supported, False), strict=True)
+        worth = (NEARNESS * near + FIT * fit + SUPPORTED * yes for near, fit, yes in voices)
         rows = tuple(tuple(_row(tokenizer, prompt, text) for text in (*answers, REFUSAL)) for prompt in prompts)
         return cls(answers, tuple(worth), rows, declines, declined)
 
