@@ -187,7 +187,8 @@ class _Meanings:
         """How near each question is, itself and through the sentence that its answer stands in."""
         vector = self._vector(question)
         sentences = np.append(self._evidence @ vector, np.float32(0))
-        return self._asked @ vector + sentences[self._standing]
+        found: Vectors = self._asked @ vector + sentences[self._standing]
+        return found
 
 
 class _Texts:
