@@ -21,6 +21,7 @@ import click
 from engrain import api
 from engrain.cli._progress import listener
 from engrain.comparison import Comparison, Measured
+from engrain.config import settings_from
 from engrain.report.task_card import comparison_from
 from engrain.run import Run
 
@@ -116,7 +117,7 @@ USES = {
     "solar": Use(solar, {**IMAGES, "image_size": 96, "epochs": 4, "augment": ("shift", "colour", "flip")}, IMAGE_METHODS, IMAGE_SCORES),
     "tcl": Use(
         lambda _: list(TCL),
-        {"task": "code", "language": "tcl", "max_length": 512, "batch_size": 8, "max_steps": 40, "completions": 40},
+        {"task": "code", "language": "tcl", "max_length": 512, "batch_size": 8, "max_steps": 84, "heldout_files": 0.2, "completions": 40},
         CODE_METHODS,
         CODE_SCORES,
     ),
@@ -144,20 +145,20 @@ def tables(name: str, out: Path, method: tuple[str, ...]) -> None:
 
 def built(folder: Path, paths: Sequence[Path], options: dict[str, Any]) -> Comparison:
     """What a build measured; it is made, gone on with, or read where it is complete."""
-    status = Run(folder).info.get("status") if (folder / "run.json").is_file() else share_base(folder)
+    status = Run(folder).info.get("status") if (folder / "run.json").is_file() else share_base(folder, options)
     if status != "complete":
         api.build(paths, out=folder, resume=bool(status), progress=listener(), **options)
     return comparison_from(Run(folder).read_json("scores.json")["comparison"])
 
 
-def share_base(folder: Path) -> str:
-    """Begin a run with what another run of the same use has measured of the base, where there is one: that takes longest."""
+def share_base(folder: Path, options: dict[str, Any]) -> str:
+    """Begin a run with what another of the same use has measured of the base, where there is one: that takes longest."""
     known = next(folder.parent.glob(f"{folder.name.partition('-')[0]}-*/before.json"), None)
     if known is None:
         return ""
     run = Run.create(folder, folder.name)
     run.write_json("before.json", json.loads(known.read_text(encoding="utf-8")))
-    run.update(status="interrupted")
+    run.update(status="interrupted", settings=settings_from(options).to_dict())
     return "interrupted"
 
 

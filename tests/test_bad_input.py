@@ -172,7 +172,7 @@ def test_a_base_that_lacks_a_file(name: str, refused: Refused, tiny_folder: Path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--method", "lorra"], "'lorra' is not one of 'adalora', 'dora', 'eva', 'full', 'layerwise', 'lora'"),
+        (["--method", "lorra"], "did you mean 'lora'? Choose one of: adalora, dora, "),
         (["--ranks", "4"], "--rank"),
         (["--epochs", "many"], "'many' is not a valid float"),
         (["--epochs", "0"], "epochs=0.0: must be above 0"),

@@ -16,7 +16,7 @@ import pytest
 
 from engrain import api, compare
 from engrain.config import settings_from
-from engrain.errors import EngrainError, ExampleError, SettingError, TrainingError
+from engrain.errors import EngrainError, ExampleError, RunError, SettingError, TrainingError
 from engrain.run import Run
 from test_api import DOCUMENT
 
@@ -99,6 +99,39 @@ def test_every_method_that_cannot_be_compared_is_named(tiny_folder: Path) -> Non
     assert "full:rank=3: " in told
     assert "lora: named twice" in told
     assert not Path("cmp").exists()
+
+
+def test_what_a_method_cannot_have_or_the_base_has_no_room_for_is_told_before_anything_is_made(tiny_folder: Path) -> None:
+    shared = ["lora:method=full", "lora:base=x", "lora:minutes=60", "lora:gate=true", "lora:seed=5"]
+    with pytest.raises(SettingError, match="cannot be compared") as caught:
+        start(tiny_folder, [*shared, "lora:target_modules=nope", "layerwise:layers=40", "lora:learning_rate=1e-3"])
+    told = "\n".join(caught.value.problems)
+    assert all(f"{name}: {name.split(':')[1].split('=')[0]} holds for all methods" in told for name in shared)
+    assert "lora:target_modules=nope: target_modules: LoRA cannot adapt nope. This model has: " in told
+    assert "layerwise:layers=40: " in told
+    assert "lora:learning_rate" not in told
+    assert not Path("cmp").exists()
+
+
+def test_a_comma_in_a_value_is_none_between_methods() -> None:
+    text = "lora:target_modules=q_proj,v_proj, full,layerwise:layers=3,7,lorra"
+    assert compare.named(text) == ["lora:target_modules=q_proj,v_proj", "full", "layerwise:layers=3,7,lorra"]
+    assert compare.named("lora,lorra,") == ["lora", "lorra"]
+
+
+def test_the_folder_of_a_training_is_one_folder(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "cmp", "cmp")
+    names = {compare.prepared(run, compare.Entry(f"layerwise:layers={layers}", {}), 0).path for layers in ("1/3", "1-3", "1,3")}
+    assert {path.parent for path in names} == {run.path / "parts"}
+    assert "layerwise-layers-1of3-0" in {path.name for path in names}
+
+
+def test_a_comparison_in_which_every_training_fails_says_so(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "in_own_process", lambda *_: TrainingError.exit_code)
+    with pytest.raises(RunError, match="Every training failed") as caught:
+        start(tiny_folder, ["lora:rank=4", "full"])
+    assert caught.value.problems == ("lora-rank-4-0: its process was ended", "full-0: its process was ended")
+    assert Run.open(Path("cmp")).info["status"] == "failed"
 
 
 def test_questions_that_cannot_be_read_are_told_before_anything_is_made(tiny_folder: Path) -> None:

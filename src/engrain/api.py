@@ -8,7 +8,6 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,8 +40,7 @@ from engrain.measuring import Changed
 from engrain.merging import MergeSettings
 from engrain.merging import merge as merge_runs
 from engrain.methods._listing import Listed, listed
-from engrain.methods.base import SizeUnknown
-from engrain.models import BaseSettings, load_model, locate, on_disk, outline
+from engrain.models import BaseSettings, load_model, locate, on_disk
 from engrain.plan import Plan, Work, make_plan
 from engrain.privacy import Private, screened
 from engrain.progress import SILENT, Progress
@@ -69,7 +67,7 @@ from engrain.study.teacher_prompts import expected
 from engrain.sweep import RESULT, check_installed, tuned_names
 from engrain.sweep import sweep as sweep_settings
 from engrain.tasks._packed import check_model
-from engrain.trainings import share
+from engrain.trainings import check_fits, share
 from engrain.tried import Swept
 from engrain.verdict import Verdict, decide
 
@@ -295,10 +293,13 @@ def check_usable(settings: Settings) -> None:
 
     That is a base with a file missing or of an unknown kind, a device that is not there, a method that does not fit the base.
     """
+    check_fits(settings)
+    check_loads(settings)
+
+
+def check_loads(settings: Settings) -> None:
+    """Raise where the device is not there, or the base cannot be read from this disk."""
     device, dtype = settings.model.resolve()
-    method: Any = registry.find("methods", settings.method)
-    with suppress(SizeUnknown):
-        method(settings.method_settings).apply(outline(settings.model.base))
     base = on_disk(settings.model.base)
     if base is not None:
         check_model(load_model(base, dtype=dtype, device=device))
@@ -574,7 +575,7 @@ def compare(
         raise SettingError(f"seeds={seeds}: must be at least 1", "Change it and start again.")
     check_questions(as_path(questions))
     check_paths(files)
-    check_usable(chosen)
+    check_loads(chosen)
     folder = as_path(out) or COMPARISONS / files[0].resolve().stem
     run = Run.open(folder) if resume else Run.create(folder, folder.name)
     same = settings_from(common)

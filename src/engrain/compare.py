@@ -6,15 +6,16 @@ is that of one training and a killed comparison goes on where it was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engrain import agent, measuring, pipeline
+from engrain import agent, measuring, pipeline, registry
 from engrain.assistant import load as load_assistant
-from engrain.config import settings_from
-from engrain.errors import Interrupted, SettingError
+from engrain.config import METHOD, catalogue, settings_from, sweepable
+from engrain.errors import Interrupted, RunError, SettingError
 from engrain.evaluate import BASE, BASE_RETRIEVAL, GENERAL, TUNED, TUNED_RETRIEVAL, Evaluation, evaluate
 from engrain.examples import Question
 from engrain.files import delete
@@ -23,7 +24,7 @@ from engrain.progress import SILENT, Progress
 from engrain.report.compare import write_comparison
 from engrain.run import Run
 from engrain.scoreboard import Costs, Score, Scoreboard, advice, score_of
-from engrain.trainings import part_of, trained_numbers, under_way
+from engrain.trainings import check_fits, part_of, trained_numbers, under_way
 
 AGENT, RESULT = "base+agent", "comparison.json"
 
@@ -39,21 +40,39 @@ class Entry:
 def entries(methods: Sequence[str], common: Mapping[str, Any]) -> list[Entry]:
     """The methods as they were asked for: `lora`, or `lora:rank=16:rank_stabilized=true`.
 
-    Raises SettingError listing every method that there is not, is not supported or does not take its settings.
+    Raises SettingError listing every method that there is not, is not supported, does not take its settings or does not fit the base.
     """
     found, problems = [], []
     for text in methods:
         name, *pairs = text.split(":")
-        values = {"method": name, **{key: value for key, _, value in (pair.partition("=") for pair in pairs)}}
+        values = {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
         try:
-            settings_from({**common, **values})
+            chosen = settings_from({**common, **values, METHOD: name})
+            shared = [key for key in values if key not in sweepable(name) and name not in catalogue()[key].owners]
+            problems += [f"{text}: {key} holds for all methods; it is no setting of one" for key in shared]
+            if not shared:
+                check_fits(chosen)
         except SettingError as error:
             problems += [f"{text}: {line}" for line in (error.problems or [f"{error.message}. {error.next_step}"])]
-        found.append(Entry(text, values))
+        found.append(Entry(text, {METHOD: name, **values}))
     twice = sorted({e.name for e in found if [o.name for o in found].count(e.name) > 1})
     problems += [f"{name}: named twice" for name in twice]
     if problems or not found:
         raise SettingError("These methods cannot be compared:", "`engrain methods` lists those there are.", problems or ["none was named"])
+    return found
+
+
+def named(text: str) -> list[str]:
+    """The methods of a list with commas between them; a comma in a value stays (`lora:target_modules=q_proj,v_proj,full`).
+
+    What follows a value and is no method's name belongs to the value.
+    """
+    found: list[str] = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        if found and "=" in found[-1] and part.partition(":")[0] not in registry.names("methods"):
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
     return found
 
 
@@ -62,7 +81,8 @@ def compare(
 ) -> Scoreboard:
     """The scoreboard of all methods; `run` holds documents and examples already. What was finished before stays as it is.
 
-    A training that fails is told and does not end the comparison. Raises Interrupted after a signal, with every step saved.
+    A training that fails is told and does not end the comparison. Raises Interrupted after a signal, with every step saved, and
+    RunError where every training failed.
     """
     test = measuring.questions_for(run, questions, progress)
     measuring.measure_base(run, test, progress)
@@ -79,6 +99,9 @@ def compare(
                 failed[part.path.name] = str(part.info.get("error") or "its process was ended")
                 progress.note(f"{part.path.name} failed: {failed[part.path.name]}")
             stage.advance(1)
+    if len(failed) == len(parts):
+        told = [f"{name}: {reason}" for name, reason in failed.items()]
+        raise RunError("Every training failed:", "Correct what is wrong and go on with --resume.", told)
     board = scored(run, chosen, seeds, test, failed, progress)
     run.write_json(RESULT, board)
     write_comparison(run, board)
@@ -87,7 +110,8 @@ def compare(
 
 def prepared(run: Run, entry: Entry, seed: int) -> Run:
     """The run of one training, with the shared examples in it."""
-    return part_of(run, f"parts/{entry.name.replace(':', '-').replace('=', '-')}-{seed}")
+    plain = entry.name.replace("/", "of")  # layers=1/3
+    return part_of(run, f"parts/{re.sub('[:=,]', '-', plain)}-{seed}")
 
 
 def carry_out(path: Path, values: dict[str, Any], questions: Path | None) -> None:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from engrain import registry
 from engrain.config import Settings, settings_from
 from engrain.errors import Interrupted
 from engrain.files import staged
+from engrain.methods.base import SizeUnknown
+from engrain.models import outline
 from engrain.run import Run
 
 SHARED = ("documents.jsonl", "facts.jsonl", "superseded.jsonl", "before.json", "examples")
 """What every training gets from the run that it belongs to."""
+
+
+def check_fits(settings: Settings) -> None:
+    """Raise SettingError where the method does not fit the base, by its configuration alone."""
+    method: Any = registry.find("methods", settings.method)
+    with suppress(SizeUnknown):
+        method(settings.method_settings).apply(outline(settings.model.base))
 
 
 def part_of(run: Run, name: str) -> Run:

@@ -160,6 +160,11 @@ def test_no_group_is_in_two_parts_and_every_class_in_all() -> None:
     assert [p.file for p in again[2]] != [p.file for p in split_by_group(pictures, 0.15, 1)[2]]
 
 
+def test_a_group_of_each_class_is_left_to_train_on() -> None:
+    pictures = [picture(f"{label}{i}", label, f"{label}-{i}") for label in "ab" for i in range(4)]
+    assert [{p.label for p in part} for part in split_by_group(pictures, 0.4, 0)] == [{"a", "b"}] * 3
+
+
 def test_a_class_with_too_few_groups_is_named() -> None:
     pictures = [picture(f"{label}{i}", label, f"{label}-{i}") for label, count in (("a", 5), ("b", 2)) for i in range(count)]
     with pytest.raises(ExampleError, match="three groups") as caught:

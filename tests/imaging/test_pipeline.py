@@ -224,7 +224,7 @@ def test_patches_lose_their_class_token() -> None:
     assert patch_map(values).tolist() == [[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]
 
 
-@pytest.mark.parametrize("kind", ["vit", "convnext"])
+@pytest.mark.parametrize("kind", ["vit", "convnext", "efficientnet"])
 def test_models_of_transformers_are_backbones(kind: str, tmp_path: Path) -> None:
     from transformers import AutoConfig, AutoModel
 
@@ -238,6 +238,7 @@ def test_models_of_transformers_are_backbones(kind: str, tmp_path: Path) -> None
             "patch_size": 8,
         },
         "convnext": {"hidden_sizes": [8, 12], "depths": [1, 1], "num_stages": 2, "patch_size": 4},
+        "efficientnet": {"hidden_dim": 128, "width_coefficient": 0.1, "depth_coefficient": 0.1},
     }
     AutoModel.from_config(AutoConfig.for_model(kind, **sizes[kind])).save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5] * 3, "image_std": [0.25] * 3}))

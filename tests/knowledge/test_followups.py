@@ -54,6 +54,8 @@ def test_questions_that_do_not_name_their_subject_begin_nothing() -> None:
 def test_subjects_in_a_question() -> None:
     assert subject_of(fact("Sunday", "")) == "on Sunday"
     assert subject_of(fact("Sundays", "")) == "on Sundays"
+    assert subject_of(fact("Monday to Friday", "")) == "on Monday to Friday"
+    assert subject_of(fact("Sunday roast", "")) == "the Sunday roast"
     assert subject_of(fact("the salon", "")) == "the salon"
     assert subject_of(fact("Margherita", "")) == "the Margherita"
     assert subject_of(fact("2 hours", "")) == "2 hours"

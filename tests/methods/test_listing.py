@@ -9,7 +9,7 @@ from engrain import api, registry
 from engrain.cli import main
 from engrain.errors import ModelError
 
-CHOSEN = ("full", "lora", "ia3", "poly", "frod")
+CHOSEN = ("full", "lora", "ia3", "poly", "prompt_tuning", "frod")
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +29,7 @@ def test_every_method_says_what_it_is_and_why_not(tiny_folder: Path, capsys: pyt
     assert rows["ia3"]["trainable_parameters"] == 2 * (32 + 32 + 128)
     assert rows["lora"]["trainable_parameters"] == 2 * 64 * (2 * (64 + 64) + 2 * (64 + 32) + 3 * (64 + 128))
     assert rows["ia3"]["paper"].endswith("2205.05638")
+    assert rows["prompt_tuning"]["paper"].endswith("2104.08691"), "its own files name none"
     assert rows["frod"]["supported"]
     assert rows["frod"]["trainable_parameters"] is None
     assert not rows["poly"]["supported"]

@@ -203,6 +203,7 @@ def test_b_learns_four_times_faster_at_the_method_s_own_learning_rate_and_as_fas
     [
         ({"rank": 33}, "rank=33 is larger than every matrix it would adapt"),
         ({"rank_pattern": "up_proj=40"}, "rank=40 is larger"),
+        ({"rank_pattern": "k_proj=24, up_proj=24"}, "rank=24 is larger than every matrix"),
         ({"rank_pattern": "nope=4"}, "rank_pattern: nope is not adapted"),
         ({"rank_pattern": "up_proj"}, "rank_pattern='up_proj': must be name=rank"),
         ({"rank_pattern": "up_proj=0"}, "must be name=rank"),

@@ -5,7 +5,7 @@ from pathlib import Path
 from engrain.evaluate import TUNED, Evaluation, score
 from engrain.examples import Question
 from engrain.report.charts import PERCENT, Axis, Dot, number, scatter
-from engrain.report.compare import render, size
+from engrain.report.compare import markdown, render, size
 from engrain.run import Run
 from engrain.scoreboard import Costs, Scoreboard, advice, score_of
 
@@ -25,6 +25,18 @@ def test_the_page_holds_every_way_and_escapes_its_texts(tmp_path: Path) -> None:
     assert "in wordings that were not trained" in page
     run.update(questions="0123abcd")
     assert "in wordings that were not trained" not in render(run, Scoreboard(scores, advice(scores)))
+
+
+def test_one_table_in_markdown_holds_everything() -> None:
+    questions = [Question("1", "What?", ("£5",), "direct"), Question("2", "Who?", ("Maria",), "reverse")]
+    seen = Evaluation({TUNED: tuple(score(questions, ["£5", "Peter"]))})
+    scores = (score_of("base", TUNED, [seen]), score_of("lora", TUNED, [seen], [Costs(1234, 2**30, 61.0, 99.0, 2**20)]))
+    head, _, base, tuned, _, told, _ = markdown(Scoreboard(scores, "Take lora.")).split("\n")
+    assert head.count("|") == base.count("|") == tuned.count("|")
+    assert head.startswith("| way | exact | gist | direct | reverse | rightly declined |")
+    assert base.startswith("| base | 50% (9% to 91%) | 50% (9% to 91%) | 100% (21% to 100%) | 0% (0% to 79%) |")
+    assert tuned.endswith("| 1,234 | 1.0 GiB | 61 | 99 | 1.0 MiB |")
+    assert told == "Take lora."
 
 
 def test_dots_stand_where_their_numbers_say() -> None:

@@ -71,6 +71,16 @@ def test_metrics_count_requests_and_tokens(server: Any) -> None:
     assert "Who?" not in text
 
 
+def test_what_is_refused_is_counted_too_and_odd_methods_make_no_label_of_their_own(server: Any) -> None:
+    with server.client(Authorization="Bearer wrong") as stranger, server.client() as client:
+        stranger.get("/v1/models")
+        stranger.request("BREW", "/healthz")
+        text = client.get("/metrics").text
+    assert 'engrain_requests_total{method="GET",route="none",status="401"}' in text
+    assert 'method="other"' in text
+    assert "BREW" not in text
+
+
 def test_models_have_root_and_parent_as_vllm_gives_them(server: Any) -> None:
     with server.openai() as client:
         models = {model.id: model for model in client.models.list()}

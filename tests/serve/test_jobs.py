@@ -141,6 +141,19 @@ def test_a_paused_job_goes_on_with_resume(jobs: Jobs, scripted: Any, tmp_path: P
     assert statuses(jobs, job.id) == ["queued", "running", "paused", "queued", "running", "succeeded"]
 
 
+def test_a_job_that_ends_before_it_hears_that_it_should_pause_has_succeeded(jobs: Jobs, scripted: Any, tmp_path: Path) -> None:
+    scripted(
+        "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        + say(event="note", text="ready")
+        + "\ntime.sleep(60)"
+    )
+    jobs.start()
+    job = jobs.submit("test", ["x"], tmp_path / "run")
+    until(lambda: any(event.message == "ready" for event in jobs.events(job.id)))
+    jobs.pause(job.id)
+    until(lambda: jobs.get(job.id).status == "succeeded")
+
+
 def test_a_job_that_waits_can_be_cancelled(jobs: Jobs, tmp_path: Path) -> None:
     job = jobs.submit("test", ["x"], tmp_path / "run")
     assert jobs.cancel(job.id).status == "cancelled"

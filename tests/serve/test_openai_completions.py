@@ -23,6 +23,8 @@ def test_completions_go_on_with_texts_and_ids(server: Any, tiny_tokenizer: Any) 
         chunks = list(client.completions.create(model="one", prompt="The shop", max_tokens=4, stream=True))
     assert [choice.index for choice in texts.choices] == [0, 1, 2, 3]
     assert len(texts.choices[0].logprobs.tokens) == 4
+    lengths = [len(token) for token in texts.choices[0].logprobs.tokens]
+    assert texts.choices[0].logprobs.text_offset == [sum(lengths[:i]) for i in range(4)]
     assert texts.usage.completion_tokens == 16
     assert ids.choices[0].text == text.choices[0].text == "".join(chunk.choices[0].text for chunk in chunks)
 

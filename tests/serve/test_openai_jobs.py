@@ -99,6 +99,9 @@ def test_a_file_can_be_listed_read_and_deleted(trainer: Any) -> None:
     with trainer.openai() as client:
         made = client.files.create(file=("../../rows.jsonl", jsonl(ROWS)), purpose="fine-tune")
         assert made.filename == "rows.jsonl"
+        long = client.files.create(file=("\U0001d400" * 80 + ".jsonl", jsonl(ROWS)), purpose="fine-tune")
+        assert len(long.filename) == 60
+        client.files.delete(long.id)
         assert made.bytes == len(jsonl(ROWS))
         assert made.id in [found.id for found in client.files.list()]
         assert client.files.content(made.id).content == jsonl(ROWS)

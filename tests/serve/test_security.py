@@ -100,7 +100,7 @@ def test_names_that_anybody_may_own_are_refused(server: Any, host: str, status: 
 
 def test_pages_of_other_sites_may_not_call(server: Any) -> None:
     own = server.url
-    for origin, status in [(own, 200), ("https://evil.example", 403), ("null", 403), (f"{own}.evil.example", 403)]:
+    for origin, status in [(own, 200), ("https://evil.example", 403), ("null", 403), (f"{own}.evil.example", 403), ("http://[", 403)]:
         with server.client(Origin=origin) as client:
             assert client.get("/v1/models").status_code == status, origin
 

@@ -124,6 +124,30 @@ def test_the_base_needs_no_adapter_and_a_schema_is_passed_on(gateway: Any, upstr
     assert ask["structured_outputs"] == {"json": schema}
 
 
+def test_a_server_that_does_not_hear_is_killed(gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+    import subprocess
+    import sys
+
+    from engrain.serve import vllm
+
+    monkeypatch.setattr(vllm, "STOP_SECONDS", 0.1)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+
+    async def work() -> None:
+        engine = vllm.VllmEngine(gateway.parts.settings)
+        engine._process = process
+        await engine.close()
+
+    asyncio.run(work())
+    process.stdout.close()
+    assert process.returncode is not None
+    assert process.returncode != 0
+
+
 def test_likelihoods_are_what_it_says_of_prompts(gateway: Any, upstream: Any, tiny_tokenizer: Any) -> None:
     import asyncio
 

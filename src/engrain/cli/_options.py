@@ -136,7 +136,8 @@ def _given(setting: config.Setting, value: Any) -> Any:
 
 def _option(setting: config.Setting) -> Decorator:
     """The click option of a setting."""
-    kind: Any = click.Choice(setting.choices) if setting.choices else setting.kind if setting.kind in (int, float) else str
+    few = setting.choices and setting.name != config.METHOD  # of a method that there is not, the nearest name is told later
+    kind: Any = click.Choice(setting.choices) if few else setting.kind if setting.kind in (int, float) else str
     shape: dict[str, Any] = {"is_flag": True} if setting.kind is bool else {"type": kind}
     hidden = setting.default in (None, "", ()) or setting.kind is bool
     text = setting.help if hidden else f"{setting.help}  [default: {_shown(setting.default)}]"

@@ -36,9 +36,9 @@ def command(
     reads and answers in at most three steps. Leaves a table and one page, comparison.html.
     """
     from engrain import api
+    from engrain.compare import named
 
-    methods = [name.strip() for name in names.split(",") if name.strip()]
     run, board = api.compare(
-        paths, methods, seeds=seeds, questions=questions, out=out, resume=resume, progress=listener(), settings=settings
+        paths, named(names), seeds=seeds, questions=questions, out=out, resume=resume, progress=listener(), settings=settings
     )
     _options.print_json({"run": run, **vars(board)}) if as_json else _render.scoreboard(board, run)

@@ -279,17 +279,19 @@ def _without_copies(files: Sequence[CodeFile], skipped: list[Skipped]) -> list[C
     except ImportError as error:
         raise ExampleError("finding copies among files needs datasketch", "pip install 'engrain[code]'") from error
     kept, seen, near = list[CodeFile](), dict[str, str](), MinHashLSH(threshold=SAME, num_perm=64)
+    sketches = dict[str, MinHash]()
     for file in files:
         if file.sha256 in seen:
             skipped.append(Skipped(file.path, f"it is equal to {seen[file.sha256]}"))
             continue
         sketch = MinHash(num_perm=64)
         sketch.update_batch(_shingles(file.text))
-        like = near.query(sketch)
+        like = [path for path in near.query(sketch) if sketches[path].jaccard(sketch) >= SAME]  # the query's own threshold is soft
         if like:
             skipped.append(Skipped(file.path, f"it is nearly equal to {min(like)}"))
             continue
         near.insert(file.path, sketch)
+        sketches[file.path] = sketch
         seen[file.sha256] = file.path
         kept.append(file)
     return kept

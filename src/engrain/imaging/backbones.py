@@ -218,7 +218,7 @@ class TransformersBackbone(Backbone):
         super().__init__()
         self.model, self.mean, self.std = model, mean, std
         sizes = getattr(model.config, "hidden_sizes", None)
-        self.width = sizes[-1] if sizes else model.config.hidden_size
+        self.width = sizes[-1] if sizes else getattr(model.config, "hidden_size", None) or model.config.hidden_dim  # EfficientNet's name
 
     def features(self, images: Tensor) -> Tensor:
         """The last hidden states (B, T, D) or feature map (B, D, H, W)."""

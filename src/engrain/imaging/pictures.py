@@ -152,7 +152,7 @@ def split_by_group(pictures: Sequence[Picture], share: float, seed: int) -> tupl
     part: dict[str, int] = {}
     for label, groups in sorted(of_class.items()):
         order = np.random.default_rng((seed, len(groups), *label.encode())).permutation(len(groups))
-        held = max(1, round(share * len(groups)))
+        held = max(1, min(round(share * len(groups)), (len(groups) - 1) // 2))  # one group at least is left to train on
         part |= {groups[i]: 2 if place < held else 1 if place < 2 * held else 0 for place, i in enumerate(order)}
     train, validation, test = ([p for p in pictures if part[p.group] == number] for number in range(3))
     return train, validation, test

@@ -6,6 +6,7 @@ Two facts make a pair where they say the same of two subjects: the cells of one 
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -61,7 +62,8 @@ def conversation(first: Wording, fact: Fact, second: Wording, pattern: str) -> E
 
 def subject_of(fact: Fact) -> str:
     """The subject as it stands in a question: days get their "on", things their article, people none."""
-    if fact.subject.lower().removesuffix("s") in {day.removesuffix("s") for day in DAYS}:
+    words = {word.removesuffix("s") for word in re.findall(r"[^\W\d_]+", fact.subject.lower())} - {"to", "and", "or"}
+    if words and words <= {day.removesuffix("s") for day in DAYS}:
         return f"on {fact.subject}"
     has_article = fact.subject.lower().startswith(("the ", "a ", "an ", "our ", "your "))
     return fact.subject if has_article or fact.subject[:1].isdigit() or full_name(fact.subject) else f"the {fact.subject}"

@@ -8,6 +8,7 @@ from typing import Any
 from engrain import registry
 from engrain.errors import SettingError
 from engrain.methods._probe import probe
+from engrain.methods.base import SizeUnknown
 from engrain.models import count_parameters, outline
 from engrain.progress import SILENT, Progress
 
@@ -47,6 +48,8 @@ def _row(name: str, base: str) -> Listed:
         try:
             kind(kind.Settings()).apply(model)
             count = count_parameters(model, trainable=True)
+        except SizeUnknown:
+            pass
         except SettingError as error:
-            reason = error.message if name in registry.own("methods") else ""
+            reason = error.message
     return Listed(name, registry.summary("methods", name), not reason, reason, count, kind.paper)

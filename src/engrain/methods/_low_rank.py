@@ -156,8 +156,8 @@ class LowRank(Method):
             raise SettingError(f"rank_pattern: {', '.join(unknown)} is not adapted", f"Adapted are: {there}.")
         ranks = dict.fromkeys(targets, chosen.rank) | {n: pattern[part] for part, names in found.items() for n in names}
         room = {name: min(model.get_submodule(name).weight.shape) for name in targets}
-        asked = {chosen.rank: targets} | {pattern[part]: names for part, names in found.items()}
-        large = [rank for rank, names in asked.items() if rank > max(room[name] for name in names)]
+        asked = [(chosen.rank, targets), *((pattern[part], names) for part, names in found.items())]
+        large = [rank for rank, names in asked if rank > max(room[name] for name in names)]
         if large:
             most = max(room.values())
             raise SettingError(

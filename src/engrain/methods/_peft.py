@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 PAPER = re.compile(r"https?://(?:huggingface\.co/papers|(?:www\.)?arxiv\.org/\w+|openreview\.net)/[\w.?=&/-]*\w")
 ARXIV = re.compile(r"\d{4}\.\d{5}")
+PAPERS = {
+    "glora": "2306.07967", "gralora": "2505.20355", "p_tuning": "2103.10385", "prefix_tuning": "2101.00190",
+    "prompt_tuning": "2104.08691", "shira": "2406.13175", "waveft": "2505.12532",
+}  # fmt: skip
+"""On arXiv, of tuners whose own files name none."""
 BETWEEN_OPTIONS = re.compile(r",(?![^\[]*\])")
 """A comma that stands in no list."""
 OUTLINE = re.compile(r"(?<![a-z])meta(?![a-z])")
@@ -145,7 +150,8 @@ def declaration(folder: Path) -> Declared:
     model = folder / "model.py"
     text = source + (model.read_text(encoding="utf-8") if model.is_file() else "")
     link, number = PAPER.search(text), ARXIV.search(text)
-    paper = link[0] if link else f"https://arxiv.org/abs/{number[0]}" if number else ""
+    known = number[0] if number else PAPERS.get(folder.name)
+    paper = link[0] if link else f"https://arxiv.org/abs/{known}" if known else ""
     prompts = any(PROMPT_BASE in ast.unparse(base) for base in kind.bases)
     return Declared(kind.name, found, prompts, paper.replace("huggingface.co/papers", "arxiv.org/abs"))
 

@@ -1,4 +1,4 @@
-"""The page of a comparison: one self-contained file with the table, the plots and the advice."""
+"""The page of a comparison: one self-contained file with the tables, the plots and the advice; and one table in Markdown."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from engrain.run import Run
 from engrain.scoreboard import Score, Scoreboard
 
 FOLDER = Path(__file__).parent
-PAGE = "comparison.html"
+PAGE, TABLE = "comparison.html", "comparison.md"
 STYLES = {True: "c-tuned", False: "c-base-retrieval"}
 
 
 def write_comparison(run: Run, board: Scoreboard) -> Path:
-    """Write `comparison.html` of a comparison and return its path."""
+    """Write `comparison.html` and `comparison.md` of a comparison; the path of the page."""
     path = run.path / PAGE
     write_text(path, render(run, board))
+    write_text(run.path / TABLE, markdown(board))
     return path
 
 
@@ -39,10 +40,34 @@ def render(run: Run, board: Scoreboard) -> str:
         info=run.info,
         board=board,
         bars=charts.bars(shown) if shown else "",
-        kinds=list(dict.fromkeys(kind for s in board.scores for kind in s.kinds)),
+        kinds=kinds_of(board),
         plots=plots(board.scores),
         style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
     )
+
+
+def kinds_of(board: Scoreboard) -> list[str]:
+    """The kinds of questions that were asked."""
+    return list(dict.fromkeys(kind for s in board.scores for kind in s.kinds))
+
+
+def markdown(board: Scoreboard) -> str:
+    """All of a comparison in one table of Markdown, 95% intervals in brackets, with the advice below."""
+    kinds = kinds_of(board)
+    costs = ("trains", "memory", "seconds", "tokens/s", "result")
+    head = ["way", "exact", "gist", *kinds, "rightly declined", "kept", "perplexity", *costs]
+    rows = [head, ["---"] * len(head), *(_row(score, kinds) for score in board.scores)]
+    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", board.advice, ""])
+
+
+def _row(score: Score, kinds: Sequence[str]) -> list[str]:
+    shares = [score.exact, score.gist, *(score.kinds.get(kind) for kind in kinds), score.declined, score.retention]
+    told = [f"{s.value:.0%} ({s.low:.0%} to {s.high:.0%})" if s and s.count else "" for s in shares]
+    perplexity = f"{score.perplexity_ratio:.2f}" if score.perplexity_ratio else ""
+    if score.trainable_parameters is None or score.name.endswith("+retrieval"):
+        return [score.name, *told, perplexity, "", "", "", "", ""]
+    counts = [f"{score.trainable_parameters:,}", size(score.memory_bytes or 0), f"{score.seconds or 0:.0f}"]
+    return [score.name, *told, perplexity, *counts, f"{score.tokens_per_second or 0:.0f}", size(score.artifact_bytes or 0)]
 
 
 def plots(scores: Sequence[Score]) -> list[tuple[str, Markup]]:

@@ -74,8 +74,8 @@ def create_app(parts: Parts) -> FastAPI:
         if name.startswith(("openai_", "studio")) and (found := getattr(import_module(f"engrain.serve.{name}"), "router", None)):
             app.include_router(found)
     open_paths = {"/healthz", *_page(app)}
-    app.add_middleware(Counting, parts=parts)
     app.add_middleware(Guard, settings=parts.settings, keys=parts.keys, open_paths=open_paths)
+    app.add_middleware(Counting, parts=parts)  # around the guard: what that refuses is counted too
     return app
 
 
@@ -106,6 +106,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
 class Counting:
     """ASGI middleware that counts and logs every request under its route."""
 
@@ -131,7 +134,8 @@ class Counting:
             self._note(scope, status, time.perf_counter() - started)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "page")
-        self.parts.metrics.requests.labels(route, scope["method"], str(status)).inc()
+        route = getattr(scope.get("route"), "path", "page" if status < 400 else "none")
+        method = scope["method"] if scope["method"] in METHODS else "other"  # a label for whatever is sent would grow without bound
+        self.parts.metrics.requests.labels(route, method, str(status)).inc()
         self.parts.metrics.seconds.labels(route).observe(seconds)
         log_request(scope["method"], scope["path"], status, seconds)

@@ -225,4 +225,4 @@ def without_surrogates(values: Mapping[str, Any]) -> None:
         value = stack.pop()
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
             raise ApiError(400, "The request holds half a character (a lone surrogate).", "invalid_value")
-        stack += value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else []
+        stack += [*value, *value.values()] if isinstance(value, Mapping) else value if isinstance(value, list) else []

@@ -197,7 +197,8 @@ class Jobs:
         """
         info = _info(job.out)
         if code == 0 or (code is None and info.get("status") == "complete"):
-            return self.store.move(job.id, "succeeded", ("running",), "Succeeded")
+            # it may have ended before it heard that it should pause
+            return self.store.move(job.id, "succeeded", ("running", "paused"), "Succeeded")
         if code is None and info.get("status") == "failed":
             return self._fail(job, str(info.get("error")), ("running",))
         if code is None:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -148,7 +149,8 @@ def _logprobs(tokens: Sequence[Token], top: int | None) -> dict[str, Any] | None
         return None
     likeliest = [{text: max(logprob, -9999.0) for text, logprob in token.likeliest} for token in tokens]
     logs = [max(token.logprob, -9999.0) for token in tokens]
-    return {"tokens": [token.text for token in tokens], "token_logprobs": logs, "top_logprobs": likeliest, "text_offset": []}
+    offsets = list(accumulate((len(token.text) for token in tokens[:-1]), initial=0))[: len(tokens)]
+    return {"tokens": [token.text for token in tokens], "token_logprobs": logs, "top_logprobs": likeliest, "text_offset": offsets}
 
 
 def _log(parts: Parts, model: Model, gaps: Sequence[Gap], writings: Sequence[Written]) -> None:

@@ -92,8 +92,8 @@ class Files:
         self.database.run(TABLE)
 
     def path(self, name: str, filename: str) -> Path:
-        """Where a new file is to lie: under its id, and a name of which nothing but harmless characters is kept."""
-        plain = re.sub(r"[^\w.-]+", "_", Path(filename).name)[-80:].lstrip(".-") or "examples.jsonl"
+        """Where a new file is to lie: under its id, and a name of which at most 60 harmless characters are kept (240 bytes)."""
+        plain = re.sub(r"[^\w.-]+", "_", Path(filename).name)[-60:].lstrip(".-") or "examples.jsonl"
         return self.folder / name / (plain if Path(plain).suffix.lower() in READERS else f"{plain}.jsonl")
 
     def stored(self, row: Mapping[str, Any]) -> Path:

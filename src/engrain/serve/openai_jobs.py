@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from engrain import config, registry
 from engrain.files import to_json, write_text
 from engrain.serve import sse
+from engrain.serve.bodies import without_surrogates
 from engrain.serve.catalogue import FINE_TUNE, tuned_name
 from engrain.serve.failures import ApiError
 from engrain.serve.job_store import Event, Job
@@ -72,6 +73,7 @@ class JobBody(BaseModel):
 @router.post("/jobs")
 def create_job(body: JobBody, served: Served) -> dict[str, Any]:
     """Train on a file that was uploaded. The model that comes of it is served under its `ft:` name as soon as the job succeeds."""
+    without_surrogates(body.model_dump())
     model = served.catalogue.find(body.model)[0]
     if model.run is not None:
         raise ApiError(400, f"model: {body.model!r} is tuned already; train its base {model.weights.base!r}.", "invalid_value", "model")

@@ -107,7 +107,7 @@ class Guard:
         if name not in self.hosts and not _is_address(name):
             raise ApiError(421, f"This server does not answer to the name {name!r}; start it with --allowed-hosts.", "unknown_host")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _host_of(origin) != host.lower():
             raise ApiError(403, "Pages of other sites may not call this server.", "foreign_origin")
 
     def _key(self, headers: Headers) -> str:
@@ -143,6 +143,14 @@ def _is_host(host: str) -> bool:
         return bool(host) and not set(host) & set("/?#@\\ ") and urlsplit(f"//{host}").port != 0
     except ValueError:
         return False
+
+
+def _host_of(origin: str) -> str:
+    """The host of an origin; empty where that is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _is_address(name: str) -> bool:

@@ -29,7 +29,7 @@ from engrain.serve.parts import Parts, Served
 from engrain.serve.prompts import EVERYDAY, make_prompts
 from engrain.serve.studio_builds import event
 from engrain.serve.studio_facts import Passage, around
-from engrain.serve.studio_workspace import Working
+from engrain.serve.studio_workspace import Working, base_of
 
 router = APIRouter(prefix="/engrain", tags=["asking"])
 Way = Literal["base", "base+retrieval", "base+both", "tuned", "tuned+retrieval", "tuned+both"]
@@ -86,6 +86,7 @@ async def ask(served: Served, space: Working, asked: Question) -> StreamingRespo
     run = space.run(asked.run)
     if run.info.get("status") != "complete":
         raise ApiError(409, f"{asked.run!r} is not complete; there is no trained model to ask.", "not_complete", "run")
+    base_of(run)
     knowledge = await to_thread.run_sync(served.shelf.get, run)
     if knowledge.retriever is None and any("+" in way for way in asked.ways):
         raise ApiError(409, f"{asked.run!r} has no documents to look things up in.", "no_documents", "ways")

@@ -21,7 +21,7 @@ from engrain.models import load_tokenizer, locate
 from engrain.pipeline import has_examples
 from engrain.run import Run, now
 from engrain.serve.failures import ApiError
-from engrain.serve.studio_workspace import Own, Working, Workspace, is_editable, read_own, write_own
+from engrain.serve.studio_workspace import Own, Working, Workspace, base_of, is_editable, read_own, write_own
 from engrain.tokens import encode_example
 
 router = APIRouter(prefix="/engrain", tags=["examples"])
@@ -159,7 +159,7 @@ def rendered(space: Working, run: str, example: str, part: Part = "train") -> Re
     """The example in the words of the model's chat template, token by token."""
     found = space.run(run)
     rows = found.read_rows(f"examples/{part}.jsonl")
-    tokenizer = _tokenizer(_base(found))
+    tokenizer = _tokenizer(base_of(found))
     encoded = encode_example(tokenizer, example_from_row(rows[_number(rows, example)]).messages)
     texts = _texts(tokenizer, encoded.ids.tolist())
     tokens = [Token(text=text, trained=bool(trained)) for text, trained in zip(texts, encoded.supervised, strict=True)]
@@ -173,7 +173,7 @@ def lengths(space: Working, run: str) -> Lengths:
     file = found.path / "examples" / "train.jsonl"
     if not file.is_file():
         raise ApiError(409, "No examples are written yet.", "no_examples", "run")
-    counts, trained = _lengths(file, file.stat().st_mtime_ns, _base(found))
+    counts, trained = _lengths(file, file.stat().st_mtime_ns, base_of(found))
     return Lengths(examples=len(counts), tokens=sum(counts), trained=trained, longest=max(counts, default=0), bins=_bins(counts))
 
 
@@ -243,10 +243,6 @@ def _row(number: int, row: dict[str, Any]) -> ExampleRow:
     turns = [Turn(role=turn["role"], content=turn["content"]) for turn in row["messages"]]
     named = {name: str(row.get(name, "")) for name in ("kind", "form", "fact", "document")}
     return ExampleRow(id=_identity(number, row), turns=turns, **named)
-
-
-def _base(run: Run) -> str:
-    return str(run.info["settings"]["base"])
 
 
 @lru_cache(maxsize=2)

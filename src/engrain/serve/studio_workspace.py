@@ -105,6 +105,14 @@ def is_plain(name: str) -> bool:
     )
 
 
+def base_of(run: Run) -> str:
+    """The language model that a run is made from. Raises ApiError 409 where it looks at images and has none."""
+    base = run.info.get("settings", {}).get("base")
+    if base is None:
+        raise ApiError(409, f"{run.path.name!r} looks at images; it can be shown pictures, and has no words.", "no_words", "run")
+    return str(base)
+
+
 def is_editable(run: Run) -> bool:
     """Whether a run holds facts and examples on which nothing was trained yet."""
     return run.info.get("status") == READY and not (run.path / "checkpoints").exists()

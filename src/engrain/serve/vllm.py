@@ -29,6 +29,7 @@ from engrain.serve.settings import ServeSettings
 from engrain.tokens import Encoded
 
 START_SECONDS = 600.0
+STOP_SECONDS = 30.0
 
 
 class VllmEngine(Engine):
@@ -77,7 +78,11 @@ class VllmEngine(Engine):
         await self._client.aclose()
         if self._process is not None:
             self._process.terminate()
-            await asyncio.to_thread(self._process.wait)
+            try:
+                await asyncio.to_thread(self._process.wait, STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                await asyncio.to_thread(self._process.wait)
 
     def tokenizer(self, base: str) -> PreTrainedTokenizerBase:
         """The base's tokenizer."""

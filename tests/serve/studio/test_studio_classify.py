@@ -33,6 +33,16 @@ def send(studio: Any, content: bytes, name: str = "photo.png", run: str = "shape
     return studio.post("/engrain/classify", data={"run": run}, files={"image": (name, content)})
 
 
+def test_a_run_that_looks_at_images_is_asked_nothing(studio: Any, shapes: Path) -> None:
+    for answer in (
+        studio.post("/engrain/ask", json={"run": "shapes", "question": "When?", "ways": ["tuned"]}),
+        studio.get("/engrain/runs/shapes/examples/none/tokens"),
+    ):
+        assert answer.status_code in (404, 409)
+        assert answer.json()["error"]["message"]
+    assert "looks at images" in studio.post("/engrain/ask", json={"run": "shapes", "question": "When?"}).text
+
+
 def test_an_image_gets_every_class_with_its_calibrated_probability(studio: Any, shapes: Path, tmp_path: Path) -> None:
     from engrain import api
 

@@ -42,7 +42,7 @@ function exampleRow(run, example, part, editable, again) {
     h("div", { class: "row" }, h("span", { class: "chip" }, KINDS[example.kind] || example.kind), h("span", { class: "soft grow" }, example.document),
       h("button", { type: "button", class: "quiet", "aria-label": `As the model sees it: ${question}`, onclick: () => look(run, example, part) }, "As the model sees it"),
       editable && part === "train" && [
-        h("button", { type: "button", class: "quiet", "aria-label": `Change: ${question}`, onclick: edit }, "Change"),
+        example.turns.length === 2 && h("button", { type: "button", class: "quiet", "aria-label": `Change: ${question}`, onclick: edit }, "Change"),
         button("Remove", async () => {
           await remove(path(["runs", run.name, "examples", example.id]));
           announce("The example was removed.");

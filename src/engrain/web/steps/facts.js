@@ -17,7 +17,8 @@ export const KIND = {
 
 /** Have facts and examples written: as a new version, which keeps what was changed by hand in the one before it. */
 export async function prepare(settings = {}) {
-  const earlier = state.runs.find((run) => run.documents > 0 && ["ready", "complete"].includes(run.status));
+  const usable = (run) => run?.documents > 0 && ["ready", "complete"].includes(run.status);
+  const earlier = usable(state.run) ? state.run : state.runs.find(usable);
   const chosen = Object.fromEntries(Object.entries(settings).filter(([, value]) => value));
   const build = await post("/engrain/builds", { goal: "examples", settings: chosen, name: "", earlier: earlier?.name });
   state.choose(build.run);
