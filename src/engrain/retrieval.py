@@ -79,7 +79,7 @@ class Retriever:
         for each, number in zip(asked, holding, strict=True):
             questions[number].append(each.question)
         self._texts = _Texts([" ".join([*p.headings, p.text, *questions[i]]) for i, p in enumerate(self.passages)])
-        self._asked, self._questions = asked, _Texts([each.question for each in asked])
+        self._asked = asked
         self._meanings = _Meanings(self.passages, asked, holding, meaning) if meaning and self.passages else None
         self._plain, self._load_reranker = meaning.plain if meaning else str, load_reranker
 
@@ -130,6 +130,11 @@ class Retriever:
             return False
         near = self._meanings.near(question)
         return any(each.section and score >= THE_LIKE for each, score in zip(self._asked, near, strict=True))
+
+    @cached_property
+    def _questions(self) -> _Texts:
+        """The questions by their words, which only those without meaning are found by."""
+        return _Texts([each.question for each in self._asked])
 
     @cached_property
     def _reranker(self) -> Reranker | None:
@@ -186,7 +191,7 @@ class _Meanings:
     def asked(self, question: str) -> Vectors:
         """How near each question is, itself and through the sentence that its answer stands in."""
         vector = self._vector(question)
-        sentences = np.append(self._evidence @ vector, np.float32(0))
+        sentences = np.append(self._evidence @ vector, np.float32(0))  # the last one, which -1 names, for those without a sentence
         found: Vectors = self._asked @ vector + sentences[self._standing]
         return found
 

@@ -71,7 +71,7 @@ class Weighing:
         offered = list({canonical(text): text for text in (*similar, *said) if not refused(text)}.values())
         *nearness, declining = near([*offered, REFUSAL])
         found = [(text, close, close >= THE_LIKE or supports(text)) for text, close in zip(offered, nearness, strict=True)]
-        held = [each for each in found if each[1] > 0 or each[2]]
+        held = [(text, close, supported) for text, close, supported in found if close > 0 or supported]
         if not held:
             return cls((), (), (), declines, declined)
         answers, close, supported = zip(*held, strict=True)

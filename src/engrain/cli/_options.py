@@ -136,7 +136,7 @@ def _given(setting: config.Setting, value: Any) -> Any:
 
 def _option(setting: config.Setting) -> Decorator:
     """The click option of a setting."""
-    few = setting.choices and setting.name != config.METHOD  # of a method that there is not, the nearest name is told later
+    few = 0 < len(setting.choices) <= MOST_CHOICES  # of many, the settings tell the nearest
     kind: Any = click.Choice(setting.choices) if few else setting.kind if setting.kind in (int, float) else str
     shape: dict[str, Any] = {"is_flag": True} if setting.kind is bool else {"type": kind}
     hidden = setting.default in (None, "", ()) or setting.kind is bool
@@ -144,7 +144,7 @@ def _option(setting: config.Setting) -> Decorator:
     methods = [owner for owner in setting.owners if owner not in config.PARTS]
     several = f"the methods {', '.join(methods[:MOST_NAMED])}" + ", …" * (len(methods) > MOST_NAMED)
     title = f"Settings of {several if len(methods) > 1 else setting.owners[0]}"
-    if len(setting.choices) > MOST_CHOICES:
+    if setting.choices and not few:
         shape["metavar"] = "NAME"
     return click.option(f"--{setting.flag}", setting.name, default=None, help=text, section=title, cls=SettingOption, **shape)
 
