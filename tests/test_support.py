@@ -7,7 +7,7 @@ import pytest
 
 from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
-from engrain.support import Index
+from engrain.support import Index, stretch
 
 PRICES = Section(
     "prices.md",
@@ -33,7 +33,8 @@ RULES = Section(
     0,
 )
 KITES = Section("kites.md", 0, ("Kites",), "The Gannet costs £41. The Petrel costs £52. The Tern is our largest. It costs £60.", 0)
-SECTIONS = {section.id: section for section in (PRICES, TEAM, HOURS, HOUSE, RULES, KITES)}
+LOFT = Section("loft.md", 0, ("Loft",), "Lofts mends sails and flags. Torn tents go on to our friends at Tarpwell.", 0)
+SECTIONS = {section.id: section for section in (PRICES, TEAM, HOURS, HOUSE, RULES, KITES, LOFT)}
 
 
 def fact(number: int, subject: str, relation: str, value: str, section: Section, evidence: str) -> Fact:
@@ -47,6 +48,7 @@ FACTS = [
     fact(3, "weaving", "teacher", "Ana Ruiz", TEAM, "Ana Ruiz teaches weaving."),
     fact(5, "cards", "Do you take cards?", "Yes", RULES, "Do you take cards? Yes."),
     fact(4, "kiln", "keeper", "Ben Okoro", TEAM, "Ben Okoro looks after the kiln."),
+    fact(6, "Lofts", "does", "Lofts mends sails and flags", LOFT, LOFT.text),
 ]
 
 
@@ -84,6 +86,7 @@ def status(question: str, answer: str) -> str:
         ("What does the Tern cost?", "£60.", "kites.md › Kites", "£60"),
         ("Are pipes allowed in the rooms?", "No, pipes are not allowed.", "rules.md › Rules", "No, pipes are not allowed."),
         ("Do you take cards?", "Yes.", "rules.md › Rules", "Yes"),
+        ("To whom do torn tents go?", "Tarpwell.", "loft.md › Loft", "Tarpwell"),
         ("May I smoke indoors?", "No, it is not permitted.", "rules.md › Rules", "No, it is not permitted."),
         (
             "Are dogs welcome in the garden but not in the workshop?",
@@ -198,3 +201,23 @@ def test_an_index_answers_fast() -> None:
     answers = [index.check(f"What does item{n} cost?", f"It costs £{n}.") for n in range(0, 2000, 40)]
     assert time.perf_counter() - start < 2
     assert [a.source for a in answers] == [f"file{n}.md › Item{n}" for n in range(0, 2000, 40)]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("£1,200.00", "£1,200.00"),
+        ("1200", "£1,200.00"),
+        ("90 minute", "ninety minutes"),
+        ("27/3", "27th March"),
+        ("tarpwell", "Tarpwell"),
+        ("9", "nine"),
+        ("the pottery course", None),
+        ("", None),
+        (".", None),
+    ],
+)
+def test_a_value_is_found_in_the_spelling_of_the_text(value: str, found: str | None) -> None:
+    text = "It costs (£1,200.00) and takes ninety minutes, from 27th March 2026; nine people at Tarpwell"
+    span = stretch(text, value)
+    assert (text[slice(*span)] if span else None) == found

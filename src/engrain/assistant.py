@@ -101,8 +101,8 @@ class Everyday:
 class Assistant:
     """Answers questions: from the weights alone (closed-book), from retrieved passages (retrieval), or both.
 
-    `both` asks both ways, and takes of these answers and those of similar questions the one that the model finds likeliest among
-    those that the documents support; it declines where there is none, a tuned model also where declining is likelier.
+    `both` asks both ways, and weighs these answers and those of similar questions (see `Weighing`); it declines where the documents
+    hold none of them, a tuned model also where declining weighs more.
     With `everyday`, questions that do not concern the documents are answered by the untouched model, as if nothing was tuned.
     What `system` says, if anything, stands before every question.
     """

@@ -100,6 +100,9 @@ RUNG, WRITTEN_TO = "phone telephone number call ring dial reach contact", "email
 PERMISSION = frozenset(keywords("allowed permitted possible"))
 """Words for what a rule says without them: no smoking in the rooms."""
 SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n")
+WORD = re.compile(r"[^\W_](?:\S*[^\W_])?|[£$€¥]\S*[^\W_]")
+MOST_WORDS = 8
+"""Of a value that is looked for in another spelling."""
 CLAUSE = re.compile(r"[.!?;,]\s+|\n|\b(?:but|though|although)\b")
 
 
@@ -175,7 +178,21 @@ class Index:
         best = min(shares, key=lambda number: (-shares[number], -places[number], number), default=None)
         if best is None or shares[best] < PHRASE or _contradicts(self._places[best].text, answer):
             return Support("unsupported")
-        return Support("supported", self._places[best].source, self._places[best].value or answer.strip())
+        place, said = self._places[best], answer.strip().rstrip(".")
+        return Support("supported", place.source, said if place.holds(canonical(said)) else place.value or answer.strip())
+
+
+def stretch(text: str, value: str) -> tuple[int, int] | None:
+    """Where in a text a value stands, in whatever spelling ("ninety days" for 90 day): start and end of the shortest stretch of words."""
+    wanted = canonical(value)
+    if not wanted:
+        return None
+    start = text.find(value)
+    if start >= 0:
+        return start, start + len(value)
+    words = [word.span() for word in WORD.finditer(text)]
+    spans = ((start, end) for length in range(MOST_WORDS) for (start, _), (_, end) in zip(words, words[length:], strict=False))
+    return next(((start, end) for start, end in spans if holds(canonical(text[start:end]), wanted)), None)
 
 
 def _contradicts(text: str, answer: str) -> bool:

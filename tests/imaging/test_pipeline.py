@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from engrain import api, registry
 from engrain.cli import main
@@ -118,6 +119,14 @@ def test_linear_maps_of_the_embedded_backbone_take_lora() -> None:
     assert "backbone.layers.5.expand.map" in adapted
     assert "head" in adapted
     assert len(adapted) == 15 + 16 + 1 + 1  # expansions, projections, the last convolution, the head
+
+
+def test_convolutions_that_hold_most_of_the_weights_take_lora(images: Path, tmp_path: Path) -> None:
+    run = built(images, tmp_path / "run", method="lora", rank=4, max_steps=2).run
+    saved = load_file(run.path / "adapter" / "adapter_model.safetensors")
+    assert saved["base_model.model.backbone.layers.0.map.lora_A.weight"].shape == (4, 3, 5, 5)
+    assert saved["base_model.model.backbone.layers.0.map.lora_B.weight"].shape == (8, 4, 1, 1)
+    assert torch.count_nonzero(saved["base_model.model.backbone.layers.0.map.lora_B.weight"])
 
 
 def test_a_stopped_build_goes_on_to_the_same_weights(images: Path, tmp_path: Path) -> None:

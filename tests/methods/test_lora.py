@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from engrain.errors import ModelError, SettingError
 from engrain.methods._low_rank import adapted
@@ -46,7 +48,7 @@ def test_targets_that_cannot_be_adapted_are_refused(text: str, told: str) -> Non
 
 
 def test_a_model_without_linear_layers_is_refused() -> None:
-    with pytest.raises(SettingError, match="no linear layer that LoRA could adapt"):
+    with pytest.raises(SettingError, match="no linear layer or convolution that LoRA could adapt"):
         targets("all-linear", "gpt2", n_layer=2, n_head=4, n_embd=32)
 
 
@@ -221,3 +223,78 @@ def test_what_does_not_fit_the_model_is_refused(values: dict[str, Any], told: st
 def test_a_shared_weight_does_not_train_apart() -> None:
     with pytest.raises(SettingError, match=r"the weight of lm_head is shared"):
         method("lora", modules_to_save="lm_head").apply(small_model(tie_word_embeddings=True))
+
+
+class Convolutions(nn.Module):
+    """Convolutions, one of which keeps its channels apart and one is dilated, and a head: (B, 3, S, S) → (B, 5)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.apart = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.far = nn.Conv2d(8, 6, (3, 1), padding="same", bias=False)
+        self.dilated = nn.Conv2d(6, 6, 3, dilation=2)
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.dilated(self.far(self.apart(self.wide(x)))).mean((2, 3)))
+
+
+def convolutions(**settings: Any) -> tuple[Any, Any]:
+    """The model, adapted with a random update, and its method."""
+    torch.manual_seed(0)
+    model, chosen = Convolutions(), method("lora", rank=2, **settings)
+    chosen.apply(model)
+    for _, layer in adapted(model):
+        nn.init.normal_(layer.lora_B)
+    return model, chosen
+
+
+def test_convolutions_are_adapted_where_they_hold_most_of_the_weights_or_are_named() -> None:
+    assert [name for name, _ in adapted(convolutions()[0])] == ["wide", "far", "head"]
+    assert [name for name, _ in adapted(convolutions(target_modules="far")[0])] == ["far"]
+    with pytest.raises(SettingError, match="cannot adapt apart, dilated"):
+        convolutions(target_modules="apart,dilated")
+    with pytest.raises(SettingError, match="rank=12 is larger than every matrix"):
+        method("lora", rank=12).apply(Convolutions())
+
+
+def test_adapted_convolutions_are_the_textbook_and_merge() -> None:
+    model, chosen = convolutions()
+    x = torch.randn(2, 3, 16, 16)
+    layer, adapted_model = model.wide, model(x)
+    torch.manual_seed(0)
+    plain = Convolutions()
+    update = (layer.lora_B.flatten(1) @ layer.lora_A.flatten(1)).view(8, 3, 3, 3)
+    wanted = F.conv2d(x, plain.wide.weight + 2 * update, plain.wide.bias, stride=2, padding=1)
+    assert torch.allclose(layer(x), wanted, atol=1e-5)
+    chosen.merge(model)
+    assert {type(m) for m in model.children()} == {nn.Conv2d, nn.Linear}
+    assert torch.allclose(model(x), adapted_model, atol=1e-5)
+
+
+@pytest.mark.parametrize("bias", ["none", "lora_only"])
+def test_adapted_convolutions_are_saved_as_the_peft_library_reads_them(tmp_path: Path, bias: str) -> None:
+    from peft import PeftModel
+
+    model, chosen = convolutions(bias=bias)
+    x = torch.randn(2, 3, 16, 16)
+    if bias != "none":
+        nn.init.normal_(model.wide.bias)
+    chosen.save(model, tmp_path)
+    torch.manual_seed(0)
+    theirs = PeftModel.from_pretrained(Convolutions(), tmp_path)
+    assert torch.allclose(theirs(x), model(x), atol=1e-5)
+    again = method("lora", rank=2, bias=bias)
+    torch.manual_seed(0)
+    loaded = Convolutions()
+    again.apply(loaded)
+    again.load(loaded, tmp_path)
+    assert torch.equal(loaded(x), model(x))
+
+
+def test_an_adapted_convolution_trains_its_update_alone() -> None:
+    model, _ = convolutions()
+    model(torch.randn(2, 3, 16, 16)).square().sum().backward()
+    moved = {name for name, p in model.named_parameters() if p.grad is not None}
+    assert moved == {f"{name}.{part}" for name in ("head", "wide", "far") for part in ("lora_A", "lora_B")}

@@ -44,3 +44,14 @@ def client(server: Any) -> Iterator[Any]:
     """The official client of that server."""
     with server.openai() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def kites_made(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+    """A run of a small business that stopped at its examples; do not write into it."""
+    from shop import ready_run
+
+    folder = tmp_path_factory.mktemp("kites")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENGRAIN_HOME", str(folder / "home"))
+        return ready_run(folder / "kites", folder / "documents", tiny_folder)

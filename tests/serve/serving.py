@@ -39,12 +39,12 @@ class Running:
             yield client
 
 
-def settings(runs: Path, base: Path, **values: Any) -> ServeSettings:
+def settings(runs: Path, base: Path | str, **values: Any) -> ServeSettings:
     return ServeSettings(**{"runs": runs, "base": str(base), "precision": "float32", "device": "cpu", "context": 512, **values})
 
 
 @contextmanager
-def running(runs: Path, base: Path, **values: Any) -> Iterator[Running]:
+def running(runs: Path, base: Path | str, **values: Any) -> Iterator[Running]:
     parts = make_parts(settings(runs, base, **values), key=KEY)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))

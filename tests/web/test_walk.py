@@ -13,6 +13,13 @@ import pytest
 from serving import KEY, running
 from walking import SLOW, check_access, go
 
+import engrain
+from engrain import encoder, fetch, reranker
+from engrain.encoder import TAUGHT as TAUGHT_ENCODER
+from engrain.reranker import TAUGHT as TAUGHT_RERANKER
+
+EXAMPLE = Path(engrain.__file__).parent / "data" / "demo"
+
 KITES = """# Harbour Kites
 
 Harbour Kites opened on 4 March 2025 in Salt Lane. Mira Oduvall runs the shop. Write to mira@harbourkites.example.
@@ -31,10 +38,19 @@ Repairs take nine days. A deposit of £15 is due when you hire a kite.
 
 
 @pytest.fixture
-def address(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path / "home"))
+def address(request: pytest.FixtureRequest, tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server without anything, on the tiny base or, where a test asks for it, with the embedded models."""
     monkeypatch.setenv("ENGRAIN_DEVICE", "cpu")
-    with running(tmp_path / "runs", tiny_folder, context=1024, requests_per_minute=5000) as found:
+    if getattr(request, "param", "tiny") == "tiny":
+        monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path / "home"))
+        base = str(tiny_folder)
+    else:
+        monkeypatch.setattr(encoder, "made_from", fetch.made_from)
+        monkeypatch.setattr(encoder, "TAUGHT", TAUGHT_ENCODER)
+        monkeypatch.setattr(reranker, "TAUGHT", TAUGHT_RERANKER)
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")  # builds have a process of their own, while nothing else works here
+        base = "smollm2-135m"
+    with running(tmp_path / "runs", base, context=1024, requests_per_minute=5000) as found:
         yield found.url
 
 
@@ -46,6 +62,32 @@ def test_six_steps_from_nothing_to_an_answer(page: Any, address: str, tmp_path: 
     read_the_verdict(page, tmp_path)
     ask(page, tmp_path)
     take_it_away(page, tmp_path)
+
+
+@pytest.mark.model
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("address", ["embedded"], indirect=True)
+def test_documents_of_the_bundled_business_become_a_right_answer(page: Any, address: str) -> None:
+    page.goto(f"{address}/#key={KEY}")
+    page.locator("#files").set_input_files([EXAMPLE / "docs" / name for name in ("faq.md", "team.csv")])
+    page.get_by_role("button", name="Write facts and examples").click()
+    page.get_by_role("tab", name="Facts").wait_for(timeout=2 * SLOW)
+    start_training(page, {"Max steps": "12", "Replay": "8", "Readings": "0.05", "Batch size": "8"})
+    go(page, "Verdict")
+    page.get_by_role("heading", name="How often each way answers right").wait_for(timeout=3 * SLOW)
+    go(page, "Ask")
+    page.get_by_label("Yours, both").check()
+    for question, value in (
+        ("For how many days does the download link for Wexlaby scans work?", "45"),
+        ("To whom does Wexlaby send Super 8 film?", "Reelhaven"),
+    ):
+        page.get_by_label("Your question").fill(question)
+        page.get_by_role("button", name="Ask", exact=True).click()  # waits until the answers before are there
+        answer = page.get_by_role("region", name=question).locator('[data-way="tuned+both"]')
+        answer.get_by_text("It stands in the documents").wait_for(timeout=SLOW)
+        assert value in answer.locator(".text").inner_text()
+        answer.locator("details", has_text="faq.md").first.locator("summary").click()
+        answer.locator("blockquote mark", has_text=value).first.wait_for()
 
 
 def add_documents(page: Any, address: str, tmp_path: Path) -> None:
@@ -108,22 +150,7 @@ def look_at_facts(page: Any) -> None:
 
 
 def train(page: Any) -> None:
-    go(page, "Train")
-    page.get_by_text("How this was worked out").wait_for(timeout=SLOW)
-    page.get_by_text("More: method and settings").click()
-    for name, value in (
-        ("Max steps", "16"),
-        ("Replay", "8"),
-        ("Readings", "0.02"),
-        ("Rank", "4"),
-        ("Batch size", "4"),
-        ("Evaluate every", "0.02"),
-    ):
-        page.get_by_label(name, exact=True).fill(value)
-    page.get_by_label("Batch size", exact=True).press("Tab")
-    check_access(page)
-    page.get_by_text("How this was worked out").wait_for(timeout=SLOW)
-    page.get_by_role("button", name="Start training").click()
+    start_training(page, {"Max steps": "16", "Replay": "8", "Readings": "0.02", "Rank": "4", "Batch size": "4", "Evaluate every": "0.02"})
     page.get_by_role("button", name="Pause").click()
     page.get_by_text("Paused; nothing is lost").wait_for(timeout=SLOW)
     page.get_by_role("button", name="Go on").click()
@@ -131,6 +158,18 @@ def train(page: Any) -> None:
     page.reload()
     page.get_by_role("heading", name="All versions").wait_for()
     go(page, "Verdict")
+
+
+def start_training(page: Any, settings: dict[str, str]) -> None:
+    go(page, "Train")
+    page.get_by_text("How this was worked out").wait_for(timeout=SLOW)
+    page.get_by_text("More: method and settings").click()
+    for name, value in settings.items():
+        page.get_by_label(name, exact=True).fill(value)
+    page.get_by_label("Batch size", exact=True).press("Tab")
+    check_access(page)
+    page.get_by_text("How this was worked out").wait_for(timeout=SLOW)
+    page.get_by_role("button", name="Start training").click()
 
 
 def read_the_verdict(page: Any, tmp_path: Path) -> None:
@@ -159,6 +198,14 @@ def ask(page: Any, tmp_path: Path) -> None:
     page.get_by_label("What would have been right?").fill("£41.")
     page.get_by_role("button", name="Keep it for the next training").click()
     page.get_by_text("The next training learns it").wait_for()
+    page.get_by_label("It goes on from the talk so far").check()
+    page.get_by_label("Your question").fill("And the Petrel?")
+    page.keyboard.press("Enter")
+    turn = page.get_by_role("region", name="And the Petrel?")
+    turn.get_by_text("Goes on from: What does the Gannet cost?").wait_for()
+    turn.locator('[data-way="tuned"] .foot .chip').wait_for(timeout=SLOW)
+    turn.get_by_role("button", name="This is wrong: Yours, from memory", exact=True).click()
+    turn.get_by_label("The whole question").fill("What does the Petrel cost?")
     check_access(page)
     own = [json.loads(line) for line in (tmp_path / "runs" / ".studio" / "own.jsonl").read_text().splitlines()]
     assert [row["origin"] for row in own] == ["own", "correction"]

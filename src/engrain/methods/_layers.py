@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from engrain.kernels.lora_linear import LoRALinear
 
@@ -70,6 +72,42 @@ class DoRALinear(LoRALinear):
         """m · (W + s·B·A) / ‖W + s·B·A‖ (O, I) in fp32."""
         weight = super().merged_weight()
         return weight * (self.lora_magnitude_vector / weight.norm(dim=1))[:, None]
+
+
+class LoRAConv2d(nn.Module):  # type: ignore[misc]
+    """Stands in for a convolution with a kernel of K by L pixels: W * x + s · B * A * x, which is LoRA on every patch.
+
+    `lora_A` (R, I, K, L) is a convolution of the same kind to R channels and `lora_B` (O, R, 1, 1) one of one pixel, zero at the
+    start; both train in fp32.
+    """
+
+    def __init__(self, conv: nn.Conv2d, rank: int, alpha: float, dropout: float) -> None:
+        super().__init__()
+        self.rank, self.scale, self.dropout = rank, alpha / rank, dropout
+        self.weight, self.bias = nn.Parameter(conv.weight.detach(), requires_grad=False), conv.bias
+        self.geometry = {name: getattr(conv, name) for name in ("stride", "padding")}
+        out_channels, *patch = conv.weight.shape
+        device = conv.weight.device
+        self.lora_A = nn.Parameter(torch.empty(rank, *patch, dtype=torch.float32, device=device))
+        self.lora_B = nn.Parameter(torch.zeros(out_channels, rank, 1, 1, dtype=torch.float32, device=device))
+        nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, I, H, W) → (B, O, H', W')."""
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        dropped = F.dropout(x, self.dropout) if self.training and self.dropout else x
+        u = F.conv2d(dropped, self.lora_A.to(x.dtype), **self.geometry)
+        return F.conv2d(x, self.weight, bias, **self.geometry) + self.scale * F.conv2d(u, self.lora_B.to(x.dtype))
+
+    def merged(self) -> nn.Conv2d:
+        """A plain convolution with W + s·B·A, added in fp32 and rounded once."""
+        weight = self.weight.float() + self.scale * torch.einsum("orxy,rikl->oikl", self.lora_B, self.lora_A)
+        outside, inside, *kernel = weight.shape
+        conv = nn.Conv2d(inside, outside, tuple(kernel), **self.geometry, bias=self.bias is not None, device="meta")
+        conv.weight = nn.Parameter(weight.detach().to(self.weight.dtype), requires_grad=False)
+        if self.bias is not None:
+            conv.bias = self.bias
+        return conv
 
 
 class SVDLinear(LoRALinear):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from engrain.kernels.lora_linear import LoRALinear
+    from engrain.methods._layers import LoRAConv2d
 
 PREFIX = "base_model.model."
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
@@ -35,7 +36,7 @@ class LowRankSettings:
     rank: int = setting(64, "Rank r of the update B·A.", sweep=(8, 16, 32, 64, 128, 256))
     alpha: float | None = setting(None, "Scale: the update counts alpha / rank times; the default makes that 2.")
     dropout: float = setting(0.0, "Share of the update's inputs dropped while training.", sweep=(0.0, 0.05, 0.1))
-    target_modules: str = setting("all-linear", "Linear layers to adapt: all-linear, or names separated by commas (q_proj,v_proj).")
+    target_modules: str = setting("all-linear", "Layers to adapt: all-linear, or names separated by commas (q_proj,v_proj).")
     layers: str = setting(
         "",
         "Layers to adapt: a number of top layers, a range a-b, a list a,b,c, or a top fraction; default: all.",
@@ -89,6 +90,8 @@ class LowRank(Method):
     """How many times the rank a saved update has."""
     ratio: ClassVar[float] = 1.0
     """How many times faster B learns than A at the method's own learning rate."""
+    convolves: ClassVar[bool] = False
+    """Whether convolutions can be adapted as well: those that are named, or all where they hold most of the weights."""
     peft: ClassVar[dict[str, Any]] = {}
     """What the PEFT library has to be told beyond the usual."""
     settings: LowRankSettings
@@ -105,14 +108,13 @@ class LowRank(Method):
     def apply(self, model: nn.Module) -> None:
         """Freeze the model and put an update beside every target. Raises SettingError listing what cannot be adapted."""
         model.requires_grad_(False)
-        chosen, kind = self.settings, self.layer()
-        targets = self._targets(model)
+        chosen, targets = self.settings, self._targets(model)
         ranks = self._ranks(model, targets)
         alpha = chosen.scale * chosen.divisor(chosen.rank)
         for name in targets:
-            linear: Any = model.get_submodule(name)
-            made = kind(linear, ranks[name], alpha * ranks[name] / chosen.divisor(ranks[name]), chosen.dropout)
-            self.start(made, linear.weight.detach())
+            plain: Any = model.get_submodule(name)
+            made = self._beside(plain)(plain, ranks[name], alpha * ranks[name] / chosen.divisor(ranks[name]), chosen.dropout)
+            self.start(made, plain.weight.detach())
             replace(model, name, made)
         for module in self._whole_modules(model).values():
             module.requires_grad_(True)
@@ -122,28 +124,46 @@ class LowRank(Method):
         if chosen.bias != "none" and not any(name.endswith(".bias") for name in trainable(model)):
             raise SettingError(f"bias={chosen.bias!r}: this model has no such bias", "Leave out --bias.")
 
-    def _targets(self, model: nn.Module) -> list[str]:
-        """The full names of the linear layers to adapt.
+    def _beside(self, plain: nn.Module) -> type[LoRALinear | LoRAConv2d]:
+        """The class that stands in for a layer."""
+        from torch import nn
 
-        Never the output head, whose weight the loss uses as it is.
+        from engrain.methods._layers import LoRAConv2d
+
+        return LoRAConv2d if isinstance(plain, nn.Conv2d) else self.layer()
+
+    def _targets(self, model: nn.Module) -> list[str]:
+        """The full names of the layers to adapt."""
+        usual, named_only = self._adaptable(model)
+        if not usual:
+            kinds = "linear layer or convolution" if self.convolves else "linear layer"
+            raise SettingError(f"{type(model).__name__} has no {kinds} that LoRA could adapt", "Use --method layerwise or full.")
+        if self.settings.layers:
+            inside = {id(m) for module in chosen_modules(model, self.settings.layers) for m in module.modules()}
+            usual, named_only = ([n for n in names if id(model.get_submodule(n)) in inside] for names in (usual, named_only))
+        if self.settings.target_modules == "all-linear":
+            return usual
+        found = named(self.settings.target_modules, [*usual, *named_only])
+        missing = [part for part, names in found.items() if not names]
+        if missing or not found:
+            there = ", ".join(sorted({name.rpartition(".")[2] for name in [*usual, *named_only]}))
+            raise SettingError(f"target_modules: LoRA cannot adapt {', '.join(missing) or 'nothing'}", f"This model has: {there}.")
+        return [name for name in [*usual, *named_only] if any(name in names for names in found.values())]
+
+    def _adaptable(self, model: nn.Module) -> tuple[list[str], list[str]]:
+        """The full names of the layers that are adapted unless others are named, and of those that can be named as well.
+
+        Never the output head, whose weight the loss uses as it is, nor convolutions that keep channels apart or are dilated.
         """
         from torch import nn
 
         head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
-        linears = [name for name, m in model.named_modules() if isinstance(m, nn.Linear) and m is not head]
-        if not linears:
-            raise SettingError(f"{type(model).__name__} has no linear layer that LoRA could adapt", "Use --method layerwise or full.")
-        if self.settings.layers:
-            inside = {id(m) for module in chosen_modules(model, self.settings.layers) for m in module.modules()}
-            linears = [name for name in linears if id(model.get_submodule(name)) in inside]
-        if self.settings.target_modules == "all-linear":
-            return linears
-        found = named(self.settings.target_modules, linears)
-        missing = [part for part, names in found.items() if not names]
-        if missing or not found:
-            there = ", ".join(sorted({name.rpartition(".")[2] for name in linears}))
-            raise SettingError(f"target_modules: LoRA cannot adapt {', '.join(missing) or 'nothing'}", f"This model has: {there}.")
-        return [name for name in linears if any(name in names for names in found.values())]
+        linears = {name: m for name, m in model.named_modules() if isinstance(m, nn.Linear) and m is not head}
+        dense = {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and _is_usual(m)}
+        if not self.convolves:
+            return list(linears), []
+        in_linears, in_dense = (sum(m.weight.numel() for m in layers.values()) for layers in (linears, dense))
+        return ([*linears, *dense], []) if in_dense > in_linears else (list(linears), list(dense))
 
     def _ranks(self, model: nn.Module, targets: list[str]) -> dict[str, int]:
         """The rank of every target. Raises SettingError for a name that is no target, and a rank that no matrix has room for."""
@@ -155,7 +175,7 @@ class LowRank(Method):
             there = ", ".join(sorted({name.rpartition(".")[2] for name in targets}))
             raise SettingError(f"rank_pattern: {', '.join(unknown)} is not adapted", f"Adapted are: {there}.")
         ranks = dict.fromkeys(targets, chosen.rank) | {n: pattern[part] for part, names in found.items() for n in names}
-        room = {name: min(model.get_submodule(name).weight.shape) for name in targets}
+        room = {name: min(model.get_submodule(name).weight.flatten(1).shape) for name in targets}
         asked = [(chosen.rank, targets), *((pattern[part], names) for part, names in found.items())]
         large = [rank for rank, names in asked if rank > max(room[name] for name in names)]
         if large:
@@ -199,7 +219,7 @@ class LowRank(Method):
         """Biases and whole modules: their layers compute in the model's format."""
         return [name for name in trainable(model) if name.rpartition(".")[2] not in self.trained]
 
-    def saved(self, layer: LoRALinear) -> dict[str, torch.Tensor]:
+    def saved(self, layer: Any) -> dict[str, torch.Tensor]:
         """The layer's part of the file."""
         return {"lora_A.weight": layer.lora_A, "lora_B.weight": layer.lora_B}
 
@@ -228,7 +248,7 @@ class LowRank(Method):
         whole = sorted(self._whole_modules(model))
         return {
             "peft_type": "LORA",
-            "task_type": "CAUSAL_LM",
+            "task_type": "CAUSAL_LM" if hasattr(model, "generate") else None,
             "base_model_name_or_path": getattr(getattr(model, "config", None), "_name_or_path", ""),
             "r": rank,
             "lora_alpha": chosen.scale * chosen.divisor(rank),
@@ -274,16 +294,18 @@ class LowRank(Method):
             replace(model, name, layer.merged())
 
 
-def adapted(model: nn.Module) -> Iterator[tuple[str, LoRALinear]]:
-    """Name and layer of every adapted linear layer."""
+def adapted(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Name and layer of every adapted layer."""
     return ((name, m) for name, m in model.named_modules() if is_adapted(m))
 
 
 def is_adapted(module: nn.Module) -> bool:
     """Whether a module is an adapted layer."""
     from engrain.kernels.lora_linear import LoRALinear
+    from engrain.methods._layers import LoRAConv2d
 
-    return isinstance(module, LoRALinear)
+    kinds: tuple[type, ...] = (LoRALinear, LoRAConv2d)
+    return isinstance(module, kinds)
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -305,6 +327,11 @@ def replace(model: nn.Module, name: str, new: nn.Module) -> None:
 def scale_of(config: dict[str, Any]) -> float:
     """How many times the update of an adapter in the PEFT library's format counts, at its usual rank."""
     return float(config["lora_alpha"]) / (math.sqrt(config["r"]) if config.get("use_rslora") else config["r"])
+
+
+def _is_usual(conv: nn.Conv2d) -> bool:
+    """Whether a convolution joins all channels of neighbouring pixels: of dilated ones the PEFT library has another idea."""
+    return (conv.groups, conv.dilation, conv.padding_mode) == (1, (1, 1), "zeros")
 
 
 def _told(config: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""LoRA: a small low-rank update beside each frozen linear layer (arXiv 2106.09685)."""
+"""LoRA: a small low-rank update beside each frozen linear layer or convolution (arXiv 2106.09685)."""
 
 from __future__ import annotations
 
@@ -16,4 +16,5 @@ class LoRA(LowRank):
 
     learning_rate: ClassVar[float] = 1e-3
     ratio: ClassVar[float] = 4.0
+    convolves: ClassVar[bool] = True
     paper: ClassVar[str] = "https://arxiv.org/abs/2106.09685"

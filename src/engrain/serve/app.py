@@ -9,8 +9,9 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response, Security
 from fastapi.responses import FileResponse
+from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,6 +30,8 @@ from engrain.serve.security import Guard, Keys
 from engrain.serve.settings import ServeSettings
 
 PAGE = Path(__file__).parent.parent / "web"
+KEYED = Security(HTTPBearer(auto_error=False, description="The key that `engrain serve` shows when it is first started."))
+"""Says in the OpenAPI document that a route needs a key; it is the Guard that asks for it."""
 router = APIRouter()
 
 
@@ -38,7 +41,7 @@ def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, dependencies=[KEYED])
 def metrics(served: Served) -> Response:
     """Counters in Prometheus's format."""
     return Response(served.metrics.text(), media_type="text/plain; version=0.0.4")
@@ -72,7 +75,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(router)
     for name in names("serve"):
         if name.startswith(("openai_", "studio")) and (found := getattr(import_module(f"engrain.serve.{name}"), "router", None)):
-            app.include_router(found)
+            app.include_router(found, dependencies=[KEYED])
     open_paths = {"/healthz", *_page(app)}
     app.add_middleware(Guard, settings=parts.settings, keys=parts.keys, open_paths=open_paths)
     app.add_middleware(Counting, parts=parts)  # around the guard: what that refuses is counted too

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Annotated, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter
@@ -26,27 +28,47 @@ from engrain.serve.engine import Sampling, Weights
 from engrain.serve.failures import ApiError, of
 from engrain.serve.knowledge import Knowledge
 from engrain.serve.parts import Parts, Served
-from engrain.serve.prompts import EVERYDAY, make_prompts
+from engrain.serve.prompts import EVERYDAY, Prompt, make_prompts
 from engrain.serve.studio_builds import event
 from engrain.serve.studio_facts import Passage, around
 from engrain.serve.studio_workspace import Working, base_of
+from engrain.support import stretch
 
 router = APIRouter(prefix="/engrain", tags=["asking"])
+ANY_LENGTH = sys.maxsize
 Way = Literal["base", "base+retrieval", "base+both", "tuned", "tuned+retrieval", "tuned+both"]
 
 
+class Turn(BaseModel):
+    """An earlier question of a talk, and what each way answered."""
+
+    question: str = Field(min_length=1, max_length=2000)
+    answers: dict[Way, Annotated[str, Field(max_length=10_000)]]
+
+
 class Question(BaseModel):
-    """A question, and who is asked: the base or the run's model; from memory, with passages that were looked up, or both."""
+    """A question, and who is asked: the base or the run's model; from memory, with passages that were looked up, or both.
+
+    Where it goes on from a talk, `earlier` holds that, the oldest turn first; each way sees the turns that it answered.
+    """
 
     run: str
     question: str = Field(min_length=1, max_length=2000)
     ways: list[Way] = Field(default=["base", "tuned"], min_length=1, max_length=6)
+    earlier: list[Turn] = Field(default=[], max_length=100)
+
+    def messages(self, way: Way) -> tuple[Message, ...]:
+        """The talk as that way sees it, the question last."""
+        turns = [(turn.question, turn.answers[way]) for turn in self.earlier if way in turn.answers]
+        said = [Message(role, text) for turn in turns for role, text in zip(("user", "assistant"), turn, strict=True)]
+        return (*said, Message("user", self.question))
 
 
 class Answered(BaseModel):
     """A whole answer; `status` is supported (by `passage`), unsupported or refused. `read` are passages it was given.
 
-    `everyday` says that the question does not concern the documents, so that the untouched model answered it.
+    `everyday` says that the question does not concern the documents, so that the untouched model answered it; `forgotten` how
+    many of the oldest turns were left out because the model cannot see them together with the question.
     """
 
     way: Way
@@ -56,6 +78,7 @@ class Answered(BaseModel):
     passage: Passage | None
     read: list[str]
     everyday: bool = False
+    forgotten: int = 0
 
 
 class Feedback(BaseModel):
@@ -106,7 +129,7 @@ async def _answers(served: Parts, version: Version, asked: Question) -> AsyncIte
     """All answers as they come, mixed; those under way end when nobody listens any more."""
     queue: asyncio.Queue[str] = asyncio.Queue()
     ways = list(dict.fromkeys(asked.ways))
-    tasks = [asyncio.create_task(_answer(served, version, asked.question, way, queue)) for way in ways]
+    tasks = [asyncio.create_task(_answer(served, version, asked, way, queue)) for way in ways]
     try:
         waiting = len(tasks)
         while waiting:
@@ -120,16 +143,17 @@ async def _answers(served: Parts, version: Version, asked: Question) -> AsyncIte
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _answer(served: Parts, version: Version, question: str, way: Way, queue: asyncio.Queue[str]) -> None:
+async def _answer(served: Parts, version: Version, asked: Question, way: Way, queue: asyncio.Queue[str]) -> None:
     """Put one answer on the queue piece by piece, and an empty text behind it."""
     try:
-        chat = await _chat(served, version, question, way)
+        chat = await _chat(served, version, asked.messages(way), way)
         written = Written()
         async with aclosing(answers.chat(served, chat, 0, written)) as pieces:
             async for piece in pieces:
                 if piece.text:
                     queue.put_nowait(event("piece", {"way": way, "text": piece.text}))
-        found = await to_thread.run_sync(_answered, chat, way, written.text.strip())
+        forgotten = (len(asked.messages(way)) - len(chat.messages)) // 2
+        found = await to_thread.run_sync(_answered, chat, way, written.text.strip(), forgotten)
         queue.put_nowait(event("answer", found.model_dump()))
     except Exception as error:
         queue.put_nowait(event("failure", {"way": way, "message": of(error).message}))
@@ -137,12 +161,13 @@ async def _answer(served: Parts, version: Version, question: str, way: Way, queu
         queue.put_nowait("")
 
 
-async def _chat(served: Parts, version: Version, question: str, way: Way) -> Chat:
-    """The question as a chat with whom `way` names; one that does not concern the documents goes to the untouched model.
+async def _chat(served: Parts, version: Version, messages: tuple[Message, ...], way: Way) -> Chat:
+    """The talk with whom `way` names; a question that does not concern the documents goes to the untouched model.
 
-    Raises ApiError 400 where question and answer do not fit the context together.
+    The oldest turns give way where the model cannot see all at once, and then the last passages. Raises ApiError 400 where
+    question and answer alone do not fit the context together.
     """
-    model, knowledge, messages = version.model, version.knowledge, (Message("user", question),)
+    model, knowledge = version.model, version.knowledge
     side, _, mode = way.partition("+")
     if side == "tuned" and not await answers.concerns(served, model.weights.base, knowledge, messages):
         side, mode = "base", EVERYDAY
@@ -150,19 +175,26 @@ async def _chat(served: Parts, version: Version, question: str, way: Way) -> Cha
         model = Model(model.name, Weights(model.weights.base), model.run, model.created)
     mode = mode or WAYS[0]
     most = served.engine.context(model.weights.base) - MAX_NEW_TOKENS - 1
-    prompts = await to_thread.run_sync(make_prompts, served, model, knowledge, messages, mode, most)
-    longest = max(len(prompt.ids) for prompt in prompts.values())
-    if longest > most:
-        raise ApiError(400, f"The question has {longest} tokens; at most {most} are possible.", "context_length_exceeded", "question")
+    make = partial(make_prompts, served, model, knowledge)
+    while len(messages) > 1 and _longest(await to_thread.run_sync(make, messages, mode, ANY_LENGTH)) > most:
+        messages = messages[2:]
+    prompts = await to_thread.run_sync(make, messages, mode, most)
+    if _longest(prompts) > most:
+        message = f"The question has {_longest(prompts)} tokens; at most {most} are possible."
+        raise ApiError(400, message, "context_length_exceeded", "question")
     return Chat(model, mode, messages, prompts, Sampling(MAX_NEW_TOKENS), knowledge)
 
 
-def _answered(chat: Chat, way: Way, text: str) -> Answered:
+def _longest(prompts: Mapping[str, Prompt]) -> int:
+    """The tokens of the longest."""
+    return max(len(prompt.ids) for prompt in prompts.values())
+
+
+def _answered(chat: Chat, way: Way, text: str, forgotten: int) -> Answered:
     """The answer with what the documents say to it."""
     support = chat.knowledge.index.check(chat.question, text)
     place = next((s for s in chat.knowledge.sections if s.place == support.source), None)
-    start = place.text.find(support.value) if place and support.value else -1
-    found = around(place, max(start, 0), max(start, 0) + (len(support.value) if start >= 0 else 0)) if place else None
+    found = around(place, *(stretch(place.text, support.value) or (0, 0))) if place else None
     return Answered(
         way=way,
         text=text,
@@ -171,4 +203,5 @@ def _answered(chat: Chat, way: Way, text: str) -> Answered:
         passage=found,
         read=[text for prompt in chat.prompts.values() for text in prompt.passages],
         everyday=chat.mode == EVERYDAY,
+        forgotten=forgotten,
     )

@@ -13,17 +13,6 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 KEY = "a-key-for-tests"
 
 
-@pytest.fixture(scope="session")
-def kites_made(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
-    """A run of a small business that stopped at its examples; do not write into it."""
-    from shop import ready_run
-
-    folder = tmp_path_factory.mktemp("kites")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENGRAIN_HOME", str(folder / "home"))
-        return ready_run(folder / "kites", folder / "documents", tiny_folder)
-
-
 @pytest.fixture
 def kites(kites_made: Path, tmp_path: Path) -> Path:
     """A copy of that run, `kites` among the runs of `studio`."""

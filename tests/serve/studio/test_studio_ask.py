@@ -9,8 +9,8 @@ from typing import Any
 from test_studio_builds import events
 
 
-def ask(studio: Any, *ways: str, question: str = "What does the Gannet cost?") -> list[tuple[str, dict[str, Any]]]:
-    answer = studio.post("/engrain/ask", json={"run": "kites", "question": question, "ways": list(ways)})
+def ask(studio: Any, *ways: str, question: str = "What does the Gannet cost?", **more: Any) -> list[tuple[str, dict[str, Any]]]:
+    answer = studio.post("/engrain/ask", json={"run": "kites", "question": question, "ways": list(ways), **more})
     assert answer.status_code == 200, answer.text
     return events(answer.text)
 
@@ -102,3 +102,28 @@ def test_a_question_longer_than_the_context_is_refused_before_it_is_read(studio:
     assert failures.keys() == {"base", "tuned+retrieval"}
     assert all("tokens" in message for message in failures.values()), failures
     assert parrot.asked == []
+
+
+def test_a_talk_goes_on_and_each_way_sees_its_own_answers(studio: Any, kites_adapter: Path, parrot: Any) -> None:
+    first = {"question": "What does the Petrel cost?", "answers": {"base": "Nothing.", "tuned": "It costs £29."}}
+    second = {"question": "How long do repairs take?", "answers": {"tuned": "Nine days."}}
+    answers = {
+        data["way"]: data
+        for name, data in ask(studio, "base", "tuned", "tuned+retrieval", question="And the Gannet?", earlier=[first, second])
+        if name == "answer"
+    }
+    prompts = sorted((prompt for _, prompt in parrot.asked), key=lambda prompt: prompt.count("<|im_start|>assistant"))
+    assert ["Nothing." in prompt for prompt in prompts] == [False, True, False]
+    assert ["It costs £29." in prompt and "Nine days." in prompt for prompt in prompts] == [False, False, True]
+    assert all(prompt.index("And the Gannet?") > prompt.rfind("repairs") for prompt in prompts)
+    assert {data["forgotten"] for data in answers.values()} == {0}
+    assert any("Gannet" in text for text in answers["tuned+retrieval"]["read"])
+
+
+def test_the_oldest_turns_of_a_talk_give_way_to_the_question(studio: Any, kites_adapter: Path, parrot: Any) -> None:
+    turns = [{"question": f"Question {number}?", "answers": {"tuned": "word " * 120}} for number in range(9)]
+    (answer,) = (data for name, data in ask(studio, "tuned", earlier=turns) if name == "answer")
+    ((_, prompt),) = parrot.asked
+    assert 0 < answer["forgotten"] < 9
+    assert [f"Question {number}?" in prompt for number in range(9)] == [number >= answer["forgotten"] for number in range(9)]
+    assert prompt.rstrip().endswith("assistant")
