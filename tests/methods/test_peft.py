@@ -160,9 +160,9 @@ def test_settings_that_cannot_work_are_refused_when_they_are_read(name: str, val
         settings_from({"method": name, **values})
 
 
-def test_a_module_that_is_not_there_is_refused_with_the_librarys_words() -> None:
-    with pytest.raises(SettingError, match=r"method='ia3' cannot be used like this: .*nope"):
-        method("ia3", target_modules="nope").apply(wide_model())
+def test_modules_that_are_not_there_are_refused_beside_some_that_are() -> None:
+    with pytest.raises(SettingError, match=r"target_modules: there is no nope, o_pro\nThis model has: .*k_proj, .*q_proj"):
+        method("ia3", target_modules="q_proj,nope,o_pro").apply(wide_model())
 
 
 def test_options_reach_the_library() -> None:

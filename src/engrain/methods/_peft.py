@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from engrain.errors import ModelError, SettingError
 from engrain.fetch import quiet
+from engrain.methods._low_rank import named
 from engrain.methods._probe import KEPT, probe
 from engrain.methods.base import Method, SizeUnknown
 from engrain.models import decoder_layers
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
-PAPER = re.compile(r"https?://(?:huggingface\.co/papers|(?:www\.)?arxiv\.org/\w+|openreview\.net)/[\w.?=&/-]*\w")
+PAPER = re.compile(r"https?://(?:huggingface\.co/papers|(?:www\.)?arxiv\.org/\w+|openreview\.net|doi\.org)/[\w.?=&/-]*\w")
 ARXIV = re.compile(r"\d{4}\.\d{5}")
 PAPERS = {
     "glora": "2306.07967", "gralora": "2505.20355", "p_tuning": "2103.10385", "prefix_tuning": "2101.00190",
@@ -85,7 +86,7 @@ class Tuner(Method):
         if declared.fields.get("r"):
             values["r"] = chosen.rank
         if "target_modules" in declared.fields and chosen.target_modules != "default":
-            values["target_modules"] = targets(chosen.target_modules)
+            values["target_modules"] = targets(chosen.target_modules, model)
         if declared.prompts:
             values["num_virtual_tokens"] = chosen.virtual_tokens
         if "adapter_layers" in declared.fields:
@@ -219,9 +220,17 @@ def options(text: str) -> Any:
         return None
 
 
-def targets(text: str) -> str | list[str]:
-    """Target modules as the library takes them."""
-    return "all-linear" if text == "all-linear" else [part.strip() for part in text.split(",") if part.strip()]
+def targets(text: str, model: nn.Module) -> str | list[str]:
+    """Target modules as the library takes them. Raises SettingError for names that the model does not have, which that passes over."""
+    if text == "all-linear":
+        return text
+    there = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
+    found = named(text, there)
+    missing = [part for part, names in found.items() if not names]
+    if missing or not found:
+        have = ", ".join(sorted({name.rpartition(".")[2] for name in there}))
+        raise SettingError(f"target_modules: there is no {', '.join(missing) or 'name'}", f"This model has: {have}.")
+    return list(found)
 
 
 def wrap(model: nn.Module, config: Any, name: str) -> None:
