@@ -15,6 +15,7 @@ from engrain.documents.base import Section, read_documents
 from engrain.knowledge.facts import find_facts
 from engrain.progress import Progress, Stage
 from engrain.run import Run
+from engrain.tokens import Shown
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -62,7 +63,7 @@ class Counter(Stage):
 def test_turns_that_passages_leave_no_room_for_are_forgotten(mode: str, gone: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assistant = Assistant.__new__(Assistant)
     assistant.mode = mode
-    monkeypatch.setattr(assistant, "_fitted", lambda question, way, history: ((), {"closed-book": 1, "retrieval": 3}[way]))
+    monkeypatch.setattr(assistant, "_fitted", lambda question, way, history: Shown((), [], (), {"closed-book": 1, "retrieval": 3}[way]))
     assert assistant.forgotten("And on Sundays?", [("Hello?", "Hi.")] * 4) == gone
 
 

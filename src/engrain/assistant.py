@@ -23,7 +23,7 @@ from engrain.progress import SILENT, Progress
 from engrain.reranker import load_reranker
 from engrain.retrieval import Asked, Retriever, in_full
 from engrain.support import Index
-from engrain.tokens import encode_prompt, passage, question_messages
+from engrain.tokens import Shown, fitted, passage, turn_messages
 from engrain.weighing import NUM_SIMILAR, Weighing, likelihoods
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Assistant:
     def _likeliest(self, question: str, said: Sequence[str], history: Sequence[tuple[str, str]] = ()) -> str:
         """Of what the model said and what similar questions are answered with, what the documents support and the model finds likeliest."""
         assert self.retriever is not None
-        prompts = [self._fitted(question, way, history)[0] for way in WAYS]
+        prompts = [self._fitted(question, way, history).messages for way in WAYS]
         full = in_full(question, [asked for asked, _ in history])
         similar = self.retriever.answers(full, NUM_SIMILAR)
 
@@ -219,22 +219,17 @@ class Assistant:
 
     def forgotten(self, question: str, history: Sequence[tuple[str, str]]) -> int:
         """How many of the oldest turns the model cannot see together with this question, and with passages where it gets some."""
-        return self._fitted(question, "closed-book" if self.mode == "closed-book" else "retrieval", history)[1]
+        return self._fitted(question, "closed-book" if self.mode == "closed-book" else "retrieval", history).forgotten
 
     def _prompt(self, question: str, mode: str, history: Sequence[tuple[str, str]] = ()) -> list[int]:
         """The prompt's tokens; the oldest turns and the last passages give way where the model cannot see all at once."""
-        return encode_prompt(self.tokenizer, self._fitted(question, mode, history)[0])
+        return self._fitted(question, mode, history).ids
 
-    def _fitted(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> tuple[tuple[Message, ...], int]:
-        """What the model is shown, and how many turns gave way."""
-        turns = [Message(role, content) for turn in history for role, content in zip(("user", "assistant"), turn, strict=True)]
+    def _fitted(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> Shown:
+        """What the model is shown."""
         passages = self.passages(in_full(question, [asked for asked, _ in history])) if mode == "retrieval" else ()
         first = [Message("system", self.system)] if self.system else []
-        shown = question_messages(question, passages, [*first, *turns])
-        while (turns or passages) and len(encode_prompt(self.tokenizer, shown)) > self.room:
-            turns, passages = (turns[2:], passages) if turns else (turns, passages[:-1])
-            shown = question_messages(question, passages, [*first, *turns])
-        return shown, len(history) - len(turns) // 2
+        return fitted(self.tokenizer, question, passages, turn_messages(history), self.room, first)
 
     @property
     def room(self) -> int:

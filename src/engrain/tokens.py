@@ -9,7 +9,7 @@ what comes after it, so a training example and the prompt at query time are equa
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -75,6 +75,42 @@ def question_messages(question: str, passages: Sequence[str] = (), history: Sequ
     """What a user's question becomes: the question alone, or passages first (see `passage`) and then the question."""
     content = "\n\n".join([*passages, f"Question: {question}"]) if passages else question
     return (*history, Message("user", content))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a model is shown, and its tokens; `passages` stand before the question, `forgotten` turns gave way."""
+
+    messages: tuple[Message, ...]
+    ids: list[int]
+    passages: tuple[str, ...] = ()
+    forgotten: int = 0
+
+
+def fitted(
+    tokenizer: PreTrainedTokenizerBase,
+    question: str,
+    passages: Sequence[str],
+    turns: Sequence[Message],
+    most: int,
+    first: Sequence[Message] = (),
+) -> Shown:
+    """The question after what comes `first` and the earlier `turns` (a question and its answer each), with its passages.
+
+    Where there are more than `most` tokens the oldest turns give way, then the last passages; nothing else does.
+    """
+    kept, read = list(turns), tuple(passages)
+    while True:
+        messages = question_messages(question, read, [*first, *kept])
+        ids = encode_prompt(tokenizer, messages)
+        if len(ids) <= most or not (kept or read):
+            return Shown(messages, ids, read, (len(turns) - len(kept)) // 2)
+        kept, read = (kept[2:], read) if kept else (kept, read[:-1])
+
+
+def turn_messages(turns: Iterable[tuple[str, str]]) -> list[Message]:
+    """The messages of (question, answer) turns."""
+    return [Message(role, text) for turn in turns for role, text in zip(("user", "assistant"), turn, strict=True)]
 
 
 def passage(place: str, text: str) -> str:

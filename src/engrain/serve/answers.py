@@ -19,8 +19,8 @@ from engrain.serve.engine import Likelihoods, Piece, Sampling, Token, Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.knowledge import Knowledge
 from engrain.serve.parts import Parts
-from engrain.serve.prompts import EVERYDAY, Prompt, asked_in_full, make_prompts
-from engrain.tokens import Encoded
+from engrain.serve.prompts import EVERYDAY, asked_in_full, make_prompts
+from engrain.tokens import Encoded, Shown
 from engrain.weighing import Weighing
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Chat:
     served: Served
     mode: str
     messages: tuple[Message, ...]
-    prompts: dict[str, Prompt]
+    prompts: dict[str, Shown]
     sampling: Sampling
     knowledge: Knowledge
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engrain.assistant import BOTH, WAYS
 from engrain.examples import Message
@@ -11,7 +10,7 @@ from engrain.retrieval import in_full
 from engrain.serve.catalogue import Served
 from engrain.serve.knowledge import Knowledge
 from engrain.serve.parts import Parts
-from engrain.tokens import encode_prompt, question_messages
+from engrain.tokens import Shown, fitted
 
 EVERYDAY = "everyday"
 """The mode of an answer that the untouched base gave, because the question does not concern the documents."""
@@ -19,33 +18,22 @@ WAYS_OF = {BOTH: WAYS, EVERYDAY: WAYS[:1]}
 """The ways in which a mode asks; other modes are a way themselves."""
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """What a model is shown, and its tokens; `passages` stand before the question."""
-
-    messages: tuple[Message, ...]
-    ids: list[int]
-    passages: tuple[str, ...] = ()
-
-
 def make_prompts(
-    parts: Parts, served: Served, knowledge: Knowledge, messages: Sequence[Message], mode: str, most: int
-) -> dict[str, Prompt]:
-    """The prompt for each way in which the mode asks."""
-    return {way: make_prompt(parts, served, knowledge, messages, way, most) for way in WAYS_OF.get(mode, (mode,))}
+    parts: Parts, served: Served, knowledge: Knowledge, messages: Sequence[Message], mode: str, most: int, *, forgetful: bool = False
+) -> dict[str, Shown]:
+    """What is shown for each way in which the mode asks.
 
-
-def make_prompt(parts: Parts, served: Served, knowledge: Knowledge, messages: Sequence[Message], way: str, most: int) -> Prompt:
-    """The prompt after which the answer follows; the last passages give way where there would be more than `most` tokens."""
+    The last passages give way where there would be more than `most` tokens, and before them, if `forgetful`, the oldest turns.
+    """
     *history, last = messages
     tokenizer = parts.engine.tokenizer(served.weights.base)
-    passages = knowledge.passages(asked_in_full(messages)) if way == "retrieval" else ()
-    while True:
-        shown = question_messages(last.content, passages, history)
-        ids = encode_prompt(tokenizer, shown)
-        if len(ids) <= most or not passages:
-            return Prompt(shown, ids, passages)
-        passages = passages[:-1]
+    first, turns = ([], history) if forgetful else (history, [])
+
+    def shown(way: str) -> Shown:
+        passages = knowledge.passages(asked_in_full(messages)) if way == "retrieval" else ()
+        return fitted(tokenizer, last.content, passages, turns, most, first)
+
+    return {way: shown(way) for way in WAYS_OF.get(mode, (mode,))}
 
 
 def asked_in_full(messages: Sequence[Message]) -> str:

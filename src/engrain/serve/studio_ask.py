@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -28,14 +27,14 @@ from engrain.serve.engine import Sampling, Weights
 from engrain.serve.failures import ApiError, of
 from engrain.serve.knowledge import Knowledge
 from engrain.serve.parts import Parts, Served
-from engrain.serve.prompts import EVERYDAY, Prompt, make_prompts
+from engrain.serve.prompts import EVERYDAY, make_prompts
 from engrain.serve.studio_builds import event
 from engrain.serve.studio_facts import Passage, around
 from engrain.serve.studio_workspace import Working, base_of
 from engrain.support import stretch
+from engrain.tokens import turn_messages
 
 router = APIRouter(prefix="/engrain", tags=["asking"])
-ANY_LENGTH = sys.maxsize
 Way = Literal["base", "base+retrieval", "base+both", "tuned", "tuned+retrieval", "tuned+both"]
 
 
@@ -60,8 +59,7 @@ class Question(BaseModel):
     def messages(self, way: Way) -> tuple[Message, ...]:
         """The talk as that way sees it, the question last."""
         turns = [(turn.question, turn.answers[way]) for turn in self.earlier if way in turn.answers]
-        said = [Message(role, text) for turn in turns for role, text in zip(("user", "assistant"), turn, strict=True)]
-        return (*said, Message("user", self.question))
+        return (*turn_messages(turns), Message("user", self.question))
 
 
 class Answered(BaseModel):
@@ -152,8 +150,7 @@ async def _answer(served: Parts, version: Version, asked: Question, way: Way, qu
             async for piece in pieces:
                 if piece.text:
                     queue.put_nowait(event("piece", {"way": way, "text": piece.text}))
-        forgotten = (len(asked.messages(way)) - len(chat.messages)) // 2
-        found = await to_thread.run_sync(_answered, chat, way, written.text.strip(), forgotten)
+        found = await to_thread.run_sync(_answered, chat, way, written.text.strip())
         queue.put_nowait(event("answer", found.model_dump()))
     except Exception as error:
         queue.put_nowait(event("failure", {"way": way, "message": of(error).message}))
@@ -175,22 +172,15 @@ async def _chat(served: Parts, version: Version, messages: tuple[Message, ...], 
         model = Model(model.name, Weights(model.weights.base), model.run, model.created)
     mode = mode or WAYS[0]
     most = served.engine.context(model.weights.base) - MAX_NEW_TOKENS - 1
-    make = partial(make_prompts, served, model, knowledge)
-    while len(messages) > 1 and _longest(await to_thread.run_sync(make, messages, mode, ANY_LENGTH)) > most:
-        messages = messages[2:]
-    prompts = await to_thread.run_sync(make, messages, mode, most)
-    if _longest(prompts) > most:
-        message = f"The question has {_longest(prompts)} tokens; at most {most} are possible."
-        raise ApiError(400, message, "context_length_exceeded", "question")
+    make = partial(make_prompts, forgetful=True)
+    prompts = await to_thread.run_sync(make, served, model, knowledge, messages, mode, most)
+    longest = max(len(prompt.ids) for prompt in prompts.values())
+    if longest > most:
+        raise ApiError(400, f"The question has {longest} tokens; at most {most} are possible.", "context_length_exceeded", "question")
     return Chat(model, mode, messages, prompts, Sampling(MAX_NEW_TOKENS), knowledge)
 
 
-def _longest(prompts: Mapping[str, Prompt]) -> int:
-    """The tokens of the longest."""
-    return max(len(prompt.ids) for prompt in prompts.values())
-
-
-def _answered(chat: Chat, way: Way, text: str, forgotten: int) -> Answered:
+def _answered(chat: Chat, way: Way, text: str) -> Answered:
     """The answer with what the documents say to it."""
     support = chat.knowledge.index.check(chat.question, text)
     place = next((s for s in chat.knowledge.sections if s.place == support.source), None)
@@ -203,5 +193,5 @@ def _answered(chat: Chat, way: Way, text: str, forgotten: int) -> Answered:
         passage=found,
         read=[text for prompt in chat.prompts.values() for text in prompt.passages],
         everyday=chat.mode == EVERYDAY,
-        forgotten=forgotten,
+        forgotten=max(prompt.forgotten for prompt in chat.prompts.values()),
     )
