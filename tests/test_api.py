@@ -141,18 +141,33 @@ def test_everyday_questions_are_left_to_the_base_by_a_gate(documents: Path, tiny
     run = engrain.build(documents, base=str(tiny_folder), out="kites", encoder=False, **OPTIONS).run
     evaluation = run.read_json("evaluation.json")
     assert (run.path / "gate.safetensors").is_file()
-    assert evaluation["ungated"]["replies"].keys() == {q["id"] for q in evaluation["questions"] if q["kind"] == "general"}
-    assert evaluation["perplexity"].keys() == {"base", "tuned", "tuned, no gate"}
+    assert evaluation["alone"]["replies"].keys() == {q["id"] for q in evaluation["questions"]}
+    assert evaluation["perplexity"].keys() == {"base", "tuned", "tuned, alone"}
     assert json.loads(json.dumps(Evaluation.from_dict(evaluation).to_dict())) == evaluation
     question = "What is the capital of France?"
     gated, alone, base = (engrain.load(run, **given) for given in ({}, {"gate": False}, {"base_only": True}))
     assert gated.concerns([question, "What does the Gannet cost?"]) == [False, True]
     assert gated.ask(question).text == base.ask(question).text
     assert alone.everyday is None
-    without = engrain.build(documents, base=str(tiny_folder), out="open", gate=False, **OPTIONS)
+    without = engrain.build(documents, base=str(tiny_folder), out="open", gate=False, encoder=False, **OPTIONS)
     assert not (without.run.path / "gate.safetensors").exists()
     assert without.evaluation is not None
-    assert without.evaluation.ungated == ()
+    assert without.evaluation.alone == (), "it is asked by itself already"
+
+
+def test_what_the_model_answers_in_the_words_of_those_who_ask_is_measured_beside_what_it_answers_in_its_own(
+    documents: Path, tiny_folder: Path
+) -> None:
+    evaluation = engrain.build(documents, base=str(tiny_folder), out="kites", gate=False, **OPTIONS).evaluation
+    assert evaluation is not None
+    alone = {outcome.question.question: outcome.reply for outcome in evaluation.alone}
+    bare = engrain.load("kites", rewrite=False)
+    questions = [o.question.question for o in evaluation.alone if not o.question.system][:8]
+    assert bare.replies(questions, "closed-book") == [alone[question] for question in questions]
+    asked = {outcome.question.question: outcome.reply for outcome in evaluation.outcomes["tuned"]}
+    assert alone.keys() == asked.keys()
+    assert alone != asked
+    assert evaluation.perplexity_ratio("tuned, alone") == evaluation.perplexity_ratio()
 
 
 def test_a_build_can_stop_at_its_examples_and_go_on_from_edited_ones(documents: Path, tiny_folder: Path) -> None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import torch
 
-from engrain.assistant import Assistant, Library
+from engrain.assistant import Assistant, Everyday, Library
 from engrain.documents.base import Section, read_documents
+from engrain.encoder import Meaning
+from engrain.gate import Gate
 from engrain.knowledge.facts import find_facts
 from engrain.progress import Progress, Stage
+from engrain.retrieval import Asked, Retriever
 from engrain.run import Run
 from engrain.tokens import Shown
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -75,3 +81,69 @@ def test_weighing_is_told_to_its_end(
     monkeypatch.setattr(opened, "_likeliest", lambda question, said: question.upper())
     assert [a.text for a in opened.ask_many(["one", "two"], progress)] == ["ONE", "TWO"]
     assert progress.ended[-1] == ("Weighing answers", 2, 2)
+
+
+PRICES = Section("prices.md", 0, ("Prices",), "A Gannet costs £24. Ana leads the workshop.", 0)
+ASKED = (Asked("Cost of the Gannet?", "£24", PRICES.id, 15), Asked("Who leads the workshop?", "Ana", PRICES.id, 20))
+
+
+class ByFirstLetter:
+    """An encoder to which texts mean the same that begin with the same letter."""
+
+    width, version = 26, "letters"
+
+    def vectors(self, texts: Sequence[str], *_: object) -> NDArray[np.float32]:
+        return np.array([np.eye(26, dtype=np.float32)[(ord(text.lower()[0]) - ord("a")) % 26] for text in texts])
+
+
+@pytest.fixture
+def shop(tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, request: pytest.FixtureRequest) -> Assistant:
+    """A tuned assistant with two trained questions; those that begin with the same letter mean the same."""
+    opened = Assistant(tiny_model, tiny_tokenizer, Library((PRICES,), (), ASKED), **getattr(request, "param", {}))
+    opened.retriever = Retriever((PRICES,), ASKED, meaning=Meaning(ByFirstLetter()))
+    return opened
+
+
+def test_from_memory_a_question_is_asked_in_words_that_were_trained(shop: Assistant) -> None:
+    known, other = shop.ask("Who leads the workshop?"), shop.ask("Give me the fee")
+    assert known.asked_as == other.asked_as == "", "one is a trained question, nothing is near the other"
+    found = shop.ask("Who is in charge of all weaving courses?")
+    assert (found.asked_as, found.question) == ("Who leads the workshop?", "Who is in charge of all weaving courses?")
+    assert (
+        found.text
+        == known.text
+        != Assistant(shop.model, shop.tokenizer, Library((), ())).ask("Who is in charge of all weaving courses?").text
+    )
+    assert "".join(shop.stream("Who is in charge of all weaving courses?", [("Hello?", "Hi.")])).strip() == found.text, (
+        "it needs no talk before it"
+    )
+    assert shop.asked_as("Who is in charge of all weaving courses?", [("Hello?", "Hi.")]) == found.asked_as
+    shop.switch("retrieval")
+    assert shop.ask("Who is in charge of all weaving courses?").asked_as == ""
+    assert shop.ask("Who is in charge of all weaving courses?").text != found.text
+
+
+@pytest.mark.parametrize("shop", [{"rewrite": False}, {"tuned": False}], indirect=True)
+def test_a_question_is_asked_as_it_is_where_nobody_wants_other_words_and_nobody_was_taught(shop: Assistant) -> None:
+    bare = Assistant(shop.model, shop.tokenizer, Library((), ()))
+    assert not shop.rewrites
+    assert (shop.ask("Who is in charge of all weaving courses?").text, shop.ask("Who is in charge of all weaving courses?").asked_as) == (
+        bare.ask("Who is in charge of all weaving courses?").text,
+        "",
+    )
+
+
+def test_an_everyday_question_stays_in_its_words(shop: Assistant, tiny_model: PreTrainedModel) -> None:
+    never = Gate(torch.zeros(tiny_model.config.hidden_size, dtype=torch.float64), 0.0, 1.0)
+    shop.everyday = Everyday(never, tiny_model)
+    shop.retriever.asks_the_like = lambda question: False
+    assert shop.ask("Who is in charge of all weaving courses?").asked_as == ""
+
+
+def test_peoples_own_questions_are_known_words_where_they_stand_alone(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", "kites")
+    turns = [("user", "Hello?"), ("assistant", "Hi."), ("user", "And on Sunday?"), ("assistant", "No.")]
+    talks = [turns, [("system", "Be short."), ("user", "Is there a lift?"), ("assistant", "Yes.")]]
+    rows = [{"messages": [{"role": role, "content": text} for role, text in each], "kind": "own"} for each in talks]
+    run.write_rows("examples/own.jsonl", rows)
+    assert Library.of(run).asked == (Asked("Is there a lift?", "Yes."),)

@@ -38,6 +38,7 @@ class Answer:
     text: str
     source: str
     status: str
+    asked_as: str = ""
 
 
 @dataclass
@@ -66,6 +67,9 @@ class Assistant:
 
     def forgotten(self, question: str, history: list[tuple[str, str]]) -> int:
         return max(0, len(history) - 2)
+
+    def asked_as(self, question: str, history: list[tuple[str, str]]) -> str:
+        return "When are you open?" if "hours" in question else ""
 
     def check(self, question: str, text: str) -> Answer:
         place = {"supported": "hours.md › Opening"}.get(state := "refused" if "moon" in question else "supported", "")
@@ -333,7 +337,7 @@ def test_ask_answers_a_file_of_questions(assistant: Any, tmp_path: Path) -> None
     source.write_text('{"id": "a", "question": "Open?"}\n\n{"id": 2, "question": "The moon?", "more": 1}\n', encoding="utf-8")
     assert main(["ask", "--input", str(source), "--output", str(target)]) == 0
     rows = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
-    assert [list(row) for row in rows] == [["id", "question", "answer", "source", "status"]] * 2
+    assert [list(row) for row in rows] == [["id", "question", "answer", "source", "status", "asked_as"]] * 2
     assert [(row["id"], row["status"]) for row in rows] == [("a", "supported"), (2, "refused")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.jsonl", "questions.jsonl"]
 
@@ -392,6 +396,16 @@ def test_chat_keeps_the_history(assistant: Any, monkeypatch: pytest.MonkeyPatch,
     assert (len(made), made[0].given["mode"], made[0].modes) == (1, "closed-book", ["both"]), "the model is loaded once"
     assert "mode='nonsense'" in out
     assert "Shorten it." in out
+
+
+def test_chat_says_in_which_words_a_question_was_asked(
+    assistant: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers_with(assistant, "load", lambda *args, **given: Assistant(given))
+    typed(monkeypatch, ["Your hours?", "/exit"])
+    assert main(["chat", "--no-rewrite"]) == 0
+    assert assistant.calls[0][2]["rewrite"] is False
+    assert "  [source: hours.md › Opening; asked as: When are you open?]" in capsys.readouterr().out
 
 
 def test_chat_shows_what_is_said_before_every_question(

@@ -9,6 +9,7 @@ import pytest
 
 from engrain.documents.base import Section
 from engrain.encoder import Meaning
+from engrain.knowledge.wording import REFUSAL
 from engrain.retrieval import Asked, Retriever, cut, in_full
 
 if TYPE_CHECKING:
@@ -188,6 +189,16 @@ def test_how_near_a_question_with_an_answer_is() -> None:
     assert near[1] < 0.1
     assert near[2] == 0
     assert Retriever(SECTIONS, asked).nearness("The fee please", ["£85"]) == [0]
+
+
+def test_a_question_is_put_in_the_words_of_the_nearest_trained_one() -> None:
+    asked = [Asked("Who is the boss?", "Ana.", "guide.md#2", 0), Asked("What is the price of a moon?", REFUSAL)]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
+    assert retriever.in_known_words("Your chief, please?") == "Who is the boss?"
+    assert retriever.in_known_words("The fee, please?") == "What is the price of a moon?", "what is to be declined is known too"
+    assert retriever.in_known_words("How do I withdraw?") == "How do I withdraw?", "nothing known is near"
+    assert Retriever(SECTIONS, asked).in_known_words("Your chief?") == "Your chief?", "words alone do not tell"
+    assert Retriever(SECTIONS, meaning=Meaning(ByMeaning())).in_known_words("Your chief?") == "Your chief?"
 
 
 def test_a_question_like_a_trained_one_is_told_from_others() -> None:

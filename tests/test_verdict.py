@@ -132,9 +132,9 @@ def test_a_share_just_under_what_is_useful_is_not_told_as_that() -> None:
 def test_a_base_that_knew_nothing_leaves_nothing_to_forget() -> None:
     blank = evaluation(2, None, 90, None, kept=0)
     known = {**blank.outcomes, "base": outcomes(2, 100, kept=0)}
-    found = decide(replace(blank, outcomes=known, ungated=tuple(o for o in known["tuned"] if o.question.kind == "general")))
+    found = decide(replace(blank, outcomes=known, alone=known["tuned"]))
     assert "0 of 0" not in str(found)
-    assert all(check.passed for check in found.checks if check.name == "without gate")
+    assert all(check.passed for check in found.checks if check.name == "by itself")
 
 
 def test_invention_is_told() -> None:

@@ -459,17 +459,19 @@ def load(
     base: str | None = None,
     mode: str = "closed-book",
     gate: bool = True,
+    rewrite: bool = True,
     progress: Progress = SILENT,
 ) -> Assistant:
     """The assistant of a run (default: the newest), or of the untouched base (`base_only`; `base` alone needs no run).
 
-    `gate=False` asks the tuned model also what does not concern the documents. The system's turn with which most of the run's examples
+    `gate=False` asks the tuned model also what does not concern the documents, and `rewrite=False` asks it from memory in the user's own
+    words, not in those of the nearest question that it was trained on. The system's turn with which most of the run's examples
     begin stands before every question, as it did in training; `Assistant.told` puts another one there.
     """
     if base_only and base is not None and run is None:
         return load_assistant(None, base_only=True, base=base, mode=mode, progress=progress)
     found = run_for(DEFAULT_TASK, run)
-    assistant = load_assistant(found, base_only=base_only, base=base, mode=mode, gate=gate, progress=progress)
+    assistant = load_assistant(found, base_only=base_only, base=base, mode=mode, gate=gate, rewrite=rewrite, progress=progress)
     return assistant.told(usual_system(measuring.load_taught(found)))
 
 

@@ -14,7 +14,7 @@ from engrain import registry
 from engrain.documents.base import Section
 from engrain.encoder import Meaning, load_encoder
 from engrain.errors import ModelError, RunError, SettingError
-from engrain.examples import Message
+from engrain.examples import Message, example_from_row, exchange
 from engrain.gate import Gate, mean_states
 from engrain.generate import generate, stream
 from engrain.knowledge.facts import Fact, names_of
@@ -45,12 +45,16 @@ VECTORS = "vectors.safetensors"
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer and what the documents say to it: `status` is supported, unsupported or refused; `source` names the place."""
+    """An answer and what the documents say to it: `status` is supported, unsupported or refused; `source` names the place.
+
+    `asked_as` is the trained question that was put to the model in place of this one; empty where it was asked as it is.
+    """
 
     question: str
     text: str
     source: str
     status: str
+    asked_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ class Assistant:
     `both` asks both ways, and weighs these answers and those of similar questions (see `Weighing`); it declines where the documents
     hold none of them, a tuned model also where declining weighs more.
     With `everyday`, questions that do not concern the documents are answered by the untouched model, as if nothing was tuned.
+    With `rewrite`, a tuned model is asked closed-book in words that it knows: those of the nearest question that it was trained on.
     What `system` says, if anything, stands before every question.
     """
 
@@ -115,12 +120,15 @@ class Assistant:
         mode: str = "closed-book",
         everyday: Everyday | None = None,
         tuned: bool = True,
+        rewrite: bool = True,
     ) -> None:
         self.model, self.tokenizer, self.everyday, self.tuned = model, tokenizer, everyday, tuned
+        self._rewrite = rewrite
         self.retriever = library.retriever()
         self.index = Index(library.facts, {s.id: s for s in library.sections})
         self.system = ""
         self._known: dict[tuple[str, str, str], str] = {}
+        self._concerned: dict[str, bool] = {}
         self.switch(mode)
 
     def told(self, system: str) -> Assistant:
@@ -140,7 +148,8 @@ class Assistant:
 
     def ask_many(self, questions: Sequence[str], progress: Progress = SILENT) -> list[Answer]:
         """The answers to many questions, computed in batches, in the order of the questions."""
-        return [self.check(q, text) for q, text in zip(questions, self.replies(questions, self.mode, progress), strict=True)]
+        texts = self.replies(questions, self.mode, progress)
+        return [replace(self.check(q, text), asked_as=self.asked_as(q)) for q, text in zip(questions, texts, strict=True)]
 
     def replies(self, questions: Sequence[str], mode: str, progress: Progress = SILENT, title: str = "Answering") -> list[str]:
         """The bare replies in one of the modes."""
@@ -152,16 +161,24 @@ class Assistant:
 
     def concerns(self, texts: Sequence[str]) -> list[bool]:
         """For each text, whether it concerns the documents: by the gate, or by a trained question like it; without a gate all do."""
-        if self.everyday is None or not texts:
+        if self.everyday is None:
             return [True] * len(texts)
-        opens = self.everyday.gate.opens(mean_states(self.everyday.model, self.tokenizer, texts))
-        return [bool(o or (self.retriever and self.retriever.asks_the_like(t))) for o, t in zip(opens, texts, strict=True)]
+        new = [text for text in dict.fromkeys(texts) if text not in self._concerned]
+        opens = self.everyday.gate.opens(mean_states(self.everyday.model, self.tokenizer, new)) if new else []
+        self._concerned |= {t: bool(o or (self.retriever and self.retriever.asks_the_like(t))) for o, t in zip(opens, new, strict=True)}
+        return [self._concerned[text] for text in texts]
+
+    def asked_as(self, question: str, history: Sequence[tuple[str, str]] = ()) -> str:
+        """The trained question that the model is asked in place of this one; empty where it is asked as it is."""
+        known = self._in_known_words(question, self.mode, history)
+        return known if known and self._concern(question, history) else ""
 
     def _said(self, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
         """What the model says in one way, asked once: what is measured closed-book is weighed again later."""
         key = mode, self.system
         new = [q for q in dict.fromkeys(questions) if (*key, q) not in self._known]
-        self._known |= zip(((*key, q) for q in new), self._generated(self.model, new, mode, progress, title), strict=True)
+        put = [self._in_known_words(q, mode) or q for q in new]
+        self._known |= zip(((*key, q) for q in new), self._generated(self.model, put, mode, progress, title), strict=True)
         return [self._known[*key, q] for q in questions]
 
     def _generated(self, model: PreTrainedModel, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
@@ -177,8 +194,7 @@ class Assistant:
 
         A question that follows one on the documents concerns them too where both together do.
         """
-        follows = [f"{history[-1][0]} {question}"] if history else []
-        if self.everyday and not any(self.concerns([question, *follows])):
+        if self.everyday and not self._concern(question, history):
             prompt = self._prompt(question, "closed-book", history)
             yield from stream(self.everyday.model, self.tokenizer, prompt, max_new_tokens=MAX_NEW_TOKENS)
             return
@@ -188,7 +204,21 @@ class Assistant:
         yield self._likeliest(question, ["".join(self._pieces(question, way, history)).strip() for way in WAYS], history)
 
     def _pieces(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> Iterator[str]:
-        return stream(self.model, self.tokenizer, self._prompt(question, mode, history), max_new_tokens=MAX_NEW_TOKENS)
+        known = self._in_known_words(question, mode, history)
+        prompt = self._prompt(known, mode) if known else self._prompt(question, mode, history)
+        return stream(self.model, self.tokenizer, prompt, max_new_tokens=MAX_NEW_TOKENS)
+
+    def _concern(self, question: str, history: Sequence[tuple[str, str]]) -> bool:
+        """Whether a question, by itself or with the one before it, concerns the documents."""
+        return any(self.concerns([question, *([f"{history[-1][0]} {question}"] if history else [])]))
+
+    def _in_known_words(self, question: str, mode: str, history: Sequence[tuple[str, str]] = ()) -> str:
+        """The trained question that stands for this one, whole in itself; empty where the model is asked what the user asks."""
+        if mode != "closed-book" or self.retriever is None or not self.rewrites:
+            return ""
+        full = in_full(question, [asked for asked, _ in history])
+        known = self.retriever.in_known_words(full)
+        return "" if known == full else known
 
     def _weighed(self, questions: Sequence[str], progress: Progress, title: str) -> list[str]:
         said, found = list(zip(*(self._said(questions, way, progress, title) for way in WAYS), strict=True)), list[str]()
@@ -232,6 +262,11 @@ class Assistant:
         return fitted(self.tokenizer, question, passages, turn_messages(history), self.room, first)
 
     @property
+    def rewrites(self) -> bool:
+        """Whether the model is asked in words that it knows: those of its trained questions, which are found by their meaning."""
+        return self._rewrite and self.tuned and self.retriever is not None and self.retriever.has_meaning
+
+    @property
     def room(self) -> int:
         """How many tokens a prompt may have, so that the model can still see it when it ends its answer."""
         return context_length(self.model) - MAX_NEW_TOKENS
@@ -243,13 +278,19 @@ class Assistant:
 
 
 def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
-    """The questions that a run was trained on, each with its answer and the place of its fact; those to be declined have none."""
+    """The questions that a run was trained on, each with its answer and the place of its fact; those to be declined and people's own
+    have none, and of those only such are taken that stand alone.
+    """
     places = {fact.id: (fact.section, fact.start, fact.in_context) for fact in facts}
     for row in run.read_rows("examples/train.jsonl"):
         found = row.get("kind") in ASKING and row.get("fact") in places
         if found or row.get("kind") == "unanswerable":
             question, answer = (message["content"] for message in row["messages"][-2:])
             yield Asked(question, answer, *(places[row["fact"]] if found else ()))
+    for messages in (exchange(example_from_row(row)) for row in run.read_rows("examples/own.jsonl")):
+        *before, said = messages
+        if [message.role for message in before if message.role != "system"] == ["user"]:
+            yield Asked(before[-1].content, said.content)
 
 
 def blanked(section: Section, gone: Sequence[Fact]) -> Section:
@@ -276,11 +317,13 @@ def load(
     base: str | None = None,
     mode: str = "closed-book",
     gate: bool = True,
+    rewrite: bool = True,
     progress: Progress = SILENT,
 ) -> Assistant:
     """The assistant of a run, or of a base model alone (`run` None, or `base_only`).
 
-    Where the run has a gate, the untouched model is loaded beside the tuned one, unless `gate` is False.
+    Where the run has a gate, the untouched model is loaded beside the tuned one, unless `gate` is False. With `rewrite` the tuned
+    model is asked closed-book in words that it knows.
 
     Raises RunError when the run is not complete, ModelError when its base model has changed since.
     """
@@ -301,7 +344,7 @@ def load(
     put_in(model, run.path, info)
     found = Gate.load(run.path) if gate else None
     everyday = Everyday(found, load_model(located, dtype=dtype, device=device)) if found else None
-    return Assistant(model, tokenizer, library, mode, everyday)
+    return Assistant(model, tokenizer, library, mode, everyday, rewrite=rewrite)
 
 
 def check_base(base: Base, trained: Mapping[str, Any]) -> None:

@@ -23,8 +23,8 @@ from engrain.words import canonical, holds, refused
 BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL = COLUMNS = ("base", "base+retrieval", "tuned", "tuned+retrieval")
 PAIRS = ((TUNED, BASE), (TUNED_RETRIEVAL, BASE_RETRIEVAL))
 UNANSWERABLE, GENERAL, FOLLOW_UP = "unanswerable", "general", "follow-up"
-UNGATED = "tuned, no gate"
-"""The tuned model where no gate hands everyday questions to the base: as it is when it is exported."""
+ALONE = "tuned, alone"
+"""The tuned model by itself, as it is when it is exported: no gate hands everyday questions to the base, nothing rewrites others."""
 SIGNIFICANT = 0.05
 """A p-value below which a difference counts as one."""
 
@@ -88,12 +88,12 @@ class Comparison:
 class Evaluation:
     """The outcomes by column, and the `perplexity` of plain text by column (base, tuned); all scores follow from these.
 
-    `ungated` holds what the tuned model itself replies to the general questions, where a run has a gate.
+    `alone` holds what the tuned model replies by itself (ALONE), where it is not asked by itself otherwise.
     """
 
     outcomes: Mapping[str, tuple[Outcome, ...]]
     perplexity: Mapping[str, float] = field(default_factory=dict)
-    ungated: tuple[Outcome, ...] = ()
+    alone: tuple[Outcome, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -113,21 +113,21 @@ class Evaluation:
     def accuracy(self, column: str, kind: str = "") -> Share:
         """The share of right answers to questions of a kind; without one, to all whose answers the documents hold."""
         kinds = (kind,) if kind else self.kinds
-        return share([o.right for o in self.outcomes.get(column, ()) if o.question.kind in kinds])
+        return share([o.right for o in self._of(column) if o.question.kind in kinds])
 
     def falsely_declined(self, column: str) -> Share:
         """The share of questions that were declined although the documents hold the answer."""
-        return share([o.refused and not o.right for o in self.outcomes.get(column, ()) if o.question.kind in self.kinds])
+        return share([o.refused and not o.right for o in self._of(column) if o.question.kind in self.kinds])
 
     def retention(self, column: str = TUNED) -> Share:
         """Of the general questions that the base gets right, the share that the tuned model still gets right."""
         known = {o.question.id for o in self.outcomes.get(BASE, ()) if o.question.kind == GENERAL and o.right}
-        outcomes = self.ungated if column == UNGATED else self.outcomes.get(column, ())
-        return share([o.right for o in outcomes if o.question.id in known])
+        return share([o.right for o in self._of(column) if o.question.id in known])
 
     def perplexity_ratio(self, column: str = TUNED) -> float | None:
         """The tuned model's perplexity on plain text as a multiple of the base's; None where it was not measured."""
-        base, tuned = self.perplexity.get(BASE), self.perplexity.get(column)
+        by_itself = self.perplexity.get(TUNED) if column == ALONE else None  # where there is no gate
+        base, tuned = self.perplexity.get(BASE), self.perplexity.get(column, by_itself)
         return tuned / base if base and tuned else None
 
     def compare(self, new: str, old: str) -> Comparison:
@@ -153,7 +153,7 @@ class Evaluation:
             "retention": _share_row(self.retention()),
             "perplexity": dict(self.perplexity),
             "perplexity_ratio": self.perplexity_ratio(),
-            **({"ungated": self._ungated()} if self.ungated else {}),
+            **({"alone": self._alone()} if self.alone else {}),
             "comparisons": [asdict(comparison) for comparison in self.comparisons()],
             "questions": rows,
         }
@@ -170,15 +170,19 @@ class Evaluation:
             for column, reply in row["replies"].items():
                 outcomes.setdefault(column, []).append(Outcome(question, **reply))
         questions = {o.question.id: o.question for found in outcomes.values() for o in found}
-        replies = value.get("ungated", {}).get("replies", {})
-        ungated = tuple(Outcome(questions[name], **reply) for name, reply in replies.items())
-        return cls({column: tuple(found) for column, found in outcomes.items()}, value.get("perplexity", {}), ungated)
+        replies = value.get("alone", {}).get("replies", {})
+        alone = tuple(Outcome(questions[name], **reply) for name, reply in replies.items())
+        return cls({column: tuple(found) for column, found in outcomes.items()}, value.get("perplexity", {}), alone)
 
-    def _ungated(self) -> dict[str, Any]:
+    def _of(self, column: str) -> tuple[Outcome, ...]:
+        return self.alone if column == ALONE else self.outcomes.get(column, ())
+
+    def _alone(self) -> dict[str, Any]:
         return {
-            "retention": _share_row(self.retention(UNGATED)),
-            "perplexity_ratio": self.perplexity_ratio(UNGATED),
-            "replies": {o.question.id: _reply(o) for o in self.ungated},
+            "scores": self._scores(ALONE),
+            "retention": _share_row(self.retention(ALONE)),
+            "perplexity_ratio": self.perplexity_ratio(ALONE),
+            "replies": {o.question.id: _reply(o) for o in self.alone},
         }
 
     def _scores(self, column: str) -> dict[str, Any]:

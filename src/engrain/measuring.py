@@ -11,13 +11,13 @@ from engrain.assistant import BOTH, MAX_NEW_TOKENS, Assistant, Library, check_tr
 from engrain.assistant import load as load_assistant
 from engrain.errors import ExampleError
 from engrain.evaluate import (
+    ALONE,
     BASE,
     BASE_RETRIEVAL,
     FOLLOW_UP,
     GENERAL,
     TUNED,
     TUNED_RETRIEVAL,
-    UNGATED,
     Ask,
     Evaluation,
     Outcome,
@@ -163,7 +163,7 @@ def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Eval
     assistant = load_assistant(run, progress=progress)
     columns |= {c: gated(asking(assistant, c, progress), columns[BASE], assistant) for c in usable(assistant, (TUNED, TUNED_RETRIEVAL))}
     figures = {BASE: before["perplexity"], **text_perplexities(assistant, progress)}
-    evaluation = replace(evaluate(columns, questions, progress, figures), ungated=without_gate(assistant, questions, progress))
+    evaluation = replace(evaluate(columns, questions, progress, figures), alone=alone(assistant, questions, progress))
     run.write_json("evaluation.json", evaluation.to_dict())
     return evaluation
 
@@ -181,13 +181,12 @@ def gated(tuned: Ask, base: Ask, assistant: Assistant) -> Ask:
     return ask
 
 
-def without_gate(assistant: Assistant, questions: Sequence[Question], progress: Progress) -> tuple[Outcome, ...]:
-    """What the tuned model itself makes of the general questions; nothing where there is no gate."""
-    if assistant.everyday is None:
+def alone(assistant: Assistant, questions: Sequence[Question], progress: Progress) -> tuple[Outcome, ...]:
+    """What the tuned model makes of the questions by itself; nothing where it was asked by itself already."""
+    if assistant.everyday is None and not assistant.rewrites:
         return ()
-    general = [q for q in questions if q.kind == GENERAL]
-    alone = Assistant(assistant.model, assistant.tokenizer, Library((), ()))
-    return tuple(score(general, asking(alone, TUNED, progress)(general)))
+    bare = Assistant(assistant.model, assistant.tokenizer, Library((), ()))
+    return tuple(score(questions, asking(bare, TUNED, progress)(questions)))
 
 
 @dataclass(frozen=True)
@@ -263,7 +262,7 @@ def usable(assistant: Assistant, columns: Sequence[str]) -> list[str]:
 
 
 def text_perplexities(assistant: Assistant, progress: Progress) -> dict[str, float]:
-    """The perplexity of the bundled public-domain text as it is answered (TUNED) and, with a gate, of the model alone (UNGATED)."""
+    """The perplexity of the bundled public-domain text as it is answered (TUNED) and, with a gate, of the model alone (ALONE)."""
     parts = windows(assistant.tokenizer, (EVERYDAY / "text.txt").read_text(encoding="utf-8"), max_tokens=PERPLEXITY_TOKENS)
     with progress.stage("Reading plain text for perplexity"):
         own = window_scores(assistant.model, parts)
@@ -272,4 +271,4 @@ def text_perplexities(assistant: Assistant, progress: Progress) -> dict[str, flo
         concerned = assistant.concerns([assistant.tokenizer.decode(part) for part in parts])
         untouched = window_scores(assistant.everyday.model, parts)
     chosen = [a if c else b for a, b, c in zip(own, untouched, concerned, strict=True)]
-    return {TUNED: perplexity(chosen), UNGATED: perplexity(own)}
+    return {TUNED: perplexity(chosen), ALONE: perplexity(own)}

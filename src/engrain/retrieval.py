@@ -34,6 +34,8 @@ WORDS = 0.3
 """What shared words weigh beside meaning, where passages are sought."""
 THE_LIKE = 0.75
 """Cosine from which two questions ask for the like: 8 in 1,520 everyday questions come as near to one about documents."""
+KNOWN_WORDS = 0.5
+"""Cosine from which a question may be asked in the words of the nearest trained one."""
 RECENT = 256
 TINY = 1e-9
 TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
@@ -131,10 +133,27 @@ class Retriever:
         near = self._meanings.near(question)
         return any(each.section and score >= THE_LIKE for each, score in zip(self._asked, near, strict=True))
 
+    @property
+    def has_meaning(self) -> bool:
+        """Whether things are found by what they mean, too."""
+        return self._meanings is not None
+
+    def in_known_words(self, question: str) -> str:
+        """The trained question that is nearest in meaning; the question itself where none is near, and without meaning."""
+        if not self._meanings or not self._asked or question in self._trained:
+            return question
+        near = self._meanings.near(question)
+        best = int(near.argmax())
+        return self._asked[best].question if near[best] >= KNOWN_WORDS else question
+
     @cached_property
     def _questions(self) -> _Texts:
         """The questions by their words, which only those without meaning are found by."""
         return _Texts([each.question for each in self._asked])
+
+    @cached_property
+    def _trained(self) -> frozenset[str]:
+        return frozenset(each.question for each in self._asked)
 
     @cached_property
     def _reranker(self) -> Reranker | None:

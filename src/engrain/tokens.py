@@ -79,12 +79,17 @@ def question_messages(question: str, passages: Sequence[str] = (), history: Sequ
 
 @dataclass(frozen=True)
 class Shown:
-    """What a model is shown, and its tokens; `passages` stand before the question, `forgotten` turns gave way."""
+    """What a model is shown, and its tokens; `passages` stand before the question, `forgotten` turns gave way.
+
+    Where it is asked a trained question, `asked_as`, in place of the user's, the tokens are those of that; answers are still weighed
+    after the `messages`.
+    """
 
     messages: tuple[Message, ...]
     ids: list[int]
     passages: tuple[str, ...] = ()
     forgotten: int = 0
+    asked_as: str = ""
 
 
 def fitted(

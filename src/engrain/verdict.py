@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engrain.errors import SettingError
-from engrain.evaluate import BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL, UNANSWERABLE, UNGATED, Evaluation, Share
+from engrain.evaluate import ALONE, BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL, UNANSWERABLE, Evaluation, Share
 from engrain.settings import check, setting
 
 USE_TUNED, USE_BOTH, USE_RETRIEVAL = "use the tuned model", "use tuned + retrieval", "use retrieval"
@@ -40,7 +40,7 @@ DRAWBACKS = {
     (BASE_RETRIEVAL, TUNED): ", and that forgot some of what it could do",
 }
 """What speaks for the first of two that are equally often right."""
-ABOUT_TUNED = ("forgetting", "language", "without gate")
+ABOUT_TUNED = ("forgetting", "language", "by itself")
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,12 @@ def verdict_from_dict(value: Mapping[str, Any]) -> Verdict:
     return Verdict(value["choice"], value["reason"], tuple(Check(**check) for check in value["checks"]))
 
 
-def without_gate(evaluation: Evaluation) -> str:
-    """What the tuned model keeps where no gate hands everyday questions to the untouched one, in a sentence."""
-    kept, ratio = evaluation.retention(UNGATED), evaluation.perplexity_ratio(UNGATED)
+def by_itself(evaluation: Evaluation) -> str:
+    """What the tuned model answers and keeps by itself, in a sentence."""
+    right, kept, ratio = evaluation.accuracy(ALONE), evaluation.retention(ALONE), evaluation.perplexity_ratio(ALONE)
     told = f"keeps {kept.right} of {kept.count} general questions" if kept.count else "has no general question to keep: the base knew none"
     perplexity = f", at {ratio:.2f} times the base's perplexity on plain text" if ratio else ""
-    return f"Without the gate, as when exported, the tuned model {told}{perplexity}."
+    return f"By itself, as when exported, the tuned model answers {_of(right)} right and {told}{perplexity}."
 
 
 def _forgetting(evaluation: Evaluation, least_kept: float, most_perplexity: float) -> bool:
@@ -181,9 +181,9 @@ def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings) -> l
         words = f"Ordinary text surprises the tuned model {ratio:.{digits}f} times as much as the untouched one (perplexity)"
         tail = "." if good else f", more than the {settings.perplexity_warning:g} times allowed for."
         checks.append(Check("language", good, words + tail))
-    if evaluation.ungated:
-        alone = evaluation.retention(UNGATED)
-        checks.append(Check("without gate", not alone.count or alone.value >= settings.retention_warning, without_gate(evaluation)))
+    if evaluation.alone:
+        kept = evaluation.retention(ALONE)
+        checks.append(Check("by itself", not kept.count or kept.value >= settings.retention_warning, by_itself(evaluation)))
     declined = evaluation.accuracy(column, UNANSWERABLE)
     if declined.count:
         words = f"It declined {declined.right} of {declined.count} questions that the documents do not answer"

@@ -181,15 +181,15 @@ def test_an_update_of_rounded_weights_is_laid_over_no_others(other: Run) -> None
     assert found["merged"].obstacle == ""
 
 
-def test_the_gate_that_stays_behind_is_told_with_the_runs_own_figures(other: Run, tmp_path: Path) -> None:
+def test_what_stays_behind_is_told_with_the_runs_own_figures(other: Run, tmp_path: Path) -> None:
     Gate(torch.zeros(64, dtype=torch.float64), 0.0, 0.5).save(other.path)
     done = api.export(other, "merged", out=tmp_path / "unmeasured", check=False)
-    assert any("The gate stays behind" in note and "has not measured" in note for note in done.notes)
+    assert any("Both stay behind" in note and "has not measured" in note for note in done.notes)
     replies = {BASE: tuple(score([GENERAL_QUESTION], ["Paris"])), TUNED: tuple(score([GENERAL_QUESTION], ["Paris"]))}
-    perplexity = {"base": 10.0, "tuned": 10.0, "tuned, no gate": 12.3}
+    perplexity = {"base": 10.0, "tuned": 10.0, "tuned, alone": 12.3}
     other.write_json("evaluation.json", Evaluation(replies, perplexity, tuple(score([GENERAL_QUESTION], ["£41"]))).to_dict())
     done = api.export(other, "merged", out=tmp_path / "measured", check=False)
-    told = next(note for note in done.notes if "The gate stays behind" in note)
+    told = next(note for note in done.notes if "Both stay behind" in note)
     assert "keeps 0 of 1 general questions, at 1.23 times the base's perplexity" in told
     assert told in (done.folder / "README.md").read_text()
     assert done.check is None

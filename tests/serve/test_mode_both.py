@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +39,16 @@ def kiosk(many_runs: Path, tiny_folder: Path) -> Path:
     run.write_rows("facts.jsonl", [asdict(fact) for fact in facts])
     (folder / "examples").mkdir()
     run.write_rows("examples/train.jsonl", [{"messages": t, "kind": "question", "fact": f.id} for t, f in zip(talks, facts, strict=True)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def knowing(many_runs: Path, kiosk: Path) -> Path:
+    """The same run with a sentence encoder."""
+    folder = many_runs / "knowing"
+    shutil.copytree(kiosk, folder)
+    run = Run(folder)
+    run.update(settings={**run.info["settings"], "encoder": True})
     return folder
 
 
@@ -86,7 +97,7 @@ def test_an_answer_less_likely_than_declining_is_not_given_and_all_that_was_comp
     )
     assert both.choices[0].message.content == REFUSAL
     assert both.choices[0].finish_reason == "stop"
-    assert both.engrain == {"source": "", "status": "refused", "mode": "both"}
+    assert both.engrain == {"source": "", "status": "refused", "mode": "both", "asked_as": ""}
     assert both.usage.completion_tokens == 4  # two tokens each way
     assert both.usage.prompt_tokens > 2 * (closed.usage.prompt_tokens + opened.usage.prompt_tokens)  # and the answer after both prompts
     assert 0 < both.usage.prompt_tokens_details.cached_tokens <= again.usage.prompt_tokens_details.cached_tokens < again.usage.prompt_tokens
@@ -110,3 +121,20 @@ def test_what_goes_token_by_token_is_refused(client: Any, kiosk: Path, field: st
     with pytest.raises(BadRequestError) as refused:
         client.chat.completions.create(model="kiosk+both", messages=[{"role": "user", "content": "?"}], **{field: value})
     assert refused.value.param == field
+
+
+@pytest.mark.parametrize("rewrite", [True, False])
+def test_from_memory_the_server_asks_in_the_words_in_which_the_assistant_asks(client: Any, knowing: Path, rewrite: bool) -> None:
+    wanted = [api.load(knowing, rewrite=rewrite).ask(question) for question in QUESTIONS]
+    assert any(answer.asked_as for answer in wanted) == rewrite
+    for question, answer in zip(QUESTIONS, wanted, strict=True):
+        turns = [{"role": "user", "content": question}]
+        body = {"engrain": {"rewrite": rewrite}}
+        got = client.chat.completions.create(model="knowing", messages=turns, max_tokens=64, extra_body=body)
+        assert (got.choices[0].message.content.strip(), got.engrain["asked_as"]) == (answer.text, answer.asked_as)
+
+
+@pytest.mark.usefixtures("unsure")
+def test_both_ways_and_other_words_are_the_same_over_http(client: Any, knowing: Path) -> None:
+    assistant = api.load(knowing, mode="both")
+    assert [said(client, "knowing+both", question) for question in QUESTIONS] == [assistant.ask(question).text for question in QUESTIONS]

@@ -74,6 +74,11 @@ mode_option = click.option(
 gate_option = click.option(
     "--gate/--no-gate", default=True, help="Leave questions that do not concern the documents to the untouched base model.  [default: gate]"
 )
+rewrite_option = click.option(
+    "--rewrite/--no-rewrite",
+    default=True,
+    help="From memory (closed-book), ask in the words of the nearest question that was trained, not in these.  [default: rewrite]",
+)
 resume_option = click.option("--resume", is_flag=True, help="Go on with a run that was stopped, from its last checkpoint.")
 
 

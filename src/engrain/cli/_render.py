@@ -69,9 +69,10 @@ def answer(found: Answer) -> None:
 
 
 def source_line(found: Answer) -> str:
-    """The line under an answer: its source, or that there is none."""
+    """The line under an answer: its source, or that there is none; and which trained question was asked, if that was another one."""
     words = STATUS_WORDS[found.status]
-    return f"  [{words}: {found.source}]" if found.status == "supported" else f"  [{words}]"
+    asked = f"; asked as: {found.asked_as}" if found.asked_as else ""
+    return f"  [{words}: {found.source}{asked}]" if found.status == "supported" else f"  [{words}{asked}]"
 
 
 def side_by_side(questions: Sequence[Question], before: Sequence[Answer], after: Sequence[Answer], mode: str) -> None:
@@ -218,7 +219,7 @@ def private(found: Sequence[Private]) -> None:
 def evaluation(found: Evaluation) -> None:
     """Print the share of right answers by kind of question and way of answering, and what was forgotten."""
     from engrain.evaluate import GENERAL, UNANSWERABLE
-    from engrain.verdict import without_gate
+    from engrain.verdict import by_itself
 
     drawn = table("right answers", "questions", *found.columns)
     for kind in ("", *found.kinds, UNANSWERABLE, GENERAL):
@@ -234,8 +235,8 @@ def evaluation(found: Evaluation) -> None:
     ratio = found.perplexity_ratio()
     if ratio is not None:
         click.echo(f"Plain English text: perplexity {ratio:.2f} times the base's (1.00: nothing lost).")
-    if found.ungated:
-        click.echo(without_gate(found))
+    if found.alone:
+        click.echo(by_itself(found))
 
 
 def _percent(share: Share) -> str:

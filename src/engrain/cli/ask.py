@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 @click.option("--base-only", is_flag=True, help="Ask the untouched base model.")
 @click.option("--base", help="The base model to ask with --base-only; default: the run's.")
 @_options.gate_option
+@_options.rewrite_option
 @_options.run_option
 @_options.json_option
 def command(question: str | None, source: Path | None, target: Path | None, as_json: bool, **choice: Any) -> None:
     """Answer one question, or every question of a file in batches.
 
     Each answer comes with the place in the documents that supports it, or with the word that nothing does. Rows
-    written to --output hold id, question, answer, source and status (supported, unsupported or refused).
+    written to --output hold id, question, answer, source, status (supported, unsupported or refused) and asked_as,
+    the trained question that was put to the model in place of this one (empty where none was).
     """
     _check(question, source, target, choice)
     from engrain import api
@@ -79,6 +81,7 @@ def _row(identifier: Any, answer: Answer) -> dict[str, Any]:
         "answer": answer.text,
         "source": answer.source,
         "status": answer.status,
+        "asked_as": answer.asked_as,
     }
 
 

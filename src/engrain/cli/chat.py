@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
@@ -25,12 +26,13 @@ MOST_SHOWN = 200
 @_options.mode_option
 @click.option("--base-only", is_flag=True, help="Talk with the untouched base model.")
 @_options.gate_option
+@_options.rewrite_option
 @_options.run_option
-def command(mode: str, base_only: bool, gate: bool, run: Path | None) -> None:
+def command(mode: str, base_only: bool, gate: bool, rewrite: bool, run: Path | None) -> None:
     """Talk with a run; under every answer stands the place in the documents that supports it."""
     from engrain import api
 
-    talk(api.load(run, base_only=base_only, mode=mode, gate=gate, progress=listener()))
+    talk(api.load(run, base_only=base_only, mode=mode, gate=gate, rewrite=rewrite, progress=listener()))
 
 
 def talk(assistant: Assistant) -> None:
@@ -91,5 +93,5 @@ def _reply(assistant: Assistant, question: str, history: list[tuple[str, str]]) 
     text = "".join(pieces)
     click.echo()
     full = in_full(question, [asked for asked, _ in history])
-    click.echo(_render.source_line(assistant.check(full, text)))
+    click.echo(_render.source_line(replace(assistant.check(full, text), asked_as=assistant.asked_as(question, history))))
     return text

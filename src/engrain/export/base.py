@@ -1,7 +1,8 @@
 """The contract of a target: a form of a run's model that other programs read, and the command that uses it there.
 
 What is exported is the tuned model alone. What engrain puts around it stays behind: the gate that leaves everyday questions to
-the untouched model, the passages, and the look at what supports an answer. `Source.notes` says so, with figures.
+the untouched model, the trained questions in whose words it is asked, the passages, and the look at what supports an answer.
+`Source.notes` says so, with figures.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from engrain.evaluate import Evaluation
 from engrain.gate import FILE as GATE
 from engrain.imaging.classifier import NOTICE
 from engrain.models import on_disk
-from engrain.verdict import without_gate
+from engrain.verdict import by_itself
 
 if TYPE_CHECKING:
     from engrain.methods.base import Method
@@ -30,9 +31,9 @@ TEXT = (CHAT, CODE)
 """Tasks whose models write text."""
 BYTES = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32}
 """Bytes that a number takes in each format; q8_0 keeps 32 numbers of 8 bits with one scale of 16."""
-GATE_STAYS = (
-    "The gate stays behind. In engrain it leaves questions that do not concern the documents to the untouched model; "
-    "an exported model answers them itself."
+STAYS_BEHIND = (
+    "In engrain the untouched model answers what does not concern the documents, and the tuned one is asked in the words of the "
+    "nearest question that it was trained on. Both stay behind: an exported model answers everything itself, in whatever words it is asked."
 )
 UNMEASURED = "How well, this run has not measured."
 FROM_MEMORY = "It answers from memory: no passages are looked up, and nothing says whether the documents support an answer."
@@ -131,13 +132,13 @@ class Source:
             return (NOTICE,)
         if self.task != CHAT:
             return ()
-        return (FROM_MEMORY, *([self.about_gate()] if (self.run.path / GATE).is_file() else []))
+        return (FROM_MEMORY, *([self.about_what_stays()] if (self.run.path / GATE).is_file() else []))
 
-    def about_gate(self) -> str:
-        """What it means that the gate stays behind, with this run's figures."""
+    def about_what_stays(self) -> str:
+        """What it means that an exported model is by itself, with this run's figures."""
         measured = (self.run.path / "evaluation.json").is_file()
         evaluation = Evaluation.from_dict(self.run.read_json("evaluation.json")) if measured else None
-        return f"{GATE_STAYS} {without_gate(evaluation) if evaluation and evaluation.ungated else UNMEASURED}"
+        return f"{STAYS_BEHIND} {by_itself(evaluation) if evaluation and evaluation.alone else UNMEASURED}"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from engrain.report import charts
 from engrain.report.card import model_card
 from engrain.report.learned import learned, mix
 from engrain.run import Run
-from engrain.verdict import Verdict, decide, verdict_from_dict, without_gate
+from engrain.verdict import Verdict, by_itself, decide, verdict_from_dict
 
 __all__ = ["model_card", "scores_table", "write_report"]
 
@@ -79,7 +79,7 @@ def render(run: Run) -> str:
         scores=scores_table(evaluation) if evaluation else [],
         score_bars=_bars(evaluation) if evaluation else "",
         names=NAMES,
-        without_gate=without_gate,
+        by_itself=by_itself,
         rows=_rows(evaluation) if evaluation else [],
         curves=_curves(run),
         coverage=_coverage(run),

@@ -9,7 +9,7 @@ import yaml
 
 from engrain.evaluate import BASE, GENERAL, UNANSWERABLE, Evaluation
 from engrain.run import Run
-from engrain.verdict import without_gate
+from engrain.verdict import by_itself
 
 
 def model_card(run: Run) -> str:
@@ -67,8 +67,8 @@ def _scores(run: Run) -> Iterator[str]:
     ratio = evaluation.perplexity_ratio()
     if ratio is not None:
         lines.append(f"\nIts perplexity on ordinary text is {ratio:.2f} times that of the base.")
-    if evaluation.ungated:
-        lines.append(f"\n{without_gate(evaluation)}")
+    if evaluation.alone:
+        lines.append(f"\n{by_itself(evaluation)}")
     yield "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,7 @@ from fastapi import Request
 
 from engrain.assistant import BOTH, check_mode
 from engrain.examples import Message
-from engrain.serve.bodies import ChatBody, check_length, max_tokens, sampling_of
+from engrain.serve.bodies import ChatBody, Own, check_length, max_tokens, sampling_of
 from engrain.serve.catalogue import Served
 from engrain.serve.engine import Likelihoods, Piece, Sampling, Token, Weights
 from engrain.serve.failures import ApiError
@@ -66,6 +66,11 @@ class Chat:
         """What the user said last, after the question before it where it leans on that."""
         return asked_in_full(self.messages)
 
+    @property
+    def asked_as(self) -> str:
+        """The trained question that the model was asked in place of this one; empty where it was asked as it is, and in mode both."""
+        return next((prompt.asked_as for prompt in self.prompts.values()), "") if self.mode != BOTH else ""
+
 
 async def open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...]) -> Chat:
     """The chat with its prompts, checked; so what is wrong with it is known before anything is sent."""
@@ -75,10 +80,10 @@ async def open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, mes
         _check_whole(body)
     context = await asyncio.to_thread(parts.engine.context, served.weights.base)
     check_length([message.content for message in messages], context, "messages")
-    gated = body.engrain is None or body.engrain.gate
-    if gated and not await concerns(parts, served.weights.base, knowledge, messages):
+    own = body.engrain or Own()
+    if own.gate and not await concerns(parts, served.weights.base, knowledge, messages):
         served, mode = replace(served, weights=Weights(served.weights.base)), EVERYDAY
-    return await asyncio.to_thread(_open_chat, parts, body, served, mode, messages, knowledge)
+    return await asyncio.to_thread(_open_chat, parts, body, served, mode, messages, knowledge, own.rewrite)
 
 
 def _check_whole(body: ChatBody) -> None:
@@ -100,10 +105,12 @@ async def concerns(parts: Parts, base: str, knowledge: Knowledge, messages: Sequ
     return states is None or any(knowledge.gate.opens(states))
 
 
-def _open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...], knowledge: Knowledge) -> Chat:
+def _open_chat(
+    parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...], knowledge: Knowledge, rewrite: bool
+) -> Chat:
     context = parts.engine.context(served.weights.base)
     most = context - max_tokens(body, 0, context)
-    prompts = make_prompts(parts, served, knowledge, messages, mode, most)
+    prompts = make_prompts(parts, served, knowledge, messages, mode, most, rewrite=rewrite)
     longest = max(len(prompt.ids) for prompt in prompts.values())
     room = max_tokens(body, longest + (mode == BOTH), context)  # an answer that is weighed is read with its end
     return Chat(served, mode, messages, prompts, sampling_of(body, room), knowledge)

@@ -53,11 +53,14 @@ class StreamOptions(BaseModel):
 
 
 class Own(BaseModel):
-    """engrain's own field: where answers come from, and whether everyday questions go to the untouched base."""
+    """engrain's own field: where answers come from, whether everyday questions go to the untouched base, and whether the tuned
+    model is asked from memory in the words of the nearest question that it was trained on.
+    """
 
     model_config = ConfigDict(extra="forbid")
     mode: Literal["closed-book", "retrieval", "both"] | None = None
     gate: bool = True
+    rewrite: bool = True
 
 
 class OwnGap(Own):

@@ -53,6 +53,10 @@ class Knowledge:
         """How well each of these answers fits (log-odds against none of them)."""
         return self.retriever.fits(question, answers) if self.retriever else [0.0] * len(answers)
 
+    def in_known_words(self, question: str) -> str:
+        """The trained question that is nearest in meaning, or the question itself."""
+        return self.retriever.in_known_words(question) if self.retriever else question
+
     def asks_the_like(self, question: str) -> bool:
         """Whether a question was trained that means nearly the same."""
         return self.retriever is not None and self.retriever.asks_the_like(question)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from engrain.assistant import BOTH, WAYS
 from engrain.examples import Message
@@ -19,19 +20,33 @@ WAYS_OF = {BOTH: WAYS, EVERYDAY: WAYS[:1]}
 
 
 def make_prompts(
-    parts: Parts, served: Served, knowledge: Knowledge, messages: Sequence[Message], mode: str, most: int, *, forgetful: bool = False
+    parts: Parts,
+    served: Served,
+    knowledge: Knowledge,
+    messages: Sequence[Message],
+    mode: str,
+    most: int,
+    *,
+    forgetful: bool = False,
+    rewrite: bool = True,
 ) -> dict[str, Shown]:
-    """What is shown for each way in which the mode asks.
+    """What is shown for each way in which the mode asks; with `rewrite`, closed-book, a tuned model is asked in words that it knows.
 
     The last passages give way where there would be more than `most` tokens, and before them, if `forgetful`, the oldest turns.
     """
     *history, last = messages
     tokenizer = parts.engine.tokenizer(served.weights.base)
     first, turns = ([], history) if forgetful else (history, [])
+    rewrites = rewrite and served.weights.tuned
 
     def shown(way: str) -> Shown:
-        passages = knowledge.passages(asked_in_full(messages)) if way == "retrieval" else ()
-        return fitted(tokenizer, last.content, passages, turns, most, first)
+        full = asked_in_full(messages)
+        passages = knowledge.passages(full) if way == "retrieval" else ()
+        asked = fitted(tokenizer, last.content, passages, turns, most, first)
+        if not rewrites or way != "closed-book" or (known := knowledge.in_known_words(full)) == full:
+            return asked
+        system = [message for message in history if message.role == "system"]
+        return replace(asked, ids=fitted(tokenizer, known, (), (), most, system).ids, asked_as=known)
 
     return {way: shown(way) for way in WAYS_OF.get(mode, (mode,))}
 

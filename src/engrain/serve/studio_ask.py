@@ -66,7 +66,8 @@ class Answered(BaseModel):
     """A whole answer; `status` is supported (by `passage`), unsupported or refused. `read` are passages it was given.
 
     `everyday` says that the question does not concern the documents, so that the untouched model answered it; `forgotten` how
-    many of the oldest turns were left out because the model cannot see them together with the question.
+    many of the oldest turns were left out because the model cannot see them together with the question; `asked_as` is the trained
+    question that the model was asked in place of this one, if it was.
     """
 
     way: Way
@@ -77,6 +78,7 @@ class Answered(BaseModel):
     read: list[str]
     everyday: bool = False
     forgotten: int = 0
+    asked_as: str = ""
 
 
 class Feedback(BaseModel):
@@ -194,4 +196,5 @@ def _answered(chat: Chat, way: Way, text: str) -> Answered:
         read=[text for prompt in chat.prompts.values() for text in prompt.passages],
         everyday=chat.mode == EVERYDAY,
         forgotten=max(prompt.forgotten for prompt in chat.prompts.values()),
+        asked_as=chat.asked_as,
     )

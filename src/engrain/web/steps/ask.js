@@ -100,6 +100,7 @@ function drawFoot(foot, run, question, answer, follows) {
   const thumbs = [["✓ Right", "This is right", true], ["✗ Wrong", "This is wrong", false]].map(([picture, label, good]) => button(picture, (self) => say(good, self), { kind: "quiet thumb", label: `${label}: ${WAYS[answer.way]}` }));
   thumbs.forEach((one) => one.setAttribute("aria-pressed", "false"));
   fill(foot, h("div", { class: "row" }, h("span", { class: `chip ${kind}` }, words), h("span", { class: "grow" }), thumbs), box,
+    answer.asked_as && h("p", { class: "soft" }, "Asked in words that it learned: ", h("q", {}, answer.asked_as)),
     answer.forgotten > 0 && h("p", { class: "soft" }, `The talk is longer than this model can see; ${count(answer.forgotten, "turn")} at its start ${answer.forgotten === 1 ? "was" : "were"} left out.`),
     answer.passage && h("details", {}, h("summary", {}, answer.passage.place), h("blockquote", { class: "source" }, marked(answer.passage.text, answer.passage.start, answer.passage.end))),
     answer.read.length > 0 && h("details", {}, h("summary", {}, `What it was given to read (${answer.read.length})`), answer.read.map((text) => h("blockquote", { class: "source" }, text))));
