@@ -18,7 +18,7 @@ from engrain.run import Run
 from engrain.serve.failures import ApiError
 from engrain.serve.parts import Served
 from engrain.serve.studio_workspace import Working, is_editable
-from engrain.verdict import Verdict, verdict_from_dict
+from engrain.verdict import Verdict, by_itself, verdict_from_dict
 
 router = APIRouter(prefix="/engrain/runs", tags=["runs"])
 
@@ -119,7 +119,10 @@ class QuestionRow(BaseModel):
 
 
 class Measured(BaseModel):
-    """What measuring a run showed; `names` are words for the ways of answering, in their order."""
+    """What measuring a run showed; `names` are words for the ways of answering, in their order.
+
+    `by_itself` says what an exported model answers and keeps; empty where it is what is measured anyway.
+    """
 
     verdict: Verdict | None
     names: dict[str, str]
@@ -128,6 +131,7 @@ class Measured(BaseModel):
     comparisons: list[ComparisonRow]
     retention: ShareRow | None
     perplexity_ratio: float | None
+    by_itself: str
     questions: list[QuestionRow]
 
 
@@ -187,7 +191,8 @@ def evaluation(space: Working, run: str) -> Measured:
         table=[_scores(row, measured.columns) for row in scores_table(measured)],
         comparisons=[_comparison(measured, c.new, c.old) for c in measured.comparisons()],
         retention=_share(kept) if kept.count else None,
-        perplexity_ratio=measured.to_dict()["perplexity_ratio"],
+        perplexity_ratio=measured.perplexity_ratio(),
+        by_itself=by_itself(measured) if measured.alone else "",
         questions=_questions(measured),
     )
 

@@ -85,6 +85,7 @@ def look_at(studio: Any, tmp_path: Path) -> None:
     measured = studio.get("/engrain/runs/harbour-kites/evaluation").json()
     assert list(measured["names"]) == ["base", "base+retrieval", "tuned", "tuned+retrieval"]
     assert measured["verdict"]["choice"]
+    assert measured["by_itself"].startswith("By itself, as when exported, the tuned model answers")
     assert all(question["replies"] for question in measured["questions"])
     assert studio.get("/engrain/runs/harbour-kites/report").text.startswith("<!doctype html>")
     take_away(studio, tmp_path)

@@ -73,7 +73,8 @@ function table(found, ways) {
 function compared(found) {
   const line = (one) => h("li", {}, h("b", {}, `${WAYS[one.new]} against ${WAYS[one.old].toLowerCase()}: `), `${one.won} won, ${one.lost} lost. `, h("span", { class: "soft" }, one.sure ? "More than chance explains." : "Chance may explain this."));
   return h("div", { class: "card" }, h("h2", {}, "What training won and lost"), h("ul", { class: "plain" }, found.comparisons.map(line),
-    found.retention && h("li", {}, h("b", {}, "Kept of what it knew before: "), `${percent(found.retention.value)} (${found.retention.right} of ${found.retention.count} everyday questions).`)));
+    found.retention && h("li", {}, h("b", {}, "Kept of what it knew before: "), `${percent(found.retention.value)} (${found.retention.right} of ${found.retention.count} everyday questions).`),
+    found.by_itself && h("li", {}, found.by_itself)));
 }
 
 function questions(found, ways) {
