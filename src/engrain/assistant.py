@@ -216,9 +216,7 @@ class Assistant:
         """The trained question that stands for this one, whole in itself; empty where the model is asked what the user asks."""
         if mode != "closed-book" or self.retriever is None or not self.rewrites:
             return ""
-        full = in_full(question, [asked for asked, _ in history])
-        known = self.retriever.in_known_words(full)
-        return "" if known == full else known
+        return self.retriever.in_known_words(in_full(question, [asked for asked, _ in history]))
 
     def _weighed(self, questions: Sequence[str], progress: Progress, title: str) -> list[str]:
         said, found = list(zip(*(self._said(questions, way, progress, title) for way in WAYS), strict=True)), list[str]()

@@ -139,12 +139,12 @@ class Retriever:
         return self._meanings is not None
 
     def in_known_words(self, question: str) -> str:
-        """The trained question that is nearest in meaning; the question itself where none is near, and without meaning."""
+        """The trained question that is nearest in meaning; empty where none is near, where this is one, and without meaning."""
         if not self._meanings or not self._asked or question in self._trained:
-            return question
+            return ""
         near = self._meanings.near(question)
         best = int(near.argmax())
-        return self._asked[best].question if near[best] >= KNOWN_WORDS else question
+        return self._asked[best].question if near[best] >= KNOWN_WORDS else ""
 
     @cached_property
     def _questions(self) -> _Texts:

@@ -54,8 +54,8 @@ class Knowledge:
         return self.retriever.fits(question, answers) if self.retriever else [0.0] * len(answers)
 
     def in_known_words(self, question: str) -> str:
-        """The trained question that is nearest in meaning, or the question itself."""
-        return self.retriever.in_known_words(question) if self.retriever else question
+        """The trained question that stands for this one; empty where it is asked as it is."""
+        return self.retriever.in_known_words(question) if self.retriever else ""
 
     def asks_the_like(self, question: str) -> bool:
         """Whether a question was trained that means nearly the same."""

@@ -43,7 +43,8 @@ def make_prompts(
         full = asked_in_full(messages)
         passages = knowledge.passages(full) if way == "retrieval" else ()
         asked = fitted(tokenizer, last.content, passages, turns, most, first)
-        if not rewrites or way != "closed-book" or (known := knowledge.in_known_words(full)) == full:
+        known = knowledge.in_known_words(full) if rewrites and way == "closed-book" else ""
+        if not known:
             return asked
         system = [message for message in history if message.role == "system"]
         return replace(asked, ids=fitted(tokenizer, known, (), (), most, system).ids, asked_as=known)
