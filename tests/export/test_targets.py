@@ -184,15 +184,21 @@ def test_an_update_of_rounded_weights_is_laid_over_no_others(other: Run) -> None
 def test_what_stays_behind_is_told_with_the_runs_own_figures(other: Run, tmp_path: Path) -> None:
     Gate(torch.zeros(64, dtype=torch.float64), 0.0, 0.5).save(other.path)
     done = api.export(other, "merged", out=tmp_path / "unmeasured", check=False)
-    assert any("Both stay behind" in note and "has not measured" in note for note in done.notes)
+    assert any("The gate stays behind" in note and "has not measured" in note for note in done.notes)
     replies = {BASE: tuple(score([GENERAL_QUESTION], ["Paris"])), TUNED: tuple(score([GENERAL_QUESTION], ["Paris"]))}
     perplexity = {"base": 10.0, "tuned": 10.0, "tuned, alone": 12.3}
     other.write_json("evaluation.json", Evaluation(replies, perplexity, tuple(score([GENERAL_QUESTION], ["£41"]))).to_dict())
     done = api.export(other, "merged", out=tmp_path / "measured", check=False)
-    told = next(note for note in done.notes if "Both stay behind" in note)
+    told = next(note for note in done.notes if "The gate stays behind" in note)
     assert "keeps 0 of 1 general questions, at 1.23 times the base's perplexity" in told
+    assert "The trained questions" not in told, "this run has no encoder"
     assert told in (done.folder / "README.md").read_text()
     assert done.check is None
+    (other.path / "gate.safetensors").unlink()
+    assert not any("stay" in note for note in api.export(other, "merged", out=tmp_path / "bare", check=False).notes)
+    other.update(settings={**other.info["settings"], "encoder": True}, documents={"prices.md": "0" * 64})
+    done = api.export(other, "merged", out=tmp_path / "worded", check=False)
+    assert any("The trained questions stay behind" in note and "by itself" in note.lower() and "gate" not in note for note in done.notes)
 
 
 def test_a_method_that_trains_the_model_itself_has_no_adapter(tmp_path: Path, merging_base: Path) -> None:

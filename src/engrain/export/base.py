@@ -31,9 +31,13 @@ TEXT = (CHAT, CODE)
 """Tasks whose models write text."""
 BYTES = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32}
 """Bytes that a number takes in each format; q8_0 keeps 32 numbers of 8 bits with one scale of 16."""
-STAYS_BEHIND = (
-    "In engrain the untouched model answers what does not concern the documents, and the tuned one is asked in the words of the "
-    "nearest question that it was trained on. Both stay behind: an exported model answers everything itself, in whatever words it is asked."
+GATE_STAYS = (
+    "The gate stays behind. In engrain it leaves questions that do not concern the documents to the untouched model; "
+    "an exported model answers them itself."
+)
+WORDS_STAY = (
+    "The trained questions stay behind. In engrain the model is asked in the words of the nearest of them; "
+    "an exported model is asked in whatever words people use."
 )
 UNMEASURED = "How well, this run has not measured."
 FROM_MEMORY = "It answers from memory: no passages are looked up, and nothing says whether the documents support an answer."
@@ -132,13 +136,15 @@ class Source:
             return (NOTICE,)
         if self.task != CHAT:
             return ()
-        return (FROM_MEMORY, *([self.about_what_stays()] if (self.run.path / GATE).is_file() else []))
+        gated, rewrites = (self.run.path / GATE).is_file(), bool(self.settings.get("encoder") and self.info.get("documents"))
+        stays = [words for words, there in ((GATE_STAYS, gated), (WORDS_STAY, rewrites)) if there]
+        return (FROM_MEMORY, *([f"{' '.join(stays)} {self.measured_alone()}"] if stays else []))
 
-    def about_what_stays(self) -> str:
-        """What it means that an exported model is by itself, with this run's figures."""
+    def measured_alone(self) -> str:
+        """What this run's model answers and keeps by itself, as far as that was measured."""
         measured = (self.run.path / "evaluation.json").is_file()
         evaluation = Evaluation.from_dict(self.run.read_json("evaluation.json")) if measured else None
-        return f"{STAYS_BEHIND} {by_itself(evaluation) if evaluation and evaluation.alone else UNMEASURED}"
+        return by_itself(evaluation) if evaluation and evaluation.alone else UNMEASURED
 
 
 @dataclass(frozen=True)
