@@ -2,7 +2,7 @@
 
 A use is built once for each method, into FOLDER/USE-METHOD; a run that is there is read, and one that was stopped goes on.
 The digits need scikit-learn, the tissue scikit-image, the solar cells elpv-dataset, Tcl the library that Debian installs with
-`tcl` and `tk`.
+`tcl` and `tk`; Python's own library is that of the interpreter.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import statistics
+import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ from engrain.run import Run
 
 TILE, BLOCK = 16, 4
 """Pixels of a tile's side, and tiles of the side of a block, which is never parted."""
-TCL = (Path("/usr/share/tcltk/tcl8.6"), Path("/usr/share/tcltk/tk8.6"))
+TCL = [Path("/usr/share/tcltk/tcl8.6"), Path("/usr/share/tcltk/tk8.6")]
+PYTHON = [Path(sysconfig.get_path("stdlib")) / name for name in ("asyncio", "multiprocessing", "unittest")]
 
 
 def digits(folder: Path) -> list[Path]:
@@ -100,6 +102,7 @@ IMAGE_METHODS = {
     "lora": {"rank": 16, "learning_rate": 1e-3},
 }
 IMAGE_SCORES = ("accuracy", "balanced accuracy", "AUROC", "sensitivity", "expected calibration error")
+CODE = {"task": "code", "max_length": 512, "batch_size": 8, "max_steps": 84, "heldout_files": 0.2, "completions": 40}
 CODE_METHODS = {
     "layerwise": {"layers": "0.5", "learning_rate": 4e-4},
     "full": {"learning_rate": 2e-4},
@@ -115,12 +118,8 @@ USES = {
         tissue, {**IMAGES, "image_size": 64, "epochs": 12, "augment": ("shift", "flip", "upside-down")}, IMAGE_METHODS, IMAGE_SCORES
     ),
     "solar": Use(solar, {**IMAGES, "image_size": 96, "epochs": 4, "augment": ("shift", "colour", "flip")}, IMAGE_METHODS, IMAGE_SCORES),
-    "tcl": Use(
-        lambda _: list(TCL),
-        {"task": "code", "language": "tcl", "max_length": 512, "batch_size": 8, "max_steps": 84, "heldout_files": 0.2, "completions": 40},
-        CODE_METHODS,
-        CODE_SCORES,
-    ),
+    "tcl": Use(lambda _: TCL, {**CODE, "language": "tcl"}, CODE_METHODS, CODE_SCORES),
+    "python": Use(lambda _: PYTHON, {**CODE, "language": "python"}, CODE_METHODS, CODE_SCORES),
 }
 
 

@@ -9,11 +9,13 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
+from engrain.comparison import Comparison
 from engrain.config import DEFAULT_TASK
 from engrain.errors import RunError
 from engrain.evaluate import UNANSWERABLE, Evaluation, Share
 from engrain.files import delete
 from engrain.report import NAMES, scores_table
+from engrain.report.task_card import comparison_from
 from engrain.run import Run
 from engrain.serve.failures import ApiError
 from engrain.serve.parts import Served
@@ -195,6 +197,15 @@ def evaluation(space: Working, run: str) -> Measured:
         by_itself=by_itself(measured) if measured.alone else "",
         questions=_questions(measured),
     )
+
+
+@router.get("/{run}/scores")
+def scores(space: Working, run: str) -> Comparison:
+    """The scores of a run whose task has its own, code or images: before, after, and the difference, with 95% intervals."""
+    found = space.run(run)
+    if not (found.path / "scores.json").is_file():
+        raise ApiError(404, f"{run!r} was not measured by scores of its own.", "not_measured", "run")
+    return comparison_from(found.read_json("scores.json")["comparison"])
 
 
 @router.get("/{run}/report", response_class=FileResponse)

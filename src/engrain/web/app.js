@@ -15,7 +15,7 @@ const STEPS = [
   { id: "documents", title: "Documents", view: documents, note: () => state.documents.length ? `${state.documents.length} added` : "start here" },
   { id: "facts", title: "Facts and examples", view: facts, note: () => state.build?.goal === "examples" ? stageNote() : state.run?.facts ? `${state.run.facts} facts` : "" },
   { id: "train", title: "Train", view: train, note: () => state.build?.goal === "verdict" ? stageNote() : "" },
-  { id: "verdict", title: "Verdict", view: verdict, note: () => state.trained?.accuracy != null ? `${percent(state.trained.accuracy)} right` : "" },
+  { id: "verdict", title: "Verdict", view: verdict, note: () => state.usable?.accuracy != null ? `${percent(state.usable.accuracy)} right` : "" },
   { id: "ask", title: "Ask", view: ask, note: () => "" },
   { id: "export", title: "Take it away", view: exporting, note: () => "" },
 ];

@@ -4,6 +4,8 @@ import { get, path, stream } from "./api.js";
 import { announce } from "./dom.js";
 
 const CHOSEN = "engrain-run";
+export const CHAT = "chat";
+export const CODE = "code";
 export const IMAGES = "image-classification";
 
 class State extends EventTarget {
@@ -27,18 +29,9 @@ class State extends EventTarget {
     return this.runs.find((run) => run.name === this.chosen) || this.runs[0] || null;
   }
 
-  /** The run that has a verdict: the one looked at if it holds a model that answers questions, else the newest that does. */
-  get trained() {
-    return this.newest("chat");
-  }
-
-  /** The run to ask and to take away; one that classifies images can be asked too. */
+  /** The run to judge, to ask and to take away: the one looked at if it holds a model, else the newest that does. */
   get usable() {
-    return this.newest("chat", IMAGES);
-  }
-
-  newest(...tasks) {
-    const usable = (run) => run?.status === "complete" && tasks.includes(run.task);
+    const usable = (run) => run?.status === "complete";
     return usable(this.run) ? this.run : this.runs.find(usable) || null;
   }
 

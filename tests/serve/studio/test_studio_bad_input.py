@@ -49,6 +49,7 @@ def test_bodies(studio: Any, kites: Path, method: str, path: str, body: str) -> 
         "runs/kites/examples/99999999999999999999-00/tokens",
         "runs/kites/metrics?after=-99999999999999999999",
         "runs/kites/evaluation",
+        "runs/kites/scores",
         "runs/kites/report",
         "runs/kites/exports",
         "runs/kites/exports/none",

@@ -143,7 +143,10 @@ def test_a_waiting_build_is_paused_and_cancelled(studio: Any) -> None:
     assert [row["id"] for row in studio.get("/engrain/builds").json()["builds"]] == [build["id"]]
 
 
-@pytest.mark.parametrize("path", ["runs/none", "runs/..", "runs/none/metrics", "runs/none/evaluation", "runs/none/exports", "builds/none"])
+@pytest.mark.parametrize(
+    "path",
+    ["runs/none", "runs/..", "runs/none/metrics", "runs/none/evaluation", "runs/none/scores", "runs/none/exports", "builds/none"],
+)
 def test_what_is_not_there_is_said(studio: Any, path: str) -> None:
     assert studio.get(f"/engrain/{path}").status_code == 404
 

@@ -2,7 +2,8 @@
 
 import { get, path, post, stream } from "../api.js";
 import { announce, button, count, empty, failure, fill, h, marked } from "../dom.js";
-import { IMAGES, state } from "../state.js";
+import { CODE, IMAGES, state } from "../state.js";
+import { drawCode } from "./complete.js";
 import { drawImages } from "./look.js";
 
 const WAYS = {
@@ -28,6 +29,7 @@ export async function show(main, signal) {
 async function draw(main, run, signal) {
   const heading = h("header", { class: "head" }, h("h1", {}, "Ask"), h("p", {}, run ? `Version ${run.name}. Every answer is looked up in your documents afterwards, so that you see whether it stands there. “Both” asks from memory and with passages, and says the likeliest of these answers and those to similar questions.` : "Ask your model and the untouched one the same question."));
   if (run?.task === IMAGES) return drawImages(main, h("header", { class: "head" }, h("h1", {}, "Ask"), h("p", {}, `Version ${run.name}. Give it an image, and it says what it shows.`)), run, signal);
+  if (run?.task === CODE) return drawCode(main, h("header", { class: "head" }, h("h1", {}, "Ask"), h("p", {}, `Version ${run.name}. Give it code with a gap, and it says what belongs there.`)), run, signal);
   if (!run) return fill(main, heading, empty("Nobody to ask yet", "Train a model first.", h("a", { class: "button primary", href: "#/train" }, "Go to training")));
   const chosen = new Set(["base", "tuned"]);
   const talk = h("div", { class: "talk" });

@@ -2,7 +2,7 @@
 
 import { download, get, path } from "../api.js";
 import { announce, button, bytes, empty, fill, h } from "../dom.js";
-import { state } from "../state.js";
+import { CHAT, state } from "../state.js";
 
 const AS_TRAINED = "as it was trained";
 
@@ -25,7 +25,7 @@ async function draw(main, run, signal) {
   fill(main, heading,
     found.notes.length > 0 && h("div", { class: "notice" }, h("strong", {}, "What stays behind"), found.notes.map((note) => h("p", {}, note))),
     h("div", { class: "exports" }, found.exports.map((one) => card(run, one))),
-    run.task === "chat" && stay(run));
+    run.task === CHAT && stay(run));
 }
 
 function stay(run) {

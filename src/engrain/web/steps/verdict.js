@@ -3,8 +3,9 @@
 import { download, get, path } from "../api.js";
 import { bars } from "../charts.js";
 import { button, count, empty, fill, h, percent } from "../dom.js";
-import { state } from "../state.js";
+import { CHAT, state } from "../state.js";
 import { curves } from "./curves.js";
+import { scores } from "./scores.js";
 
 const STYLES = { base: "c-base", "base+retrieval": "c-base-retrieval", tuned: "c-tuned", "tuned+retrieval": "c-tuned-retrieval" };
 export const WAYS = { base: "Untouched model", "base+retrieval": "Untouched + look-up", tuned: "Your model", "tuned+retrieval": "Your model + look-up" };
@@ -19,16 +20,18 @@ const PAGE = 25;
 
 export async function show(main, signal) {
   const draw = async () => {
-    const run = state.trained;
+    const run = state.usable;
     if (!run) return fill(main, heading(), empty("No verdict yet", state.build ? "It comes at the end of the training that is under way." : "Train a model first; engrain then asks it questions in wordings that it never saw.", h("a", { class: "button primary", href: "#/train" }, "Go to training")));
-    const found = await get(path(["runs", run.name, "evaluation"])).catch((error) => (error.status === 404 ? null : Promise.reject(error)));
+    const found = await get(path(["runs", run.name, run.task === CHAT ? "evaluation" : "scores"])).catch((error) => (error.status === 404 ? null : Promise.reject(error)));
     if (!found) return fill(main, heading(run), empty("Not measured", "This version was trained without a test, so nothing is known about how well it answers."));
     const { rows } = await get(path(["runs", run.name, "metrics"]));
-    if (!signal.aborted) drawAll(main, run, found, rows);
+    if (signal.aborted) return;
+    if (run.task === CHAT) drawAll(main, run, found, rows);
+    else fill(main, heading(run), scores(run, found), training(run, rows));
   };
   let known = "";
   const again = async () => {
-    const seen = `${state.trained?.name} ${Boolean(state.build)}`;
+    const seen = `${state.usable?.name} ${Boolean(state.build)}`;
     if (seen === known) return;
     known = seen;
     await draw();
@@ -54,8 +57,12 @@ function drawAll(main, run, found, rows) {
     h("div", { class: "card" }, bars(overall, "Share of right answers")),
     h("h2", { class: "part" }, "By kind of question"), table(found, ways),
     found.comparisons.length > 0 && compared(found),
-    rows.length > 0 && [h("h2", { class: "part" }, "How training went"), h("div", { class: "curves" }, curves([{ name: run.name, rows, style: "c-tuned" }]))],
+    training(run, rows),
     questions(found, ways));
+}
+
+function training(run, rows) {
+  return rows.length > 0 && [h("h2", { class: "part" }, "How training went"), h("div", { class: "curves" }, curves([{ name: run.name, rows, style: "c-tuned" }]))];
 }
 
 function sign(good, yes, no, mark = "!") {
