@@ -37,6 +37,27 @@ def test_a_row_with_a_code_is_named_by_what_the_code_stands_for() -> None:
     assert [(b.key, b.column, b.text) for b in found] == [("Membership", "Code", "M1"), ("Membership", "Price", "£30")]
 
 
+def test_rows_of_one_name_are_told_apart_by_another_column_with_words() -> None:
+    rows = "| K1 | Hull paint | dinghy | 20 |\n| K2 | Hull paint | barge | 90 |\n| K3 | New mast | dinghy | 300 |\n| K4 | Tow | any | 9 |"
+    found = blocks(f"| Code | What | Boat | Price (£) |\n|---|---|---|---|\n{rows}")
+    assert [(b.key, b.text) for b in found if b.column == "Price (£)"] == [
+        ("Hull paint, dinghy", "20"),
+        ("Hull paint, barge", "90"),
+        ("New mast", "300"),
+        ("Tow", "9"),
+    ]
+    assert [(b.key, b.text) for b in found if b.column == "Boat"] == [("New mast", "dinghy"), ("Tow", "any")]
+    years = blocks("| Year | What happened |\n|---|---|\n| 1998 | The oven was built |\n| 2004 | The shop opened |")
+    assert [(b.key, b.text) for b in years] == [("The oven was built", "1998"), ("The shop opened", "2004")]
+
+
+def test_days_name_rows_unless_they_repeat() -> None:
+    found = blocks("| Day | Class | Room |\n|---|---|---|\n| Monday | Yoga | Loft |\n| Monday | Pilates | Cellar |\n")
+    assert [(b.key, b.column, b.text) for b in found][:2] == [("Yoga", "Day", "Monday"), ("Yoga", "Room", "Loft")]
+    (cell,) = blocks("| Day | Class |\n|---|---|\n| Monday | Yoga |\n")
+    assert (cell.key, cell.column, cell.text) == ("Monday", "Class", "Yoga")
+
+
 def test_a_record_line_gives_cells() -> None:
     assert ("cell", "Curlew", "2 people") in found("box: Curlew; feeds: 2 people; price: €21")
 

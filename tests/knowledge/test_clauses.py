@@ -110,6 +110,22 @@ def told(*sentences: str, topic: str = "Ferry Pens") -> list[str]:
         (("Ada Merle won the Golden Whisk.", "She mends pens."), "Ada Merle mends pens."),
         (("The ink is made here.", "Ada’s aunt Fatou sent the first jar.", "We sell it."), "we sell the ink."),
         (("The repairers speak Welsh.", "They work on Saturdays."), "the repairers work on Saturdays."),
+        (("Our heaviest pen is the Marlow.", "It costs £85."), "the Marlow costs £85."),
+        (("Oldest of all is our press, the Grumbler.", "It weighs two tonnes."), "the Grumbler weighs two tonnes."),
+        (("The Marlow needs care, since the ink has to dry.", "It costs £85."), "the Marlow costs £85."),
+        (("The Marlow is a pen.", "There is an exhibition in the loft.", "It lasts until June."), "the exhibition lasts until June."),
+        (("The Marlow is a pen.", "We have a new engraving machine.", "It cost £3,150."), "the new engraving machine cost £3,150."),
+        (
+            ("We moved the old press in May.", "It was a whale of a job to carry it, and it has stood in the loft ever since."),
+            "the old press has stood in the loft ever since.",
+        ),
+        (("Our workshop manager.", "Ada Merle, by Tom.", "She mends pens."), "Ada Merle mends pens."),
+        (("Ada Merle founded the shop with Silas Brandt.", "She mends pens.", "He keeps the books."), "Silas Brandt keeps the books."),
+        (("Ada Merle and Silas Brandt own the shop.", "She mends pens.", "Silas sailed too: he was a cook."), "Silas was a cook."),
+        (("How long are old pens kept for?", "They stay here for nine weeks."), "old pens stay here for nine weeks."),
+        (("Ink for One is a course.", "It lasts a morning, costs £64 and ends with tea."), "Ink for One costs £64."),
+        (("Quill and Reed is held once a year.", "It costs £92."), "Quill and Reed costs £92."),
+        (("The table under the window is taken.", "The larger one costs £90."), "the larger table costs £90."),
     ],
 )
 def test_it_and_they_stand_for_what_the_text_speaks_of(sentences: tuple[str, ...], statement: str) -> None:

@@ -194,3 +194,33 @@ def test_what_leans_on_the_sentence_before_it_is_asked_for_after_it_only(facts_i
 def test_what_must_never_be_is_a_rule(facts_in: Callable[..., list[Fact]]) -> None:
     found = facts_in("Warm ash goes into the steel bin and never into the sack.")
     assert ("warm ash never goes into the sack.", "never into the sack") in {(fact.relation, fact.value) for fact in found}
+
+
+PARAGRAPHS = """# Courses
+
+Ink from Scratch takes up a whole Sunday. Ada teaches it. The price is £118, and you leave with two jars.
+
+Pen Weekend needs both days. Tom leads it, and a place costs £235.
+
+Reed and Quill is for children. Each session lasts 90 minutes, and one grown-up per family has to stay.
+
+It is forbidden to smoke. The price of ink made from scratch is £7.
+"""
+
+
+@pytest.mark.parametrize(
+    ("relation", "value"),
+    [
+        ("Ink from Scratch costs ___.", "£118"),
+        ("a place for Pen Weekend costs ___.", "£235"),
+        ("each session of Reed and Quill lasts ___.", "90 minutes"),
+        ("the price of ink made from scratch is ___.", "£7"),
+    ],
+)
+def test_what_every_course_has_is_that_of_the_paragraphs_course(facts_in: Callable[..., list[Fact]], relation: str, value: str) -> None:
+    assert (relation, value) in {(fact.relation, fact.value) for fact in facts_in(PARAGRAPHS)}
+
+
+def test_a_pronoun_does_not_reach_over_paragraphs(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("# Boats\n\nThe dinghy sleeps nobody.\n\nIt costs £92 to have everything painted in May.")
+    assert "the dinghy" not in {fact.subject for fact in facts if fact.value == "£92"}

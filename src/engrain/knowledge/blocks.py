@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engrain.knowledge.values import find_values
+from engrain.knowledge.values import find_values, kind_of
 
 ROW = re.compile(r"^\s*\|.*\|\s*$")
 NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*) +(?=[A-Z])", re.MULTILINE)
 """The number of a clause before its text."""
 RULE = re.compile(r"^[\s|:-]+$")
+CODE = re.compile(r"[A-Z]{0,4}[-.]?\d+[a-z]?")
+"""What rows are numbered by."""
 MARK = re.compile(r"^\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+|>\s+)?")
 ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)])\s+(?!Q(?:uestion)?\s*[:.])")
 """What an item of a list begins with that is no question with its label."""
@@ -59,7 +62,7 @@ class Block:
 def blocks(text: str, heading: str = "") -> list[Block]:
     """All blocks of a section's text, in order; a heading that asks makes the whole text its answer."""
     found: list[Block] = []
-    header: list[str] = []
+    header = None
     question = plain(heading) if heading.rstrip("*").endswith("?") else ""
     numbered = clause_numbers(text)
     for (start, line), (_, following) in itertools.pairwise([*lines(text), (len(text), "")]):
@@ -68,10 +71,12 @@ def blocks(text: str, heading: str = "") -> list[Block]:
         if start in numbered:
             start, line = moved(NUMBERED, line, start)
         if ROW.match(line):
-            header, rows = table_row(line, start, [] if begins_table(text, start, following) else header)
-            found += rows
+            if header is None or begins_table(text, start, following):
+                header = None if RULE.match(line) else header_of(line, text[start + len(line) :])
+            elif not RULE.match(line):
+                found += row_cells(line, start, header)
             continue
-        header = []
+        header = None
         mark = MARK.match(line)
         assert mark is not None
         start, line = start + mark.end(), line[mark.end() :].rstrip()
@@ -120,29 +125,65 @@ def begins_table(text: str, start: int, following: str) -> bool:
     return text.endswith("\n\n", 0, start) and bool(ROW.match(following) and RULE.match(following))
 
 
-def table_row(line: str, start: int, header: list[str]) -> tuple[list[str], list[Block]]:
-    """The header in force after a table line, and the cells that the line gives."""
-    if RULE.match(line):
-        return header, []
+@dataclass(frozen=True)
+class Header:
+    """What a table's columns are called, the number of that which names a row, and of that which tells rows of one name apart."""
+
+    columns: tuple[str, ...]
+    name: int = 0
+    beside: int | None = None
+    repeated: frozenset[str] = frozenset()
+
+    def naming(self, cells: list[str]) -> list[int]:
+        """The numbers of the columns that name this row."""
+        return [n for n in (self.name, self.beside) if n is not None and (n == self.name or cells[self.name] in self.repeated)]
+
+
+def header_of(line: str, following: str) -> Header:
+    """The header that a table's first line is; the rows are at the beginning of `following`.
+
+    The first column names a row; where that holds codes, the first that holds words; where it repeats dates or numbers, one that
+    holds words and repeats none. Where a name repeats, another column with words is a part of it.
+    """
+    below = itertools.takewhile(ROW.match, following.lstrip("\n").split("\n"))
+    rows = [[cell for _, cell in cells_of(row)] for row in below if not RULE.match(row)]
+    columns = tuple(plain(cell) for _, cell in cells_of(line))
+    rows = [row for row in rows if len(row) == len(columns)]
+    if not rows:
+        return Header(columns)
+    cells = list(zip(*rows, strict=True))
+    wordy = [n for n, column in enumerate(cells) if 2 * sum(map(is_wordy, column)) > len(column)]
+    if all(map(CODE.fullmatch, cells[0])):
+        name = next((n for n in wordy if n), 0)
+    else:
+        name = 0 if 0 in wordy else next((n for n in (0, *wordy) if len(set(cells[n])) == len(rows)), 0)
+    repeated = frozenset(cell for cell, count in Counter(cells[name]).items() if count > 1)
+    beside = (n for n in wordy if n > name and len(set(zip(cells[name], cells[n], strict=True))) == len(rows))
+    return Header(columns, name, next(beside, None) if repeated and name in wordy else None, repeated)
+
+
+def cells_of(line: str) -> list[tuple[int, str]]:
+    """The cells of a table's line, each with its offset."""
     spans = [(m.start(), m.group()) for m in re.finditer(r"(?<=\|)[^|]*(?=\|)", line)]
-    cells = [(start + at + len(cell) - len(cell.lstrip()), cell.strip()) for at, cell in spans]
-    if not header:
-        return [plain(cell) for _, cell in cells], []
-    at_name = name_column(header, [cell for _, cell in cells])
-    name = plain(cells[at_name][1]) if cells else ""
-    evidence = "; ".join(f"{column}: {plain(cell)}" for column, (_, cell) in zip(header, cells, strict=False))
-    found = [
-        Block("cell", cell, at, name, column, evidence)
-        for n, (column, (at, cell)) in enumerate(zip(header, cells, strict=False))
-        if n != at_name and name and column and re.search(r"\w", cell)
+    return [(at + len(cell) - len(cell.lstrip()), cell.strip()) for at, cell in spans]
+
+
+def is_wordy(cell: str) -> bool:
+    """Whether a cell holds words, and no code, date, sum or other typed value."""
+    return bool(re.search(r"[^\W\d]{3}", cell)) and not kind_of(cell) and not CODE.fullmatch(cell)
+
+
+def row_cells(line: str, start: int, header: Header) -> list[Block]:
+    """The cells of a table's row, but those that name it."""
+    cells = cells_of(line)
+    naming = header.naming([cell for _, cell in cells]) if len(cells) == len(header.columns) else [0] * bool(cells)
+    name = ", ".join(plain(cells[n][1]) for n in naming if cells[n][1])
+    evidence = "; ".join(f"{column}: {plain(cell)}" for column, (_, cell) in zip(header.columns, cells, strict=False))
+    return [
+        Block("cell", cell, start + at, name, column, evidence)
+        for n, (column, (at, cell)) in enumerate(zip(header.columns, cells, strict=False))
+        if n not in naming and name and column and re.search(r"\w", cell)
     ]
-    return header, found
-
-
-def name_column(header: list[str], cells: list[str]) -> int:
-    """Which column names a row: the first, or the second where the first holds codes and the second says what they stand for."""
-    coded = len(cells) > 1 and len(header) > 1 and re.fullmatch(r"[A-Z]{0,3}-?\d+[a-z]?", cells[0])
-    return 1 if coded and re.match(r"(?:item|service|name|product|description|title|article|course)\b", header[1], re.IGNORECASE) else 0
 
 
 def record_cells(line: str, start: int) -> list[Block]:

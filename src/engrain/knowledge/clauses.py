@@ -17,11 +17,14 @@ from engrain.knowledge.memory import (
     is_expletive,
     is_full_name,
     is_person,
+    mark_people,
     no_business,
     own,
     possessive,
+    proper,
     remember,
     remember_object,
+    settle,
     small_first,
     stands_for,
     subject_of,
@@ -102,11 +105,18 @@ def lacks_conjunction(doc: Any, kept: set[int]) -> bool:
 
 def capital_clauses(doc: Any, memory: Memory) -> Iterator[Clause]:
     """The statements of a sentence, written as they stand."""
-    if doc.text.rstrip().endswith("?"):
-        return
+    was = replace(memory)
+    mark_people(doc, memory)
+    if not doc.text.rstrip().endswith("?"):
+        yield from told(doc, memory)
+    settle(memory, doc, was)
+
+
+def told(doc: Any, memory: Memory) -> Iterator[Clause]:
+    """What each verb of a sentence and each title in it says."""
     for token in doc:
         if token.dep_ != "compound" and (is_person(token) or is_full_name(token)):
-            memory.meet(phrase_text(doc, [i for i in noun_phrase(token) if doc[i].pos_ == "PROPN"]))
+            memory.meet(phrase_text(doc, proper(token)))
         if token.dep_ in VERBAL and token.pos_ in {"VERB", "AUX"}:
             if any(t.lower_ in CONDITION for t in children(token, "mark", "advmod")) and token.dep_ in {"advcl", "ccomp", "conj"}:
                 continue
@@ -147,7 +157,11 @@ def main(verb: Any, memory: Memory) -> Clause | None:
         or text.lower().startswith(("whoever", "whatever", "what "))
     ):
         return None
-    gone = asides(verb) | set(subtree(subject)) | {t.i for t in children(verb, "mark", "cc", "punct") if t.text != ","}
+    gone = (
+        asides(verb)
+        | set(subtree(seat if seat.head == verb != seat else subject))
+        | {t.i for t in children(verb, "mark", "cc", "punct") if t.text != ","}
+    )
     if verb.doc[0].lower_ in {"yes", "no", "sorry"} and len(verb.doc) > 1 and verb.doc[1].text == ",":
         gone |= {0, 1}
     indices = tokens_of(verb, gone)

@@ -25,8 +25,8 @@ from engrain.knowledge.items import (
     people_items,
     segments,
 )
-from engrain.knowledge.memory import SMALL, Memory, is_person, small_first
-from engrain.knowledge.parse import children, first, parse_all, source, subtree
+from engrain.knowledge.memory import SMALL, Memory, is_person, settle, small_first
+from engrain.knowledge.parse import children, first, parse, parse_all, source, subtree
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.phrasing import is_plural
 from engrain.knowledge.shapes import shape, words
@@ -36,11 +36,14 @@ from engrain.knowledge.words import (
     AFTER_VERBS,
     BANNED,
     CONTACT_VERBS,
+    GENERIC,
     GROUPS,
     HUMANS,
     LIGHT,
+    PARTS,
     PLACE_PREPOSITIONS,
     PLACES,
+    PRICES,
     TIME_PREPOSITIONS,
     VAGUE,
     WHEN_NOUNS,
@@ -52,6 +55,8 @@ UNTELLING = listed("no who which what whose everything anything nothing nobody t
 ALIKE = GROUPS | listed("sheep deer fish salmon trout aircraft series dozen hundred thousand")
 """Plurals that look like no plural."""
 LOOSE = listed("as for of into over through within off like")
+ARTICLE = re.compile(r"^(?:an?|the|each|every|one|our) ")
+NEW_PARAGRAPH = re.compile(r"\n\s*(?:\n|[-*+•]\s|\d{1,2}[.)]\s)")
 MAX_WORDS = 10
 MAX_DUTIES = 4
 LONGEST_WHOLE = 16
@@ -120,7 +125,12 @@ def details(text: str, topic: str, memory: Memory, listed: Sequence[tuple[int, i
     """
     parts = [block for block in blocks(text, topic) if len(block.text) <= MAX_CHARACTERS]
     before, addresses, people = "", address_lines(parts), people_items(parts)
+    end, about = 0, ""
     for block, doc in zip(parts, parse_all(block.text for block in parts), strict=True):
+        if opens := block.kind == "answer" or bool(NEW_PARAGRAPH.search(text, end, block.start)) or not end:
+            memory.begin_paragraph()
+            about = ""
+        end = block.start + len(block.text)
         maker = Maker(block, topic, listed_in(block, listed))
         if before:
             yield from maker.explains(before, doc)
@@ -136,9 +146,29 @@ def details(text: str, topic: str, memory: Memory, listed: Sequence[tuple[int, i
         elif block.kind == "pair":
             yield from maker.pair(memory)
         elif block.kind == "answer":
+            settle(memory, parse(block.key), replace(memory))
             yield from maker.answer()
         else:
-            yield from maker.sentence(doc, memory)
+            yield from (specific(found, about) for found in maker.sentence(doc, memory))
+            about = name_of(doc, memory) if opens else about
+
+
+def name_of(doc: Any, memory: Memory) -> str:
+    """What a paragraph that begins with this sentence is about: a name that it speaks of, or what it is in place of a sentence."""
+    name = memory.thing or memory.things
+    label = not any(t.dep_ == "ROOT" and t.pos_ in {"VERB", "AUX"} for t in doc) and len(name.split()) <= 5
+    return name if label or re.search(r"[A-Z]", name[1:]) else ""
+
+
+def specific(found: Detail, about: str) -> Detail:
+    """The detail with what its paragraph is about, where its subject is what every such thing has: "a place for the Summer School"."""
+    noun = ARTICLE.sub("", found.subject)
+    if not about or noun not in GENERIC or about.lower() in found.relation.lower() or not found.relation.startswith(found.subject):
+        return found
+    if found.kind == "money" and noun in PRICES and found.relation == f"{found.subject} is {GAP}.":
+        return replace(found, subject=about, relation=f"{about} costs {GAP}.")
+    subject = f"{found.subject} {'of' if noun in PARTS else 'for'} {about}"
+    return replace(found, subject=subject, relation=f"{subject}{found.relation[len(found.subject) :]}")
 
 
 def listed_in(block: Block, spans: Sequence[tuple[int, int]]) -> tuple[Value, ...]:

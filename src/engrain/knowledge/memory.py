@@ -1,15 +1,21 @@
-"""Memory: what subjects and pronouns stand for, from one sentence to the next."""
+"""Memory: what subjects and pronouns stand for, from one sentence to the next.
+
+What a sentence is about is what the next one's pronouns point to: its main clause's subject before the objects, and both before what
+stands in its other clauses (centering; Grosz, Joshi and Weinstein 1995, https://aclanthology.org/J95-2003).
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from engrain.knowledge.parse import children, first
+from engrain.knowledge.parse import PAIRED_NAME, children, first
 from engrain.knowledge.phrases import noun_phrase, phrase_text
 from engrain.knowledge.words import EXPLETIVES, GROUPS, HUMANS, PROPER_TAILS, VAGUE, listed
 
+HE, SHE = listed("he his him"), listed("she her hers")
 SUBJECTS = ("nsubj", "nsubjpass", "expl", "csubj")
 SMALL = {"You", "We", "Our", "Your", "The", "A", "An", "This", "These", "Each", "Every", "All", "Its", "Their", "My"}
 
@@ -18,8 +24,9 @@ SMALL = {"You", "We", "Our", "Your", "The", "A", "An", "This", "These", "Each", 
 class Memory:
     """What a pronoun can point to: the last thing, people and person named, and what the section is about.
 
-    `before` is the person named before the last one: "her sister Ruth" is the sister of somebody else. `lowered` are the
-    words that the documents write small somewhere, `named` those with a capital inside a sentence.
+    `before` is the person named before the last one: "her sister Ruth" is the sister of somebody else. `women` says of first names
+    whether "she" or "he" stood for them, as far as one of these did. `lowered` are the words that the documents write small
+    somewhere, `named` those with a capital inside a sentence. `begun` says that something was told before.
     """
 
     topic: str = ""
@@ -27,22 +34,38 @@ class Memory:
     things: str = ""
     person: str = ""
     before: str = ""
+    women: Mapping[str, bool | None] = field(default_factory=dict)
+    begun: bool = False
     lowered: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
 
     def resolve(self, pronoun: str) -> str:
         """What a pronoun stands for, or "" where nothing fits."""
         word = pronoun.lower()
-        if word in {"he", "she", "his", "her", "him"}:
-            return self.person
+        if word in HE | SHE:
+            return self.somebody(word in SHE)
         if word in {"it", "its", "this", "that"}:
-            return self.thing or self.topic
+            return self.thing or ("" if self.begun else self.topic)
         return self.things if word in {"they", "their", "these", "those", "them"} else ""
+
+    def somebody(self, woman: bool) -> str:
+        """The person last named that "she" (or "he") can stand for, which is noted of that person; else ""."""
+        for name in filter(None, (self.person, self.before)):
+            first_name = name.split()[0]
+            if self.women.get(first_name) in (None, woman):
+                self.women = {**self.women, first_name: woman}
+                return name
+        return ""
 
     def meet(self, person: str) -> None:
         """Let a person be the last one named; the business is none, whatever its name looks like."""
         if person not in (self.person, self.topic):
             self.before, self.person = self.person, person
+            self.women = {person.split()[0]: None, **self.women}
+
+    def begin_paragraph(self) -> None:
+        """Let "it" and "they" point to nothing: a paragraph speaks of a thing of its own."""
+        self.thing = self.things = ""
 
 
 HUMAN_ACTS = listed(
@@ -53,6 +76,8 @@ FIRM_ACTS = listed("keep run own manage handle repair work answer find")
 """Acts of people that a firm with a name like a person's does as well."""
 
 
+AFTER_NOUN = re.compile(r",? (?:of|for|with|under|over|in|on|at|by|near|behind|from|to) ")
+"""What a thing's noun stands before, in its phrase."""
 ORDINALS = listed("first second third last top full front back side")
 """Words that sentences begin with and titles too: "First Roll"."""
 
@@ -60,7 +85,7 @@ ORDINALS = listed("first second third last top full front back side")
 def is_common(token: Any, memory: Memory) -> bool:
     """Whether a sentence's first word is no name: written small elsewhere, or never with a capital inside a sentence."""
     following = token.nbor() if token.i + 1 < len(token.doc) else None
-    if following is not None and begins_title(token, following):
+    if (following is not None and begins_title(token, following)) or begins_name(token, memory):
         return False
     if token.lower_ in memory.lowered or token.is_stop or token.text.startswith("Kaaa"):
         return bool(token.text != "I")
@@ -72,11 +97,20 @@ def is_common(token: Any, memory: Memory) -> bool:
     return token.text not in memory.named and not goes_on and not token.text.isupper() and not person
 
 
+def begins_name(token: Any, memory: Memory) -> bool:
+    """Whether a subject has a common word with a capital after its first: "Bread for One", "Rye and the North"."""
+    if token.dep_ not in SUBJECTS:
+        return False
+    name = phrase_text(token.doc, noun_phrase(token))
+    later = re.findall(r"(?<= )[A-Z]\w+", name)
+    return bool(PAIRED_NAME.fullmatch(name)) or any(word.lower() in memory.lowered or token.vocab[word.lower()].is_stop for word in later)
+
+
 def begins_title(token: Any, following: Any) -> bool:
     """Whether a common word begins a name all the same: "First Roll", "Spring Fair", "Super 8"; not "Next Friday", "Some 40"."""
     if following.text.isdigit():
         return token.pos_ in {"NOUN", "PROPN", "ADJ"} and token.tag_ not in {"NNS", "NNPS"} and not token.is_stop
-    titled = token.lower_ in ORDINALS or (token.dep_ in {"compound", "nmod"} and not token.is_stop)
+    titled = token.lower_ in ORDINALS or (token.dep_ in {"compound", "nmod", "amod"} and not token.is_stop)
     return titled and following.text[:1].isupper() and following.ent_type_ != "DATE"
 
 
@@ -95,11 +129,12 @@ def remember(memory: Memory, subject: Any, text: str) -> None:
         or (owner is not None and owner.tag_ == "PRP$")
     ):
         return
+    text = text.rstrip(".?:")
     text = small_first(text) if noun_phrase(subject)[:1] == [0] and is_common(subject.doc[0], memory) else text
     acts = is_full_name(subject) and subject.head.lemma_ in HUMAN_ACTS and text != memory.topic
     if is_person(subject) or acts or is_human(subject):
         memory.meet(text)
-    elif subject.tag_ in {"NNS", "NNPS"} or children(subject, "conj"):
+    elif (subject.tag_ in {"NNS", "NNPS"} or children(subject, "conj")) and subject.head.tag_ != "VBZ":
         memory.things = text
     else:
         memory.thing, memory.things = text, ""
@@ -115,6 +150,75 @@ def remember_object(memory: Memory, verb: Any) -> None:
     if len(named) == 1 and len(things) == 1:
         words = phrase_text(verb.doc, noun_phrase(named[0])).split(" ", 1)
         memory.thing = f"the {words[-1]}" if words[0].lower() in {"a", "an"} else " ".join(words)
+
+
+def settle(memory: Memory, doc: Any, was: Memory) -> None:
+    """Let what a sentence is about be what later ones point to; `was` is what was pointed to before it."""
+    root = next((t for t in doc if t.dep_ == "ROOT"), None)
+    if root is None:
+        return
+    spoken_of = was.resolve("it") if any(t.lower_ in {"it", "its"} for t in doc) else None
+    memory.begun = True
+    subject = spoken_subject(root) if root.pos_ in {"VERB", "AUX"} else root
+    people = subject is not None and (is_person(subject) or is_human(subject) or (subject == root and is_full_name(subject)))
+    if subject is None or people or subject.tag_ in {"PRP", "EX", "DT", "WP", "WDT"}:
+        settle_beside(memory, root, subject, spoken_of)
+    elif spoken_of and any(t.lower_ == "its" for t in children(subject, "poss")):
+        memory.thing = spoken_of
+    elif subject.pos_ in {"NOUN", "PROPN"}:
+        remember(memory, subject, subject_text(subject, memory))
+        memory.thing = naming(root, subject) or memory.thing
+
+
+def spoken_subject(verb: Any) -> Any | None:
+    """What a verb is about, also where the sentence is turned round: "older than all of this is our starter"."""
+    subject, _ = subject_of(verb)
+    if subject is not None and subject.dep_ == "csubj":
+        return first(subject, *SUBJECTS)
+    turned = subject.tag_.startswith("JJ") if subject is not None else bool(children(verb, "acomp", "advmod", "prep"))
+    return first(verb, "attr") or subject if turned and verb.lemma_ == "be" else subject
+
+
+def settle_beside(memory: Memory, root: Any, subject: Any | None, spoken_of: str | None) -> None:
+    """The same for a sentence about people or nobody: what "it" stood for, or else the thing that it brings in."""
+    if subject is not None and (is_person(subject) or (subject == root and is_full_name(root))):
+        memory.meet(phrase_text(root.doc, proper(subject)))
+    if spoken_of is not None:
+        memory.thing = spoken_of
+        return
+    there = subject is not None and subject.tag_ == "EX"
+    brought = first(root, "attr", "nsubj") if there else first(root, "dobj") if root.lemma_ == "have" else None
+    if brought is not None and brought.tag_ in {"NN", "NNP"} and any(d.lower_ in {"the", "a", "an"} for d in children(brought, "det")):
+        memory.thing = re.sub(r"^an? ", "the ", phrase_text(root.doc, [i for i in noun_phrase(brought) if i <= brought.i]))
+    else:
+        remember_object(memory, root)
+
+
+def naming(verb: Any, subject: Any) -> str:
+    """The name that a sentence gives to its subject, which is none itself: "our long loaf is the Oar", "our starter, the Lodger"."""
+    name = first(subject, "appos") or (first(verb, "attr") if verb.lemma_ == "be" else None)
+    if name is None or name == subject or name.tag_ != "NNP" or subject.tag_ != "NN" or is_person(name):
+        return ""
+    text = uncapitalised(phrase_text(verb.doc, noun_phrase(name)))
+    return "" if re.search(r"\d", text) else text
+
+
+def proper(name: Any) -> list[int]:
+    """The indices of a name's words: the noun and what stands with a capital right before and after it in its phrase."""
+    inside = [i for i in noun_phrase(name) if name.doc[i].pos_ == "PROPN"]
+    start = end = name.i
+    while start - 1 in inside:
+        start -= 1
+    while end + 1 in inside:
+        end += 1
+    return list(range(start, end + 1))
+
+
+def mark_people(doc: Any, memory: Memory) -> None:
+    """Let the reader of names know the first names of people that were named in full before."""
+    for token in doc:
+        if not token.ent_type_ and token.pos_ == "PROPN" and token.text in memory.women:
+            token.ent_type_ = "PERSON"
 
 
 def is_person(token: Any) -> bool:
@@ -154,9 +258,16 @@ def subject_of(verb: Any) -> tuple[Any | None, Any]:
     seat = verb
     while True:
         subject = first(seat, *SUBJECTS)
+        if subject is None and (earlier := joined_before(seat)) is not None:
+            return first(earlier, *SUBJECTS), earlier
         if subject is not None or seat.dep_ != "conj" or seat.head.pos_ not in {"VERB", "AUX"}:
             return subject, seat
         seat = seat.head
+
+
+def joined_before(verb: Any) -> Any | None:
+    """The verb with the subject in "it lasts a morning, costs £64", which the parser may hang on the second one."""
+    return next((c for c in children(verb, "ccomp") if c.i < verb.i and c.tag_ == verb.tag_ and not children(c, "mark")), None)
 
 
 def subject_text(subject: Any, memory: Memory) -> str:
@@ -183,9 +294,9 @@ def possessive(name: str) -> str:
 
 def stands_for(text: str, memory: Memory) -> str:
     """The phrase with the noun that "one" stands for: after "the old jetty", "the new one" is the new jetty."""
-    if not text.lower().endswith(" one") or not memory.thing:
+    if not text.endswith(" one") or not memory.thing:
         return text
-    return f"{text[:-3]}{memory.thing.split()[-1]}"
+    return f"{text[:-3]}{re.split(AFTER_NOUN, memory.thing)[0].split()[-1]}"
 
 
 def antecedent(pronoun: Any, memory: Memory) -> str:
@@ -210,7 +321,7 @@ def is_expletive(subject: Any, verb: Any, memory: Memory) -> bool:
     later = [c for token in said for c in token.children if c.i > verb.i and c.dep_ in {"xcomp", "ccomp", "advcl", "acl", "relcl", "csubj"}]
     infinitive = any(t.lower_ in {"to", "that"} for c in later for t in children(c, "aux", "mark"))
     if verb.lemma_ in {"cost", "take"}:
-        return infinitive and memory.resolve("it") == memory.topic
+        return infinitive and memory.resolve("it") in ("", memory.topic)
     return (infinitive and any(t.lower_ in EXPLETIVES for t in said)) or verb.lemma_ in {"rain", "snow"}
 
 

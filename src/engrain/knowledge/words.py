@@ -101,5 +101,7 @@ NO_ROLES = listed(
 )
 ONE_THING = listed("course plan club tour class workshop scheme pass contract programme camp retreat festival membership agreement")
 """Nouns of headings whose sections speak of one thing, without naming it again."""
-GENERIC = listed("place places fee ticket tickets price member members group groups participant participants course plan cost deposit")
-"""Subjects that every such thing has."""
+PRICES = listed("price fee cost charge")
+PARTS = listed("session sessions lesson lessons class classes member members part parts half end")
+GENERIC = PRICES | PARTS | listed("place places ticket tickets group groups participant participants course plan deposit")
+"""Subjects that every such thing has: `PRICES` are what it costs, `PARTS` belong to it."""
