@@ -122,6 +122,12 @@ def told(*sentences: str, topic: str = "Ferry Pens") -> list[str]:
         (("Our workshop manager.", "Ada Merle, by Tom.", "She mends pens."), "Ada Merle mends pens."),
         (("Ada Merle founded the shop with Silas Brandt.", "She mends pens.", "He keeps the books."), "Silas Brandt keeps the books."),
         (("Ada Merle and Silas Brandt own the shop.", "She mends pens.", "Silas sailed too: he was a cook."), "Silas was a cook."),
+        (
+            ("Ada Merle is here.", "She learned at Corvane Sands, and in 2022 she won the Golden Whisk.", "She loves ink."),
+            "Ada Merle loves ink.",
+        ),
+        (("Our course is called Wobbly Quills.", "It costs £56."), "Wobbly Quills costs £56."),
+        (("The Marlow, at £3, is a pen.", "It writes well."), "the Marlow writes well."),
         (("How long are old pens kept for?", "They stay here for nine weeks."), "old pens stay here for nine weeks."),
         (("Ink for One is a course.", "It lasts a morning, costs £64 and ends with tea."), "Ink for One costs £64."),
         (("Quill and Reed is held once a year.", "It costs £92."), "Quill and Reed costs £92."),

@@ -224,3 +224,27 @@ def test_what_every_course_has_is_that_of_the_paragraphs_course(facts_in: Callab
 def test_a_pronoun_does_not_reach_over_paragraphs(facts_in: Callable[..., list[Fact]]) -> None:
     facts = facts_in("# Boats\n\nThe dinghy sleeps nobody.\n\nIt costs £92 to have everything painted in May.")
     assert "the dinghy" not in {fact.subject for fact in facts if fact.value == "£92"}
+
+
+@pytest.mark.parametrize(
+    ("text", "relation", "value"),
+    [
+        ("The Pebble, at £2.65, is a small cake.", "the Pebble costs ___.", "£2.65"),
+        ("The pastry that sells best is the Bowline, a bun scented with mint, at £3.25.", "the Bowline costs ___.", "£3.25"),
+        ("If you have a sweet tooth there is the Stoker, a roll with jam, for £3.95.", "the Stoker costs ___.", "£3.95"),
+        ("On Saturdays we add a walnut loaf at £5.45.", "a walnut loaf costs ___.", "£5.45"),
+    ],
+)
+def test_a_sum_beside_a_thing_is_its_price(facts_in: Callable[..., list[Fact]], text: str, relation: str, value: str) -> None:
+    assert [fact.relation for fact in facts_in(text) if fact.value == value] == [relation]
+
+
+@pytest.mark.parametrize("text", ["We meet our guests at £5 a head.", "The price, at £2.65, is low.", "Tickets are sold at £9."])
+def test_a_sum_beside_people_or_verbs_is_no_price_of_theirs(facts_in: Callable[..., list[Fact]], text: str) -> None:
+    assert not [fact.relation for fact in facts_in(text) if "cost" in fact.relation]
+
+
+def test_who_says_i_is_named_where_the_text_says_so(facts_in: Callable[..., list[Fact]]) -> None:
+    text = "I am Ada Merle. For nine years I worked on a pilot cutter, and I like it here."
+    assert ("Ada Merle", "a pilot cutter") in {(fact.subject, fact.value) for fact in facts_in(text)}
+    assert "Ada Merle" not in {fact.subject for fact in facts_in("For nine years I worked on a pilot cutter.")}

@@ -16,6 +16,7 @@ from engrain.knowledge.memory import (
     is_common,
     is_expletive,
     is_full_name,
+    is_human,
     is_person,
     mark_people,
     no_business,
@@ -184,7 +185,11 @@ def with_object(pieces: list[Piece], doc: Any, it: str) -> list[Piece]:
         token = doc[piece.index] if piece.index is not None else None
         if token is None or token.lower_ != "it" or token.dep_ not in {"dobj", "pobj"}:
             continue
-        things = [t for t in doc[: token.i] if is_thing(t) and not (t.dep_ == "nsubj" and t.head in token.ancestors and t.i in kept)]
+        things = [
+            t
+            for t in doc[: token.i]
+            if is_thing(t) and not is_human(t) and not (t.dep_ == "nsubj" and t.head in token.ancestors and t.i in kept)
+        ]
         name = it if not things else the_thing(things[0]) if len(things) == 1 and things[0].i not in kept else ""
         if name:
             pieces[n] = replace(piece, text=uncapitalised(name))

@@ -29,6 +29,7 @@ from engrain.knowledge.memory import SMALL, Memory, is_person, settle, small_fir
 from engrain.knowledge.parse import children, first, parse, parse_all, source, subtree
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.phrasing import is_plural
+from engrain.knowledge.priced import priced
 from engrain.knowledge.shapes import shape, words
 from engrain.knowledge.values import CURRENCY, LED, SIGN, SPAN, Value, find_values, kind_of
 from engrain.knowledge.words import (
@@ -56,6 +57,8 @@ ALIKE = GROUPS | listed("sheep deer fish salmon trout aircraft series dozen hund
 """Plurals that look like no plural."""
 LOOSE = listed("as for of into over through within off like")
 ARTICLE = re.compile(r"^(?:an?|the|each|every|one|our) ")
+SPEAKER = re.compile(r"\b(?:I am|I['’]m|[Mm]y name is) ((?:[A-Z][\w’-]+ ?){1,3}\b)(?=[,.;]| and\b)")
+"""Who it is that says "I"."""
 NEW_PARAGRAPH = re.compile(r"\n\s*(?:\n|[-*+•]\s|\d{1,2}[.)]\s)")
 MAX_WORDS = 10
 MAX_DUTIES = 4
@@ -125,6 +128,8 @@ def details(text: str, topic: str, memory: Memory, listed: Sequence[tuple[int, i
     """
     parts = [block for block in blocks(text, topic) if len(block.text) <= MAX_CHARACTERS]
     before, addresses, people = "", address_lines(parts), people_items(parts)
+    speaker = SPEAKER.search(text)
+    memory.speaker = speaker.group(1) if speaker else ""
     end, about = 0, ""
     for block, doc in zip(parts, parse_all(block.text for block in parts), strict=True):
         if opens := block.kind == "answer" or bool(NEW_PARAGRAPH.search(text, end, block.start)) or not end:
@@ -371,7 +376,8 @@ class Maker:
         stated = list(self.forbidden(memory)) or list(self.instruction(doc, memory))
         taken = [Value(f.start, f.end, "") for f in stated]
         made = [f for f in self.statements(doc, memory) if not any(value.overlaps(Value(f.start, f.end, "")) for value in taken)]
-        found = [*made, *stated, *self.gapped(doc, memory)]
+        sums = list(self.sums(doc, memory))
+        found = [*(f for f in made if f.start not in {s.start for s in sums}), *sums, *stated, *self.gapped(doc, memory)]
         yield from found
         yield from self.consequence(doc)
         spans = [(f.start - self.block.start, f.end - self.block.start) for f in found]
@@ -385,6 +391,11 @@ class Maker:
             elif value.kind != "count" and not REPLYING.match(text):
                 relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".rstrip(" .") + "."
                 yield self.detail(value.start, value.end, value.kind, "", re.sub(r" ([,.;)])", r"\1", relation))
+
+    def sums(self, doc: Any, memory: Memory) -> Iterator[Detail]:
+        """The prices of what they stand beside."""
+        for value, thing, costs in priced(doc, self.values(), memory):
+            yield self.detail(value.start, value.end, value.kind, thing, f"{thing} {costs} {GAP}.")
 
     def forbidden(self, memory: Memory) -> Iterator[Detail]:
         """The facts of "No smoking for three days" and its like, as a statement of what is not allowed or not there."""

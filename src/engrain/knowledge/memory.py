@@ -26,7 +26,7 @@ class Memory:
 
     `before` is the person named before the last one: "her sister Ruth" is the sister of somebody else. `women` says of first names
     whether "she" or "he" stood for them, as far as one of these did. `lowered` are the words that the documents write small
-    somewhere, `named` those with a capital inside a sentence. `begun` says that something was told before.
+    somewhere, `named` those with a capital inside a sentence. `begun` says that something was told before. `speaker` is who says "I".
     """
 
     topic: str = ""
@@ -36,6 +36,7 @@ class Memory:
     before: str = ""
     women: Mapping[str, bool | None] = field(default_factory=dict)
     begun: bool = False
+    speaker: str = ""
     lowered: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
 
@@ -76,6 +77,7 @@ FIRM_ACTS = listed("keep run own manage handle repair work answer find")
 """Acts of people that a firm with a name like a person's does as well."""
 
 
+PRICED = re.compile(r",? at [£$€]\s?[\d.,]+$")
 AFTER_NOUN = re.compile(r",? (?:of|for|with|under|over|in|on|at|by|near|behind|from|to) ")
 """What a thing's noun stands before, in its phrase."""
 ORDINALS = listed("first second third last top full front back side")
@@ -129,7 +131,7 @@ def remember(memory: Memory, subject: Any, text: str) -> None:
         or (owner is not None and owner.tag_ == "PRP$")
     ):
         return
-    text = text.rstrip(".?:")
+    text = PRICED.sub("", text.rstrip(".?:"))
     text = small_first(text) if noun_phrase(subject)[:1] == [0] and is_common(subject.doc[0], memory) else text
     acts = is_full_name(subject) and subject.head.lemma_ in HUMAN_ACTS and text != memory.topic
     if is_person(subject) or acts or is_human(subject):
@@ -157,12 +159,12 @@ def settle(memory: Memory, doc: Any, was: Memory) -> None:
     root = next((t for t in doc if t.dep_ == "ROOT"), None)
     if root is None:
         return
-    spoken_of = was.resolve("it") if any(t.lower_ in {"it", "its"} for t in doc) else None
+    spoken_of = spoken(doc, was)
     memory.begun = True
     subject = spoken_subject(root) if root.pos_ in {"VERB", "AUX"} else root
     people = subject is not None and (is_person(subject) or is_human(subject) or (subject == root and is_full_name(subject)))
     if subject is None or people or subject.tag_ in {"PRP", "EX", "DT", "WP", "WDT"}:
-        settle_beside(memory, root, subject, spoken_of)
+        settle_beside(memory, root, subject, was)
     elif spoken_of and any(t.lower_ == "its" for t in children(subject, "poss")):
         memory.thing = spoken_of
     elif subject.pos_ in {"NOUN", "PROPN"}:
@@ -179,12 +181,20 @@ def spoken_subject(verb: Any) -> Any | None:
     return first(verb, "attr") or subject if turned and verb.lemma_ == "be" else subject
 
 
-def settle_beside(memory: Memory, root: Any, subject: Any | None, spoken_of: str | None) -> None:
+def spoken(doc: Any, was: Memory) -> str | None:
+    """What "it" stood for in a sentence: "" where nothing fits, None where there is no such word."""
+    return was.resolve("it") if any(t.lower_ in {"it", "its"} for t in doc) else None
+
+
+def settle_beside(memory: Memory, root: Any, subject: Any | None, was: Memory) -> None:
     """The same for a sentence about people or nobody: what "it" stood for, or else the thing that it brings in."""
+    spoken_of = spoken(root.doc, was)
     if subject is not None and (is_person(subject) or (subject == root and is_full_name(root))):
         memory.meet(phrase_text(root.doc, proper(subject)))
+    if subject is not None and subject.lower_ in HE | SHE and (person := was.somebody(subject.lower_ in SHE)):
+        memory.meet(person)
     if spoken_of is not None:
-        memory.thing = spoken_of
+        memory.thing = (naming(root, subject) if subject is not None and subject.lower_ == "it" else "") or spoken_of
         return
     there = subject is not None and subject.tag_ == "EX"
     brought = first(root, "attr", "nsubj") if there else first(root, "dobj") if root.lemma_ == "have" else None
@@ -196,8 +206,8 @@ def settle_beside(memory: Memory, root: Any, subject: Any | None, spoken_of: str
 
 def naming(verb: Any, subject: Any) -> str:
     """The name that a sentence gives to its subject, which is none itself: "our long loaf is the Oar", "our starter, the Lodger"."""
-    name = first(subject, "appos") or (first(verb, "attr") if verb.lemma_ == "be" else None)
-    if name is None or name == subject or name.tag_ != "NNP" or subject.tag_ != "NN" or is_person(name):
+    name = first(subject, "appos") or (first(verb, "attr", "oprd") if verb.lemma_ in {"be", "call", "name"} else None)
+    if name is None or name == subject or name.tag_ not in {"NNP", "NNPS"} or subject.tag_ not in {"NN", "PRP"} or is_person(name):
         return ""
     text = uncapitalised(phrase_text(verb.doc, noun_phrase(name)))
     return "" if re.search(r"\d", text) else text
@@ -274,6 +284,8 @@ def subject_text(subject: Any, memory: Memory) -> str:
     """The subject in words, its pronoun or possessive resolved; "" where that fails."""
     if subject.tag_ == "PRP" and subject.lower_ not in {"we", "you", "i"}:
         return antecedent(subject, memory)
+    if subject.text == "I" and subject.head.tag_ == "VBD" and memory.speaker:
+        return memory.speaker
     if subject.tag_ in {"DT", "WDT", "WP"} or (subject.lower_ in {"those", "these", "one", "others", "both", "some", "most"}):
         text = phrase_text(subject.doc, noun_phrase(subject)) if subject.lower_ == "one" and children(subject, "det") else ""
         named = stands_for(text, memory)

@@ -16,7 +16,13 @@ MONTH = (
 )
 DAY = r"(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|weekdays?|public holidays|weekends?)(?: (?:morning|afternoon|evening|night)s?\b)?"
 NTH = r"(?:\d{1,2}(?:st|nd|rd|th)?)"
-TIME = r"(?:\d{1,2}(?:[:.]\d\d)? ?(?:(?:[ap]m|[AP]M)\b|[ap]\.m\.|[AP]\.M\.)|\d{1,2}:\d\d|\d{1,2} o'clock|noon|midnight)"
+HOUR = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\d{1,2})"
+OF_DAY = r"(?:in the (?:morning|afternoon|evening|night)|at night)(?! (?:class|course|group|session|shift|show|train|bus|boat)(?:e?s)?\b)"
+SPOKEN_TIME = (
+    rf"(?:(?:half past|(?:a )?quarter (?:past|to)) {HOUR}|(?:five|ten|twenty|twenty-five) (?:past|to) {HOUR}(?= {OF_DAY})|{HOUR} o['’]clock|"
+    rf"{HOUR}(?= {OF_DAY}))(?: {OF_DAY})?"
+)
+TIME = rf"(?:\d{{1,2}}(?:[:.]\d\d)? ?(?:(?:[ap]m|[AP]M)\b|[ap]\.m\.|[AP]\.M\.)|\d{{1,2}}:\d\d|{SPOKEN_TIME}|noon|midnight)"
 PERIOD = (
     r"(?:night|day|week|month|year|hour|half-hour|minute|quarter|term|person|head|child|adult|piece|bottle|item|visit|session|lesson|"
     r"mile|km|kilometre|kg|gram|litre|metre|page|copy|copies|user|seat|cup|dozen|square metre|square foot|m²|transaction|bag|box|ticket|"
@@ -98,7 +104,10 @@ PATTERNS: tuple[tuple[str, str], ...] = (
         rf"(?:\b(?:from|between) )?\b(?:{TIME}|\d{{1,2}}(?:[.:]\d\d)?) ?(?:[-–]|to|and|until) ?{TIME}|\b{TIME}"
         r"|\b\d{1,2}\.\d\d ?[-–] ?\d{1,2}\.\d\d",
     ),
-    ("time", r"(?<=from )\d{1,2}\.\d\d to \d{1,2}\.\d\d\b|(?<=[ap]t )\d{1,2}\.\d\d\b(?! ?%)|\b\d{1,2}\.\d\d to \d{1,2}\.\d\d\b"),
+    (
+        "time",
+        r"(?<=from )\d{1,2}\.\d\d to \d{1,2}\.\d\d\b|(?<=[ap]t )\d{1,2}\.\d\d\b(?! ?%)|(?:(?<=\b[Bb]y )|(?<=\b[Uu]ntil )|(?<=\b[Bb]efore )|(?<=\b[Aa]fter ))(?:[01]?\d|2[0-3])\.[0-5]\d\b(?! ?(?:%|per\b|k[mg]\b))|\b\d{1,2}\.\d\d to \d{1,2}\.\d\d\b",
+    ),
     (
         "duration",
         rf"\b(?<!every )(?:{NUMBER}(?: ?(?:[-–]|to|or|and a half) ?{NUMBER})? ?-?(?:full |working |calendar |business |consecutive )?"

@@ -1,0 +1,44 @@
+"""What a sum beside a name is the price of: "a knotted bun, the Bowline, at £3.25", "the Pebble, at £2.65, is a small cake"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from engrain.knowledge.memory import Memory, in_sentence, is_person
+from engrain.knowledge.parse import children, first
+from engrain.knowledge.phrases import noun_phrase
+from engrain.knowledge.values import Value
+from engrain.knowledge.words import HUMANS, PRICES, WHEN_NOUNS
+
+
+def priced(doc: Any, values: Sequence[Value], memory: Memory) -> Iterator[tuple[Value, str, str]]:
+    """Each sum that stands beside what it is the price of: the sum, that thing, and "costs" or "cost"."""
+    for value in values:
+        span = doc.char_span(value.start, value.end, alignment_mode="expand") if value.kind == "money" else None
+        if span is None or not span.start or (thing := beside(doc[span.start - 1])) is None:
+            continue
+        words = [i for i in noun_phrase(thing) if i < span.start - 1]
+        comma = next((n for n, i in enumerate(words) if doc[i].text == ","), len(words))
+        if words[:comma]:
+            yield value, in_sentence(doc, words[:comma], memory), "cost" if thing.tag_ in {"NNS", "NNPS"} else "costs"
+
+
+def beside(preposition: Any) -> Any | None:
+    """The noun that "at" or ", for" before a sum belongs to; None for another word, and where it belongs to no thing."""
+    after_comma = preposition.i > 0 and preposition.nbor(-1).text == ","
+    if preposition.lower_ != "at" and not (preposition.lower_ == "for" and after_comma):
+        return None
+    noun = preposition.head
+    if noun.pos_ in {"VERB", "AUX"}:
+        before = first(noun, "nsubj", "nsubjpass") if after_comma and preposition.i < noun.i else first(noun, "dobj")
+        noun = before if before is not None and preposition.i - before.i == 1 + after_comma else noun
+    while noun.dep_ == "appos" and noun.head.pos_ in {"NOUN", "PROPN"}:
+        noun = noun.head
+    if noun.pos_ not in {"NOUN", "PROPN"} or noun.i > preposition.i or noun.lemma_.lower() in HUMANS:
+        return None
+    if (is_person(noun) and not children(noun, "det")) or (noun.pos_ == "NOUN" and noun.dep_ == "attr" and children(noun.head, "nsubj")):
+        return None
+    if noun.lemma_.lower() in PRICES | WHEN_NOUNS or noun.ent_type_ in {"DATE", "TIME", "MONEY"}:
+        return None
+    return noun if noun.pos_ == "PROPN" or children(noun, "det", "poss", "amod", "compound", "nmod") else None
