@@ -19,7 +19,8 @@ NTH = r"(?:\d{1,2}(?:st|nd|rd|th)?)"
 HOUR = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\d{1,2})"
 OF_DAY = r"(?:in the (?:morning|afternoon|evening|night)|at night)(?! (?:class|course|group|session|shift|show|train|bus|boat)(?:e?s)?\b)"
 SPOKEN_TIME = (
-    rf"(?:(?:half past|(?:a )?quarter (?:past|to)) {HOUR}|(?:five|ten|twenty|twenty-five) (?:past|to) {HOUR}(?= {OF_DAY})|{HOUR} o['’]clock|"
+    rf"(?:(?:half past|(?:a )?quarter (?:past|to)) {HOUR}|(?:five|ten|twenty|twenty-five) (?:past|to) {HOUR}(?= {OF_DAY})|"
+    rf"{HOUR} o['’]clock|"
     rf"{HOUR}(?= {OF_DAY}))(?: {OF_DAY})?"
 )
 TIME = rf"(?:\d{{1,2}}(?:[:.]\d\d)? ?(?:(?:[ap]m|[AP]M)\b|[ap]\.m\.|[AP]\.M\.)|\d{{1,2}}:\d\d|{SPOKEN_TIME}|noon|midnight)"
@@ -106,7 +107,11 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "time",
-        r"(?<=from )\d{1,2}\.\d\d to \d{1,2}\.\d\d\b|(?<=[ap]t )\d{1,2}\.\d\d\b(?! ?%)|(?:(?<=\b[Bb]y )|(?<=\b[Uu]ntil )|(?<=\b[Bb]efore )|(?<=\b[Aa]fter ))(?:[01]?\d|2[0-3])\.[0-5]\d\b(?! ?(?:%|per\b|k[mg]\b))|\b\d{1,2}\.\d\d to \d{1,2}\.\d\d\b",
+        r"(?<=from )\d{1,2}\.\d\d to \d{1,2}\.\d\d\b|(?<=[ap]t )\d{1,2}\.\d\d\b(?! ?%)|\b\d{1,2}\.\d\d to \d{1,2}\.\d\d\b",
+    ),
+    (
+        "time",
+        r"(?:(?<=\b[Bb]y )|(?<=\b[Uu]ntil )|(?<=\b[Bb]efore )|(?<=\b[Aa]fter ))(?:[01]?\d|2[0-3])\.[0-5]\d\b(?! ?(?:%|per\b|k[mg]\b))",
     ),
     (
         "duration",
