@@ -103,3 +103,14 @@ def test_what_many_things_are_or_nobody_asks_is_not_asked_backwards(facts_in: Ca
     facts = [fact for fact in facts_in(text) if fact.value == value]
     assert facts
     assert not [w for each in wordings(facts) for w in each if w.kind == "reverse"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "noun"), [("The deposit is £40.", "£40", "deposit"), ("The price of a key is £9.", "£9", "price")]
+)
+def test_a_sum_has_no_price(facts_in: Callable[..., list[Fact]], text: str, value: str, noun: str) -> None:
+    (fact,) = (fact for fact in facts_in(text) if fact.value == value)
+    (found,) = wordings([fact])
+    asked = [wording.prompt for wording in found if wording.kind == "question"]
+    assert any(prompt.startswith(f"How much is the {noun}") for prompt in asked)
+    assert not [prompt for prompt in asked if "price of the" in prompt or "charge for the" in prompt or "set me back" in prompt]

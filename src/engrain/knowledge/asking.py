@@ -17,7 +17,7 @@ from engrain.knowledge.questions import Asked, how_many, wh_questions, why_quest
 from engrain.knowledge.shapes import Shape, shape, words
 from engrain.knowledge.values import ADDRESS
 from engrain.knowledge.wording import QUESTION_WORD, Wording, flipped, mentions, normal, relayed, small
-from engrain.knowledge.words import HUMANS, MEASURED, VAGUE, listed
+from engrain.knowledge.words import HUMANS, MEASURED, SUMS, VAGUE, listed
 
 BOUND = re.compile(
     r"\b(?:(up to|at most|no more than|at least|not more than|a maximum of|a minimum of)|"
@@ -442,7 +442,12 @@ def by_kind(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
 
 
 def goes_with(table: str, s: Shape, subject: str) -> bool:
-    """Whether a table of questions goes with a statement's tense and subject; of several things "cost" may well be the present."""
+    """Whether a table of questions goes with a statement's tense and subject; of several things "cost" may well be the present.
+
+    What is a sum itself has no price: nobody asks what the deposit costs.
+    """
+    if table == "money" and s.root.lemma_ == "be" and s.subject.lemma_.lower() in SUMS:
+        return False
     over = s.verb.tag_ == "VBD" and not (s.root.lemma_ == "cost" and s.subject.tag_ in {"NNS", "NNPS"})
     return over if table == "beginning" else not (over and table == "money") and not (table == "place" and LOCATED.search(subject))
 
