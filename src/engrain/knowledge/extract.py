@@ -159,10 +159,13 @@ def details(text: str, topic: str, memory: Memory, listed: Sequence[tuple[int, i
 
 
 def name_of(doc: Any, memory: Memory) -> str:
-    """What a paragraph that begins with this sentence is about: a name that it speaks of, or what it is in place of a sentence."""
+    """What a paragraph that begins with this sentence is about: a name that it speaks of, or what it is in place of a sentence.
+
+    Nothing where that is the business, as everything is.
+    """
     name = memory.thing or memory.things
     label = not any(t.dep_ == "ROOT" and t.pos_ in {"VERB", "AUX"} for t in doc) and len(name.split()) <= 5
-    return name if label or re.search(r"[A-Z]", name[1:]) else ""
+    return name if name != memory.topic and (label or re.search(r"[A-Z]", name[1:])) else ""
 
 
 def specific(found: Detail, about: str) -> Detail:
