@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,33 +80,39 @@ def test_several_missing_lines_are_practised_also_where_the_line_end_stays_behin
     assert all(start == 0 or TEXT[start - 1] == "\n" for start, _ in several)
 
 
-def test_the_prompt_is_how_a_training_row_begins(tokenizer: Any) -> None:
+@pytest.mark.parametrize("added", [True, False])
+def test_the_prompt_is_how_a_training_row_begins(tokenizer: Any, added: bool) -> None:
+    """One whose suffix comes first where sentinels are new: the middle goes on with the prefix, as the base can already."""
+    sentinels = replace(find_sentinels(tokenizer), added=added)
+    seeds = 0
+    for seed in range(50):
+        start, end = gap(TEXT, random.Random(seed))
+        ids = fill_in(tokenizer, sentinels, "a.tcl", TEXT, random.Random(seed)).ids.tolist()
+        if end < len(TEXT) and (ids.index(sentinels.suffix) == ids.index(sentinels.prefix) + 1) is added:
+            given = len(ids) - 1 - len(tokenize(tokenizer, TEXT[start:end]))
+            assert prompt(tokenizer, sentinels, "a.tcl", TEXT[:start], TEXT[end:], 1000) == ids[:given]
+            seeds += 1
+    assert seeds > 5
+
+
+def test_without_what_follows_a_prompt_is_how_a_plain_row_begins(tokenizer: Any) -> None:
     sentinels = find_sentinels(tokenizer)
-    row = next(
-        r
-        for seed in range(50)
-        if (r := fill_in(tokenizer, sentinels, "a.tcl", TEXT, random.Random(seed))).ids.tolist().index(sentinels.suffix)
-        > r.ids.tolist().index(sentinels.prefix) + 1
-    )
-    ids = row.ids.tolist()
-    p, s, m = (ids.index(each) for each in (sentinels.prefix, sentinels.suffix, sentinels.middle))
-    before, after = tokenizer.decode(ids[p + 1 : s]), tokenizer.decode(ids[s + 1 : m])
-    assert prompt(tokenizer, sentinels, "a.tcl", before, after, 1000) == ids[: m + 1]
     plain = left_to_right(tokenizer, sentinels, "a.tcl", TEXT, ends=True).ids.tolist()
-    assert (
-        prompt(tokenizer, sentinels, "a.tcl", TEXT[:40], "", 1000)
-        == plain[: len(prompt(tokenizer, sentinels, "a.tcl", TEXT[:40], "", 1000))]
-    )
+    found = prompt(tokenizer, sentinels, "a.tcl", TEXT[:40], "", 1000)
+    assert found == plain[: len(found)]
 
 
+@pytest.mark.parametrize("added", [True, False])
 @pytest.mark.parametrize("room", [40, 60, 90])
-def test_a_long_prompt_keeps_what_is_near_the_gap(tokenizer: Any, room: int) -> None:
-    sentinels = find_sentinels(tokenizer)
+def test_a_long_prompt_keeps_what_is_near_the_gap(tokenizer: Any, room: int, added: bool) -> None:
+    sentinels = replace(find_sentinels(tokenizer), added=added)
     before, after = "".join(f"line {i}\n" for i in range(50)), "".join(f"rest {i}\n" for i in range(50))
     ids = prompt(tokenizer, sentinels, "a.tcl", before, after, room)
     assert len(ids) <= room
-    s, m = ids.index(sentinels.suffix), ids.index(sentinels.middle)
-    assert before.endswith(tokenizer.decode(ids[ids.index(sentinels.prefix) + 1 : s]))
+    p, s, m = (ids.index(each) for each in (sentinels.prefix, sentinels.suffix, sentinels.middle))
+    prefix = ids[m + 1 :] if added else ids[p + 1 : s]
+    assert prefix
+    assert before.endswith(tokenizer.decode(prefix))
     assert after.startswith(tokenizer.decode(ids[s + 1 : m]))
     assert m > s + 1
     assert len(prompt(tokenizer, sentinels, "", before, "", room)) <= room

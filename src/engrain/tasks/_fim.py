@@ -97,7 +97,8 @@ def heading(tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, path: str)
 def prompt(tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, path: str, before: str, after: str, room: int) -> list[int]:
     """The tokens after which the missing code follows, at most `room` of them: what is far from the gap is cut off.
 
-    Without anything `after`, or with sentinels that no training has given a meaning, code simply goes on.
+    Without anything `after` code simply goes on. With sentinels that only this training gave a meaning the suffix comes first,
+    so that what is missing goes on with what stands before it, as the base can already; others know PSM best.
     """
     head, prefix, suffix = heading(tokenizer, sentinels, path), tokenize(tokenizer, before), tokenize(tokenizer, after)
     left = max(2, room - len(head) - ROOM)
@@ -105,7 +106,7 @@ def prompt(tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, path: str, 
         return [*head, *prefix[-left:]]
     most_suffix = max(left - len(prefix), int(left * (1 - PREFIX_SHARE)))
     suffix = suffix[:most_suffix]
-    return middle_last(sentinels, head, prefix[-(left - len(suffix)) :], suffix, suffix_first=False)
+    return middle_last(sentinels, head, prefix[-(left - len(suffix)) :], suffix, suffix_first=sentinels.added)
 
 
 def middle_last(sentinels: Sentinels, head: list[int], prefix: list[int], suffix: list[int], *, suffix_first: bool) -> list[int]:
