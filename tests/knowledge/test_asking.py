@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from asked import prompts
-from engrain.knowledge.facts import Fact
+from engrain.documents.base import Document, Section
+from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.forms import wordings
 
 
@@ -114,3 +115,15 @@ def test_a_sum_has_no_price(facts_in: Callable[..., list[Fact]], text: str, valu
     asked = [wording.prompt for wording in found if wording.kind == "question"]
     assert any(prompt.startswith(f"How much is the {noun}") for prompt in asked)
     assert not [prompt for prompt in asked if "price of the" in prompt or "charge for the" in prompt or "set me back" in prompt]
+
+
+@pytest.mark.parametrize(
+    ("text", "heading", "value", "question"),
+    [
+        ("A walnut and prune loaf costs £5.45.", "Bread", "£5.45", "Which loaf costs £5.45?"),
+        ("Pen Weekend costs £235.", "Writing courses at Osier", "£235", "Which course costs £235?"),
+    ],
+)
+def test_a_thing_is_asked_for_by_its_sort(text: str, heading: str, value: str, question: str) -> None:
+    facts = find_facts([Document("a.md", heading, (Section("a.md", 0, (heading,), text, 0),), "0" * 64)])
+    assert question in prompts(facts, value)

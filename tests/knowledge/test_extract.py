@@ -233,6 +233,8 @@ def test_a_pronoun_does_not_reach_over_paragraphs(facts_in: Callable[..., list[F
         ("The pastry that sells best is the Bowline, a bun scented with mint, at £3.25.", "the Bowline costs ___.", "£3.25"),
         ("If you have a sweet tooth there is the Stoker, a roll with jam, for £3.95.", "the Stoker costs ___.", "£3.95"),
         ("On Saturdays we add a walnut loaf at £5.45.", "a walnut loaf costs ___.", "£5.45"),
+        ("The pie with peas, at £3.20, is hot.", "the pie with peas costs ___.", "£3.20"),
+        ("The old bread is in the crate, at 65 per cent off.", "the old bread is ___ off.", "65 per cent"),
     ],
 )
 def test_a_sum_beside_a_thing_is_its_price(facts_in: Callable[..., list[Fact]], text: str, relation: str, value: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from engrain.knowledge import phrasing
@@ -17,7 +18,7 @@ from engrain.knowledge.questions import Asked, how_many, wh_questions, why_quest
 from engrain.knowledge.shapes import Shape, shape, words
 from engrain.knowledge.values import ADDRESS
 from engrain.knowledge.wording import QUESTION_WORD, Wording, flipped, mentions, normal, relayed, small
-from engrain.knowledge.words import HUMANS, MEASURED, SUMS, VAGUE, listed
+from engrain.knowledge.words import GENERIC, HUMANS, MEASURED, SUMS, VAGUE, listed
 
 BOUND = re.compile(
     r"\b(?:(up to|at most|no more than|at least|not more than|a maximum of|a minimum of)|"
@@ -501,6 +502,25 @@ def reverse_wordings(fact: Fact, doc: Any, people: Collection[str]) -> Iterator[
         yield Wording("reverse", "reverse-wh", one.direct, capital(subject) + ".")
         yield Wording("reverse", "reverse-tell", f"Tell me {one.indirect}.", capital(subject) + ".")
         yield Wording("reverse", "reverse-know", f"Do you know {one.indirect}?", capital(subject) + ".")
+        sort = sort_of(s.subject, fact.topic)
+        if sort and one.direct.startswith("What "):
+            yield Wording("reverse", "reverse-which", f"Which {sort} {one.direct.removeprefix('What ')}", capital(subject) + ".")
+
+
+def sort_of(subject: Any, topic: str) -> str:
+    """The sort of thing that a subject is: its noun, where it says which one, or for a name what its heading lists; else ""."""
+    if subject.tag_ == "NN" and children(subject, "amod", "compound", "nmod", "prep", "acl") and subject.lower_ not in GENERIC:
+        return str(subject.lower_)
+    return listed_under(topic) if subject.tag_ == "NNP" else ""
+
+
+@cache
+def listed_under(heading: str) -> str:
+    """What a heading in the plural lists, one of it: "course" under "Baking courses at Osier"; "" under another."""
+    doc = parse(heading)
+    end = next((t.i for t in doc if t.tag_ in {"IN", "TO", ",", ":", "CC"}), len(doc))
+    last = doc[end - 1] if end else None
+    return str(last.lemma_.lower()) if last is not None and last.tag_ in {"NNS", "NNPS"} and not last.ent_type_ else ""
 
 
 def is_asked_backwards(fact: Fact, doc: Any, s: Shape) -> bool:

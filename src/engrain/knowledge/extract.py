@@ -396,9 +396,10 @@ class Maker:
                 yield self.detail(value.start, value.end, value.kind, "", re.sub(r" ([,.;)])", r"\1", relation))
 
     def sums(self, doc: Any, memory: Memory) -> Iterator[Detail]:
-        """The prices of what they stand beside."""
+        """The prices of what they stand beside, and what is taken off them."""
         for value, thing, costs in priced(doc, self.values(), memory):
-            yield self.detail(value.start, value.end, value.kind, thing, f"{thing} {costs} {GAP}.")
+            off = " off" * (value.kind == "percent")
+            yield self.detail(value.start, value.end, value.kind, thing, f"{thing} {costs} {GAP}{off}.")
 
     def forbidden(self, memory: Memory) -> Iterator[Detail]:
         """The facts of "No smoking for three days" and its like, as a statement of what is not allowed or not there."""

@@ -57,7 +57,7 @@ def noun_phrase(token: Any, skip: set[int] | None = None) -> list[int]:
     """The token indices of a noun phrase without relative clauses, appositions and brackets."""
     gone = asides(token) | (skip or set())
     kept = [i for i in subtree(token) if i not in gone]
-    while kept and token.doc[kept[-1]].tag_ in {",", ":", "CC"}:
+    while kept and token.doc[kept[-1]].tag_ in {",", ":", ".", "CC"}:
         kept.pop()
     return kept
 

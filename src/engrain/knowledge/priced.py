@@ -13,15 +13,17 @@ from engrain.knowledge.words import HUMANS, PRICES, WHEN_NOUNS
 
 
 def priced(doc: Any, values: Sequence[Value], memory: Memory) -> Iterator[tuple[Value, str, str]]:
-    """Each sum that stands beside what it is the price of: the sum, that thing, and "costs" or "cost"."""
+    """Each sum or share off that stands beside what it is the price of: it, that thing, and "costs" or "is" in the right number."""
     for value in values:
-        span = doc.char_span(value.start, value.end, alignment_mode="expand") if value.kind == "money" else None
+        off = value.kind == "percent" and doc.text[value.end :].startswith(" off")
+        span = doc.char_span(value.start, value.end, alignment_mode="expand") if off or value.kind == "money" else None
         if span is None or not span.start or (thing := beside(doc[span.start - 1])) is None:
             continue
         words = [i for i in noun_phrase(thing) if i < span.start - 1]
         comma = next((n for n, i in enumerate(words) if doc[i].text == ","), len(words))
         if words[:comma]:
-            yield value, in_sentence(doc, words[:comma], memory), "cost" if thing.tag_ in {"NNS", "NNPS"} else "costs"
+            one, several = ("is", "are") if off else ("costs", "cost")
+            yield value, in_sentence(doc, words[:comma], memory), several if thing.tag_ in {"NNS", "NNPS"} else one
 
 
 def beside(preposition: Any) -> Any | None:
@@ -31,8 +33,8 @@ def beside(preposition: Any) -> Any | None:
         return None
     noun = preposition.head
     if noun.pos_ in {"VERB", "AUX"}:
-        before = first(noun, "nsubj", "nsubjpass") if after_comma and preposition.i < noun.i else first(noun, "dobj")
-        noun = before if before is not None and preposition.i - before.i == 1 + after_comma else noun
+        before = first(noun, "nsubj", "nsubjpass") if after_comma else first(noun, "dobj")
+        noun = before if before is not None and (after_comma or preposition.i - before.i == 1) else noun
     while noun.dep_ == "appos" and noun.head.pos_ in {"NOUN", "PROPN"}:
         noun = noun.head
     if noun.pos_ not in {"NOUN", "PROPN"} or noun.i > preposition.i or noun.lemma_.lower() in HUMANS:
