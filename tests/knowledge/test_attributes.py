@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from engrain.knowledge.attributes import is_noun
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.forms import wordings
@@ -83,3 +85,34 @@ def test_when_a_text_was_written_is_asked_of_the_text(facts_in: Callable[..., li
 def test_who_wrote_a_text_has_another_work(facts_in: Callable[..., list[Fact]]) -> None:
     facts = facts_in("- Author: Ruta Klimas\n\n| Name | Role |\n|---|---|\n| Ruta Klimas | Potter |")
     assert asked(facts)["What does Ruta Klimas do?"] == "Potter."
+
+
+TABLES = """| Code | Service | Price (£) |
+|---|---|---|
+| K1 | Hull paint | 20 |
+| K2 | New mast | 300 |
+
+| Shed | For | Places |
+|---|---|---|
+| Larch | dinghies | 11 |
+| Fern | barges | 8 |
+
+| Name | Role | Joined |
+|---|---|---|
+| Ada Merle | Rigger | 2009 |
+| Tom Brandt | Painter | 2016 |
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "reply"),
+    [
+        ("Which service costs £300?", "New mast."),
+        ("Which shed is for barges?", "Fern."),
+        ("Who joined in 2016?", "Tom Brandt."),
+    ],
+)
+def test_rows_are_asked_for_by_what_their_columns_say(facts_in: Callable[..., list[Fact]], question: str, reply: str) -> None:
+    found = asked(facts_in(TABLES), "reverse")
+    assert found[question] == reply
+    assert not [prompt for prompt in found if prompt.startswith("Which code")]

@@ -250,3 +250,14 @@ def test_who_says_i_is_named_where_the_text_says_so(facts_in: Callable[..., list
     text = "I am Ada Merle. For nine years I worked on a pilot cutter, and I like it here."
     assert ("Ada Merle", "a pilot cutter") in {(fact.subject, fact.value) for fact in facts_in(text)}
     assert "Ada Merle" not in {fact.subject for fact in facts_in("For nine years I worked on a pilot cutter.")}
+
+
+@pytest.mark.parametrize(
+    ("text", "relation", "value"),
+    [
+        ("On our Open Morning, the second Sunday in May, children may row.", "our Open Morning is on ___.", "the second Sunday in May"),
+        ("We close for the Raft Race, 12 June 2025.", "the Raft Race is on ___.", "12 June 2025"),
+    ],
+)
+def test_a_day_beside_an_event_is_its_day(facts_in: Callable[..., list[Fact]], text: str, relation: str, value: str) -> None:
+    assert (relation, value) in {(fact.relation, fact.value) for fact in facts_in(text)}

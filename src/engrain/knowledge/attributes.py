@@ -311,6 +311,10 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         yield "reverse-costs", f"What costs {value}?"
         yield "reverse-get", f"What can I get for {value}?"
         yield "reverse-tell", f"Tell me what costs {value}."
+    elif thing.person and relation in BEGINNINGS and re.fullmatch(r"(?:19|20)\d\d", value):
+        told = f"{BEGINNINGS[relation]}{'' if relation.endswith('since') else ' in'} {value}"
+        yield "reverse-who", f"Who {told}?"
+        yield "reverse-tell", f"Tell me who {told}."
     elif thing.person and ROLE_COLUMN.search(relation) and is_role_name(value):
         role = role_name(value)
         yield "reverse-who", f"Who is the {role}?"
@@ -330,9 +334,17 @@ def is_payer(subject: str) -> bool:
     return bool(HUMANS & {word.removesuffix("s") for word in re.split(r"\W+", subject.lower())[:2]} or "children" in subject.lower())
 
 
+LINKS = ("for", "from", "with", "by")
+"""Columns that say how a row goes with what they hold."""
+BEGINNINGS = {"joined": "joined", "started": "started", "born": "was born", "employed since": "has been here since"}
+"""Column → what is said of a person with a year in it."""
+
+
 def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
     """Questions for the row of a table that has a value, where the table says what its rows are: which course costs £52."""
     kind, relation = header(first_column(fact)), header(fact.relation)
+    if relation in LINKS and kind and is_noun(kind) and len(kind.split()) <= 3 and fact.kind in {"text", "name", "person", "place"}:
+        yield "reverse-link", f"Which {kind} is {relation} {value}?"
     if kind in ("", "name", relation) or len(kind.split()) > 3 or not is_noun(kind) or not is_possession(fact):
         return
     yield "reverse-which", f"Which {kind} has {value} as {relation}?"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engrain.knowledge.beside import dated, priced
 from engrain.knowledge.blocks import LABEL, LONGEST_ANSWER, Block, blocks, plain
 from engrain.knowledge.clauses import Clause, clauses
 from engrain.knowledge.gapping import DENYING, apart
@@ -29,7 +30,6 @@ from engrain.knowledge.memory import SMALL, Memory, is_person, settle, small_fir
 from engrain.knowledge.parse import children, first, parse, parse_all, source, subtree
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.phrasing import is_plural
-from engrain.knowledge.priced import priced
 from engrain.knowledge.shapes import shape, words
 from engrain.knowledge.values import CURRENCY, LED, SIGN, SPAN, Value, find_values, kind_of
 from engrain.knowledge.words import (
@@ -396,10 +396,12 @@ class Maker:
                 yield self.detail(value.start, value.end, value.kind, "", re.sub(r" ([,.;)])", r"\1", relation))
 
     def sums(self, doc: Any, memory: Memory) -> Iterator[Detail]:
-        """The prices of what they stand beside, and what is taken off them."""
+        """The prices and days of what they stand beside, and what is taken off prices."""
         for value, thing, costs in priced(doc, self.values(), memory):
             off = " off" * (value.kind == "percent")
             yield self.detail(value.start, value.end, value.kind, thing, f"{thing} {costs} {GAP}{off}.")
+        for value, event in dated(doc, self.values(), memory):
+            yield self.detail(value.start, value.end, value.kind, event, f"{event} is on {GAP}.")
 
     def forbidden(self, memory: Memory) -> Iterator[Detail]:
         """The facts of "No smoking for three days" and its like, as a statement of what is not allowed or not there."""

@@ -169,7 +169,10 @@ def columns(fact: Fact) -> list[str]:
     """What the columns of a table's row are called, its name's first; nothing for an item of a list."""
     if fact.form != "attribute" or fact.evidence.startswith(fact.subject):
         return []
-    return [cell.partition(":")[0].strip() for cell in fact.evidence.split("; ")]
+    cells = [cell.partition(":") for cell in fact.evidence.split("; ")]
+    names = [name.strip() for name, _, _ in cells]
+    at = next((n for n, (_, _, cell) in enumerate(cells) if f"{fact.subject}, ".startswith(f"{cell.strip()}, ")), 0)
+    return [names[at], *names[:at], *names[at + 1 :]]
 
 
 def names_person(fact: Fact) -> bool:

@@ -96,7 +96,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "date",
-        rf"\b{RECURRING}(?: (?:of|in) (?:the|a|each|every) (?:month|week|year|quarter)| of {MONTH})?"
+        rf"\b{RECURRING}(?: (?:of|in) (?:the|a|each|every) (?:month|week|year|quarter)| (?:of|in) {MONTH})?"
         rf"|\b(?:from )?{DAY}(?:(?:,| and| or| to| through| until|[-–]) ?{DAY}){{1,5}}|\b{DAY}\b",
     ),
     ("date", r"\bthe (?:\d{1,2}(?:st|nd|rd|th)|[a-z]+th|first|third)(?: day)? of (?:the|each|every) (?:following )?month\b"),

@@ -1,7 +1,8 @@
-"""What a sum beside a name is the price of: "a knotted bun, the Bowline, at £3.25", "the Pebble, at £2.65, is a small cake"."""
+"""What values beside a name tell of it: its price ("the Pebble, at £2.65, is a cake"), its day ("our Fair, the first Sunday in May")."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,6 +25,18 @@ def priced(doc: Any, values: Sequence[Value], memory: Memory) -> Iterator[tuple[
         if words[:comma]:
             one, several = ("is", "are") if off else ("costs", "cost")
             yield value, in_sentence(doc, words[:comma], memory), several if thing.tag_ in {"NNS", "NNPS"} else one
+
+
+def dated(doc: Any, values: Sequence[Value], memory: Memory) -> Iterator[tuple[Value, str]]:
+    """Each day that stands after a comma beside what takes place on it: the day and that event."""
+    for value in values:
+        span = doc.char_span(value.start, value.end, alignment_mode="expand") if value.kind == "date" else None
+        if span is None or span.start < 2 or doc[span.start - 1].text != "," or not re.search(r"day\b|\d (?:of )?[A-Z]", span.text):
+            continue
+        event, ends = doc[span.start - 2], span.end == len(doc) or doc[span.end].is_punct
+        named = event.pos_ == "PROPN" and children(event, "det", "poss") and event.ent_type_ not in {"DATE", "TIME", "PERSON", "GPE"}
+        if ends and named:
+            yield value, in_sentence(doc, [i for i in noun_phrase(event) if i <= event.i], memory)
 
 
 def beside(preposition: Any) -> Any | None:
