@@ -94,13 +94,13 @@ TABLES = """| Code | Service | Price (£) |
 
 | Shed | For | Places |
 |---|---|---|
-| Larch | dinghies | 11 |
-| Fern | barges | 8 |
+| Alder | dinghies | 12 |
+| Birch | barges | 7 |
 
 | Name | Role | Joined |
 |---|---|---|
-| Ada Merle | Rigger | 2009 |
-| Tom Brandt | Painter | 2016 |
+| Ada Merle | Rigger | 2010 |
+| Tom Brandt | Painter | 2017 |
 """
 
 
@@ -108,8 +108,8 @@ TABLES = """| Code | Service | Price (£) |
     ("question", "reply"),
     [
         ("Which service costs £300?", "New mast."),
-        ("Which shed is for barges?", "Fern."),
-        ("Who joined in 2016?", "Tom Brandt."),
+        ("Which shed is for barges?", "Birch."),
+        ("Who joined in 2017?", "Tom Brandt."),
     ],
 )
 def test_rows_are_asked_for_by_what_their_columns_say(facts_in: Callable[..., list[Fact]], question: str, reply: str) -> None:

@@ -198,11 +198,11 @@ def test_what_must_never_be_is_a_rule(facts_in: Callable[..., list[Fact]]) -> No
 
 PARAGRAPHS = """# Courses
 
-Ink from Scratch takes up a whole Sunday. Ada teaches it. The price is £118, and you leave with two jars.
+Ink from Scratch fills a Monday. Ada teaches it. The price is £90, and you take a jar home.
 
-Pen Weekend needs both days. Tom leads it, and a place costs £235.
+Pen Weekend is in May. Tom teaches it, and a place costs £140.
 
-Reed and Quill is for children. Each session lasts 90 minutes, and one grown-up per family has to stay.
+Reed and Quill is for beginners. Each session lasts 75 minutes, and tea is served.
 
 It is forbidden to smoke. The price of ink made from scratch is £7.
 """
@@ -211,9 +211,9 @@ It is forbidden to smoke. The price of ink made from scratch is £7.
 @pytest.mark.parametrize(
     ("relation", "value"),
     [
-        ("Ink from Scratch costs ___.", "£118"),
-        ("a place for Pen Weekend costs ___.", "£235"),
-        ("each session of Reed and Quill lasts ___.", "90 minutes"),
+        ("Ink from Scratch costs ___.", "£90"),
+        ("a place for Pen Weekend costs ___.", "£140"),
+        ("each session of Reed and Quill lasts ___.", "75 minutes"),
         ("the price of ink made from scratch is ___.", "£7"),
     ],
 )
@@ -222,26 +222,26 @@ def test_what_every_course_has_is_that_of_the_paragraphs_course(facts_in: Callab
 
 
 def test_a_pronoun_does_not_reach_over_paragraphs(facts_in: Callable[..., list[Fact]]) -> None:
-    facts = facts_in("# Boats\n\nThe dinghy sleeps nobody.\n\nIt costs £92 to have everything painted in May.")
-    assert "the dinghy" not in {fact.subject for fact in facts if fact.value == "£92"}
+    facts = facts_in("# Boats\n\nThe dinghy sleeps nobody.\n\nIt costs £70 to have everything painted in May.")
+    assert "the dinghy" not in {fact.subject for fact in facts if fact.value == "£70"}
 
 
 @pytest.mark.parametrize(
     ("text", "relation", "value"),
     [
-        ("The Pebble, at £2.65, is a small cake.", "the Pebble costs ___.", "£2.65"),
-        ("The pastry that sells best is the Bowline, a bun scented with mint, at £3.25.", "the Bowline costs ___.", "£3.25"),
-        ("If you have a sweet tooth there is the Stoker, a roll with jam, for £3.95.", "the Stoker costs ___.", "£3.95"),
-        ("On Saturdays we add a walnut loaf at £5.45.", "a walnut loaf costs ___.", "£5.45"),
+        ("The Tern, at £40, is a small canoe.", "the Tern costs ___.", "£40"),
+        ("The boat that people like best is the Petrel, a dinghy painted with tar, at £720.", "the Petrel costs ___.", "£720"),
+        ("If you have no boat there is the Skerry, a raft with oars, for £15.", "the Skerry costs ___.", "£15"),
+        ("On Mondays we add a cedar canoe at £55.", "a cedar canoe costs ___.", "£55"),
         ("The pie with peas, at £3.20, is hot.", "the pie with peas costs ___.", "£3.20"),
-        ("The old bread is in the crate, at 65 per cent off.", "the old bread is ___ off.", "65 per cent"),
+        ("The old rope is in the shed, at 40 per cent off.", "the old rope is ___ off.", "40 per cent"),
     ],
 )
 def test_a_sum_beside_a_thing_is_its_price(facts_in: Callable[..., list[Fact]], text: str, relation: str, value: str) -> None:
     assert [fact.relation for fact in facts_in(text) if fact.value == value] == [relation]
 
 
-@pytest.mark.parametrize("text", ["We meet our guests at £5 a head.", "The price, at £2.65, is low.", "Tickets are sold at £9."])
+@pytest.mark.parametrize("text", ["We meet our guests at £5 a head.", "The price, at £3, is low.", "Tickets are sold at £9."])
 def test_a_sum_beside_people_or_verbs_is_no_price_of_theirs(facts_in: Callable[..., list[Fact]], text: str) -> None:
     assert not [fact.relation for fact in facts_in(text) if "cost" in fact.relation]
 
@@ -255,8 +255,8 @@ def test_who_says_i_is_named_where_the_text_says_so(facts_in: Callable[..., list
 @pytest.mark.parametrize(
     ("text", "relation", "value"),
     [
-        ("On our Open Morning, the second Sunday in May, children may row.", "our Open Morning is on ___.", "the second Sunday in May"),
-        ("We close for the Raft Race, 12 June 2025.", "the Raft Race is on ___.", "12 June 2025"),
+        ("On our Rowing Day, the last Monday in June, guests may row.", "our Rowing Day is on ___.", "the last Monday in June"),
+        ("We close for the Ink Race, 12 June 2025.", "the Ink Race is on ___.", "12 June 2025"),
     ],
 )
 def test_a_day_beside_an_event_is_its_day(facts_in: Callable[..., list[Fact]], text: str, relation: str, value: str) -> None:

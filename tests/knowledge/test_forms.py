@@ -191,11 +191,11 @@ def test_a_value_in_a_condition_is_not_asked_for_in_place(facts_in: Callable[...
 
 def test_a_question_is_also_asked_after_the_sentence_before_it_and_with_its_own(facts_in: Callable[..., list[Fact]]) -> None:
     found = prompts(
-        facts_in("The weekend course is about glazing. Odile leads it for five people at a time, and a place costs £235."), "£235"
+        facts_in("The weekend course is about glazing. Odile teaches it to four people at once, and a place costs £190."), "£190"
     )
     assert "How much does a place cost?" in found
     assert "The weekend course is about glazing. How much does a place cost?" in found
-    assert "Odile leads it for five people at a time, and a place costs …. How much does a place cost?" in found
+    assert "Odile teaches it to four people at once, and a place costs …. How much does a place cost?" in found
 
 
 @pytest.mark.parametrize(
@@ -246,5 +246,5 @@ def test_its_own_sentence_is_said_only_where_it_tells_more(facts_in: Callable[..
 
 
 def test_a_question_after_a_sentence_is_not_dressed(facts_in: Callable[..., list[Fact]]) -> None:
-    facts = facts_in("Is the kiln free? Ask. The weekend course is about glazing. A place costs £235.")
+    facts = facts_in("Is the kiln free? Ask. The weekend course is about glazing. A place costs £190.")
     assert not [w for each in wordings(facts) for w in each if "+" in w.form and w.form.endswith("-sentence")]

@@ -516,7 +516,7 @@ def sort_of(subject: Any, topic: str) -> str:
 
 @cache
 def listed_under(heading: str) -> str:
-    """What a heading in the plural lists, one of it: "course" under "Baking courses at Osier"; "" under another."""
+    """What a heading in the plural lists, one of it: "course" under "Writing courses at Osier"; "" under another."""
     doc = parse(heading)
     end = next((t.i for t in doc if t.tag_ in {"IN", "TO", ",", ":", "CC"}), len(doc))
     last = doc[end - 1] if end else None

@@ -1,4 +1,4 @@
-"""What values beside a name tell of it: its price ("the Pebble, at £2.65, is a cake"), its day ("our Fair, the first Sunday in May")."""
+"""What values beside a name tell of it: its price ("the Tern, at £40, is a canoe"), its day ("our Fair, the last Monday in June")."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from engrain.knowledge.memory import Memory, in_sentence, is_person
 from engrain.knowledge.parse import children, first
 from engrain.knowledge.phrases import noun_phrase
-from engrain.knowledge.values import Value
+from engrain.knowledge.values import DAY, MONTH, Value
 from engrain.knowledge.words import HUMANS, PRICES, WHEN_NOUNS
 
 
@@ -34,7 +34,8 @@ def dated(doc: Any, values: Sequence[Value], memory: Memory) -> Iterator[tuple[V
         if span is None or span.start < 2 or doc[span.start - 1].text != "," or not re.search(r"day\b|\d (?:of )?[A-Z]", span.text):
             continue
         event, ends = doc[span.start - 2], span.end == len(doc) or doc[span.end].is_punct
-        named = event.pos_ == "PROPN" and children(event, "det", "poss") and event.ent_type_ not in {"DATE", "TIME", "PERSON", "GPE"}
+        named = event.pos_ == "PROPN" and children(event, "det", "poss") and event.ent_type_ not in {"PERSON", "GPE"}
+        named = named and not re.fullmatch(rf"{DAY}|{MONTH}", event.text)
         if ends and named:
             yield value, in_sentence(doc, [i for i in noun_phrase(event) if i <= event.i], memory)
 

@@ -100,7 +100,7 @@ def is_common(token: Any, memory: Memory) -> bool:
 
 
 def begins_name(token: Any, memory: Memory) -> bool:
-    """Whether a subject has a common word with a capital after its first: "Bread for One", "Rye and the North"."""
+    """Whether a subject has a common word with a capital after its first: "Ink for One", "Quill and Reed"."""
     if token.dep_ not in SUBJECTS:
         return False
     name = phrase_text(token.doc, noun_phrase(token))
@@ -173,7 +173,7 @@ def settle(memory: Memory, doc: Any, was: Memory) -> None:
 
 
 def spoken_subject(verb: Any) -> Any | None:
-    """What a verb is about, also where the sentence is turned round: "older than all of this is our starter"."""
+    """What a verb is about, also where the sentence is turned round: "oldest of all is our press"."""
     subject, _ = subject_of(verb)
     if subject is not None and subject.dep_ == "csubj":
         return first(subject, *SUBJECTS)
@@ -205,7 +205,7 @@ def settle_beside(memory: Memory, root: Any, subject: Any | None, was: Memory) -
 
 
 def naming(verb: Any, subject: Any) -> str:
-    """The name that a sentence gives to its subject, which is none itself: "our long loaf is the Oar", "our starter, the Lodger"."""
+    """The name that a sentence gives to its subject, which is none itself: "our best pen is the Marlow", "our press, the Grumbler"."""
     name = first(subject, "appos") or (first(verb, "attr", "oprd") if verb.lemma_ in {"be", "call", "name"} else None)
     if name is None or name == subject or name.tag_ not in {"NNP", "NNPS"} or subject.tag_ not in {"NN", "PRP"} or is_person(name):
         return ""
@@ -239,13 +239,13 @@ def is_person(token: Any) -> bool:
 
 
 def is_human(noun: Any) -> bool:
-    """Whether a noun says by itself that it is one person: "the owner", "her aunt Fatou"."""
+    """Whether a noun says by itself that it is one person: "the owner", "her aunt Inka"."""
     words = {t.lemma_.lower() for t in (*children(noun, "compound"), noun)}
     return noun.tag_ in {"NN", "NNP"} and bool(words & (HUMANS - GROUPS))
 
 
 def is_full_name(token: Any) -> bool:
-    """Whether a noun and the names before it look like a person's first and last name: nobody is called "the Golden Whisk"."""
+    """Whether a noun and the names before it look like a person's first and last name: nobody is called "the Silver Nib"."""
     names = [t.text for t in (*children(token, "compound"), token)]
     if any(t.lower_ in {"the", "a", "an"} for t in children(token, "det")):
         return False
@@ -276,7 +276,7 @@ def subject_of(verb: Any) -> tuple[Any | None, Any]:
 
 
 def joined_before(verb: Any) -> Any | None:
-    """The verb with the subject in "it lasts a morning, costs £64", which the parser may hang on the second one."""
+    """The verb with the subject in "it lasts an hour, costs £40", which the parser may hang on the second one."""
     return next((c for c in children(verb, "ccomp") if c.i < verb.i and c.tag_ == verb.tag_ and not children(c, "mark")), None)
 
 
