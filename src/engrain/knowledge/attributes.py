@@ -343,9 +343,11 @@ BEGINNINGS = {"joined": "joined", "started": "started", "born": "was born", "emp
 def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
     """Questions for the row of a table that has a value, where the table says what its rows are: which course costs £52."""
     kind, relation = header(first_column(fact)), header(fact.relation)
-    if relation in LINKS and kind and is_noun(kind) and len(kind.split()) <= 3 and fact.kind in {"text", "name", "person", "place"}:
+    if not kind or len(kind.split()) > 3 or not is_noun(kind):
+        return
+    if relation in LINKS and fact.kind in {"text", "name", "person", "place"}:
         yield "reverse-link", f"Which {kind} is {relation} {value}?"
-    if kind in ("", "name", relation) or len(kind.split()) > 3 or not is_noun(kind) or not is_possession(fact):
+    if kind in ("name", relation) or not is_possession(fact):
         return
     yield "reverse-which", f"Which {kind} has {value} as {relation}?"
     if fact.kind in ("money", "count", "percent", "duration"):

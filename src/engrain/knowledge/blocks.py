@@ -135,7 +135,9 @@ class Header:
     repeated: frozenset[str] = frozenset()
 
     def naming(self, cells: list[str]) -> list[int]:
-        """The numbers of the columns that name this row."""
+        """The numbers of the columns that name this row; the first, where it has more or fewer cells than the header."""
+        if len(cells) != len(self.columns):
+            return [0]
         return [n for n in (self.name, self.beside) if n is not None and (n == self.name or cells[self.name] in self.repeated)]
 
 
@@ -176,7 +178,7 @@ def is_wordy(cell: str) -> bool:
 def row_cells(line: str, start: int, header: Header) -> list[Block]:
     """The cells of a table's row, but those that name it."""
     cells = cells_of(line)
-    naming = header.naming([cell for _, cell in cells]) if len(cells) == len(header.columns) else [0] * bool(cells)
+    naming = header.naming([cell for _, cell in cells])
     name = ", ".join(plain(cells[n][1]) for n in naming if cells[n][1])
     evidence = "; ".join(f"{column}: {plain(cell)}" for column, (_, cell) in zip(header.columns, cells, strict=False))
     return [

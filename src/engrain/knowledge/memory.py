@@ -164,7 +164,7 @@ def settle(memory: Memory, doc: Any, was: Memory) -> None:
     subject = spoken_subject(root) if root.pos_ in {"VERB", "AUX"} else root
     people = subject is not None and (is_person(subject) or is_human(subject) or (subject == root and is_full_name(subject)))
     if subject is None or people or subject.tag_ in {"PRP", "EX", "DT", "WP", "WDT"}:
-        settle_beside(memory, root, subject, was)
+        settle_beside(memory, root, subject, was, spoken_of)
     elif spoken_of and any(t.lower_ == "its" for t in children(subject, "poss")):
         memory.thing = spoken_of
     elif subject.pos_ in {"NOUN", "PROPN"}:
@@ -186,9 +186,8 @@ def spoken(doc: Any, was: Memory) -> str | None:
     return was.resolve("it") if any(t.lower_ in {"it", "its"} for t in doc) else None
 
 
-def settle_beside(memory: Memory, root: Any, subject: Any | None, was: Memory) -> None:
+def settle_beside(memory: Memory, root: Any, subject: Any | None, was: Memory, spoken_of: str | None) -> None:
     """The same for a sentence about people or nobody: what "it" stood for, or else the thing that it brings in."""
-    spoken_of = spoken(root.doc, was)
     if subject is not None and (is_person(subject) or (subject == root and is_full_name(root))):
         memory.meet(phrase_text(root.doc, proper(subject)))
     if subject is not None and subject.lower_ in HE | SHE and (person := was.somebody(subject.lower_ in SHE)):

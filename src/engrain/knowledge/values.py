@@ -105,10 +105,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
         rf"(?:\b(?:from|between) )?\b(?:{TIME}|\d{{1,2}}(?:[.:]\d\d)?) ?(?:[-–]|to|and|until) ?{TIME}|\b{TIME}"
         r"|\b\d{1,2}\.\d\d ?[-–] ?\d{1,2}\.\d\d",
     ),
-    (
-        "time",
-        r"(?<=from )\d{1,2}\.\d\d to \d{1,2}\.\d\d\b|(?<=[ap]t )\d{1,2}\.\d\d\b(?! ?%)|\b\d{1,2}\.\d\d to \d{1,2}\.\d\d\b",
-    ),
+    ("time", r"(?<=from )\d{1,2}\.\d\d to \d{1,2}\.\d\d\b|(?<=[ap]t )\d{1,2}\.\d\d\b(?! ?%)|\b\d{1,2}\.\d\d to \d{1,2}\.\d\d\b"),
     (
         "time",
         r"(?:(?<=\b[Bb]y )|(?<=\b[Uu]ntil )|(?<=\b[Bb]efore )|(?<=\b[Aa]fter ))(?:[01]?\d|2[0-3])\.[0-5]\d\b(?! ?(?:%|per\b|k[mg]\b))",
