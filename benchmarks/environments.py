@@ -17,6 +17,8 @@ from benchmarks import trainers
 
 ROOT = Path(__file__).parent.parent
 OWN = "engrain"
+LOCUST = ("locust==2.47.0",)
+"""What puts load on servers."""
 
 
 class Unavailable(Exception):
@@ -44,13 +46,16 @@ def cache() -> Path:
 def python_of(name: str) -> Path:
     """The Python that has the trainer's library; its environment is made the first time. Raises Unavailable where it cannot be."""
     requirements = trainer(name).REQUIREMENTS
-    if not requirements:
-        return Path(sys.executable)
+    return made(name, requirements, getattr(trainer(name), "UNNEEDED", ())) if requirements else Path(sys.executable)
+
+
+def made(name: str, requirements: tuple[str, ...], unneeded: tuple[str, ...] = ()) -> Path:
+    """The Python of an environment with these requirements, made the first time. Raises Unavailable where it cannot be."""
     digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:8]
     folder = cache() / "environments" / f"{name}-{digest}"
     python = folder / "bin" / "python"
     if not (folder / "complete").is_file():
-        _make(folder, python, requirements, getattr(trainer(name), "UNNEEDED", ()))
+        _make(folder, python, requirements, unneeded)
     return python
 
 
@@ -58,9 +63,9 @@ def _make(folder: Path, python: Path, requirements: tuple[str, ...], unneeded: t
     shutil.rmtree(folder, ignore_errors=True)
     print(f"Making an environment with {', '.join(requirements)} in {folder}", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    made = subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], capture_output=True, text=True)
-    if made.returncode != 0:
-        raise Unavailable(f"pip could not install {', '.join(requirements)}: {made.stderr.strip().splitlines()[-1]}")
+    done = subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Unavailable(f"pip could not install {', '.join(requirements)}: {done.stderr.strip().splitlines()[-1]}")
     if unneeded:
         subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", *unneeded], check=True)
     (folder / "complete").touch()

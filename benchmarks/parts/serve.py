@@ -1,89 +1,171 @@
-"""The server under load: clients that ask at the same time and never pause."""
+"""The servers under load: clients that ask at the same time and never pause."""
 
 from __future__ import annotations
 
-import asyncio
-import re
+import importlib
+import json
+import os
+import pkgutil
 import secrets
+import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any
 
-from benchmarks.environments import variables
-from benchmarks.measuring import BASE, Options
+import httpx
+import psutil
+
+from benchmarks import servers
+from benchmarks.environments import LOCUST, ROOT, made, variables
+from benchmarks.measuring import Options
 from benchmarks.results import Results, Row
-from benchmarks.serve_load import at, load
 from benchmarks.tables import table
 
 TITLE = "The server"
 ABOUT = (
-    "`engrain serve` with the base model; clients that stream answers of at most 64 tokens and ask again at once "
-    "(`benchmarks/serve_load.py`, which can be run on any server). One client is the comparison: one request at a time."
+    "Servers with the base model, on the processors that the clients run on too. Clients stream answers of at most 64 tokens and ask "
+    "again at once (`benchmarks/locustfile.py`, which runs against any server). One client is the comparison: one request at a time. "
+    "Memory is that of the server's process after the warm-up, at the end, and at most."
 )
-CLIENTS = (1, 8, 32)
-SECONDS, TOKENS, PATIENCE = 30.0, 64, 60.0
+CLIENTS = {1: 60, 8: 60, 32: 300}
+"""How many clients, and for how many seconds."""
+WARM_UP, PATIENCE, MB = 10, 120.0, 1 << 20
+
+
+def names() -> tuple[str, ...]:
+    """All servers, engrain first."""
+    found = [module.name for module in pkgutil.iter_modules(servers.__path__)]
+    return tuple(sorted(found, key=lambda name: (name != "engrain", name)))
 
 
 def cells(options: Options) -> dict[str, Callable[[], Row]]:
-    """`clients-N`."""
-    return {f"clients-{n}": partial(under_load, options, n) for n in CLIENTS}
+    """`SERVER-CLIENTS`."""
+    return {f"{name}-{clients}": partial(under_load, options, name, clients) for name in names() for clients in CLIENTS}
 
 
-def under_load(options: Options, clients: int) -> Row:
-    """Requests and tokens a second, waiting times in seconds, and how requests ended."""
-    with _server(options) as (url, key):
-        asyncio.run(load(url, key, [BASE], clients, 5.0, TOKENS))
-        started = time.perf_counter()
-        seen = asyncio.run(load(url, key, [BASE], clients, SECONDS, TOKENS))
-        seconds = time.perf_counter() - started
-    times = {"first": seen.first, "whole": seen.whole}
-    waits = {f"{name}_{share:.0%}": at(own, share) for name, own in times.items() for share in (0.5, 0.95)}
-    return {"requests": len(seen.whole) / seconds, "tokens": seen.tokens / seconds, "statuses": dict(seen.statuses), **waits}
+def under_load(options: Options, name: str, clients: int) -> Row:
+    """Requests and tokens a second, waiting times in seconds, failures, and the server's memory in bytes."""
+    os.environ["ENGRAIN_API_KEY"] = f"bench-{secrets.token_hex(8)}"
+    with _server(options, name, clients) as (url, process):
+        _load(url, clients, WARM_UP)
+        with _memory(process) as memory:
+            stats = _load(url, clients, CLIENTS[clients])
+    return {**summary(stats), "memory": [memory[0], memory[-1], max(memory)]}
+
+
+def summary(stats: list[dict[str, Any]]) -> Row:
+    """What locust's statistics say of the answers and of their first pieces."""
+    rows = {row["name"]: row for row in stats}
+    answers = rows["answer"]
+    seconds = answers["last_request_timestamp"] - answers["start_time"]
+    waits = {f"{name}_{share:.0%}": _at(rows.get(row), share) for name, row in WAITS.items() for share in (0.5, 0.95)}
+    counts = {
+        "requests": (answers["num_requests"] - answers["num_failures"]) / seconds,
+        "tokens": answers["total_content_length"] / seconds,
+    }
+    return {"seconds": seconds, "answered": answers["num_requests"], "failed": answers["num_failures"], **counts, **waits}
+
+
+WAITS = {"first": "first piece", "whole": "answer"}
+
+
+def _at(row: dict[str, Any] | None, share: float) -> float:
+    """The time in seconds that this share of all stayed under."""
+    counted = sorted((float(time), count) for time, count in (row or {"response_times": {}})["response_times"].items())
+    wanted, seen = share * sum(count for _, count in counted), 0
+    for milliseconds, count in counted:
+        seen += count
+        if seen >= wanted:
+            return milliseconds / 1000
+    return float("nan")
+
+
+def _load(url: str, clients: int, seconds: int) -> list[dict[str, Any]]:
+    """Put the load on; locust's statistics."""
+    crowd = ["--users", str(clients), "--spawn-rate", str(clients), "--run-time", f"{seconds}s"]
+    command = [str(made("locust", LOCUST)), "-m", "locust", "-f", "benchmarks/locustfile.py", "--headless", "--host", url, *crowd]
+    done = subprocess.run(
+        [*command, "--json", "--skip-log", "--exit-code-on-error", "0"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
 @contextmanager
-def _server(options: Options) -> Iterator[tuple[str, str]]:
-    """Address and key of a server that runs inside."""
-    key = f"bench-{secrets.token_hex(8)}"
+def _server(options: Options, name: str, clients: int) -> Iterator[tuple[str, psutil.Process]]:
+    """Address and process of a server that runs inside. RuntimeError where it never answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = importlib.import_module(f"benchmarks.servers.{name}").command(port, clients, options)
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        command = [sys.executable, "-m", "engrain", "serve", "--port", "0"]
         log = Path(scratch) / "log"
         with log.open("w") as output:
-            environment = {**variables(options.threads), "ENGRAIN_API_KEY": key}
-            process = subprocess.Popen(command, cwd=scratch, env=environment, stdout=output, stderr=output)
+            process = subprocess.Popen(command, cwd=scratch, env=variables(options.threads), stdout=output, stderr=output)
         try:
-            yield _address(process, log), key
+            _wait(f"http://127.0.0.1:{port}", process, log)
+            yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
         finally:
             process.terminate()
             process.wait()
 
 
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where the server listens, once it says so. RuntimeError where it never does."""
-    end = time.perf_counter() + PATIENCE
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until the server names its models."""
+    end, headers = time.perf_counter() + PATIENCE, {"Authorization": f"Bearer {os.environ['ENGRAIN_API_KEY']}"}
     while time.perf_counter() < end and process.poll() is None:
-        found = re.search(r"http://[\w.]+:\d+", log.read_text(encoding="utf-8"))
-        if found:
-            return found[0]
-        time.sleep(0.1)
-    raise RuntimeError(f"engrain serve did not start:\n{log.read_text(encoding='utf-8')[-2000:]}")
+        try:
+            if httpx.get(f"{url}/v1/models", headers=headers).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise RuntimeError(f"the server did not start:\n{log.read_text(encoding='utf-8')[-2000:]}")
+
+
+@contextmanager
+def _memory(process: psutil.Process) -> Iterator[list[int]]:
+    """The resident memory of a process in bytes, once a second while inside."""
+    seen, over = [process.memory_info().rss], Event()
+
+    def watch() -> None:
+        while not over.wait(1.0):
+            seen.append(process.memory_info().rss)
+
+    thread = Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
 
 
 def section(results: Results, images: Path) -> list[str]:
-    """A row for each number of clients."""
-    found = sorted(results.read("serve").items(), key=lambda pair: int(pair[0].partition("-")[2]))
+    """A row for each number of clients and each server."""
+    measured = results.read("serve")
     rows = [
-        [
-            name.partition("-")[2], f"{row['requests']:.2f}", f"{row['tokens']:,.0f}", f"{row['first_50%']:.2f} s",
-            f"{row['first_95%']:.2f} s", f"{row['whole_50%']:.1f} s",
-            ", ".join(f"{status}: {count}" for status, count in row["statuses"].items()),
-        ]
-        for name, row in found
+        _row(importlib.import_module(f"benchmarks.servers.{name}").TITLE, clients, measured[f"{name}-{clients}"])
+        for clients in CLIENTS
+        for name in names()
+        if f"{name}-{clients}" in measured
+    ]
+    head = [
+        "clients", "server", "requests/s", "tokens/s", "first piece, median", "95% under", "whole answer, median", "answered", "failed",
+        "memory, MB: begin", "end", "most",
     ]  # fmt: skip
-    head = ["clients", "requests/s", "tokens/s", "first piece, median", "95% under", "whole answer, median", "how requests ended"]
     return table(head, rows) if rows else []
+
+
+def _row(title: str, clients: int, row: Row) -> list[str]:
+    return [
+        str(clients), title, f"{row['requests']:.2f}", f"{row['tokens']:,.0f}", f"{row['first_50%']:.2f} s", f"{row['first_95%']:.2f} s",
+        f"{row['whole_50%']:.1f} s", f"{row['answered']:,} in {row['seconds']:.0f} s", str(row["failed"]),
+        *[f"{size / MB:,.0f}" for size in row["memory"]],
+    ]  # fmt: skip

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from benchmarks import measuring, serve_load, sizes
+from benchmarks import measuring, sizes
 from benchmarks.measuring import Options
-from benchmarks.parts import plan, training
+from benchmarks.parts import plan, serve, training
+from benchmarks.streams import Seen
 from benchmarks.trainers.base import Job
 from benchmarks.workload import write_rows
 
@@ -40,17 +39,32 @@ def test_the_first_epoch_holds_the_time_that_frozen_layers_took(monkeypatch: Any
     assert (found["rate"], found["later_rate"]) == (pytest.approx(50.0), pytest.approx(100.0))
 
 
-@pytest.mark.parametrize(("status", "served"), [(200, 1), (429, 0), (503, 0)])
-def test_only_what_was_answered_counts_as_served(status: int, served: int) -> None:
-    said = {"choices": [{"delta": {"content": "At noon."}}]}
-    answer = httpx.Response(status, text=f"data: {json.dumps(said)}\n\n" if status == 200 else "{}")
-    seen = serve_load.Seen()
+def streamed(*said: dict[str, Any], end: bool = True) -> Seen:
+    """What is seen of a stream of these events."""
+    seen = Seen()
+    for line in ["", *(f"data: {json.dumps(event)}" for event in said), *(["data: [DONE]"] if end else [])]:
+        seen.take(line)
+    return seen
 
-    async def ask() -> None:
-        transport = httpx.MockTransport(lambda _: answer)
-        async with httpx.AsyncClient(base_url="http://here", transport=transport) as client:
-            await serve_load.ask(client, "m", "When does the ferry leave?", 8, seen)
 
-    asyncio.run(ask())
-    assert seen.statuses == {str(status): 1}
-    assert (len(seen.whole), len(seen.first)) == (served, served)
+PIECE = {"choices": [{"delta": {"content": "At noon."}}], "usage": None}
+USAGE = {"choices": [], "usage": {"completion_tokens": 4}}
+
+
+def test_an_answer_counts_once_it_is_whole() -> None:
+    seen = streamed({"choices": [{"delta": {"role": "assistant"}}]}, PIECE, USAGE)
+    assert (seen.whole, seen.pieces, seen.tokens, seen.error) == (True, ["At noon."], 4, "")
+
+
+@pytest.mark.parametrize(("said", "end"), [([PIECE], False), ([PIECE, {"error": {"code": "overloaded"}}], True)])
+def test_an_answer_that_breaks_off_does_not_count(said: list[dict[str, Any]], end: bool) -> None:
+    assert not streamed(*said, end=end).whole
+
+
+def test_failures_are_no_requests_served_and_waits_are_shares_of_all() -> None:
+    times = {"3000": 6, "900": 6}
+    answers = {"name": "answer", "num_requests": 12, "num_failures": 2, "total_content_length": 400, "response_times": times}
+    first = {"name": "first piece", "response_times": {"100": 19, "7000": 1}}
+    found = serve.summary([{**answers, "start_time": 100.0, "last_request_timestamp": 120.0}, first])
+    assert (found["requests"], found["tokens"], found["failed"]) == (0.5, 20.0, 2)
+    assert (found["first_50%"], found["first_95%"], found["whole_50%"], found["whole_95%"]) == (0.1, 0.1, 0.9, 3.0)

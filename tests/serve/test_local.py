@@ -128,7 +128,8 @@ def test_the_beginning_of_a_prompt_is_computed_once(many_runs: Path, tiny_folder
     async def work(engine: LocalEngine) -> list[tuple[str, int]]:
         adapter = Weights(str(tiny_folder), adapter=many_runs / "one" / "adapter")
         base = Weights(str(tiny_folder))
-        return [await ask(engine, w, q) for w, q in [(base, "When?"), (base, "Where?"), (adapter, "Where?"), (base, "When?")]]
+        long = "When " * 70
+        return [await ask(engine, w, q) for w, q in [(base, long), (base, "Where?"), (adapter, "Where?"), (base, long)]]
 
     first, second, other, again = run(many_runs, tiny_folder, work)
     assert first[1] == 0

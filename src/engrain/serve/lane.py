@@ -1,8 +1,8 @@
 """One model in memory and everything that is written with it, by one thread.
 
 Each turn of the thread reads one chunk of one prompt (or of a row that is scored, see `scoring.py`) and writes one token
-of every answer under way. Both passes have the same shape every time, idle rows included, so that an answer's numbers
-never depend on its neighbours.
+of every answer under way. The shape of the first depends on the prompt alone, that of the second is the same every time,
+idle rows included: so an answer's numbers never depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from engrain.serve.slots import Prefixes, Rows, Slots, use_slots
 from engrain.serve.tenant import Tenant
 from engrain.serve.writing import Writing
 
+SHORTEST = 16
+"""A chunk is filled up to a power of two, and at least to this: few shapes, each computed fast."""
 TOLERANCE = 0.05
 """How far logits in slots may be from plain ones, as a share of their spread: rounding is far below, a forgotten state far above."""
 
@@ -37,7 +39,7 @@ class Lane:
     def __init__(self, model: PreTrainedModel, settings: ServeSettings, context: int) -> None:
         self.model, self.settings, self.context = model, settings, context
         self.store = Slots(settings.slots, context)
-        self.prefixes = Prefixes(settings.prefill_chunk, settings.prefix_tokens)
+        self.prefixes = Prefixes(settings.prefix_tokens)
         with torch.inference_mode():
             self._check()
         self.adapters = Adapters(model, settings.max_adapters)
@@ -177,27 +179,28 @@ class Lane:
         tenant = min(reading, key=lambda t: t.deadline)
         if tenant.read == 0:
             self._reuse(tenant)
-        prompt, start = tenant.prompt, tenant.read
-        end = min(start + self.settings.prefill_chunk, len(prompt))
+        prompt, start, chunk = tenant.prompt, tenant.read, self.settings.prefill_chunk
+        end = next(end for end in tenant.chunk_ends(chunk) if end > start)
         assert tenant.slot is not None
         self.adapters.choose([tenant.weights])
         logits_KV = self._read(tenant.slot, start, prompt[start:end], [p - start for p in tenant.places() if start <= p < end])
         tenant.read = end
-        if self.prefixes.most and end % self.settings.prefill_chunk == 0:
+        if self.prefixes.most and end in tenant.reusable_ends(chunk):
             self.prefixes.keep(tenant.weights, prompt[:end], self.store.copy_out(tenant.slot, start, end))
         _hand_over(tenant, tenant.take, logits_KV)
 
     def _reuse(self, tenant: Tenant[Any]) -> None:
-        """Take over what is known of the prompt's beginning, before the first place whose logits are wanted."""
+        """Take over what is known of the prompt's beginning."""
         assert tenant.slot is not None
-        for block in self.prefixes.find(tenant.weights, tenant.prompt[: tenant.places()[0] + 1]):
+        for end, block in self.prefixes.find(tenant.weights, tenant.prompt, tenant.reusable_ends(self.settings.prefill_chunk)):
             self.store.copy_in(tenant.slot, tenant.read, block)
-            tenant.read += self.settings.prefill_chunk
+            tenant.read = end
         tenant.cached = tenant.read
 
     def _read(self, slot: int, start: int, tokens: tuple[int, ...], places: Sequence[int]) -> Tensor:
-        """The logits (K, V) at places of a chunk of a prompt, computed in the shape of a whole chunk."""
-        padded = [*tokens, *[0] * (self.settings.prefill_chunk - len(tokens))]
+        """The logits (K, V) at places of a chunk of a prompt, computed in a shape that its length alone decides."""
+        length = min(self.settings.prefill_chunk, max(SHORTEST, 1 << (len(tokens) - 1).bit_length()))
+        padded = [*tokens, *[0] * (length - len(tokens))]
         positions = range(start, start + len(padded))
         return self._pass([padded], [list(positions)], Rows((slot,), (start,), (len(tokens),)), places)[0]
 
@@ -229,7 +232,7 @@ class Lane:
 
     def _check(self) -> None:
         """Raise ModelError for a model that keeps a state beside keys and values: in slots it would say something else."""
-        count = self.settings.prefill_chunk
+        count = min(self.settings.prefill_chunk, self.context - 1)
         tokens = tuple((7 * i + 3) % self.model.config.get_text_config().vocab_size for i in range(count + 1))
         wanted = self.model(input_ids=torch.tensor([tokens], device=self.model.device), use_cache=False).logits[0, -1].float()
         use_slots(self.model)

@@ -31,6 +31,10 @@ class Scoring(Tenant[Likelihoods]):
         """The places after which a supervised token follows."""
         return self._places
 
+    def shared(self) -> int:
+        """What stands before the first scored token: rows of one question differ behind it."""
+        return self._places[0]
+
     def take(self, logits_KV: Tensor) -> None:
         """Score the tokens that follow, and go on with the next row after the last of them."""
         done = len(self._scores)

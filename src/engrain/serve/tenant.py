@@ -13,6 +13,9 @@ from engrain.serve.engine import Weights
 
 T = TypeVar("T")
 
+FIRST = 32
+"""Tokens of the first chunk: many prompts have only a short beginning in common, the system prompt."""
+
 
 class Tenant(ABC, Generic[T]):
     """`read` counts the tokens of `prompt` that are known so far, `cached` those of them that were not computed."""
@@ -39,6 +42,20 @@ class Tenant(ABC, Generic[T]):
     @abstractmethod
     def places(self) -> list[int]:
         """The places of the prompt, in their order, whose logits are wanted; at least one."""
+
+    def shared(self) -> int:
+        """How many first tokens its other prompts begin with too; a chunk ends there."""
+        return 0
+
+    def chunk_ends(self, size: int) -> list[int]:
+        """Where the chunks end that the prompt is read in: the first is short, the others have `size` tokens."""
+        first, shared, length = min(FIRST, size), self.shared(), len(self.prompt)
+        behind = range(shared + size, length, size) if shared else range(0)
+        return sorted({*range(first, shared or length, size), shared or length, *behind, length})
+
+    def reusable_ends(self, size: int) -> list[int]:
+        """Those before the first place whose logits are wanted: whatever begins with the same tokens is read in the same chunks."""
+        return [end for end in self.chunk_ends(size) if end <= self.places()[0]]
 
     @abstractmethod
     def take(self, logits_KV: Tensor) -> None:
