@@ -1,16 +1,18 @@
-"""In which chunks a prompt is read, and which of them are kept for the next prompt."""
+"""In which chunks a prompt is read, which of them are kept for the next prompt, and attention of single tokens side by side."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from engrain.serve.engine import Weights
-from engrain.serve.slots import Prefixes
+from engrain.serve.slots import Prefixes, Rows, Slots, slot_attention
 from engrain.serve.tenant import FIRST, Tenant
 
 SIZE = 48
@@ -69,3 +71,54 @@ def test_kept_beginnings_have_no_more_tokens_than_they_may() -> None:
     prefixes.keep("w", prompt[:14], block(5))
     assert [end for end, _ in prefixes.find("w", prompt, [4, 9, 14])] == [4]  # the last of a beginning gives way first
     assert prefixes.held == 9
+
+
+def decoded(lengths: list[int], active: list[bool], window: int | None, softcap: float | None, dtype: torch.dtype) -> Tensor:
+    """What attention gives (S, 1, H, D) for the next token of slots that hold so many tokens; the same numbers every time."""
+    store, heads, kv, width = Slots(len(lengths), 400), 6, 2, 16
+    for slot, length in enumerate(lengths):
+        key, value = (seeded(slot, name, (1, kv, length, width), dtype) for name in "kv")
+        store.put(0, Rows((slot,), (0,), (length,)), key, value)
+    query = torch.cat([seeded(slot, "q", (1, heads, 1, width), dtype) for slot in range(len(lengths))])
+    new = torch.cat([seeded(slot, "n", (1, kv, 1, width), dtype) for slot in range(len(lengths))])
+    rows = Rows(tuple(range(len(lengths))), tuple(lengths), tuple(int(one) for one in active))
+    module = SimpleNamespace(layer_idx=0)
+    return slot_attention(module, query, new, new, None, sliding_window=window, softcap=softcap, store=store, rows=rows)[0]  # type: ignore[arg-type]
+
+
+def seeded(slot: int, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(100 * slot + ord(name))).to(dtype)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(2, 390), min_size=2, max_size=12),
+    st.sampled_from([None, 7, 130]),
+    st.sampled_from([None, 20.0]),
+    st.sampled_from([torch.float32, torch.bfloat16]),
+    st.data(),
+)
+def test_an_answer_has_the_same_bits_alone_and_beside_others(
+    lengths: list[int], window: int | None, softcap: float | None, dtype: torch.dtype, data: st.DataObject
+) -> None:
+    active = data.draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths)).filter(any))
+    together = decoded(lengths, active, window, softcap, dtype)
+    assert not together[[not one for one in active]].any()
+    for slot in (slot for slot, one in enumerate(active) if one):
+        alone = decoded(lengths, [other == slot for other in range(len(lengths))], window, softcap, dtype)
+        assert torch.equal(together[slot], alone[slot])
+        assert together[slot].isfinite().all()
+
+
+@pytest.mark.parametrize("window", [None, 7])
+def test_the_next_token_sees_what_plain_attention_sees(window: int | None) -> None:
+    lengths = [3, 140, 390]
+    found = decoded(lengths, [True] * 3, window, None, torch.float32)
+    for slot, length in enumerate(lengths):
+        new = seeded(slot, "n", (1, 2, 1, 16), torch.float32)
+        keys, values = (
+            torch.cat([seeded(slot, name, (1, 2, length, 16), torch.float32), new], 2)[:, :, -(window or 999) :] for name in "kv"
+        )
+        query = seeded(slot, "q", (1, 6, 1, 16), torch.float32)
+        shares = (query @ keys.repeat_interleave(3, 1).transpose(2, 3) / 4).softmax(-1)
+        assert torch.allclose(found[slot], (shares @ values.repeat_interleave(3, 1))[0].transpose(0, 1), atol=1e-5)

@@ -1,17 +1,19 @@
 """Keys and values of several answers side by side, and attention in which each answer sees only its own.
 
-An answer's attention is computed by itself, over exactly its own tokens. So its numbers are the same whoever is
-written beside it, and nothing is computed over padding. Everything else in a model works on single tokens.
+What an answer sees, and how many places are computed for it, follows from its own length alone. So its numbers are the same
+whoever is written beside it. Everything else in a model works on single tokens.
 
 Shapes: B rows of one pass, T tokens of a row, S slots, C tokens of context, H heads, K key-value heads, D head width.
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from mmap import mmap
 from typing import Any
 
 import torch
@@ -20,24 +22,41 @@ from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
 NAME = "engrain_slots"
+BLOCK = 128
+"""Answers are computed together where as many of these blocks hold them."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What a pass computes: row b holds `counts[b]` tokens for slot `slots[b]`, which has `starts[b]` already; 0 means an idle row."""
+    """What a pass computes: row b holds `counts[b]` tokens for slot `slots[b]`, which has `starts[b]` already; 0 means an idle row.
+
+    A pass with as many rows as there are slots has them in the slots' order.
+    """
 
     slots: tuple[int, ...]
     starts: tuple[int, ...]
     counts: tuple[int, ...]
 
     @cached_property
-    def single(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of a pass of one token a row: the rows that are not idle, their slots, and where in them the token goes."""
-        found = [
-            (row, slot, start) for row, (slot, start, count) in enumerate(zip(self.slots, self.starts, self.counts, strict=True)) if count
-        ]
-        at, slots, starts = torch.tensor(found, dtype=torch.long).reshape(-1, 3).unbind(1)
-        return at, slots, starts
+    def places(self) -> tuple[Tensor, Tensor]:
+        """The slots that are not idle, and the place of the first new token in each."""
+        active = [(slot, start) for slot, start, count in zip(self.slots, self.starts, self.counts, strict=True) if count]
+        slots, starts = torch.tensor(active, dtype=torch.long).reshape(-1, 2).unbind(1)
+        return slots, starts
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Slots of a pass of single tokens that are computed together, as they are about as long: those of `members` from `first` to `last`.
+
+    They see `length` tokens, but for what `hidden` (S, 1, 1, L) takes away.
+    """
+
+    first: int
+    last: int
+    length: int
+    members: Tensor
+    hidden: Tensor
 
 
 @dataclass
@@ -49,14 +68,18 @@ class Slots:
     keys: dict[int, Tensor] = field(default_factory=dict)
     values: dict[int, Tensor] = field(default_factory=dict)
 
+    def single(self, rows: Rows, computed: Tensor) -> bool:
+        """Whether a pass computes one token (B, H, 1, D) of every slot, or none of it."""
+        return len(rows.slots) == self.count and computed.shape[2] == 1
+
     def put(self, layer: int, rows: Rows, key: Tensor, value: Tensor) -> None:
         """Add the tokens of every row (B, K, T, D) to its slot."""
         if layer not in self.keys:
             shape = (self.count, key.shape[1], self.context)
-            self.keys[layer], self.values[layer] = key.new_empty(*shape, key.shape[3]), value.new_empty(*shape, value.shape[3])
-        if key.shape[2] == 1:
-            at, slots, starts = rows.single
-            self.keys[layer][slots, :, starts], self.values[layer][slots, :, starts] = key[at, :, 0], value[at, :, 0]
+            self.keys[layer], self.values[layer] = _zeros((*shape, key.shape[3]), key), _zeros((*shape, value.shape[3]), value)
+        if self.single(rows, key):
+            slots, starts = rows.places
+            self.keys[layer][slots, :, starts], self.values[layer][slots, :, starts] = key[slots, :, 0], value[slots, :, 0]
             return
         for row, (slot, start, count) in enumerate(zip(rows.slots, rows.starts, rows.counts, strict=True)):
             self._write(layer, slot, start, key[row, :, :count], value[row, :, :count])
@@ -77,6 +100,13 @@ class Slots:
         """Put such copies into a slot."""
         for layer, (key, value) in zip(sorted(self.keys), block, strict=True):
             self._write(layer, slot, start, key, value)
+
+
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Zeros: of what is masked, nothing may be infinite. On a CPU a page takes no memory before something is written to it."""
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    return torch.frombuffer(mmap(-1, math.prod(shape) * like.element_size()), dtype=like.dtype).view(shape)
 
 
 class Prefixes:
@@ -135,9 +165,11 @@ def slot_attention(
     """
     assert store is not None, "this attention runs inside a lane only"
     assert rows is not None
-    out = query.new_zeros(query.shape[0], query.shape[2], query.shape[1], value.shape[3])
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     store.put(module.layer_idx, rows, key, value)
+    if store.single(rows, query):
+        return _attend_single(query, store, module.layer_idx, rows, scale, sliding_window, softcap), None
+    out = query.new_zeros(query.shape[0], query.shape[2], query.shape[1], value.shape[3])
     for row, (slot, start, count) in enumerate(zip(rows.slots, rows.starts, rows.counts, strict=True)):
         if count:
             keys, values = store.of(module.layer_idx, slot, start + count)
@@ -151,19 +183,32 @@ def _attend(query: Tensor, keys: Tensor, values: Tensor, scale: float, window: i
     if window is not None and keys.shape[1] > window + count - 1:
         keys, values = keys[:, -(window + count - 1) :], values[:, -(window + count - 1) :]
     grouped = query.reshape(keys.shape[0], -1, width)  # the heads of a group are rows of one product
-    hidden = _hidden(count, keys.shape[1], window, heads // keys.shape[0], query.device, query.dtype) if count > 1 else None
+    hidden = _hidden(count, keys.shape[1], window, heads // keys.shape[0], query.device, query.dtype)
+    return _mixed(grouped[None], keys[None], values[None], hidden, scale, softcap).reshape(heads, count, -1).transpose(0, 1)
+
+
+def _attend_single(query: Tensor, store: Slots, layer: int, rows: Rows, scale: float, window: int | None, softcap: float | None) -> Tensor:
+    """Attention of one new token of every answer, those of about the same length together: query (S, H, 1, D) → (S, 1, H, D).
+
+    An answer's numbers follow from its own tokens and from the rounded length, whoever is computed with it.
+    """
+    keys, values = store.keys[layer], store.values[layer]
+    grouped = query.reshape(len(query), keys.shape[1], -1, query.shape[-1])
+    out = query.new_zeros(*grouped.shape[:3], values.shape[-1])
+    for alike in _alike(rows, store.context, window, query.device, query.dtype):
+        chosen = slice(alike.first, alike.last)
+        own_keys, own_values = keys[chosen, :, : alike.length], values[chosen, :, : alike.length]
+        mixed = _mixed(grouped[chosen], own_keys, own_values, alike.hidden, scale, softcap)
+        out[alike.members] = mixed[alike.members - alike.first]
+    return out.reshape(len(query), 1, query.shape[1], -1)
+
+
+def _mixed(query: Tensor, keys: Tensor, values: Tensor, hidden: Tensor, scale: float, softcap: float | None) -> Tensor:
+    """The values as the queries weigh them; soft-capped scores, which PyTorch's own attention does not know, step by step."""
     if softcap is None:
-        mixed = F.scaled_dot_product_attention(grouped[None], keys[None], values[None], attn_mask=hidden, scale=scale)[0]
-    else:
-        mixed = _capped(grouped, keys, values, hidden, scale, softcap)
-    return mixed.reshape(heads, count, -1).transpose(0, 1)
-
-
-def _capped(grouped: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None, scale: float, softcap: float) -> Tensor:
-    """The same with soft-capped scores, which PyTorch's own attention does not know."""
-    scores = torch.tanh((grouped @ keys.transpose(1, 2)).float() * (scale / softcap)) * softcap
-    weights = (scores if hidden is None else scores + hidden).softmax(-1)
-    return weights.to(values.dtype) @ values
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=hidden, scale=scale)
+    scores = torch.tanh((query @ keys.transpose(-1, -2)).float() * (scale / softcap)) * softcap
+    return (scores + hidden).softmax(-1).to(values.dtype) @ values
 
 
 @lru_cache(maxsize=8)  # every layer of a pass asks for the same one
@@ -171,7 +216,26 @@ def _hidden(count: int, length: int, window: int | None, group: int, device: tor
     """What the last `count` tokens, once for each head of a group, must not see of `length` keys: (G T, L), 0 or minus infinity."""
     seen = torch.ones(count, length, dtype=torch.bool, device=device).tril(length - count)
     seen = seen if window is None else seen.triu(length - count - window + 1)
-    return torch.zeros(count, length, dtype=dtype, device=device).masked_fill_(~seen, float("-inf")).repeat(group, 1)
+    return _minus_infinity(~seen, dtype).repeat(group, 1)
+
+
+@lru_cache(maxsize=4)  # as above; there are two where some layers have a window
+def _alike(rows: Rows, context: int, window: int | None, device: torch.device, dtype: torch.dtype) -> list[Alike]:
+    """The slots that are not idle, by their length rounded up to whole blocks."""
+    ends, found = dict(zip(*(part.tolist() for part in rows.places), strict=True)), []
+    for length in sorted({min(context, (start // BLOCK + 1) * BLOCK) for start in ends.values()}):
+        members = [slot for slot, start in ends.items() if min(context, (start // BLOCK + 1) * BLOCK) == length]
+        first, last = min(members), max(members) + 1
+        last_seen = torch.tensor([ends.get(slot, 0) for slot in range(first, last)], device=device)[:, None]
+        places = torch.arange(length, device=device)
+        hidden = (places > last_seen) if window is None else (places > last_seen) | (places <= last_seen - window)
+        at = torch.tensor(members, device=device)
+        found.append(Alike(first, last, length, at, _minus_infinity(hidden, dtype)[:, None, None]))
+    return found
+
+
+def _minus_infinity(where: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(where.shape, dtype=dtype, device=where.device).masked_fill_(where, float("-inf"))
 
 
 AttentionInterface.register(NAME, slot_attention)
