@@ -280,3 +280,13 @@ def test_the_command_line(run: Any, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["export", str(run.path), "--to", "gguf", "--type", "q4_0", "--out", str(tmp_path / "no")]) == 2
     assert main(["export", str(run.path), "--to", "gguf", "--out", str(tmp_path / "taken")]) == 2
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("code", ["print('a b')", 'print("a")', "print('$HOME')", "print('it\\'s')", "print(1 != 2)"])
+def test_a_command_of_python_is_one_argument_for_a_shell(code: str) -> None:
+    from engrain.export._text import python
+
+    assert (
+        subprocess.run(["sh", "-c", f"printf %s {python(code).removeprefix('python -c ')}"], capture_output=True, text=True).stdout == code
+    )
+    assert (python(code) == f'python -c "{code}"') == (not set(code) & set('"$`\\!'))

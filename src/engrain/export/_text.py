@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -44,6 +46,8 @@ ASK = (
 )
 GO_ON = "print(p('def main():', max_new_tokens=64, do_sample=False)[0]['generated_text'])"
 """What commands ask a pipeline `p` of the transformers library, so that there is something to see."""
+LITERAL = re.compile(r"[^\"$`\\\\!]*")
+"""Text that a shell leaves alone between double quotes."""
 TOLERANCE = {"": 1e-5, "f32": 1e-5, "f16": 1e-4, "bf16": 1e-2, "q8_0": 5e-2}
 """Nats by which the next token's distribution may differ on average: rounding of the number format explains no more."""
 
@@ -54,6 +58,11 @@ class Answers:
 
     log_probabilities: tuple[Tensor, ...]
     wrote: tuple[tuple[int, ...], ...]
+
+
+def python(code: str) -> str:
+    """A shell's command that runs a line of Python, in the quotes that are easier to read."""
+    return f'python -c "{code}"' if LITERAL.fullmatch(code) else f"python -c {quote(code)}"
 
 
 def plain_model(source: Source, progress: Progress) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from shlex import quote
 from typing import ClassVar
 
 from engrain.errors import ModelError
@@ -57,7 +56,7 @@ class Adapter(Target):
             f"m = PeftModel.from_pretrained(M.from_pretrained({base!r}), {folder!r}){merge}; "
             f"p = pipeline('text-generation', m, tokenizer=T.from_pretrained({folder!r})); {_text.ASK}"
         )
-        return f"python -c {quote(code)}"
+        return _text.python(code)
 
 
 def where(source: Source) -> str:

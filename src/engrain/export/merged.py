@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import ClassVar
 
 from engrain.export import _text
@@ -35,4 +34,4 @@ class Merged(Target):
         """One question, or one piece of code, with transformers alone."""
         last = _text.ASK if source.task == CHAT else _text.GO_ON
         code = f"from transformers import pipeline; p = pipeline('text-generation', {folder!r}); {last}"
-        return f"python -c {quote(code)}"
+        return _text.python(code)
