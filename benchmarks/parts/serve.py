@@ -56,14 +56,13 @@ def under_load(options: Options, name: str, clients: int) -> Row:
         _load(url, clients, WARM_UP)
         with _memory(process) as memory:
             stats = _load(url, clients, CLIENTS[clients])
-    return {**summary(stats), "memory": [memory[0], memory[-1], max(memory)]}
+    return {**summary(stats, CLIENTS[clients]), "memory": [memory[0], memory[-1], max(memory)]}
 
 
-def summary(stats: list[dict[str, Any]]) -> Row:
-    """What locust's statistics say of the answers and of their first pieces."""
+def summary(stats: list[dict[str, Any]], seconds: float) -> Row:
+    """What locust's statistics of so many seconds say of the answers and of their first pieces; what was not finished does not count."""
     rows = {row["name"]: row for row in stats}
     answers = rows["answer"]
-    seconds = answers["last_request_timestamp"] - answers["start_time"]
     waits = {f"{name}_{share:.0%}": _at(rows.get(row), share) for name, row in WAITS.items() for share in (0.5, 0.95)}
     counts = {
         "requests": (answers["num_requests"] - answers["num_failures"]) / seconds,
