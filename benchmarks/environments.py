@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from benchmarks import trainers
@@ -27,7 +28,12 @@ class Unavailable(Exception):
 
 def trainer_names() -> tuple[str, ...]:
     """All trainers, engrain first."""
-    found = [m.name for m in pkgutil.iter_modules(trainers.__path__) if not m.name.startswith("_") and m.name != "base"]
+    return engrain_first(trainers)
+
+
+def engrain_first(package: ModuleType) -> tuple[str, ...]:
+    """The modules of a package that has one for engrain and one for each peer."""
+    found = [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_") and m.name != "base"]
     return tuple(sorted(found, key=lambda name: (name != OWN, name)))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 GB = 1e9
 
@@ -33,3 +34,9 @@ def verdict(value: float, target: float, at_least: bool = True) -> str:
     """Whether a target is met, or by how much it is missed."""
     met = value >= target if at_least else value <= target
     return "met" if met else f"missed by {abs(value / target - 1):.0%}"
+
+
+def missing(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The cells whose peer could not be had, each with the reason."""
+    reasons = [f"- {cell}: {row['unavailable'].splitlines()[-1]}" for cell, row in found.items() if "unavailable" in row]
+    return ["Peers that did not run here:", "", *reasons, ""] if reasons else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import pkgutil
 import secrets
 import socket
 import subprocess
@@ -22,10 +21,10 @@ import httpx
 import psutil
 
 from benchmarks import servers
-from benchmarks.environments import LOCUST, ROOT, made, variables
+from benchmarks.environments import LOCUST, ROOT, Unavailable, engrain_first, made, variables
 from benchmarks.measuring import Options
 from benchmarks.results import Results, Row
-from benchmarks.tables import table
+from benchmarks.tables import missing, table
 
 TITLE = "The server"
 ABOUT = (
@@ -35,27 +34,26 @@ ABOUT = (
 )
 CLIENTS = {1: 60, 8: 60, 32: 300}
 """How many clients, and for how many seconds."""
+WAITS = {"first": "first piece", "whole": "answer"}
+"""What is waited for, and what locust calls it."""
 WARM_UP, PATIENCE, MB = 10, 120.0, 1 << 20
-
-
-def names() -> tuple[str, ...]:
-    """All servers, engrain first."""
-    found = [module.name for module in pkgutil.iter_modules(servers.__path__)]
-    return tuple(sorted(found, key=lambda name: (name != "engrain", name)))
 
 
 def cells(options: Options) -> dict[str, Callable[[], Row]]:
     """`SERVER-CLIENTS`."""
-    return {f"{name}-{clients}": partial(under_load, options, name, clients) for name in names() for clients in CLIENTS}
+    return {f"{name}-{clients}": partial(under_load, options, name, clients) for name in engrain_first(servers) for clients in CLIENTS}
 
 
 def under_load(options: Options, name: str, clients: int) -> Row:
-    """Requests and tokens a second, waiting times in seconds, failures, and the server's memory in bytes."""
+    """Requests and tokens a second, waiting times in seconds, failures, and the server's memory in bytes; why, where it cannot be had."""
     os.environ["ENGRAIN_API_KEY"] = f"bench-{secrets.token_hex(8)}"
-    with _server(options, name, clients) as (url, process):
-        _load(url, clients, WARM_UP)
-        with _memory(process) as memory:
-            stats = _load(url, clients, CLIENTS[clients])
+    try:
+        with _server(options, name, clients) as (url, process):
+            _load(url, clients, WARM_UP)
+            with _memory(process) as memory:
+                stats = _load(url, clients, CLIENTS[clients])
+    except Unavailable as error:
+        return {"unavailable": str(error)}
     return {**summary(stats, CLIENTS[clients]), "memory": [memory[0], memory[-1], max(memory)]}
 
 
@@ -69,9 +67,6 @@ def summary(stats: list[dict[str, Any]], seconds: float) -> Row:
         "tokens": answers["total_content_length"] / seconds,
     }
     return {"seconds": seconds, "answered": answers["num_requests"], "failed": answers["num_failures"], **counts, **waits}
-
-
-WAITS = {"first": "first piece", "whole": "answer"}
 
 
 def _at(row: dict[str, Any] | None, share: float) -> float:
@@ -152,14 +147,15 @@ def section(results: Results, images: Path) -> list[str]:
     rows = [
         _row(importlib.import_module(f"benchmarks.servers.{name}").TITLE, clients, measured[f"{name}-{clients}"])
         for clients in CLIENTS
-        for name in names()
-        if f"{name}-{clients}" in measured
+        for name in engrain_first(servers)
+        if "requests" in measured.get(f"{name}-{clients}", {})
     ]
     head = [
         "clients", "server", "requests/s", "tokens/s", "first piece, median", "95% under", "whole answer, median", "answered", "failed",
         "memory, MB: begin", "end", "most",
     ]  # fmt: skip
-    return table(head, rows) if rows else []
+    lacking = missing(measured)
+    return [*(table(head, rows) if rows else []), *([""] if rows and lacking else []), *lacking]
 
 
 def _row(title: str, clients: int, row: Row) -> list[str]:

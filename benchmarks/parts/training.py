@@ -11,7 +11,7 @@ from benchmarks.environments import OWN, Unavailable, trainer, trainer_names, ve
 from benchmarks.measuring import Options, curve, quietness, rate
 from benchmarks.parts.machine import limit
 from benchmarks.results import Results, Row
-from benchmarks.tables import gigabytes, share, table, times, verdict
+from benchmarks.tables import gigabytes, missing, share, table, times, verdict
 
 TITLE = "Training"
 ABOUT = (
@@ -114,7 +114,7 @@ def section(results: Results, images: Path) -> list[str]:
         file = images / f"performance-{method}.svg"
         plots.curves(file, _curves(method, found, results), "seconds of training", "loss")
         lines += [f"![Loss over time, {words}](images/{file.name})", ""]
-    return lines + _missing(found)
+    return lines + missing(found)
 
 
 def peers_of(method: str, found: dict[str, Row]) -> dict[str, Row]:
@@ -176,8 +176,3 @@ def _curves(method: str, found: dict[str, Row], results: Results) -> dict[str, l
     shown |= {"engrain fp32": reference} if reference else {}
     shown |= peers_of(method, found)
     return {name: plots.over_time(row["seconds"], row["loss"]) for name, row in shown.items()}
-
-
-def _missing(found: dict[str, Row]) -> list[str]:
-    reasons = [f"- {cell}: {row['unavailable'].splitlines()[-1]}" for cell, row in found.items() if "unavailable" in row]
-    return ["Peers that did not run here:", "", *reasons, ""] if reasons else []

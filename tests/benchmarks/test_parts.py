@@ -11,6 +11,7 @@ import pytest
 from benchmarks import measuring, sizes
 from benchmarks.measuring import Options
 from benchmarks.parts import plan, serve, training
+from benchmarks.results import Results
 from benchmarks.streams import Seen
 from benchmarks.trainers.base import Job
 from benchmarks.workload import write_rows
@@ -68,3 +69,12 @@ def test_failures_are_no_requests_served_and_waits_are_shares_of_all() -> None:
     found = serve.summary([answers, first], 20)
     assert (found["requests"], found["tokens"], found["failed"]) == (0.5, 20.0, 2)
     assert (found["first_50%"], found["first_95%"], found["whole_50%"], found["whole_95%"]) == (0.1, 0.1, 0.9, 3.0)
+
+
+def test_a_server_that_cannot_be_had_is_named_and_the_others_go_on(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LLAMA_SERVER", str(tmp_path / "nothing"))
+    row = serve.under_load(Options(1), "llamacpp", 1)
+    assert "LLAMA_SERVER" in row["unavailable"]
+    results = Results(tmp_path)
+    results.put("serve", "llamacpp-1", row)
+    assert any("llamacpp-1: there is no llama-server" in line for line in serve.section(results, tmp_path))

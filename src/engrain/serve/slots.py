@@ -222,15 +222,17 @@ def _hidden(count: int, length: int, window: int | None, group: int, device: tor
 @lru_cache(maxsize=4)  # as above; there are two where some layers have a window
 def _alike(rows: Rows, context: int, window: int | None, device: torch.device, dtype: torch.dtype) -> list[Alike]:
     """The slots that are not idle, by their length rounded up to whole blocks."""
-    ends, found = dict(zip(*(part.tolist() for part in rows.places), strict=True)), []
-    for length in sorted({min(context, (start // BLOCK + 1) * BLOCK) for start in ends.values()}):
-        members = [slot for slot, start in ends.items() if min(context, (start // BLOCK + 1) * BLOCK) == length]
-        first, last = min(members), max(members) + 1
+    ends = dict(zip(*(part.tolist() for part in rows.places), strict=True))
+    groups: dict[int, list[int]] = {}
+    for slot, start in ends.items():
+        groups.setdefault(min(context, (start // BLOCK + 1) * BLOCK), []).append(slot)
+    found = []
+    for length, members in groups.items():
+        first, last = members[0], members[-1] + 1
         last_seen = torch.tensor([ends.get(slot, 0) for slot in range(first, last)], device=device)[:, None]
         places = torch.arange(length, device=device)
         hidden = (places > last_seen) if window is None else (places > last_seen) | (places <= last_seen - window)
-        at = torch.tensor(members, device=device)
-        found.append(Alike(first, last, length, at, _minus_infinity(hidden, dtype)[:, None, None]))
+        found.append(Alike(first, last, length, torch.tensor(members, device=device), _minus_infinity(hidden, dtype)[:, None, None]))
     return found
 
 
