@@ -184,7 +184,11 @@ def test_a_build_can_stop_at_its_examples_and_go_on_from_edited_ones(documents: 
     result = engrain.build(documents, start_from="examples", own=own, progress=notes, **options)
     assert result.run.info["status"] == "complete"
     assert len(result.run.read_rows("examples/train.jsonl")) == len(train) - 1
-    learned = len(train) + OPTIONS["replay"]  # one was removed, one added, one replaced
+    own_rows = result.run.read_rows("examples/own.jsonl")
+    assert len(own_rows) == 2
+    # One was removed and one is replaced; what people wrote comes as often as what comes most often.
+    learned = sum(row.get("repeats", 1) for row in (*train[2:], *own_rows)) + OPTIONS["replay"]
+    assert own_rows[0]["repeats"] == max(row.get("repeats", 1) for row in train)
     assert any(note.startswith(f"{learned} examples with") for note in notes.texts)
     with pytest.raises(SettingError, match="sideways"):
         engrain.build(documents, until="sideways")
@@ -273,7 +277,13 @@ def test_an_interrupted_build_goes_on_where_it_stopped(documents: Path, tiny_fol
 def test_edited_examples_are_what_is_trained(documents: Path, tiny_folder: Path) -> None:
     run = engrain.build(documents, base=str(tiny_folder), out="edited", **OPTIONS).run
     rows = run.read_rows("examples/train.jsonl")
-    run.write_rows("examples/train.jsonl", rows[:3])
+    practised = [row for row in rows if "repeats" not in row][:2]
+    resting = next(row for row in rows if row.get("repeats") == 0)
+    run.write_rows("examples/train.jsonl", [resting])
+    with pytest.raises(ExampleError, match="practised"):
+        engrain.build(documents, base=str(tiny_folder), out="edited", start_from="examples", **OPTIONS | {"replay": 0})
+    resting["messages"][0]["content"] = "In other words?"  # what people edit is practised
+    run.write_rows("examples/train.jsonl", [*practised, resting])
     again = engrain.build(documents, base=str(tiny_folder), out="edited", start_from="examples", **OPTIONS | {"replay": 0}).run
     assert len(again.read_rows("examples/train.jsonl")) == 3
     assert again.info["trained"]["steps"] == 3, "three passes over one batch"

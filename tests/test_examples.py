@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engrain.errors import ExampleError, SettingError
-from engrain.examples import Example, Message, example_from_row, example_to_row, learned, read_examples, split, usual_system
+from engrain.examples import Example, Message, example_from_row, example_to_row, learned, practised, read_examples, split, usual_system
 from engrain.tool_calls import calls_in
 
 PAIR = (Message("user", "When do you open?"), Message("assistant", "At 9:30."))
@@ -138,6 +138,8 @@ def test_an_empty_system_turn_is_left_out():
         ({"question": "\ud800", "answer": "x"}, "half a character"),
         (ROWS["alpaca"] | {"history": [["Hello"]]}, "its history must be a list of pairs"),
         (ROWS["alpaca"] | {"system": 3}, "system must be text, not int"),
+        (ROWS["alpaca"] | {"repeats": -1}, "repeats=-1: it must be a whole number from 0"),
+        (ROWS["alpaca"] | {"repeats": "5"}, "repeats='5'"),
     ],
 )
 def test_what_cannot_be_used_says_why(row, reason):
@@ -353,3 +355,10 @@ def test_the_last_turn_alone_can_be_learned():
     assert learned(example, "all") == example
     weights = [m.weight for m in learned(example, "last").messages if m.role == "assistant"]
     assert weights == [0, 1, 0]
+
+
+def test_an_example_is_practised_as_often_as_it_says():
+    often, once, never = (example_from_row(ROWS["messages"] | {"repeats": repeats}) for repeats in (3, None, 0))
+    assert practised([often, once, never]) == [often] * 3 + [once]
+    assert example_to_row(often)["repeats"] == 3
+    assert "repeats" not in example_to_row(once)

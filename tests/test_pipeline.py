@@ -12,7 +12,7 @@ from engrain import pipeline
 from engrain.config import settings_from
 from engrain.documents.base import read_documents
 from engrain.errors import ModelError
-from engrain.examples import Example, Message
+from engrain.examples import Example, Message, example_to_row
 from engrain.knowledge.dataset import Dropped, Studied
 from engrain.models import load_tokenizer, locate
 from engrain.progress import Progress
@@ -101,6 +101,21 @@ def test_what_a_writer_dropped_is_kept_and_taken_over(docs: Path, tmp_path: Path
     second = found(tmp_path / "second", docs, first)
     pipeline.write_examples(second, settings_from({}), pipeline.facts_of(second), Notes(), first)
     assert [row["text"] for row in second.read_rows("dropped.jsonl")] == ["Why?"]
+
+
+def test_a_pass_practises_an_example_as_often_as_it_says(tmp_path: Path, tiny_folder: Path) -> None:
+    run, settings = Run.create(tmp_path / "run", "test"), settings_from({"base": str(tiny_folder)})
+    often, once, never = (asked(f"What is {n}?", "A number.", repeats=n) for n in (3, 1, 0))
+    for name, rows in {"train": [often, once, never], "own": [], "heldout": [once], "replay": []}.items():
+        run.write_rows(f"examples/{name}.jsonl", map(example_to_row, rows))
+    assert len(pipeline.encode(run, settings, Notes()).train) == 4
+    assert run.info["mix"]["question"]["examples"] == 4
+    run.write_rows("examples/own.jsonl", [example_to_row(asked("What is 3?", "A prime."))])
+    assert len(pipeline.encode(run, settings, Notes()).train) == 2, "what people say stands for what was trained, however often"
+
+
+def asked(question: str, answer: str, repeats: int = 1) -> Example:
+    return Example((Message("user", question), Message("assistant", answer)), "question", repeats=repeats)
 
 
 def test_the_mix_counts_tokens_that_loss_is_taken_on() -> None:

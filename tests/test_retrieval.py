@@ -202,6 +202,23 @@ def test_a_question_is_put_in_the_words_of_the_nearest_trained_one() -> None:
     assert Retriever(SECTIONS, meaning=Meaning(ByMeaning())).in_known_words("Your chief?") == ""
 
 
+def test_of_the_questions_that_ask_the_same_the_one_practised_most_is_put() -> None:
+    here = ("guide.md#2", 0)
+    asked = [
+        Asked("Who leads it?", "Ana.", *here),
+        Asked("Name whoever runs this.", "Ana.", *here, repeats=5),
+        Asked("Is the boss Ana?", "Yes, Ana.", *here),
+        Asked("The price, please.", "£85.", "guide.md#1", 0),
+        Asked("What is the price?", "£85.", "guide.md#1", 7, repeats=5),
+    ]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
+    assert retriever.in_known_words("Your chief?") == "Name whoever runs this."
+    assert retriever.in_known_words("Who leads it?") == "Name whoever runs this.", "though it was trained too"
+    assert retriever.in_known_words("Name whoever runs this.") == ""
+    assert retriever.in_known_words("Is the boss Ana?") == "", "that is answered otherwise"
+    assert retriever.in_known_words("The fee?") == "The price, please.", "the other price stands elsewhere"
+
+
 def test_a_question_like_a_trained_one_is_told_from_others() -> None:
     asked = [Asked("Who is the boss?", "Ana.", "guide.md#2", 0)]
     retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))

@@ -24,7 +24,7 @@ from engrain.config import DEFAULT_METHOD, DEFAULT_TASK, METHOD, PARTS, TASK, Se
 from engrain.documents.base import Reading, Unread, check_paths, read_documents
 from engrain.errors import RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, check_gradable, read_questions
-from engrain.examples import Example, Question, example_to_row, read_examples, split, usual_system
+from engrain.examples import Example, Question, example_to_row, practised, read_examples, split, usual_system
 from engrain.export import Offer, offers
 from engrain.export import export as export_run
 from engrain.export.base import Exported
@@ -33,7 +33,7 @@ from engrain.files import delete, sha256_of, write_text
 from engrain.imaging import pipeline as image_pipeline
 from engrain.imaging.classifier import Prediction, load_classifier
 from engrain.knowledge.coverage import Coverage, coverage
-from engrain.knowledge.dataset import make_examples
+from engrain.knowledge.dataset import as_often, make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.measuring import Changed
@@ -153,7 +153,7 @@ def build(
     check_questions(as_path(questions))
     name = files[0].resolve().stem
     run = stopped(as_path(out), name) if resume else Run.open(as_path(out)) if start_from != STAGES[0] else None
-    mine = read_examples(own) if own is not None else None
+    mine = [as_often(e, chosen.knowledge) for e in read_examples(own)] if own is not None else None
     before = as_run(earlier) if earlier is not None else None
     if resume and run is not None and pipeline.has_examples(run):
         check_unchanged(run, settings_of_examples(chosen))
@@ -721,7 +721,7 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
     work = Work(
         documents=len(documents),
         facts=len(facts),
-        train=made.train,
+        train=practised(made.train),
         heldout=measuring.spread(measuring.guiding(made.heldout), pipeline.HELDOUT_EXAMPLES),
         replay=len(replayed),
         unanswered=sum(prompt not in known for prompt in replayed),

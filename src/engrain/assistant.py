@@ -284,7 +284,8 @@ def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
         found = row.get("kind") in ASKING and row.get("fact") in places
         if found or row.get("kind") == "unanswerable":
             question, answer = (message["content"] for message in row["messages"][-2:])
-            yield Asked(question, answer, *(places[row["fact"]] if found else ()))
+            section, start, evidence = places[row["fact"]] if found else ("", -1, "")
+            yield Asked(question, answer, section, start, evidence, row.get("repeats", 1))
     for messages in (exchange(example_from_row(row)) for row in run.read_rows("examples/own.jsonl")):
         *before, said = messages
         if [message.role for message in before if message.role != "system"] == ["user"]:

@@ -189,6 +189,8 @@ def example_of(row: Row, edited: bool, facts: Mapping[str, Fact], texts: Mapping
     What engrain says for the fact's value counts as held: a bare 285.00 of a column in pounds is answered with £285.00.
     """
     example = replace(example_from_row(dict(row)), edited=edited)
+    if edited and not example.repeats:
+        example = replace(example, repeats=1)  # whoever mends a question wants it learned
     if not edited or not example.fact:
         return example
     fact = facts.get(example.fact)

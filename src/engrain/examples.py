@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,6 +39,7 @@ ANSWER = ("answer", "completion", "response", "output", "reply", "assistant", "a
 PROVENANCE = ("kind", "form", "fact", "document", "place")
 TURNS = ("messages", "conversations", "conversation")
 TOOLS = ("tools", "functions")
+MOST_REPEATS = 100
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Example:
 
     `kind` says what it practises (question, reverse, statement, unanswerable, replay, own), `form` which wording
     it uses, `fact` and `document` what it is about, `place` the file and line it was read from; empty where they do not
-    apply. `edited` marks what people changed or added by hand.
+    apply. `edited` marks what people changed or added by hand. A pass over the examples practises it `repeats` times;
+    0 where it only leads to another that asks the same (see `Retriever.in_known_words`).
     """
 
     messages: tuple[Message, ...]
@@ -81,6 +83,7 @@ class Example:
     document: str = ""
     place: str = field(default="", compare=False)
     edited: bool = False
+    repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -139,10 +142,11 @@ def read_examples(path: str | Path) -> list[Example]:
 
 
 def example_to_row(example: Example) -> dict[str, Any]:
-    """The example as a `messages` row that says where it came from; `weight` is there only where it is 0, `edited` where it is so."""
+    """The example as a `messages` row that says where it came from; `weight` is there only where it is 0, `edited` and `repeats`
+    where they say something.
+    """
     row = asdict(example)
-    if not example.edited:
-        del row["edited"]
+    row = {key: value for key, value in row.items() if (key, value) not in (("edited", False), ("repeats", 1))}
     return {"messages": [turn if turn.pop("weight") else turn | {"weight": 0} for turn in row.pop("messages")], **row}
 
 
@@ -156,8 +160,16 @@ def example_from_row(row: dict[str, Any]) -> Example:
         _fail("there is no assistant turn to learn from")
     if next(message.role for message in messages if message.role != "system") == "assistant":
         _fail("the assistant speaks first; a conversation begins with what is answered")
+    repeats = 1 if row.get("repeats") is None else row["repeats"]  # a table's cell may be empty
+    if isinstance(repeats, bool) or not isinstance(repeats, int) or not 0 <= repeats <= MOST_REPEATS:
+        _fail(f"repeats={repeats!r}: it must be a whole number from 0 to {MOST_REPEATS}")
     given = {key: row[key] for key in PROVENANCE if isinstance(row.get(key), str)}
-    return Example(tuple(messages), **given, edited=row.get("edited") is True)
+    return Example(tuple(messages), **given, edited=row.get("edited") is True, repeats=repeats)
+
+
+def practised(examples: Iterable[Example]) -> list[Example]:
+    """The examples of one pass: each as often as it is practised."""
+    return [example for example in examples for _ in range(example.repeats)]
 
 
 def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:

@@ -20,7 +20,7 @@ from engrain.documents.base import Document, Reading, Section
 from engrain.edits import EXAMPLES, FACTS, carried, edited_examples, edited_facts, note_made
 from engrain.encoder import Meaning, load_encoder
 from engrain.errors import DocumentError, ExampleError, ModelError
-from engrain.examples import Example, asked_in, example_to_row, learned, users_turns
+from engrain.examples import Example, asked_in, example_to_row, learned, practised, users_turns
 from engrain.fetch import cache_folder
 from engrain.gate import fit_gate
 from engrain.knowledge.coverage import coverage
@@ -248,7 +248,7 @@ def practice(
     with progress.stage("Wording the facts"):
         made = make_examples(facts, settings.knowledge, seed, studied)
         values = {fact.id: fact.value for fact in facts}
-        count = round(settings.study.readings * len(made.train))
+        count = round(settings.study.readings * len(practised(made.train)))
         readings = reading_examples(made.train, Retriever(sections, meaning=meaning), values, REFUSAL, count, seed)
     return Split([*made.train, *readings], made.heldout)
 
@@ -304,13 +304,15 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     pairs["train"] = [(e, row) for e, row in pairs["train"] if asked_in(e) not in asked]
     pairs["heldout"] = guiding(pairs["heldout"])
     own = [f"{e.place}: {length:,} tokens" for e, length in long if e.place]
-    rows = {name: [row for _, row in pairs[name] if len(row) <= limit] for name in FILES}
-    if own or not rows["train"]:
+    kept = {name: [(e, row) for e, row in pairs[name] if len(row) <= limit for _ in range(e.repeats)] for name in FILES}
+    if not practised(read["train"]) and not read["own"]:
+        raise ExampleError("No example is practised: repeats is 0 in all of them", "Set it to 1 or more in examples/train.jsonl.")
+    if own or not kept["train"]:
         raise ExampleError(f"Examples must not be longer than {limit:,} tokens:", f"Shorten them, or {step}.", own or ["all are"])
     if long:
         progress.note(f"{len(long):,} examples longer than {limit:,} tokens are left out ({step} to keep them).")
-    kept = {name: [(e, row) for e, row in pairs[name] if len(row) <= limit] for name in LEARNED}
     run.update(mix=mix_of([("replay" if name == "replay" else e.kind, row) for name in LEARNED for e, row in kept[name]]))
+    rows = {name: [row for _, row in kept[name]] for name in FILES}
     return Chat([*rows["train"], *rows["own"]], spread(rows["heldout"], HELDOUT_EXAMPLES), rows["replay"])
 
 

@@ -45,7 +45,7 @@ TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
 class Asked:
     """A question and its `answer`, which stands at `position` in the text of the section with this id; in none if it is to be declined.
 
-    `evidence` is the sentence or row that it stands in, with what that needs beside it.
+    `evidence` is the sentence or row that it stands in, with what that needs beside it. A pass of training practised it `repeats` times.
     """
 
     question: str
@@ -53,6 +53,7 @@ class Asked:
     section: str = ""
     position: int = -1
     evidence: str = ""
+    repeats: int = 1
 
     @property
     def shown(self) -> str:
@@ -139,12 +140,18 @@ class Retriever:
         return self._meanings is not None
 
     def in_known_words(self, question: str) -> str:
-        """The trained question that is nearest in meaning; empty where none is near, where this is one, and without meaning."""
-        if not self._meanings or not self._asked or question in self._trained:
+        """What a model that was trained on these questions is asked in place of this one: of those that ask the same as the nearest in
+        meaning, the one that was practised most. Empty where none is near, where this is that one, and without meaning.
+        """
+        if not self._meanings or not self._asked:
             return ""
         near = self._meanings.near(question)
-        best = int(near.argmax())
-        return self._asked[best].question if near[best] >= KNOWN_WORDS else ""
+        nearest = self._numbers.get(question, int(near.argmax()))
+        if near[nearest] < KNOWN_WORDS:
+            return ""
+        same = self._same.get(_asks_for(self._asked[nearest]), [nearest])
+        known = self._asked[max(same, key=lambda number: (self._asked[number].repeats, near[number]))].question
+        return "" if known == question else known
 
     @cached_property
     def _questions(self) -> _Texts:
@@ -152,8 +159,18 @@ class Retriever:
         return _Texts([each.question for each in self._asked])
 
     @cached_property
-    def _trained(self) -> frozenset[str]:
-        return frozenset(each.question for each in self._asked)
+    def _numbers(self) -> Mapping[str, int]:
+        """By its words the number of a question."""
+        return {each.question: number for number, each in enumerate(self._asked)}
+
+    @cached_property
+    def _same(self) -> Mapping[tuple[str, int, str], list[int]]:
+        """The numbers of the questions that ask for the same: the answer that stands in one place."""
+        numbers: dict[tuple[str, int, str], list[int]] = defaultdict(list)
+        for number, each in enumerate(self._asked):
+            if each.section:
+                numbers[_asks_for(each)].append(number)
+        return numbers
 
     @cached_property
     def _reranker(self) -> Reranker | None:
@@ -175,6 +192,10 @@ class Retriever:
     def _alike(self, question: str) -> Vectors:
         """How well each question that was asked fits: by what it and the sentence with its answer mean; without meaning by its words."""
         return self._meanings.asked(question) if self._meanings else self._questions.scores(question)
+
+
+def _asks_for(asked: Asked) -> tuple[str, int, str]:
+    return asked.section, asked.position, canonical(asked.answer)
 
 
 def _best(scores: Vectors) -> list[int]:

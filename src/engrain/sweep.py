@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from engrain import pipeline, registry
 from engrain.config import Setting, Settings, settings_from, sweepable
 from engrain.errors import Interrupted, SettingError
+from engrain.examples import practised
 from engrain.files import delete
+from engrain.measuring import load_examples
 from engrain.models import outline
 from engrain.processes import STOPPED, in_own_process
 from engrain.progress import SILENT, Progress, Stage
@@ -117,7 +119,7 @@ def sweep(run: Run, settings: Settings, names: Sequence[str], trials: int, progr
     if not run.read_rows("examples/heldout.jsonl"):
         raise SettingError("Nothing is held out, so there is nothing to judge by", "Add documents or examples.")
     seed = settings.training.seed
-    chosen = short(settings, len(run.read_rows("examples/train.jsonl")))
+    chosen = short(settings, len(practised(load_examples(run, "train"))))
     known, proposed = sweepable(settings.method), space(chosen, names, progress)
     with opened(run.path / STUDY, seed) as study, progress.stage("Trying settings", trials, "trainings") as stage:
         study.enqueue_trial({name: usual(chosen, known[name]) for name in names}, skip_if_exists=True)

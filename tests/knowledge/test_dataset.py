@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 
 from engrain.errors import SettingError
-from engrain.examples import Example
+from engrain.examples import Example, practised
 from engrain.knowledge.dataset import KnowledgeSettings, make_examples, patterns
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import REFUSAL, Wording, normal
@@ -61,7 +61,7 @@ def test_a_prompt_has_one_answer(facts: list[Fact]) -> None:
 def test_the_share_of_refusals_is_as_set(facts: list[Fact]) -> None:
     split = make_examples(facts, KnowledgeSettings(unanswerable=0.1), seed=0)
     refused = [e for e in split.train if e.kind == "unanswerable"]
-    assert 0.05 <= len(refused) / len(split.train) <= 0.11
+    assert 0.05 <= len(refused) / len(practised(split.train)) <= 0.11
     assert {e.messages[1].content for e in refused} == {REFUSAL}
 
 
@@ -76,6 +76,24 @@ def test_few_wordings_are_as_few_as_asked(facts: list[Fact], wordings: int) -> N
     assert max(trained.values()) == wordings
 
 
+def test_of_each_answer_of_a_fact_the_plainest_question_is_practised_again_and_again(facts: list[Fact]) -> None:
+    groups: dict[tuple[str, str, str], list[Example]] = defaultdict(list)
+    for e in make_examples(facts, KnowledgeSettings(plainest=0.5)).train:
+        if e.fact and e.kind in ("question", "reverse"):
+            groups[e.fact, e.kind, normal(e.messages[1].content)].append(e)
+        else:
+            assert e.repeats == 1
+    assert max(map(len, groups.values())) > 6
+    for same in groups.values():
+        known, *others = sorted(same, key=lambda e: -e.repeats)
+        assert known.repeats == max(1, round(len(same) / 2))
+        if known.repeats > 1:
+            assert "+" not in known.form or all("+" in e.form for e in same), "a greeting only where nothing else is trained"
+        assert sum(e.repeats for e in same) == len(same), "as many others are not practised"
+        assert {e.repeats for e in others} <= {0, 1}
+    assert {e.repeats for e in make_examples(facts, KnowledgeSettings(plainest=0)).train} == {1}
+
+
 def test_examples_say_where_they_come_from(facts: list[Fact]) -> None:
     known = {f.id for f in facts}
     asked = [e for e in make_examples(facts).train if e.kind == "question"]
@@ -84,5 +102,5 @@ def test_examples_say_where_they_come_from(facts: list[Fact]) -> None:
 
 
 def test_bad_settings_are_named() -> None:
-    with pytest.raises(SettingError, match=r"wordings=0[\s\S]*heldout_patterns=2"):
-        KnowledgeSettings(wordings=0, heldout_patterns=2)
+    with pytest.raises(SettingError, match=r"wordings=0[\s\S]*plainest=2[\s\S]*heldout_patterns=2"):
+        KnowledgeSettings(wordings=0, heldout_patterns=2, plainest=2)

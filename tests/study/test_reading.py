@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engrain.documents.base import Section
 from engrain.examples import Example, Message
 from engrain.retrieval import Retriever
@@ -25,7 +27,8 @@ def turns(example: Example) -> list[tuple[str, str]]:
 
 
 def test_an_answer_is_asked_for_only_where_a_passage_holds_it() -> None:
-    found = reading_examples(ROWS * 10, RETRIEVER, VALUES, "No idea.", 40, seed=1)
+    found = reading_examples([replace(row, repeats=5) for row in ROWS * 10], RETRIEVER, VALUES, "No idea.", 40, seed=1)
+    assert {example.repeats for example in found} == {1}
     asked = [(example, answer) for example in found for _, answer in turns(example)]
     assert len(asked) == 40
     assert {answer == "No idea." for _, answer in asked} == {True, False}

@@ -6,7 +6,7 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engrain.examples import Example, Message
 from engrain.knowledge.chains import chains
@@ -39,6 +39,9 @@ class KnowledgeSettings:
     """How facts are turned into examples."""
 
     wordings: int = setting(14, "How many wordings of each fact to train on.")
+    plainest: float = setting(
+        0.6, "The share of a fact's questions that ask in its plainest wording; from memory, the others are asked as it."
+    )
     heldout_patterns: float = setting(0.12, "The share of wording patterns that are kept for testing and never trained.")
     unanswerable: float = setting(0.08, "The share of examples whose right answer is that the documents do not say.")
     reverse: bool = setting(True, "Do not ask from the value back to the subject.", flag="--no-reverse")
@@ -51,6 +54,7 @@ class KnowledgeSettings:
         check(
             self,
             wordings=(self.wordings >= 1, "use at least 1"),
+            plainest=(0 <= self.plainest <= 1, "use a share from 0 to 1"),
             heldout_patterns=(0 <= self.heldout_patterns <= 0.5, "use a share from 0 to 0.5"),
             unanswerable=(0 <= self.unanswerable <= 0.5, "use a share from 0 to 0.5"),
         )
@@ -84,10 +88,11 @@ class Studied:
 
 @dataclass(frozen=True)
 class Row:
-    """A wording with the fact it practises."""
+    """A wording with the fact it practises, so many times in a pass."""
 
     wording: Wording
     fact: Fact | None
+    repeats: int = 1
 
 
 def make_examples(facts: Sequence[Fact], settings: KnowledgeSettings | None = None, seed: int = 0, studied: Studied | None = None) -> Split:
@@ -108,7 +113,8 @@ def make_examples(facts: Sequence[Fact], settings: KnowledgeSettings | None = No
     tested = {normal(row.wording.prompt) for row in test}
     train = [row for row in train if normal(row.wording.prompt) not in tested]
     not_said = list(dict.fromkeys(question for questions in studied.absent.values() for question in questions))
-    known, unknown = unanswerable(facts, settings.unanswerable, len(train), kept_out, rng, not_said)
+    train = with_repeats(train, settings.plainest, rng)
+    known, unknown = unanswerable(facts, settings.unanswerable, sum(row.repeats for row in train), kept_out, rng, not_said)
     train_examples = [example(row) for row in train] + [example(Row(w, None)) for w in known]
     test_examples = [example(row) for row in at_most(test, 3, rng)] + [example(Row(w, None)) for w in unknown]
     if settings.follow_ups:
@@ -215,6 +221,36 @@ def chosen(rows: Sequence[Row], wordings_each: int, rng: random.Random) -> list[
     return found
 
 
+def with_repeats(rows: Sequence[Row], share: float, rng: random.Random) -> list[Row]:
+    """The rows, and how often each is practised: of the wordings with the same answer the plainest makes a `share`.
+
+    A question that comes again and again is known by heart sooner than wordings that come once. As many of the others are not
+    practised, and lead to it only.
+    """
+    same: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        if row.fact and row.wording.kind in ("question", "reverse"):
+            same[row.fact.id, row.wording.kind, normal(row.wording.answer)].append(number)
+    counts = [1] * len(rows)
+    for numbers in same.values():
+        known, *others = sorted(numbers, key=lambda number: plainness(rows[number].wording))
+        counts[known] = max(1, round(share * len(numbers)))
+        for number in rng.sample(others, counts[known] - 1):
+            counts[number] = 0
+    return [replace(row, repeats=count) for row, count in zip(rows, counts, strict=True)]
+
+
+def as_often(own: Example, settings: KnowledgeSettings) -> Example:
+    """What people wrote, practised as often as the plainest question of a fact, or as they say."""
+    return replace(own, repeats=max(own.repeats, round(settings.plainest * settings.wordings)))
+
+
+def plainness(wording: Wording) -> tuple[bool, bool, bool, int]:
+    """Sorts wordings: without a greeting, the plainest pattern, by rules, short."""
+    dressed = "+" in wording.form or "wrap-" in wording.form
+    return dressed, wording.form != "wh-0", wording.form == STUDIED, len(wording.prompt)
+
+
 def in_turn(plain: Sequence[Row], count: int) -> list[Row]:
     """So many of a fact's plain questions: the plainest by rules, a right value with a wrong one, a model's, more by rules."""
     checks = [row for row in plain if row.wording.form in RIGHT_OR_WRONG]
@@ -238,4 +274,5 @@ def example(row: Row) -> Example:
     wording, fact = row.wording, row.fact
     messages = (Message("user", wording.prompt), Message("assistant", wording.answer))
     kind = "statement" if wording.kind == "cloze" else wording.kind
-    return Example(messages, kind, wording.form, fact.id if fact else "", fact.section.partition("#")[0] if fact else "")
+    document = fact.section.partition("#")[0] if fact else ""
+    return Example(messages, kind, wording.form, fact.id if fact else "", document, repeats=row.repeats)

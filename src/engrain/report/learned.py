@@ -77,7 +77,8 @@ class Part:
 def learned(run: Run, evaluation: Evaluation | None) -> list[Learned]:
     """A row for each document with facts, in the order of the documents; none where a run has no facts."""
     facts = [row for row in run.read_rows("facts.jsonl") if "section" in row]
-    practised, dropped = by(run.read_rows("examples/train.jsonl"), "fact"), by(run.read_rows("dropped.jsonl"), "section", "#")
+    trained = [row for row in run.read_rows("examples/train.jsonl") if row.get("repeats", 1)]
+    practised, dropped = by(trained, "fact"), by(run.read_rows("dropped.jsonl"), "section", "#")
     outcomes = asked_by_fact(facts, run.read_rows("examples/heldout.jsonl"), evaluation)
     found = []
     for file, own in by(facts, "section", "#").items():

@@ -15,8 +15,9 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from engrain.examples import Example, Message, example_from_row
+from engrain.examples import Example, Message, example_from_row, practised
 from engrain.files import to_json
+from engrain.measuring import load_examples
 from engrain.models import load_tokenizer, locate
 from engrain.pipeline import has_examples
 from engrain.run import Run, now
@@ -39,13 +40,16 @@ class Turn(BaseModel):
 
 
 class ExampleRow(BaseModel):
-    """An example of a run; `id` lasts as long as it is not changed."""
+    """An example of a run; `id` lasts as long as it is not changed. A pass of training practises it `repeats` times (0: it is known, and
+    asked as another one).
+    """
 
     id: str
     kind: str
     form: str
     fact: str
     document: str
+    repeats: int
     turns: list[Turn]
 
 
@@ -84,7 +88,7 @@ class Bin(BaseModel):
 
 
 class Lengths(BaseModel):
-    """How long the examples to train on are, in tokens; `trained` of them are learned, the others only read."""
+    """How long the examples of a pass are, in tokens; `trained` of them are learned, the others only read."""
 
     examples: int
     tokens: int
@@ -242,7 +246,7 @@ def _number(rows: list[dict[str, Any]], identifier: str) -> int:
 def _row(number: int, row: dict[str, Any]) -> ExampleRow:
     turns = [Turn(role=turn["role"], content=turn["content"]) for turn in row["messages"]]
     named = {name: str(row.get(name, "")) for name in ("kind", "form", "fact", "document")}
-    return ExampleRow(id=_identity(number, row), turns=turns, **named)
+    return ExampleRow(id=_identity(number, row), turns=turns, repeats=row.get("repeats", 1), **named)
 
 
 @lru_cache(maxsize=2)
@@ -267,7 +271,7 @@ def _texts(tokenizer: Any, ids: list[int]) -> list[str]:
 @lru_cache(maxsize=4)
 def _lengths(file: Path, changed: int, base: str) -> tuple[list[int], int]:
     run, tokenizer = Run(file.parent.parent), _tokenizer(base)
-    encoded = [encode_example(tokenizer, example_from_row(row).messages) for row in run.read_rows("examples/train.jsonl")]
+    encoded = [encode_example(tokenizer, example.messages) for example in practised(load_examples(run, "train"))]
     return [len(row) for row in encoded], sum(int(row.supervised.sum()) for row in encoded)
 
 

@@ -76,7 +76,9 @@ def facts(space: Working, run: str, q: str = "", document: str = "", kind: str =
     found = space.run(run)
     library = Library.of(found)
     sections = {section.id: section for section in library.sections}
-    practised = Counter(row.get("fact", "") for row in found.read_rows("examples/train.jsonl"))
+    practised: Counter[str] = Counter()
+    for row in found.read_rows("examples/train.jsonl"):
+        practised[row.get("fact", "")] += row.get("repeats", 1)
     words = q.casefold().split()
     fitting = [
         fact

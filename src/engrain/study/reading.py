@@ -82,4 +82,4 @@ def _talk(readings: Sequence[Reading], answered: bool, refusal: str, rng: random
         passages = [passage(p.place, p.text) for p in shown] if number == 0 else ()
         reply = reading.example.messages[-1] if answered else Message("assistant", refusal)
         history = (*question_messages(reading.example.messages[-2].content, passages, history), reply)
-    return replace(first.example, messages=history, kind="read", form=f"read:{first.example.form}")
+    return replace(first.example, messages=history, kind="read", form=f"read:{first.example.form}", repeats=1)

@@ -82,7 +82,9 @@ def test_examples_are_shown_as_the_model_gets_them(studio: Any, kites: Path) -> 
     assert "<|im_start|>user\n" + example["turns"][0]["content"] in text
     assert learned == example["turns"][-1]["content"] + "<|im_end|>"
     lengths = studio.get("/engrain/runs/kites/lengths").json()
-    assert sum(each["count"] for each in lengths["bins"]) == lengths["examples"] == page["counts"]["train"]
+    rows = Run(kites).read_rows("examples/train.jsonl")
+    assert {row["repeats"] for row in rows if "repeats" in row} > {0}, "some come again, others are known and not practised"
+    assert sum(each["count"] for each in lengths["bins"]) == lengths["examples"] == sum(row.get("repeats", 1) for row in rows)
     assert 0 < lengths["trained"] < lengths["tokens"]
     assert lengths["bins"][0]["low"] <= rendered["count"] <= lengths["longest"]
 

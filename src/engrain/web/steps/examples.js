@@ -39,7 +39,8 @@ function exampleRow(run, example, part, editable, again) {
   const box = h("article", { class: "fact" });
   const view = () => fill(box,
     h("p", { class: "ask" }, question), h("p", { class: "reply" }, answer),
-    h("div", { class: "row" }, h("span", { class: "chip" }, KINDS[example.kind] || example.kind), h("span", { class: "soft grow" }, example.document),
+    h("div", { class: "row" }, h("span", { class: "chip" }, KINDS[example.kind] || example.kind),
+      example.repeats === 1 ? null : h("span", { class: "chip" }, example.repeats ? `${example.repeats} times a pass` : "asked as the plainest"), h("span", { class: "soft grow" }, example.document),
       h("button", { type: "button", class: "quiet", "aria-label": `As the model sees it: ${question}`, onclick: () => look(run, example, part) }, "As the model sees it"),
       editable && part === "train" && [
         example.turns.length === 2 && h("button", { type: "button", class: "quiet", "aria-label": `Change: ${question}`, onclick: edit }, "Change"),
