@@ -297,7 +297,7 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     limit = min(settings.training.max_length, context)
     step = "raise --max-length" if limit < context else "choose a base that sees more at once"
     with progress.stage("Encoding examples"):
-        read = {name: [learned(e, settings.chat.turns) for e in load_examples(run, name)] for name in FILES}
+        read = {name: [learned(e, settings.chat.turns) for e in load_examples(run, name) if e.repeats] for name in FILES}
         pairs = {name: [(e, encoded(tokenizer, e)) for e in read[name]] for name in FILES}
     long = [(e, len(row)) for name in FILES for e, row in pairs[name] if len(row) > limit]
     asked = {asked_in(e) for e, _ in pairs["own"]}  # the word of people is the last one
@@ -305,7 +305,7 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     pairs["heldout"] = guiding(pairs["heldout"])
     own = [f"{e.place}: {length:,} tokens" for e, length in long if e.place]
     kept = {name: [(e, row) for e, row in pairs[name] if len(row) <= limit for _ in range(e.repeats)] for name in FILES}
-    if not practised(read["train"]) and not read["own"]:
+    if not read["train"] and not read["own"]:
         raise ExampleError("No example is practised: repeats is 0 in all of them", "Set it to 1 or more in examples/train.jsonl.")
     if own or not kept["train"]:
         raise ExampleError(f"Examples must not be longer than {limit:,} tokens:", f"Shorten them, or {step}.", own or ["all are"])

@@ -241,7 +241,7 @@ def with_repeats(rows: Sequence[Row], share: float, rng: random.Random) -> list[
 
 
 def as_often(own: Example, settings: KnowledgeSettings) -> Example:
-    """What people wrote, practised as often as the plainest question of a fact, or as they say."""
+    """What people wrote, practised as often as the plainest question of a fact, or more often where they say so."""
     return replace(own, repeats=max(own.repeats, round(settings.plainest * settings.wordings)))
 
 

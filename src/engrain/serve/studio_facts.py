@@ -14,9 +14,11 @@ from pydantic import BaseModel, Field
 from engrain.assistant import Library
 from engrain.documents.base import Section
 from engrain.edits import fact_of_row
+from engrain.examples import practised
 from engrain.files import delete
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import full_statement
+from engrain.measuring import load_examples
 from engrain.run import Run
 from engrain.serve.bodies import without_surrogates
 from engrain.serve.failures import ApiError
@@ -76,9 +78,7 @@ def facts(space: Working, run: str, q: str = "", document: str = "", kind: str =
     found = space.run(run)
     library = Library.of(found)
     sections = {section.id: section for section in library.sections}
-    practised: Counter[str] = Counter()
-    for row in found.read_rows("examples/train.jsonl"):
-        practised[row.get("fact", "")] += row.get("repeats", 1)
+    times = Counter(example.fact for example in practised(load_examples(found, "train")))
     words = q.casefold().split()
     fitting = [
         fact
@@ -92,7 +92,7 @@ def facts(space: Working, run: str, q: str = "", document: str = "", kind: str =
         editable=is_editable(found) and not found.in_use(),
         kinds=dict(Counter(fact.kind for fact in library.facts).most_common()),
         documents=dict(Counter(sections[fact.section].file for fact in library.facts)),
-        rows=[_row(fact, sections[fact.section], practised[fact.id]) for fact in fitting[max(offset, 0) :][: max(limit, 0)]],
+        rows=[_row(fact, sections[fact.section], times[fact.id]) for fact in fitting[max(offset, 0) :][: max(limit, 0)]],
     )
 
 
@@ -162,7 +162,7 @@ def _one(facts: Sequence[Fact], identifier: str) -> Fact:
     return found
 
 
-def _row(fact: Fact, section: Section, practised: int) -> FactRow:
+def _row(fact: Fact, section: Section, times: int) -> FactRow:
     named = {name: getattr(fact, name) for name in ("id", "subject", "relation", "value", "kind", "weight")}
     passage = around(section, fact.start, fact.end)
-    return FactRow(**named, document=section.file, statement=full_statement(fact), passage=passage, examples=practised)
+    return FactRow(**named, document=section.file, statement=full_statement(fact), passage=passage, examples=times)
