@@ -98,8 +98,14 @@ def test_an_embedded_model_is_ready_once_its_manifest_is_there(tmp_path: Path, m
 
 
 def test_a_missing_compiler_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    assert doctor.compiler().found == "none"
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("engrain.kernels.native.library", lambda: None)
     assert doctor.compiler().state == "warning"
+    assert "/usr/bin/cc" in doctor.compiler().found
+    monkeypatch.setattr("engrain.kernels.native.library", object)
+    assert doctor.compiler().state == "ok"
 
 
 def test_secrets_are_not_shown() -> None:

@@ -164,11 +164,19 @@ def precision() -> Check:
 
 
 def compiler() -> Check:
-    """Whether a C compiler is present."""
-    found = next((path for name in ("cc", "gcc", "clang", "cl") if (path := shutil.which(name))), None)
+    """Whether there is a C compiler, and it makes the elementwise parts of training."""
+    found = next((path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))), None)
+    why = "none"
     if found:
-        return Check("compiler", "ok", found)
-    return Check("compiler", "warning", "none", "Work goes on without; torch.compile needs one (Debian: apt-get install g++).")
+        try:
+            from engrain.kernels import native
+
+            if native.library() is not None:
+                return Check("compiler", "ok", f"{found}; training computes its elementwise parts in C")
+            why = f"{found} does not compile what engrain gives it"
+        except ImportError:
+            why = f"{found}, but torch cannot be loaded"
+    return Check("compiler", "warning", why, "Work goes on without, but training is slower (Debian: apt-get install gcc libc6-dev).")
 
 
 def embedded_models() -> Iterator[Check]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from engrain.errors import RunError
+from engrain.kernels import native
 
 if TYPE_CHECKING:
     from engrain.methods.base import Method
@@ -58,6 +59,7 @@ def fingerprint(
         "machine": {
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
+            "native": native.library() is not None,
             "device": device.type,
             "micro_batch_tokens": settings.micro_batch_tokens,
         },

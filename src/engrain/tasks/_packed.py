@@ -15,10 +15,12 @@ import torch
 from torch.nn import functional as F
 
 from engrain.errors import ModelError
+from engrain.kernels.gated import lean_gates
 from engrain.kernels.packed_attention import Packing, pack, packed
 from engrain.kernels.partial_model import upper
 from engrain.kernels.recompute import LONG, recomputed
 from engrain.kernels.rms_norm import lean_norms
+from engrain.kernels.rotary import lean_rotary
 from engrain.progress import SILENT, Progress
 from engrain.tasks._trunk import Trunk, depth
 from engrain.tasks.base import Task
@@ -111,7 +113,7 @@ def packed_hidden(model: nn.Module, packing: Packing, **inputs: Tensor) -> Tenso
 @contextmanager
 def lean(model: nn.Module) -> Iterator[None]:
     """Inside, the model computes a packed row with the fast parts."""
-    with packed(model), lean_norms(model):
+    with packed(model), lean_norms(model), lean_gates(model), lean_rotary(model):
         yield
 
 

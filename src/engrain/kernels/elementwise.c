@@ -1,0 +1,112 @@
+/* The elementwise parts of a layer, each in one pass over memory: RMS norm, the gate of an MLP, rotary positions.
+ *
+ * Every function exists for bf16 (T = uint16_t) and fp32; all compute in fp32 and round as the plain code does.
+ * Compiled once on the user's machine by native.py; the plain code beside each caller is what it is tested against.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint16_t bf16;
+
+#define INLINE static inline __attribute__((always_inline))
+#define SMALL 16384 /* elements below which a second thread costs more than it brings */
+
+INLINE uint32_t bits(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
+INLINE float real(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }
+
+INLINE float load_bf16(const bf16 *p) { return real((uint32_t)*p << 16); }
+INLINE float load_f32(const float *p) { return *p; }
+/* to the nearest bf16, ties to even; what is no number stays none */
+INLINE uint32_t nearest(float x) {
+    uint32_t u = bits(x), up = u + 0x7fff + ((u >> 16) & 1);
+    return (u & 0x7fffffff) > 0x7f800000 ? 0x7fc00000 : up;
+}
+INLINE void store_bf16(bf16 *p, float x) { *p = (bf16)(nearest(x) >> 16); }
+INLINE void store_f32(float *p, float x) { *p = x; }
+INLINE float round_bf16(float x) { return real(nearest(x) & 0xffff0000); }
+INLINE float round_f32(float x) { return x; }
+
+/* exp(x) to some units of the last place (Cephes' expf), without branches, so that a compiler computes many at once */
+INLINE float fast_exp(float x) {
+    x = x > 88.0f ? 88.0f : x < -87.0f ? -87.0f : x;
+    float n = floorf(x * 1.44269504f + 0.5f);
+    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    return p * real((uint32_t)((int32_t)n + 127) << 23);
+}
+
+#define KERNELS(T, S)                                                                                                   \
+    /* y = w * x * scale, scale = 1 / sqrt(mean(x^2) + epsilon); x, y (rows, width), scale (rows) */                    \
+    void norm_##S(const T *x, const T *w, T *y, float *scale, int64_t rows, int64_t width, float epsilon) {             \
+        _Pragma("omp parallel for schedule(static) if (rows * width > SMALL)")                                          \
+        for (int64_t row = 0; row < rows; row++) {                                                                      \
+            const T *in = x + row * width;                                                                              \
+            T *out = y + row * width;                                                                                   \
+            float sum = 0;                                                                                              \
+            _Pragma("omp simd reduction(+ : sum)")                                                                      \
+            for (int64_t i = 0; i < width; i++) { float v = load_##S(in + i); sum += v * v; }                           \
+            float by = scale[row] = 1.0f / sqrtf(sum / width + epsilon);                                                \
+            _Pragma("omp simd")                                                                                         \
+            for (int64_t i = 0; i < width; i++) store_##S(out + i, load_##S(w + i) * round_##S(load_##S(in + i) * by)); \
+        }                                                                                                               \
+    }                                                                                                                   \
+    /* dx = scale * (dy * w - n * mean(dy * w * n)), n = x * scale */                                                   \
+    void norm_back_##S(const T *dy, const T *x, const T *w, const float *scale, T *dx, int64_t rows, int64_t width) {   \
+        _Pragma("omp parallel for schedule(static) if (rows * width > SMALL)")                                          \
+        for (int64_t row = 0; row < rows; row++) {                                                                      \
+            const T *in = x + row * width, *slope = dy + row * width;                                                   \
+            T *out = dx + row * width;                                                                                  \
+            float by = scale[row], along = 0;                                                                           \
+            _Pragma("omp simd reduction(+ : along)")                                                                    \
+            for (int64_t i = 0; i < width; i++)                                                                         \
+                along += round_##S(load_##S(slope + i) * load_##S(w + i)) * load_##S(in + i) * by;                      \
+            along /= width;                                                                                             \
+            _Pragma("omp simd")                                                                                         \
+            for (int64_t i = 0; i < width; i++)                                                                         \
+                store_##S(out + i, by * (round_##S(load_##S(slope + i) * load_##S(w + i)) - load_##S(in + i) * by * along)); \
+        }                                                                                                               \
+    }                                                                                                                   \
+    /* y = silu(gate) * up */                                                                                           \
+    void gated_##S(const T *gate, const T *up, T *y, int64_t count) {                                                   \
+        _Pragma("omp parallel for simd schedule(static) if (parallel : count > SMALL)")                                 \
+        for (int64_t i = 0; i < count; i++) {                                                                           \
+            float g = load_##S(gate + i);                                                                               \
+            store_##S(y + i, round_##S(g / (1.0f + fast_exp(-g))) * load_##S(up + i));                                  \
+        }                                                                                                               \
+    }                                                                                                                   \
+    void gated_back_##S(const T *dy, const T *gate, const T *up, T *dgate, T *dup, int64_t count) {                     \
+        _Pragma("omp parallel for simd schedule(static) if (parallel : count > SMALL)")                                 \
+        for (int64_t i = 0; i < count; i++) {                                                                           \
+            float g = load_##S(gate + i), d = load_##S(dy + i), s = 1.0f / (1.0f + fast_exp(-g));                       \
+            store_##S(dup + i, d * round_##S(g * s));                                                                   \
+            store_##S(dgate + i, round_##S(d * load_##S(up + i)) * s * (1.0f + g * (1.0f - s)));                        \
+        }                                                                                                               \
+    }                                                                                                                   \
+    /* y = x * cos + turned(x) * sin * sign, where turned(x) is its second half, negated, before its first;             \
+       x (tokens, heads, width) with strides between tokens and heads, cos and sin (tokens, width), y without gaps */   \
+    void rotated_##S(const T *x, const T *cos, const T *sin, T *y, int64_t tokens, int64_t heads, int64_t width,        \
+                     int64_t by_token, int64_t by_head, float sign) {                                                   \
+        int64_t half = width / 2;                                                                                       \
+        _Pragma("omp parallel for schedule(static) if (tokens * heads * width > SMALL)")                                \
+        for (int64_t t = 0; t < tokens; t++)                                                                            \
+            for (int64_t h = 0; h < heads; h++) {                                                                       \
+                const T *in = x + t * by_token + h * by_head, *c = cos + t * width, *s = sin + t * width;               \
+                T *out = y + (t * heads + h) * width;                                                                   \
+                _Pragma("omp simd")                                                                                     \
+                for (int64_t i = 0; i < half; i++) {                                                                    \
+                    float a = load_##S(in + i), b = load_##S(in + half + i);                                            \
+                    store_##S(out + i, a * load_##S(c + i) - sign * b * load_##S(s + i));                               \
+                    store_##S(out + half + i, b * load_##S(c + half + i) + sign * a * load_##S(s + half + i));          \
+                }                                                                                                       \
+            }                                                                                                           \
+    }
+
+KERNELS(bf16, bf16)
+KERNELS(float, f32)
