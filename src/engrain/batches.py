@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -29,10 +30,14 @@ class Order:
     def step(self, number: int) -> list[int]:
         """The indices of the examples of step `number` (from 0)."""
         epoch, within = divmod(number, self.steps_per_epoch)
-        order = np.arange(self.num_examples)
-        if self.shuffle:
-            order = np.random.default_rng((self.seed, epoch)).permutation(self.num_examples)
-        return [int(i) for i in order[within * self.batch_size : (within + 1) * self.batch_size]]
+        places = range(within * self.batch_size, min((within + 1) * self.batch_size, self.num_examples))
+        return _shuffled(self.num_examples, self.seed, epoch)[places.start : places.stop].tolist() if self.shuffle else list(places)
+
+
+@lru_cache(maxsize=1)
+def _shuffled(num_examples: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of an epoch; kept until the next one's, for to draw it anew at each step would take longer than a step of many examples."""
+    return np.random.default_rng((seed, epoch)).permutation(num_examples)
 
 
 def micro_batches(indices: Sequence[int], lengths: Sequence[int], max_tokens: int, shared: int = 0) -> list[list[int]]:

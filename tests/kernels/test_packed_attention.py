@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engrain.kernels import packed_attention as kernel
 from engrain.kernels.packed_attention import WASTE, pack, packed, packed_attention, reference_attention
 
 shapes = st.fixed_dictionaries(
@@ -19,6 +21,8 @@ shapes = st.fixed_dictionaries(
         "sliding_window": st.sampled_from([None, 1, 3, 7, 100]),
         "softcap": st.sampled_from([None, None, 2.0]),
         "seed": st.integers(0, 1000),
+        # Keys up to which scores are made whole: all of these, some, or none, as in long rows.
+        "short": st.sampled_from([kernel.SHORT, 8, 0]),
     }
 )
 
@@ -37,7 +41,8 @@ def both(shape: dict[str, Any], dtype: torch.dtype) -> list[list[torch.Tensor]]:
         if plain:
             out = reference_attention(q, k, v, lengths, prefix, **options)
         else:
-            out, _ = packed_attention(SimpleNamespace(training=True), q, k, v, None, packing=pack(lengths, prefix, "cpu"), **options)
+            with mock.patch.object(kernel, "SHORT", shape["short"]):
+                out, _ = packed_attention(SimpleNamespace(training=True), q, k, v, None, packing=pack(lengths, prefix, "cpu"), **options)
             assert out.dtype == dtype
         (out.float() * direction).sum().backward()
         results.append([out, *(x.grad.float() for x in (q, k, v))])
