@@ -543,3 +543,10 @@ def test_private_data_is_listed_and_masked_where_asked(documents: Path, tiny_fol
     assert any("Private data: e-mail address × 1 (masked)" in text for text in notes.texts)
     assert not any("mira@kites.example" in path.read_text(errors="ignore") for path in run.path.rglob("*.json*"))
     assert [p.place for p in api.examples(documents).private] == ["desk.md › Desk"]
+
+
+def test_lora_learns_documents_in_the_top_half_of_the_layers() -> None:
+    chosen = settings_from({}).for_documents()
+    assert (chosen.training.minutes, chosen.method_settings.layers) == (8, "0.5")
+    assert settings_from({"layers": "1.0", "max_steps": 3}).for_documents() == settings_from({"layers": "1.0", "max_steps": 3})
+    assert settings_from({"method": "full", "epochs": 1}).for_documents() == settings_from({"method": "full", "epochs": 1})

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from engrain import api, compare
+from engrain.compare import entries
 from engrain.config import settings_from
 from engrain.errors import EngrainError, ExampleError, RunError, SettingError, TrainingError
 from engrain.run import Run
@@ -111,6 +112,15 @@ def test_what_a_method_cannot_have_or_the_base_has_no_room_for_is_told_before_an
     assert "layerwise:layers=40: " in told
     assert "lora:learning_rate" not in told
     assert not Path("cmp").exists()
+
+
+def test_lora_is_compared_as_documents_are_built_with_it() -> None:
+    base = {"base": "smollm2-135m"}
+    found = {entry.name: entry.values for entry in entries(["lora", "lora:rank=2", "lora:layers=1.0", "full"], base)}
+    assert found["lora"] == {"method": "lora", "layers": "0.5"}
+    assert found["lora:rank=2"] == {"method": "lora", "layers": "0.5", "rank": "2"}
+    assert found["lora:layers=1.0"] == {"method": "lora", "layers": "1.0"}
+    assert found["full"] == {"method": "full"}
 
 
 def test_a_comma_in_a_value_is_none_between_methods() -> None:

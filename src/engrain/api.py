@@ -145,7 +145,7 @@ def build(
     if chosen.task.task != DEFAULT_TASK:
         check_alone(chosen.task.task, questions=questions, own=own, earlier=earlier, start_from=start_from, until=until)
         return build_task(chosen, files, as_path(out), resume, progress)
-    chosen = replace(chosen, training=chosen.training.within_budget())
+    chosen = chosen.for_documents()
     check_start(start_from, out)
     check_until(until)
     check_paths(files)
@@ -707,7 +707,7 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
     Raises the errors that a build would raise before training.
     """
     chosen, started = settings or settings_from(options), time.perf_counter()
-    chosen = replace(chosen, training=chosen.training.within_budget())
+    chosen = chosen.for_documents()
     documents, _ = screened(read_documents(as_paths(paths), progress).documents, chosen.privacy)
     with progress.stage("Finding facts"):
         facts, _ = supersede(find_facts(documents), documents)

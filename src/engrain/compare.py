@@ -14,7 +14,7 @@ from typing import Any
 
 from engrain import agent, measuring, pipeline, registry
 from engrain.assistant import load as load_assistant
-from engrain.config import METHOD, catalogue, settings_from, sweepable
+from engrain.config import METHOD, as_built, catalogue, settings_from, sweepable
 from engrain.errors import Interrupted, RunError, SettingError
 from engrain.evaluate import BASE, BASE_RETRIEVAL, GENERAL, TUNED, TUNED_RETRIEVAL, Evaluation, evaluate
 from engrain.examples import Question
@@ -45,7 +45,7 @@ def entries(methods: Sequence[str], common: Mapping[str, Any]) -> list[Entry]:
     found, problems = [], []
     for text in methods:
         name, *pairs = text.split(":")
-        values = {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
+        values = as_built(name) | {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
         try:
             chosen = settings_from({**common, **values, METHOD: name})
             shared = [key for key in values if key not in sweepable(name) and name not in catalogue()[key].owners]

@@ -15,7 +15,7 @@ import torch
 from engrain import registry
 from engrain.assistant import Library, put_adapter_in, section_of
 from engrain.batches import micro_batches
-from engrain.config import Settings
+from engrain.config import TOP_LAYERS, Settings
 from engrain.documents.base import Document, Reading, Section
 from engrain.edits import EXAMPLES, FACTS, carried, edited_examples, edited_facts, note_made
 from engrain.encoder import Meaning, load_encoder
@@ -352,6 +352,8 @@ def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> 
     method.prepare(model, passes(model, task))
     spent = time.monotonic() - started
     progress.note(f"{len(task.train)} examples with {sum(map(len, task.train)):,} tokens; {described(settings)}.")
+    if getattr(settings.method_settings, "layers", "") == TOP_LAYERS and settings.training.minutes:
+        progress.note("The top half of the layers is adapted: more steps in the same time teach more by heart (--layers 1.0: all).")
     trained = train(model, method, task, settings.training, run, dtype, progress, spent)
     with run.stage(method.artifact) as folder:
         method.save(model, folder)

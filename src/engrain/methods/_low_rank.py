@@ -39,7 +39,8 @@ class LowRankSettings:
     target_modules: str = setting("all-linear", "Layers to adapt: all-linear, or names separated by commas (q_proj,v_proj).")
     layers: str = setting(
         "",
-        "Layers to adapt: a number of top layers, a range a-b, a list a,b,c, or a top fraction; default: all.",
+        "Layers to adapt: a number of top layers, a range a-b, a list a,b,c, or a top fraction. Default: all; "
+        "the top half (0.5) where method lora learns documents.",
         sweep=("", "0.67", "0.33"),
     )
     rank_pattern: str = setting(
