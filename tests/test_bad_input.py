@@ -172,7 +172,7 @@ def test_a_base_that_lacks_a_file(name: str, refused: Refused, tiny_folder: Path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--method", "lorra"], "did you mean 'lora'? Choose one of: adalora, dora, "),
+        (["--method", "lorra"], "did you mean 'lora', '"),
         (["--ranks", "4"], "--rank"),
         (["--epochs", "many"], "'many' is not a valid float"),
         (["--epochs", "0"], "epochs=0.0: must be above 0"),
