@@ -160,6 +160,15 @@ def test_settings_that_cannot_work_are_refused_when_they_are_read(name: str, val
         settings_from({"method": name, **values})
 
 
+def test_an_option_that_needs_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SettingError, match="boft_n_butterfly_factor=2 needs CUDA, which this machine does not have"):
+        settings_from({"method": "boft", "tuner_options": "boft_n_butterfly_factor=2"})
+    settings_from({"method": "boft", "tuner_options": "boft_n_butterfly_factor=1"})
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    settings_from({"method": "boft", "tuner_options": "boft_n_butterfly_factor=2"})
+
+
 def test_modules_that_are_not_there_are_refused_beside_some_that_are() -> None:
     with pytest.raises(SettingError, match=r"target_modules: there is no nope, o_pro\nThis model has: .*k_proj, .*q_proj"):
         method("ia3", target_modules="q_proj,nope,o_pro").apply(wide_model())
