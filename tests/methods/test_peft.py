@@ -67,6 +67,20 @@ def test_it_keeps_the_contract_or_is_refused_with_the_reason(name: str, tmp_path
     assert model.state_dict().keys() == wide_model().state_dict().keys()
 
 
+@pytest.mark.parametrize("name", GUESTS)
+def test_a_result_merged_in_bfloat16_answers_as_before(name: str) -> None:
+    if probe(name).reason or not probe(name).merges:
+        pytest.skip("not supported, or not merged")
+    model, chosen, base = wide_model().to(torch.bfloat16), method(name), logits(wide_model().to(torch.bfloat16))
+    torch.manual_seed(0)
+    chosen.apply(model)
+    train_steps(model, chosen, 12, torch.bfloat16)
+    before = logits(model)
+    assert not torch.equal(before, base)
+    chosen.merge(model)
+    assert (logits(model) - before).norm() < 0.05 * before.norm()
+
+
 def test_most_of_the_library_is_supported() -> None:
     supported = {name for name in GUESTS if not probe(name).reason}
     assert {
