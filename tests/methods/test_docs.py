@@ -11,6 +11,7 @@ import pytest
 
 from engrain import registry
 from engrain.methods._low_rank import adapted
+from engrain.methods._probe import probe
 from training import method, small_model, trainable
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -98,6 +99,18 @@ def test_the_librarys_methods_train_as_many_numbers_as_the_page_says(name: str) 
     terms = re.findall(rf"`([^`]+)` ({'|'.join(sorted(there, key=len, reverse=True))})", LIBRARY[name])
     assert terms, f"docs/methods/peft.md does not say how many numbers {name} trains"
     assert count(model) == sum(eval(formula, {}, known | values) for formula, where in terms for values in there[where])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_says_where_the_method_does_not_start_at_the_base(name: str) -> None:
+    assert ("Before the first step it answers as" in PAGES[name]) != method(name).starts_at_base
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_librarys_methods_that_do_not_start_at_the_base_are_named() -> None:
+    told = re.search(r"Before the first step these do not(.+?)All others do", (DOCS / "methods" / "peft.md").read_text("utf-8"), re.DOTALL)
+    assert told
+    assert set(re.findall(r"`(\w+)`", told[1])) == {name for name in LIBRARY if not probe(name).starts_at_base}
 
 
 def test_every_page_is_named_in_the_overview() -> None:
