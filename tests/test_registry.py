@@ -48,7 +48,7 @@ def test_a_name_that_people_know_is_told_what_it_is_here(name: str) -> None:
     known = re.search(r"method (?:')?(\w+)", told)
     assert known
     typed = re.search(r"\((--method .+)\)", told)
-    values = dict(pair.split("=") for pair in re.findall(r"\w+=[\w.]+", told))
+    values = dict(pair.split("=") for pair in re.findall(r"\b\w+=[\w.]+", told))
     settings = settings_from({"method": known[1], **values})
     assert not typed or set(re.findall(r"--[\w-]+", typed[1])) == {"--method", *(o for o in as_options(settings) if o.startswith("--"))}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PLUS = "LoRA+ is method 'lora' with learning_rate_ratio=16 (--method lora --learning-rate-ratio 16)."
 ELSEWHERE = {
-    "rslora": "rsLoRA is method 'lora' with rank_stabilized=true (--method lora --rank-stabilized).",
+    "rslora": "rsLoRA is method 'lora' with rank_stabilized=true and an alpha (--method lora --rank-stabilized --alpha=16).",
     "loraplus": _PLUS,
     "lora+": _PLUS,
     "loftq": "LoftQ is method 'qlora' with loftq=true (--method qlora --loftq).",
