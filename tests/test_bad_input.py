@@ -172,7 +172,7 @@ def test_a_base_that_lacks_a_file(name: str, refused: Refused, tiny_folder: Path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--method", "lorra"], "did you mean 'lora'? Choose one of: adalora, dora, "),
+        (["--method", "lorra"], "did you mean 'lora', '"),
         (["--ranks", "4"], "--rank"),
         (["--epochs", "many"], "'many' is not a valid float"),
         (["--epochs", "0"], "epochs=0.0: must be above 0"),
@@ -186,6 +186,19 @@ def test_a_base_that_lacks_a_file(name: str, refused: Refused, tiny_folder: Path
 def test_a_setting_that_cannot_be_used(options: list[str], words: str, refused: Refused, small: list[str]) -> None:
     Path("settings.yaml").write_text("epochs: 2\nrang: 4\n", encoding="utf-8")
     assert words in refused("build", "docs", *small, *options, code=2)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_device_that_is_not_there(method: str, refused: Refused, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    Path("rows.jsonl").write_text(GOOD_ROW, encoding="utf-8")
+    given = ["--base", str(tiny_folder), "--device", "cuda"]
+    one, several = ["--method", method], ["--methods", f"{method},ia3"]
+    calls = (["build", "docs", *one], ["tune", "rows.jsonl", *one], ["plan", "docs", *one], ["compare", "docs", *several])
+    for call in calls:
+        message = refused(*call, *given, code=2)
+        assert "device='cuda': torch finds no such device on this machine\nChoose one of: " in message
+        assert "cpu" in message
 
 
 # --- runs

@@ -7,5 +7,5 @@ A part is a module with
 - `section(results, images)`: the lines of its section, made from the rows alone; plots go into the folder `images`
 """
 
-NAMES = ("machine", "training", "precision", "generation", "start", "growth", "plan", "serve", "gpu")
+NAMES = ("machine", "training", "precision", "generation", "start", "growth", "memory", "plan", "serve", "gpu")
 """In the order of the page."""

@@ -38,17 +38,17 @@ def cells(options: Options) -> dict[str, Callable[[], Row]]:
     return {name: partial(compared, options, **setting) for name, setting in SETTINGS.items()}
 
 
-def compared(options: Options, method: str, length: int = 0, model: str = "", **more: Any) -> Row:
+def compared(how: Options, method: str, length: int = 0, model: str = "", **more: Any) -> Row:
     """Estimated and measured seconds of a step, and bytes."""
     batch = max(1, TOKENS // length) if length else 16
     job = random_job(method, STEPS, length, batch, model, **more) if length else measuring.job(method, "bfloat16", STEPS, **more)
-    said = apart(f"{__name__}:estimated", options.threads, job=job.to_json())
-    (rows,) = measuring.run([(OWN, job)], options)
+    said = apart(f"{__name__}:estimated", how.threads, job=job.to_json())
+    (rows,) = measuring.run([(OWN, job)], how)
     tokens = sum(row["tokens"] for row in rows) / len(rows)
     return {
         "estimated_seconds": said["seconds"] / STEPS,
         "seconds": tokens / rate(rows),
-        **quietness(rows, options),
+        **quietness(rows, how),
         "estimated_bytes": said["bytes"],
         "peak_bytes": rows[-1]["peak_bytes"],
     }

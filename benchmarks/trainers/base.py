@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 LEARNING_RATES = {"lora": 2e-4, "full": 2e-5, "layerwise": 2e-5}
-"""Constant, without warm-up; AdamW without weight decay, gradients clipped at a norm of 1."""
+"""Other methods take that of LoRA. Constant, without warm-up; AdamW without weight decay, gradients clipped at a norm of 1."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Job:
     @property
     def learning_rate(self) -> float:
         """The peak learning rate."""
-        return LEARNING_RATES[self.method]
+        return LEARNING_RATES.get(self.method, LEARNING_RATES["lora"])
 
     def to_json(self) -> str:
         """As one argument of a command line."""

@@ -47,10 +47,11 @@ def train(job: Job, turns: Turns) -> None:
 def configured(job: Job) -> tuple[Any, Any]:
     """Method and training settings."""
     from engrain import registry
+    from engrain.methods._low_rank import LowRank
     from engrain.train import TrainingSettings
 
     kind: Any = registry.find("methods", job.method)
-    own = {"rank": job.rank} if job.method == "lora" else {}
+    own = {"rank": job.rank} if issubclass(kind, LowRank) else {}
     names = TrainingSettings.__dataclass_fields__
     chosen = {name: value for name, value in job.options.items() if name in names}
     method = kind(kind.Settings(**own, **{name: value for name, value in job.options.items() if name not in names}))

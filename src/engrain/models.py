@@ -182,7 +182,7 @@ def choose_device(asked: str = "auto") -> str:
     origin = "ENGRAIN_DEVICE" if asked == "auto" else "device"
     device = os.environ.get("ENGRAIN_DEVICE") or have[0] if asked == "auto" else asked
     if device.partition(":")[0] not in have:
-        raise SettingError(f"{origin}={device!r}: this machine does not have it", f"Choose one of: {', '.join(have)}.")
+        raise SettingError(f"{origin}={device!r}: torch finds no such device on this machine", f"Choose one of: {', '.join(have)}.")
     return device
 
 

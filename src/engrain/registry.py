@@ -61,12 +61,10 @@ def summary(family: str, name: str) -> str:
 def find(family: str, name: str) -> type:
     """The class that the member `name` defines: the one that carries out the family's contract (`base.CONTRACT`).
 
-    Raises SettingError when no such member exists, naming the ones that do.
+    Raises SettingError when no such member exists: it says what people who use that name mean, or which members there are.
     """
     if name not in names(family):
-        close = difflib.get_close_matches(name, names(family), n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise SettingError(f"{family}: there is no {name!r}", f"{hint}Choose one of: {', '.join(names(family))}.")
+        raise SettingError(f"{family}: there is no {name!r}", _instead(family, name))
     if name not in own(family):
         host = importlib.import_module(f"{PACKAGE}.{family}._{GUESTS[family][0]}")
         guest: type = host.member(name, guests(family)[name])
@@ -76,6 +74,17 @@ def find(family: str, name: str) -> type:
     found = [c for _, c in inspect.getmembers(module, inspect.isclass) if issubclass(c, contract) and c.__module__ == module.__name__]
     assert len(found) == 1, f"{module.__name__} must define exactly one {contract.__name__}, not {len(found)}"
     return found[0]
+
+
+def _instead(family: str, name: str) -> str:
+    """What to choose where there is no such member: what its family says the name stands for, or the nearest names and all."""
+    elsewhere = getattr(importlib.import_module(f"{PACKAGE}.{family}.base"), "ELSEWHERE", {})
+    told = elsewhere.get(re.sub("[-_ ]", "", name.lower()))
+    if told:
+        return str(told)
+    close = [repr(near) for near in difflib.get_close_matches(name.lower().replace("-", "_"), names(family))]
+    hint = f"did you mean {' or '.join(filter(None, [', '.join(close[:-1]), close[-1]]))}? " if close else ""
+    return f"{hint}Choose one of: {', '.join(names(family))}."
 
 
 def _title(folder: Path) -> str:

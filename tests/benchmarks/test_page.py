@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from click.testing import CliRunner
 from benchmarks import environments, page, parts, quick
 from benchmarks.__main__ import main
 from benchmarks.measuring import Options, curve, quietness, rate
-from benchmarks.parts import gpu, growth, machine, precision, training
+from benchmarks.parts import gpu, growth, machine, memory, precision, training
 from benchmarks.results import Results
+from engrain import registry
+from engrain.methods.base import drawn
 
 STEPS = 32
 PRODUCTS = {"float32": 100e9, "bfloat16": 200e9}
@@ -53,7 +56,7 @@ def test_the_page_tells_speeds_ratios_targets_and_what_did_not_run(results: Resu
     assert "| times trl | ≥ 3.5 | 3.90 × | met |" in text
     assert "| tokens/s from the second epoch on | ≥ 1,200 | 1,300 | met |" in text
     assert "- unsloth-lora-bfloat16: pip could not install it" in text
-    assert "Not measured yet: generation, start, growth, plan, serve." in text
+    assert "Not measured yet: generation, start, growth, memory, plan, serve." in text
 
 
 def test_plots_are_the_same_for_the_same_results(results: Results, tmp_path: Path) -> None:
@@ -100,6 +103,21 @@ def test_growth_has_laws_and_the_longest_row(tmp_path: Path) -> None:
     assert (tmp_path / "images" / "performance-growth.svg").is_file()
 
 
+def test_memory_is_told_of_what_was_measured(tmp_path: Path) -> None:
+    made = Results(tmp_path / "results")
+    made.put("memory", "lora", {"peak_bytes": 1.5e9})
+    made.put("memory", "full", {"peak_bytes": 3.25e9})
+    assert memory.section(made, tmp_path)[2:] == ["| full | 3.25 GB |", "| lora | 1.50 GB |"]
+    names = set(registry.names("methods"))
+    assert {setting["method"] for setting in memory.settings().values()} <= names
+
+
+def test_the_last_but_one_turn_is_that_of_the_largest_block() -> None:
+    blocks = 31  # thirty layers, and the embeddings with what else there is
+    order = [drawn(blocks, blocks, 0)[turn] for turn in range(memory.TURNS)]
+    assert order.index(blocks - 1) == memory.TURNS - 2
+
+
 def test_results_of_other_cells_stay(tmp_path: Path) -> None:
     made = Results(tmp_path)
     made.put("start", "evaluate", {"median": 7.0})
@@ -144,7 +162,8 @@ def test_every_part_names_its_cells() -> None:
     options = Options(threads=1)
     for name in parts.NAMES:
         cells = page.part(name).cells(options)
-        assert all(callable(measure) for measure in cells.values())
+        for measure in cells.values():
+            signature(measure).bind()
         assert bool(cells) == (name != "gpu")
     assert "trl-lora-bfloat16" in training.cells(options)
     assert not any(cell.startswith("liger") for cell in training.cells(options)), "its kernels need CUDA"

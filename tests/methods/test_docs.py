@@ -11,6 +11,7 @@ import pytest
 
 from engrain import registry
 from engrain.methods._low_rank import adapted
+from engrain.methods._probe import probe
 from training import method, small_model, trainable
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -18,8 +19,6 @@ PAGES = {name: (DOCS / "methods" / f"{name}.md").read_text(encoding="utf-8") for
 LIBRARY = dict(
     re.findall(r"^\| \[`(\w+)`\]\(https://\S+\) \| [^|]+ \| ([^|]+) \|", (DOCS / "methods" / "peft.md").read_text("utf-8"), re.MULTILINE)
 )
-COUNTED = {name: cell for name, cell in LIBRARY.items() if "`" in cell and name != "ln_tuning"}
-"""Those whose number follows from widths and settings."""
 OPTIONS = {
     "c3a": {"block_size": 16},
     "fourierft": {"n_frequency": 100},
@@ -28,6 +27,13 @@ OPTIONS = {
     "waveft": {"n_frequency": 100},
 }
 """Of methods whose usual settings do not fit a small model."""
+SETTINGS: dict[str, dict[str, Any]] = {
+    "adaption_prompt": {"target_modules": "default"},
+    "ia3": {"target_modules": "q_proj,v_proj,down_proj"},
+    "ln_tuning": {"target_modules": "default"},
+    "lokr": {"rank": 2},
+}
+"""Of methods that adapt something else than the others, or whose formula holds for small ranks."""
 
 
 def count(model: Any) -> int:
@@ -51,28 +57,60 @@ def test_our_methods_train_as_many_numbers_as_their_page_says(name: str) -> None
     assert count(model) == sum(eval(formula[1], {}, values) for values in sizes)
 
 
+def side(number: int) -> int:
+    return max(n for n in range(1, number) if number % n == 0 and n * n <= number)
+
+
 def test_every_method_of_the_library_has_its_row() -> None:
     told = (DOCS / "methods" / "peft.md").read_text("utf-8").partition("## All of them")[0]
     refused = {name for name in registry.names("methods") if f"`{name}`" in told}
     assert set(LIBRARY) == set(registry.names("methods")) - set(PAGES) - refused
 
 
+def places(model: Any) -> dict[str, list[dict[str, int]]]:
+    """Where a formula counts → the widths of each such place in a model of which q_proj, v_proj and down_proj can be adapted."""
+
+    def linears(*ends: str) -> list[dict[str, int]]:
+        return [{"inputs": m.in_features, "outputs": m.out_features} for n, m in model.named_modules() if n.endswith(ends)]
+
+    adapted, layers = linears("q_proj", "v_proj"), len(model.model.layers)
+    return {
+        "a layer": adapted,
+        "a layer of the attention": adapted,
+        "a layer of the feed-forward": linears("down_proj"),
+        "a kind of layer": adapted[:2],
+        "a layer of the model": [{}] * layers,
+        "a norm": [{} for name, _ in model.named_modules() if name.endswith("norm")],
+        "in all": [{}],
+    }
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.parametrize("name", LIBRARY)
 def test_the_librarys_methods_train_as_many_numbers_as_the_page_says(name: str) -> None:
     model = small_model(hidden_size=64, intermediate_size=96, num_hidden_layers=3)
-    layers = [[m.weight.shape for n, m in layer.named_modules() if n.endswith(("q_proj", "v_proj"))] for layer in model.model.layers]
-    linears = [{"inputs": shape[1], "outputs": shape[0]} for layer in layers for shape in layer]
+    there = places(model)
     own = {field.name for field in fields(registry.find("methods", name).Settings)}
-    chosen = {key: value for key, value in (("rank", 4), ("virtual_tokens", 6), ("target_modules", "q_proj,v_proj")) if key in own}
-    if name == "adaption_prompt":
-        chosen.pop("target_modules")
-    options = OPTIONS.get(name, {})
+    usual = {"rank": 4, "virtual_tokens": 6, "target_modules": "q_proj,v_proj"} | SETTINGS.get(name, {})
+    chosen, options = {key: value for key, value in usual.items() if key in own}, OPTIONS.get(name, {})
     method(name, **chosen, tuner_options=",".join(f"{key}={value}" for key, value in options.items())).apply(model)
-    known = {**chosen, **options, "width": 64, "kv_width": layers[0][1][0], "layers": len(layers), "min": min}
-    places = {"a layer": linears, "a kind of layer": linears[:2], "a layer of the model": [{}] * len(layers), "in all": [{}]}
-    terms = re.findall(r"`([^`]+)` (a layer of the model|a kind of layer|a layer|in all)", COUNTED[name])
-    assert count(model) == sum(eval(formula, {}, known | values) for formula, where in terms for values in places[where])
+    widths = {"width": 64, "kv_width": there["a layer"][1]["outputs"], "layers": len(model.model.layers)}
+    known = {**chosen, **options, **widths, "min": min, "side": side}
+    terms = re.findall(rf"`([^`]+)` ({'|'.join(sorted(there, key=len, reverse=True))})", LIBRARY[name])
+    assert terms, f"docs/methods/peft.md does not say how many numbers {name} trains"
+    assert count(model) == sum(eval(formula, {}, known | values) for formula, where in terms for values in there[where])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_says_where_the_method_does_not_start_at_the_base(name: str) -> None:
+    assert ("Before the first step it answers as" in PAGES[name]) != method(name).starts_at_base
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_librarys_methods_that_do_not_start_at_the_base_are_named() -> None:
+    told = re.search(r"Before the first step these do not(.+?)All others do", (DOCS / "methods" / "peft.md").read_text("utf-8"), re.DOTALL)
+    assert told
+    assert set(re.findall(r"`(\w+)`", told[1])) == {name for name in LIBRARY if not probe(name).starts_at_base}
 
 
 def test_every_page_is_named_in_the_overview() -> None:

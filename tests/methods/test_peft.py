@@ -67,6 +67,20 @@ def test_it_keeps_the_contract_or_is_refused_with_the_reason(name: str, tmp_path
     assert model.state_dict().keys() == wide_model().state_dict().keys()
 
 
+@pytest.mark.parametrize("name", GUESTS)
+def test_a_result_merged_in_bfloat16_answers_as_before(name: str) -> None:
+    if probe(name).reason or not probe(name).merges:
+        pytest.skip("not supported, or not merged")
+    model, chosen, base = wide_model().to(torch.bfloat16), method(name), logits(wide_model().to(torch.bfloat16))
+    torch.manual_seed(0)
+    chosen.apply(model)
+    train_steps(model, chosen, 12, torch.bfloat16)
+    before = logits(model)
+    assert not torch.equal(before, base)
+    chosen.merge(model)
+    assert (logits(model) - before).norm() < 0.05 * before.norm()
+
+
 def test_most_of_the_library_is_supported() -> None:
     supported = {name for name in GUESTS if not probe(name).reason}
     assert {
@@ -158,6 +172,15 @@ def test_answers_with_virtual_tokens_are_those_of_the_library(name: str, tiny_fo
 def test_settings_that_cannot_work_are_refused_when_they_are_read(name: str, values: dict[str, Any], told: str) -> None:
     with pytest.raises(SettingError, match=told):
         settings_from({"method": name, **values})
+
+
+def test_an_option_that_needs_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SettingError, match="boft_n_butterfly_factor=2 needs CUDA, which this machine does not have"):
+        settings_from({"method": "boft", "tuner_options": "boft_n_butterfly_factor=2"})
+    settings_from({"method": "boft", "tuner_options": "boft_n_butterfly_factor=1"})
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    settings_from({"method": "boft", "tuner_options": "boft_n_butterfly_factor=2"})
 
 
 def test_modules_that_are_not_there_are_refused_beside_some_that_are() -> None:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engrain.evaluate import TUNED, Evaluation, score
+from engrain.evaluate import BASE, TUNED, Evaluation, score
 from engrain.examples import Question
 from engrain.report.charts import PERCENT, Axis, Dot, number, scatter
 from engrain.report.compare import markdown, render, size
 from engrain.run import Run
 from engrain.scoreboard import Costs, Scoreboard, advice, score_of
+
+SAID = {BASE: ["yes"] * 4, TUNED: ["yes", "yes", "yes", "no"]}
+"""What is said to the general questions."""
 
 
 def test_the_page_holds_every_way_and_escapes_its_texts(tmp_path: Path) -> None:
@@ -25,6 +28,20 @@ def test_the_page_holds_every_way_and_escapes_its_texts(tmp_path: Path) -> None:
     assert "in wordings that were not trained" in page
     run.update(questions="0123abcd")
     assert "in wordings that were not trained" not in render(run, Scoreboard(scores, advice(scores)))
+
+
+def test_what_is_kept_and_declined_has_its_interval(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "cmp", "cmp")
+    run.update(settings={"base": "base"}, seeds=1)
+    general = [Question(f"g{number}", "What?", ("yes",), "general") for number in range(4)]
+    unknown = [Question("u", "Unknown?", (), "unanswerable")]
+    asked = [Question("1", "What?", ("£5",), "direct"), *unknown, *general]
+    seen = Evaluation({column: tuple(score(asked, ["£5", "It is 5.", *said])) for column, said in SAID.items()})
+    tuned = score_of("lora", TUNED, [seen], [Costs(1234, 2**30, 61.0, 99.0, 2**20)])
+    page = render(run, Scoreboard((tuned,), ""))
+    assert '<td class="number">75%<small>30% to 95%</small></td>' in page
+    assert '<td class="number">0%<small>0% to 79%</small></td>' in page
+    assert "75% (30% to 95%)" in markdown(Scoreboard((tuned,), ""))
 
 
 def test_one_table_in_markdown_holds_everything() -> None:

@@ -43,6 +43,8 @@ ADAPTER_TOKENS = 10
 """Learned tokens a layer of adaption prompts, as in their paper (arXiv 2303.16199); the library has no usual number."""
 OWN = {"r": "rank", "target_modules": "target_modules", "num_virtual_tokens": "virtual_tokens"}
 """Options of the library that are settings of ours."""
+ON_CUDA = {"boft_n_butterfly_factor": 1}
+"""Options of the library that need a kernel of its own for CUDA → what it silently takes elsewhere."""
 PROMPT_BASE = "Prompt"
 """In the names of configurations of methods that put virtual tokens before the text."""
 
@@ -192,11 +194,21 @@ def settings_of(name: str, declared: Declared) -> type:
         unknown = sorted(chosen.keys() - known)
         if unknown:
             raise SettingError(f"tuner_options: {name} has no {', '.join(unknown)}", f"It has: {', '.join(sorted(known))}.")
+        check_cuda(chosen)
         twice = [f"{option} is --{own.replace('_', '-')}" for option, own in OWN.items() if option in chosen and hasattr(self, own)]
         if twice:
             raise SettingError(f"tuner_options: {', '.join(twice)}", "Give it there, and leave it out here.")
 
     return make_dataclass(f"{declared.config}Settings", made, namespace={"__post_init__": verify}, frozen=True)
+
+
+def check_cuda(chosen: dict[str, Any]) -> None:
+    """Raise SettingError for options that the library would pass over, because this machine has no CUDA."""
+    import torch
+
+    lost = [f"{name}={chosen[name]}" for name, elsewhere in ON_CUDA.items() if chosen.get(name, elsewhere) != elsewhere]
+    if lost and not torch.cuda.is_available():
+        raise SettingError(f"tuner_options: {', '.join(lost)} needs CUDA, which this machine does not have", "Leave it out.")
 
 
 def all_fields(config: str) -> list[str]:

@@ -18,6 +18,21 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+_PLUS = "LoRA+ is method 'lora' with learning_rate_ratio=16 (--method lora --learning-rate-ratio 16)."
+ELSEWHERE = {
+    "rslora": "rsLoRA is method 'lora' with rank_stabilized=true and an alpha (--method lora --rank-stabilized --alpha=16).",
+    "loraplus": _PLUS,
+    "lora+": _PLUS,
+    "loftq": "LoftQ is method 'qlora' with loftq=true (--method qlora --loftq).",
+    "lisa": "LISA is method 'layerwise' with rotated_layers=2 and layers=1.0 (--method layerwise --layers 1.0 --rotated-layers 2).",
+    "badam": "BAdam is method 'full' with block_steps=50 (--method full --block-steps 50).",
+    "prompt": "Prompt tuning is method 'prompt_tuning'.",
+    "prefix": "Prefix tuning is method 'prefix_tuning'.",
+    "ptuning": "P-tuning is method 'p_tuning'.",
+    "bottleneck": "Bottleneck adapters are not offered: the installed PEFT library has none. Use --method lora.",
+}
+"""Names that people know, in small letters without signs between them → what they are here."""
+
 
 class SizeUnknown(SettingError):
     """How much a method trains depends on the model's values, which an outline does not have."""
