@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from engrain import api
 from engrain.cli import main
@@ -20,7 +21,9 @@ from engrain.coding.completion import load_completer
 from engrain.coding.pipeline import MIDDLE, NEXT_LINE, Spot, draw_spots, exact, similar, syntax_errors, syntax_valid
 from engrain.coding.repository import CodeFile
 from engrain.errors import ModelError, RunError, SettingError
+from engrain.models import load_model, locate
 from engrain.run import Run
+from engrain.tasks._fim import make_room
 
 LINES = ["set total 0", "incr total $x", "return $total"]
 
@@ -139,6 +142,42 @@ def test_the_whole_model_is_saved_with_its_sentinels(repository: Path, tiny_fold
     assert model.get_input_embeddings().weight.shape[0] == len(tokenizer)
     first, second = (api.complete(run, "proc a {x} {\n", "}\n", path="f1.tcl", max_new_tokens=5) for _ in range(2))
     assert first.text == second.text
+
+
+def test_added_sentinels_train_are_loaded_and_taken_along(result: api.Result, tiny_folder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    completer = load_completer(result.run)
+    marks = list(completer.sentinels.marks)
+    trained = load_file(result.run.path / "task.safetensors")
+    tables = [table.weight[marks] for table in (completer.model.get_input_embeddings(), completer.model.get_output_embeddings())]
+    assert all(torch.equal(rows, trained[name]) for rows, name in zip(tables, ("embedding", "head"), strict=True))
+    untrained = load_model(locate(str(tiny_folder)), dtype=torch.float32, device="cpu")
+    make_room(untrained, completer.tokenizer, completer.sentinels)
+    start = untrained.get_input_embeddings().weight
+    now = completer.model.get_input_embeddings().weight
+    assert (now != start).any(1).nonzero()[:, 0].tolist() == marks
+    taken = api.export(result.run, "merged", out=tmp_path / "taken", type="f32")
+    assert torch.equal(AutoModelForCausalLM.from_pretrained(taken.folder).get_input_embeddings().weight, now)
+
+
+def test_a_stopped_build_goes_on_to_the_same_sentinels(repository: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"base": str(tiny_folder), "rank": 4, **QUICK, "max_steps": 6, "patience": 0, "evaluate_every": 0.4}
+    whole = api.build(repository, out=tmp_path / "whole", **given).run
+    part = api.build(repository, out=tmp_path / "part", **given).run
+    steps = sorted((part.path / "checkpoints").glob("step-*"), key=lambda folder: int(folder.name[5:]))
+    assert len(steps) == 2
+    shutil.rmtree(steps[-1])
+    (part.path / "task.safetensors").unlink()
+    part.update(status="interrupted")
+    again = api.build(repository, out=part.path, resume=True, **given).run
+    first, second = ((run.path / "task.safetensors").read_bytes() for run in (whole, again))
+    assert first == second
+
+
+def test_without_gaps_no_sentinel_trains(repository: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    run = api.build(repository, out=tmp_path / "run", base=str(tiny_folder), rank=4, **{**QUICK, "max_steps": 1, "fim_rate": 0.0}).run
+    assert not (run.path / "task.safetensors").exists()
 
 
 def test_what_cannot_be_completed_says_so(result: api.Result) -> None:

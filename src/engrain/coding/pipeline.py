@@ -110,7 +110,8 @@ def encoded(
     if not rows or not plain:
         raise ExampleError("There is too little code to learn from and to measure with", "Name a larger code base.")
     prepare = partial(make_room, tokenizer=tokenizer, sentinels=sentinels)
-    return Code(rows, spread(heldout, HELDOUT_ROWS), prepare), spread(plain, HELDOUT_ROWS)
+    new = sentinels.marks if sentinels.added and settings.code.fim_rate else ()
+    return Code(rows, spread(heldout, HELDOUT_ROWS), prepare, new), spread(plain, HELDOUT_ROWS)
 
 
 def measure_base(
