@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import types
@@ -112,6 +113,23 @@ def test_the_base_is_measured_again_where_its_gaps_are_others(
     notes = api.build(folder, **given, resume=True).comparison.notes
     assert run.read_json("scores.json")["before"]["asked"] != before["asked"]
     assert code_pipeline.ONE_FILE in notes, "a single file chooses the weights and measures"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rank": 200}, "rank=200 is larger than every matrix"),
+        ({"rank": 4, "target_modules": "c_attn"}, "LoRA cannot adapt c_attn"),
+        ({"method": "layerwise", "layers": "3"}, "layers='3'"),
+    ],
+)
+def test_a_method_that_does_not_fit_is_refused_before_any_work(
+    repository: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr(code_pipeline, "read_repository", None)
+    with pytest.raises(SettingError, match=re.escape(said)):
+        api.build(repository, out=tmp_path / "run", base=str(tiny_folder), **QUICK, **options)
+    assert not (tmp_path / "run").exists()
 
 
 def stop(*arguments: object) -> None:

@@ -111,6 +111,23 @@ def load_backbone(name: str, progress: Progress = SILENT) -> tuple[Backbone, str
     return backbone.eval().requires_grad_(False), revision
 
 
+def outline(name: str) -> Classifier:
+    """A classifier on the backbone of that name without its weights (on torch's meta device), frozen. Raises ModelError.
+
+    Its head is as wide as it can be, because how many classes there are is not known yet.
+    """
+    with torch.device("meta"):
+        if name == EMBEDDED:
+            backbone: Backbone = EfficientNetLite0()
+        elif name.startswith("timm:"):
+            backbone = TimmBackbone(name.removeprefix("timm:"), pretrained=False)
+        else:
+            backbone = _transformers_outline(name)
+        model = Classifier(backbone, backbone.width)
+    model.eval().requires_grad_(False)
+    return model
+
+
 class Convolution(nn.Module):  # type: ignore[misc]
     """A convolution, its norm and perhaps ReLU6; edges are filled as TensorFlow does ("same"), more on the far side.
 
@@ -272,6 +289,14 @@ def _transformers(name: str) -> tuple[Backbone, str]:
         model = AutoModel.from_pretrained(name, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
         mean, std = _normalization(name)
     return TransformersBackbone(model, mean, std), str(getattr(config, "_commit_hash", None) or name)
+
+
+def _transformers_outline(name: str) -> Backbone:
+    from transformers import AutoConfig, AutoModel
+
+    with model_errors(f"the configuration of backbone={name!r} cannot be used"), quiet():
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        return TransformersBackbone(AutoModel.from_config(config, trust_remote_code=False), IMAGENET_MEAN, IMAGENET_STD)
 
 
 def _normalization(name: str) -> tuple[Sequence[float], Sequence[float]]:

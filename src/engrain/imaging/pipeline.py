@@ -17,7 +17,7 @@ from engrain.comparison import Comparison, Line, Measured
 from engrain.config import Settings
 from engrain.errors import SettingError
 from engrain.files import write_text
-from engrain.imaging.backbones import Classifier, load_backbone
+from engrain.imaging.backbones import Classifier, load_backbone, outline
 from engrain.imaging.classifier import BATCH, LABELS, NOTICE, Labels, logits, set_head, vectors
 from engrain.imaging.pictures import Finding, Picture, Reading, read_images, split_by_group
 from engrain.imaging.scores import Scores, differences, fit_head, fit_temperature, scores, softmax, suspects, thresholds_at
@@ -54,6 +54,11 @@ def check(settings: Settings) -> None:
     """Raise SettingError for settings that say nothing about images."""
     if settings.training.max_length != TrainingSettings.max_length:
         raise SettingError(f"max_length={settings.training.max_length}: images have no tokens", "Choose --image-size instead.")
+
+
+def outlined(settings: Settings) -> Classifier:
+    """The model that a method is applied to, without its weights."""
+    return outline(settings.images.backbone)
 
 
 def build(run: Run, settings: Settings, paths: Sequence[Path], progress: Progress) -> Comparison:
