@@ -31,11 +31,12 @@ from engrain.train import SEEDS, TrainingSettings, train
 
 PARTS = ("train", "validation", "test")
 KINDS_TOLD = {
-    "unreadable": "cannot be read",
-    "tiny": "are tiny",
-    "duplicate": "are copies of others",
-    "contradiction": "are equal to images with another label",
-    "suspect": "have a label that looks wrong",
+    "other": "files are no pictures and are passed over",
+    "unreadable": "images cannot be read",
+    "tiny": "images are tiny",
+    "duplicate": "images are copies of others",
+    "contradiction": "images are equal to images with another label",
+    "suspect": "images have a label that looks wrong",
 }
 
 
@@ -112,7 +113,7 @@ def started(run: Run, settings: Settings, reading: Reading, train_part: Sequence
     ]
     run.write_rows("findings.jsonl", [*reading.findings, *found])
     for kind, count in Counter(f.kind for f in (*reading.findings, *found)).items():
-        progress.note(f"{count} images {KINDS_TOLD[kind]} (findings.jsonl lists them).")
+        progress.note(f"{count} {KINDS_TOLD[kind]} (findings.jsonl lists them).")
     method = registry.find("methods", settings.method)(settings.method_settings)
     return model, method
 
