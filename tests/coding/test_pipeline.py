@@ -72,7 +72,9 @@ def test_a_build_measures_before_and_after_on_held_out_files(result: api.Result)
     assert run.info["licences"] == ["LICENSE"]
     assert any("no sentinels" in note for note in found.notes)
     assert any("tree-sitter-LANGUAGE" in note for note in found.notes)
-    assert "perplexity of held-out files" in (run.path / "README.md").read_text(encoding="utf-8")
+    card = (run.path / "README.md").read_text(encoding="utf-8")
+    assert "perplexity of held-out files" in card
+    assert "has these licence files: `LICENSE`." in card
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert "proc add" in page
     assert "<script" not in page
