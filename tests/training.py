@@ -122,22 +122,22 @@ def logits(model: Any) -> Tensor:
         return model.eval()(input_ids=torch.arange(3, 23)[None] % VOCABULARY, use_cache=False).logits
 
 
-def train_steps(model: Any, chosen: Any, steps: int, dtype: torch.dtype | None = None) -> list[float]:
-    """The losses of some steps on one repeated batch."""
+def train_steps(model: Any, chosen: Any, steps: int, dtype: torch.dtype | None = None, task: Any = None) -> list[float]:
+    """The losses of some steps on one repeated batch, or on all rows of a `task`."""
     import torch
 
     from engrain.optimize import Masters
     from engrain.tasks.chat import Chat
 
-    masters, batch = Masters(model, dtype or torch.float32, chosen.keeps_float32, chosen.narrow(model)), examples(6)
+    masters, task = Masters(model, dtype or torch.float32, chosen.keeps_float32, chosen.narrow(model)), task or Chat(examples(6))
     names, groups = {id(p): name for name, p in model.named_parameters()}, chosen.parameter_groups(model)
     for group in groups:
         group["params"] = [masters.values[names[id(p)]] for p in group["params"]]
     optimizer = chosen.optimizer(groups, 3e-3, 0.0)
-    losses, task = [], Chat(batch)
+    losses = []
     for step in range(steps):
         chosen.before_step(model, step)
-        loss = task.loss(model.train(), batch)
+        loss = task.loss(model.train(), task.train)
         (loss.total / loss.count).backward()
         penalty = chosen.penalty(model)
         if penalty is not None:

@@ -172,6 +172,7 @@ def build_task(settings: Settings, files: Sequence[Path], out: Path | None, resu
     """The run of a task with a pipeline of its own."""
     own = PIPELINES[settings.task.task]
     own.check(settings)
+    check_fits(settings, own.outlined(settings))
     settings.model.resolve()
     name = files[0].resolve().stem
     run = stopped(out, name) if resume else Run.create(out, name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
+from safetensors.torch import save_file
 
 from engrain import registry
 from engrain.assistant import Library, put_adapter_in, section_of
@@ -22,6 +23,7 @@ from engrain.encoder import Meaning, load_encoder
 from engrain.errors import DocumentError, ExampleError, ModelError
 from engrain.examples import Example, asked_in, example_to_row, learned, practised, users_turns
 from engrain.fetch import cache_folder
+from engrain.files import staged
 from engrain.gate import fit_gate
 from engrain.knowledge.coverage import coverage
 from engrain.knowledge.dataset import Dropped, Split, Studied, make_examples
@@ -43,6 +45,7 @@ from engrain.study.reading import reading_examples
 from engrain.study.replay import everyday_texts, replay_examples, replay_prompts
 from engrain.study.teacher import teacher_from
 from engrain.tasks._packed import PackedTask
+from engrain.tasks.base import FILE as TASK_FILE
 from engrain.tasks.base import Task
 from engrain.tasks.chat import Chat
 from engrain.tokens import Encoded, encode_example
@@ -347,6 +350,7 @@ def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> 
     make_gate(run, settings, model, progress)
     task.prepare(model)
     method.apply(model)
+    task.free(model)
     task.check(model)  # before the method looks: its passes are then over examples alone
     started = time.monotonic()
     method.prepare(model, passes(model, task))
@@ -355,6 +359,9 @@ def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> 
     if getattr(settings.method_settings, "layers", "") == TOP_LAYERS and settings.training.minutes:
         progress.note("The top half of the layers is adapted: more steps in the same time teach more by heart (--layers 1.0: all).")
     trained = train(model, method, task, settings.training, run, dtype, progress, spent)
+    if own := task.fold(model):
+        with staged(run.path / TASK_FILE) as file:
+            save_file({name: tensor.cpu() for name, tensor in own.items()}, file)
     with run.stage(method.artifact) as folder:
         method.save(model, folder)
         load_tokenizer(base).save_pretrained(folder)

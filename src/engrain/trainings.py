@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engrain import registry
 from engrain.config import Settings, settings_from
@@ -16,15 +16,18 @@ from engrain.methods.base import SizeUnknown
 from engrain.models import outline
 from engrain.run import Run
 
+if TYPE_CHECKING:
+    from torch import nn
+
 SHARED = ("documents.jsonl", "facts.jsonl", "superseded.jsonl", "before.json", "examples")
 """What every training gets from the run that it belongs to."""
 
 
-def check_fits(settings: Settings) -> None:
-    """Raise SettingError where the method does not fit the base, by its configuration alone."""
+def check_fits(settings: Settings, model: nn.Module | None = None) -> None:
+    """Raise SettingError where the method does not fit the base, or another `model`, of which an outline is enough."""
     method: Any = registry.find("methods", settings.method)
     with suppress(SizeUnknown):
-        method(settings.method_settings).apply(outline(settings.model.base))
+        method(settings.method_settings).apply(outline(settings.model.base) if model is None else model)
 
 
 def part_of(run: Run, name: str) -> Run:

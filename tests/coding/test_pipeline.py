@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import types
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from engrain import api
 from engrain.cli import main
@@ -20,7 +22,9 @@ from engrain.coding.completion import load_completer
 from engrain.coding.pipeline import MIDDLE, NEXT_LINE, Spot, draw_spots, exact, similar, syntax_errors, syntax_valid
 from engrain.coding.repository import CodeFile
 from engrain.errors import ModelError, RunError, SettingError
+from engrain.models import load_model, locate
 from engrain.run import Run
+from engrain.tasks._fim import make_room
 
 LINES = ["set total 0", "incr total $x", "return $total"]
 
@@ -68,7 +72,9 @@ def test_a_build_measures_before_and_after_on_held_out_files(result: api.Result)
     assert run.info["licences"] == ["LICENSE"]
     assert any("no sentinels" in note for note in found.notes)
     assert any("tree-sitter-LANGUAGE" in note for note in found.notes)
-    assert "perplexity of held-out files" in (run.path / "README.md").read_text(encoding="utf-8")
+    card = (run.path / "README.md").read_text(encoding="utf-8")
+    assert "perplexity of held-out files" in card
+    assert "has these licence files: `LICENSE`." in card
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert "proc add" in page
     assert "<script" not in page
@@ -111,6 +117,23 @@ def test_the_base_is_measured_again_where_its_gaps_are_others(
     assert code_pipeline.ONE_FILE in notes, "a single file chooses the weights and measures"
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rank": 200}, "rank=200 is larger than every matrix"),
+        ({"rank": 4, "target_modules": "c_attn"}, "LoRA cannot adapt c_attn"),
+        ({"method": "layerwise", "layers": "3"}, "layers='3'"),
+    ],
+)
+def test_a_method_that_does_not_fit_is_refused_before_any_work(
+    repository: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr(code_pipeline, "read_repository", None)
+    with pytest.raises(SettingError, match=re.escape(said)):
+        api.build(repository, out=tmp_path / "run", base=str(tiny_folder), **QUICK, **options)
+    assert not (tmp_path / "run").exists()
+
+
 def stop(*arguments: object) -> None:
     raise KeyboardInterrupt
 
@@ -139,6 +162,42 @@ def test_the_whole_model_is_saved_with_its_sentinels(repository: Path, tiny_fold
     assert model.get_input_embeddings().weight.shape[0] == len(tokenizer)
     first, second = (api.complete(run, "proc a {x} {\n", "}\n", path="f1.tcl", max_new_tokens=5) for _ in range(2))
     assert first.text == second.text
+
+
+def test_added_sentinels_train_are_loaded_and_taken_along(result: api.Result, tiny_folder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    completer = load_completer(result.run)
+    marks = list(completer.sentinels.marks)
+    trained = load_file(result.run.path / "task.safetensors")
+    tables = [table.weight[marks] for table in (completer.model.get_input_embeddings(), completer.model.get_output_embeddings())]
+    assert all(torch.equal(rows, trained[name]) for rows, name in zip(tables, ("embedding", "head"), strict=True))
+    untrained = load_model(locate(str(tiny_folder)), dtype=torch.float32, device="cpu")
+    make_room(untrained, completer.tokenizer, completer.sentinels)
+    start = untrained.get_input_embeddings().weight
+    now = completer.model.get_input_embeddings().weight
+    assert (now != start).any(1).nonzero()[:, 0].tolist() == marks
+    taken = api.export(result.run, "merged", out=tmp_path / "taken", type="f32")
+    assert torch.equal(AutoModelForCausalLM.from_pretrained(taken.folder).get_input_embeddings().weight, now)
+
+
+def test_a_stopped_build_goes_on_to_the_same_sentinels(repository: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"base": str(tiny_folder), "rank": 4, **QUICK, "max_steps": 6, "patience": 0, "evaluate_every": 0.4}
+    whole = api.build(repository, out=tmp_path / "whole", **given).run
+    part = api.build(repository, out=tmp_path / "part", **given).run
+    steps = sorted((part.path / "checkpoints").glob("step-*"), key=lambda folder: int(folder.name[5:]))
+    assert len(steps) == 2
+    shutil.rmtree(steps[-1])
+    (part.path / "task.safetensors").unlink()
+    part.update(status="interrupted")
+    again = api.build(repository, out=part.path, resume=True, **given).run
+    first, second = ((run.path / "task.safetensors").read_bytes() for run in (whole, again))
+    assert first == second
+
+
+def test_without_gaps_no_sentinel_trains(repository: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    run = api.build(repository, out=tmp_path / "run", base=str(tiny_folder), rank=4, **{**QUICK, "max_steps": 1, "fim_rate": 0.0}).run
+    assert not (run.path / "task.safetensors").exists()
 
 
 def test_what_cannot_be_completed_says_so(result: api.Result) -> None:

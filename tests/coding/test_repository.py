@@ -69,6 +69,16 @@ def test_what_gitignore_names_is_not_read(folder: Path) -> None:
     assert set(paths(folder)) == {*(f"f{i}.tcl" for i in range(5)), "keep.tmp.tcl", "sub/c.tcl"}
 
 
+def test_what_git_excludes_on_this_disk_is_not_read_unless_a_gitignore_takes_it_back(folder: Path) -> None:
+    put(folder, ".git/info/exclude", "# git ls-files --others\nlocal/\n*.gen.tcl\n")
+    put(folder, ".gitignore", "!keep.gen.tcl\n")
+    for number, name in enumerate(("local/a.tcl", "sub/b.gen.tcl", "sub/keep.gen.tcl", "sub/c.tcl", "sub/d.tcl"), 20):
+        put(folder, name, code(number))
+    kept = ["sub/c.tcl", "sub/d.tcl", "sub/keep.gen.tcl"]
+    assert set(paths(folder)) == {*(f"f{i}.tcl" for i in range(5)), *kept}
+    assert paths(folder / "sub") == [name.removeprefix("sub/") for name in kept]
+
+
 def test_the_nearest_gitignore_decides(folder: Path) -> None:
     put(folder, ".gitignore", "*.gen.tcl\n")
     put(folder, "sub/.gitignore", "!keep.gen.tcl\n")

@@ -12,11 +12,13 @@ import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
+from pydicom.data import get_testdata_file
 
 from engrain import api
 from engrain.errors import ModelError
 from engrain.export import onnx
 from engrain.imaging.classifier import NOTICE
+from engrain.run import Run
 from pictures import build_backbone, make_image_run, shape
 
 
@@ -48,6 +50,27 @@ def test_a_classifier_becomes_one_file_with_the_same_probabilities(classifier: P
     said = subprocess.run([sys.executable, done.folder / "classify.py", *paths], capture_output=True, text=True, check=True).stdout
     for line, found in zip(said.splitlines(), ours, strict=True):
         label, share = re.fullmatch(r".*\.png (\w+) ([\d.]+)%, \w+ [\d.]+%", line).groups()
+        assert label == found.label
+        assert float(share) == pytest.approx(100 * found.probability, abs=0.06)
+
+
+@pytest.mark.parametrize("window", [None, "40,400"])
+def test_the_program_reads_dicom_through_the_runs_window(classifier: Path, tmp_path: Path, window: str | None) -> None:
+    run = Run.open(classifier)
+    settings = run.info["settings"]
+    try:
+        run.update(settings={**settings, "window": window})
+        done = api.export(classifier, "onnx", out=tmp_path / "taken", check=False)
+        paths = [tmp_path / "IM0001", tmp_path / "mr.dcm"]
+        for path, name in zip(paths, ("CT_small.dcm", "MR_small.dcm"), strict=True):
+            path.write_bytes(Path(str(get_testdata_file(name))).read_bytes())
+        ours = api.classify(classifier, paths)
+    finally:
+        run.update(settings=settings)
+    assert any("pydicom" in note for note in done.notes)
+    said = subprocess.run([sys.executable, done.folder / "classify.py", *paths], capture_output=True, text=True, check=True).stdout
+    for line, found in zip(said.splitlines(), ours, strict=True):
+        label, share = re.fullmatch(r".* (\w+) ([\d.]+)%, \w+ [\d.]+%", line).groups()
         assert label == found.label
         assert float(share) == pytest.approx(100 * found.probability, abs=0.06)
 

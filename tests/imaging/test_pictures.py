@@ -179,3 +179,33 @@ def test_a_class_with_too_few_groups_is_named() -> None:
 def test_settings_that_make_no_sense_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(SettingError):
         ImageSettings(**values)  # type: ignore[arg-type]
+
+
+def export(source: str, target: Path) -> None:
+    """A DICOM file of pydicom's under another name."""
+    from pydicom.data import get_testdata_file
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(Path(str(get_testdata_file(source))).read_bytes())
+
+
+def test_dicom_files_need_no_suffix_and_what_is_no_picture_is_counted(tmp_path: Path) -> None:
+    write_folder(tmp_path, 3)
+    export("MR_small.dcm", tmp_path / "disc" / "anna" / "IM000001")
+    export("CT_small.dcm", tmp_path / "disc" / "1.2.840.113619.2")
+    export("rtplan.dcm", tmp_path / "disc" / "DICOMDIR")
+    (tmp_path / "disc" / "notes.txt").write_text("no picture")
+    (tmp_path / "square" / "SHORT").write_bytes(b"DICM")
+    (tmp_path / "square" / ".DS_Store").write_bytes(b"of the system")
+    reading = read_images([tmp_path], SMALL)
+    groups = {p.file: p.group for p in reading.pictures}
+    assert groups["disc/anna/IM000001"] == "anna"
+    assert "disc/1.2.840.113619.2" in groups
+    assert kinds(reading) == {"other": ["disc/DICOMDIR", "disc/notes.txt", "square/SHORT"]}
+
+
+def test_a_table_names_dicom_files_without_a_suffix(tmp_path: Path) -> None:
+    write_folder(tmp_path / "files", 2)
+    export("MR_small.dcm", tmp_path / "files" / "IM000001")
+    (tmp_path / "table.csv").write_text("image,label\nfiles/IM000001,disc\nfiles/disc/00.png,disc\nfiles/square/00.png,square\n")
+    assert "files/IM000001" in {p.file for p in read_images([tmp_path / "table.csv"], SMALL).pictures}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from engrain import api, registry
 from engrain.cli import main
 from engrain.errors import ExampleError, ModelError, RunError, SettingError
 from engrain.imaging import backbones
+from engrain.imaging import pipeline as image_pipeline
 from engrain.imaging.backbones import Classifier, EfficientNetLite0, TransformersBackbone, load_backbone, patch_map
 from engrain.imaging.classifier import heat_map, load_classifier, logits
 from engrain.imaging.pipeline import judged_as
 from engrain.run import Run
 from engrain.tasks._augment import augmented
 from engrain.tasks.image_classification import ImageClassification
-from pictures import shape, write_folder
+from pictures import build_backbone, shape, write_folder
 
 
 class Small(backbones.Backbone):
@@ -148,6 +150,35 @@ def test_what_other_tasks_have_is_refused(images: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="max_length"):
         built(images, tmp_path / "run", max_length=99)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"method": "lora", "rank": 2000}, "rank=2000 is larger than every matrix"),
+        ({"method": "lora", "rank": 2, "target_modules": "q_proj"}, "LoRA cannot adapt q_proj"),
+        ({"method": "lora", "rank": 2, "layers": "30-40"}, "layers='30-40'"),
+        ({"method": "layerwise", "layers": "99"}, "layers='99'"),
+        ({"method": "prompt_tuning"}, "learned tokens before a text"),
+    ],
+)
+def test_a_method_that_does_not_fit_is_refused_before_any_work(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr(image_pipeline, "read_images", None)
+    monkeypatch.setattr(image_pipeline, "load_backbone", None)
+    with pytest.raises(SettingError, match=re.escape(said)):
+        built(images, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_backbone_of_transformers_is_outlined_by_its_configuration(images: Path, tmp_path: Path) -> None:
+    backbone = build_backbone(tmp_path / "backbone")
+    (backbone / "model.safetensors").unlink()
+    with pytest.raises(SettingError, match="at most 16"):
+        built(images, tmp_path / "run", backbone=str(backbone), method="lora", rank=17)
+    with pytest.raises(ModelError, match="nowhere"):
+        built(images, tmp_path / "run", backbone=str(tmp_path / "nowhere"))
 
 
 def test_a_run_of_another_task_or_backbone_is_refused(images: Path, tmp_path: Path) -> None:

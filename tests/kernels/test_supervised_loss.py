@@ -80,3 +80,16 @@ def test_only_what_is_asked_for_gets_a_gradient(trains: str) -> None:
     if trains != "none":
         total.backward()
         torch.testing.assert_close(hidden.grad if trains == "hidden" else weight.grad, expected[trains == "weight"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("softcap", [None, 3.0])
+@pytest.mark.parametrize("needs_hidden", [True, False])
+def test_rows_that_train_alone_get_their_part_of_the_weights_gradient(softcap: float | None, needs_hidden: bool) -> None:
+    hidden, weight, targets = tensors(2 * CHUNK + 1, 3)
+    reference_loss(hidden, weight, targets, softcap)[0].backward()
+    tokens = [4, 30, 7]
+    rows = weight.detach()[tokens].requires_grad_()
+    again = hidden.detach().requires_grad_(needs_hidden)
+    (2 * supervised_loss(again, weight.detach(), targets, softcap, apart=(tokens, rows))[0]).backward()
+    torch.testing.assert_close(rows.grad, 2 * weight.grad[tokens], rtol=1e-4, atol=1e-5)
+    assert (again.grad is not None) is needs_hidden

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from safetensors.torch import load_file
+
 from engrain.assistant import check_base, check_trained, put_in
 from engrain.errors import RunError, SettingError
 from engrain.generate import generate, stream
 from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
 from engrain.tasks._fim import Sentinels, find_sentinels, make_room, prompt
+from engrain.tasks.base import FILE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -105,6 +108,6 @@ def load_completer(run: Run, *, base_only: bool = False, progress: Progress = SI
     sentinels = find_sentinels(tokenizer)
     if base_only:
         return Completer(model, tokenizer, sentinels, knows_gaps=not sentinels.added)
-    make_room(model, tokenizer, sentinels)
+    make_room(model, tokenizer, sentinels, load_file(run.path / FILE) if (run.path / FILE).is_file() else None)
     put_in(model, run.path, info)
     return Completer(model, tokenizer, sentinels, knows_gaps=settings["fim_rate"] > 0 or not sentinels.added)

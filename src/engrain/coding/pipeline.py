@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from engrain.report.task_card import task_card
 from engrain.run import Run
 from engrain.tasks._fim import find_sentinels, make_room
 from engrain.tasks.code import Code, rows_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 NEXT_LINE, MIDDLE = "next line", "middle"
 MOST_LINES = 3
@@ -63,6 +66,11 @@ def check(settings: Settings) -> None:
         importlib.import_module("rapidfuzz")
     except ImportError as error:
         raise SettingError("measuring completions needs rapidfuzz", "pip install 'engrain[code]'") from error
+
+
+def outlined(settings: Settings) -> PreTrainedModel:
+    """The model that a method is applied to, without its weights."""
+    return outline(settings.model.base)
 
 
 def build(run: Run, settings: Settings, paths: Sequence[Path], progress: Progress) -> Comparison:
@@ -110,7 +118,8 @@ def encoded(
     if not rows or not plain:
         raise ExampleError("There is too little code to learn from and to measure with", "Name a larger code base.")
     prepare = partial(make_room, tokenizer=tokenizer, sentinels=sentinels)
-    return Code(rows, spread(heldout, HELDOUT_ROWS), prepare), spread(plain, HELDOUT_ROWS)
+    new = sentinels.marks if sentinels.added and settings.code.fim_rate else ()
+    return Code(rows, spread(heldout, HELDOUT_ROWS), prepare, new), spread(plain, HELDOUT_ROWS)
 
 
 def measure_base(

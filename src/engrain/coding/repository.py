@@ -1,6 +1,7 @@
 """A code base: its source files as they are worth learning from, and what was left out and why.
 
-Left out is what .gitignore names, and what was vendored, generated, minified, is binary, holds secrets, or copies another file.
+Left out is what git ignores (.gitignore, .git/info/exclude), and what was vendored, generated, minified, is binary, holds secrets,
+or copies another file.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ SHINGLE, SAME = 5, 0.85
 
 
 Rules = tuple[tuple[Path, Any], ...]
-"""The folder of each .gitignore with what it says, the nearest first."""
+"""The folder of each list of what git ignores with what it says, the nearest first."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _within(file: Path, root: Path) -> str:
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """The files under `root` in order of their names, without what .gitignore files name and what was vendored."""
+    """The files under `root` in order of their names, without what git ignores and what was vendored."""
     if root.is_file():
         yield root
         return
@@ -164,14 +165,12 @@ def walk(root: Path) -> Iterator[Path]:
 
 
 def _rules(folder: Path) -> Rules:
-    """What the folder's own .gitignore says; nothing where it has none."""
+    """What the folder's own .gitignore says, and then, as git has it, the list that the repository keeps for this disk alone."""
     import pathspec
 
-    file = folder / ".gitignore"
-    if not file.is_file():
-        return ()
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    return ((folder, pathspec.GitIgnoreSpec.from_lines(lines)),)
+    files = [file for name in (".gitignore", ".git/info/exclude") if (file := folder / name).is_file()]
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+    return tuple((folder, pathspec.GitIgnoreSpec.from_lines(text.splitlines())) for text in texts)
 
 
 def _rules_above(root: Path) -> Rules:
@@ -188,7 +187,7 @@ def _reaching(folder: Path, rules: Rules) -> Rules:
 
 
 def _is_ignored(path: Path, rules: Rules) -> bool:
-    """Whether a path is ignored, as git decides it: by the nearest .gitignore that says anything about it."""
+    """Whether a path is ignored, as git decides it: by the nearest list that says anything about it."""
     ending = "/" if path.is_dir() else ""
     found = (spec.check_file(path.relative_to(home).as_posix() + ending).include for home, spec in rules)
     return next((include for include in found if include is not None), False)

@@ -26,15 +26,21 @@ from engrain.progress import Progress
 if TYPE_CHECKING:
     from engrain.imaging.backbones import Classifier
 
+USED = (
+    pixels.is_dicom, pixels.in_rgb, pixels.square, pixels._plain, pixels._dicom, pixels._own_window, pixels._from_values,
+    pixels._check_size,
+)  # fmt: skip
+"""What the program reads pictures with."""
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 FILE, LABELS, PROGRAM = "model.onnx", "labels.json", "classify.py"
 TOLERANCE = 1e-4
 """By how much a probability may differ: fp32 in another order of sums explains no more."""
 PROBES = 16
 """Random images that are compared."""
+READS_DICOM = "classify.py reads DICOM files too where pydicom is installed, through the same window as the run."
 USE = '''"""What images show, by {name}: python classify.py IMAGE...
 
-{notice}
+DICOM files need pydicom. {notice}
 """
 
 from __future__ import annotations
@@ -42,13 +48,20 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
 HERE = Path(__file__).parent
-OUTER_PERCENTILES = {percentiles}
+OUTER_PERCENTILES, MOST_PIXELS = {percentiles}, {most_pixels}
+SUFFIXES, DICOM = {suffixes}, {dicom}
+Window = tuple[float, float]
+
+
+class ExampleError(ValueError):
+    """A file that cannot be read."""
 
 
 {functions}
@@ -56,8 +69,9 @@ OUTER_PERCENTILES = {percentiles}
 def main():
     labels = json.loads((HERE / "{labels}").read_text(encoding="utf-8"))
     session = onnxruntime.InferenceSession(HERE / "{file}", providers=["CPUExecutionProvider"])
-    for path in sys.argv[1:]:
-        (found,) = session.run(None, {{"pixels": square(in_rgb(Image.open(path)), labels["image_size"])[None]}})
+    for path in map(Path, sys.argv[1:]):
+        picture = _dicom(path, labels["window"]) if is_dicom(path) else _plain(path)
+        (found,) = session.run(None, {{"pixels": square(picture, labels["image_size"])[None]}})
         shares = sorted(zip(found[0].tolist(), labels["classes"]), reverse=True)
         print(path, ", ".join(f"{{label}} {{share:.1%}}" for share, label in shares))
 
@@ -101,12 +115,17 @@ class Onnx(Target):
         """Trace the model with random images, write it, and let onnxruntime read it."""
         classifier = load_classifier(source.run, progress)
         classifier.model.to("cpu")
-        labels = {"classes": classifier.labels.classes, "image_size": classifier.size, "temperature": classifier.labels.temperature}
+        labels = {
+            "classes": classifier.labels.classes,
+            "image_size": classifier.size,
+            "temperature": classifier.labels.temperature,
+            "window": pixels.parse_window(classifier.window),
+        }
         with progress.stage("Writing the ONNX file"), model_errors("the classifier cannot be written as ONNX"), quiet():
             _write(classifier, folder / FILE, {**labels, "notice": NOTICE})
         write_text(folder / LABELS, json.dumps(labels | {"notice": NOTICE}, indent=2, ensure_ascii=False) + "\n")
         write_text(folder / PROGRAM, program(source.name))
-        return Made(_check(classifier, folder / FILE, progress) if checked else None)
+        return Made(_check(classifier, folder / FILE, progress) if checked else None, (READS_DICOM,))
 
     def command(self, source: Source, folder: str) -> str:
         """The small program."""
@@ -115,9 +134,15 @@ class Onnx(Target):
 
 def program(name: str) -> str:
     """The program's text; it reads and scales pictures with the very functions that did so in training."""
-    sources = "\n\n".join(inspect.getsource(used) for used in (pixels._from_values, pixels.in_rgb, pixels.square))
-    functions = re.sub(r"    from PIL import .*\n\n", "", sources)
-    return USE.format(name=name, notice=NOTICE, functions=functions, percentiles=pixels.OUTER_PERCENTILES, labels=LABELS, file=FILE)
+    sources = "\n\n".join(inspect.getsource(used) for used in USED)
+    functions = re.sub(r"^ +from PIL import .*\n\n", "", sources, flags=re.MULTILINE)
+    values = {
+        "percentiles": pixels.OUTER_PERCENTILES,
+        "most_pixels": pixels.MOST_PIXELS,
+        "suffixes": pixels.SUFFIXES,
+        "dicom": pixels.DICOM,
+    }
+    return USE.format(name=name, notice=NOTICE, functions=functions.rstrip() + "\n", labels=LABELS, file=FILE, **values)
 
 
 def _write(classifier: ImageClassifier, file: Path, properties: dict[str, object]) -> None:

@@ -8,6 +8,7 @@ Shapes: B images, S side in pixels, D feature width, H and W of the feature map,
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,15 +101,34 @@ class Classifier(nn.Module):  # type: ignore[misc]
 def load_backbone(name: str, progress: Progress = SILENT) -> tuple[Backbone, str]:
     """The backbone of that name in fp32, frozen, and its exact revision.
 
-    `timm:NAME` needs timm; anything else is a folder or a Hub id of a transformers model. Raises ModelError.
+    `timm:NAME` needs timm; anything else is a folder or a Hub id of a transformers model. The revision is a Hub's commit, or the
+    sha256 of the weights. Raises ModelError.
     """
     if name == EMBEDDED:
         backbone, revision = _embedded(progress)
     elif name.startswith("timm:"):
-        backbone, revision = TimmBackbone(name.removeprefix("timm:")), "timm"
+        backbone = TimmBackbone(name.removeprefix("timm:"))
+        revision = _sum_of(backbone)
     else:
         backbone, revision = _transformers(name)
     return backbone.eval().requires_grad_(False), revision
+
+
+def outline(name: str) -> Classifier:
+    """A classifier on the backbone of that name without its weights (on torch's meta device), frozen. Raises ModelError.
+
+    Its head is as wide as it can be, because how many classes there are is not known yet.
+    """
+    with torch.device("meta"):
+        if name == EMBEDDED:
+            backbone: Backbone = EfficientNetLite0()
+        elif name.startswith("timm:"):
+            backbone = TimmBackbone(name.removeprefix("timm:"), pretrained=False)
+        else:
+            backbone = _transformers_outline(name)
+        model = Classifier(backbone, backbone.width)
+    model.eval().requires_grad_(False)
+    return model
 
 
 class Convolution(nn.Module):  # type: ignore[misc]
@@ -190,10 +210,10 @@ class TimmBackbone(Backbone):
         try:
             import timm
         except ImportError as error:
-            raise ModelError(f"backbone='timm:{name}' needs timm", "pip install timm") from error
+            raise ModelError(f"backbone='timm:{name}' needs timm", "pip install 'engrain[timm]'") from error
         with model_errors(f"backbone='timm:{name}' cannot be loaded"):
             self.model = timm.create_model(name, pretrained=pretrained, num_classes=0)
-        self.width = self.model.num_features
+        self.width = getattr(self.model, "head_hidden_size", self.model.num_features)  # some widen the features as they pool them
         self.mean, self.std = self.model.default_cfg["mean"], self.model.default_cfg["std"]
 
     def features(self, images: Tensor) -> Tensor:
@@ -207,7 +227,7 @@ class TimmBackbone(Backbone):
     def heat(self, weighted: Tensor) -> Tensor:
         """Sums over the channels, wherever timm keeps them."""
         if weighted.ndim == 4:
-            return weighted.sum(1 if weighted.shape[1] == self.width else 3)
+            return weighted.sum(1 if weighted.shape[1] == self.model.num_features else 3)
         return patch_map(weighted.sum(2))
 
 
@@ -271,7 +291,24 @@ def _transformers(name: str) -> tuple[Backbone, str]:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         model = AutoModel.from_pretrained(name, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
         mean, std = _normalization(name)
-    return TransformersBackbone(model, mean, std), str(getattr(config, "_commit_hash", None) or name)
+    backbone = TransformersBackbone(model, mean, std)
+    return backbone, str(getattr(config, "_commit_hash", None) or _sum_of(backbone))
+
+
+def _sum_of(backbone: Backbone) -> str:
+    """The sha256 of all that the backbone holds."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(backbone.state_dict().items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _transformers_outline(name: str) -> Backbone:
+    from transformers import AutoConfig, AutoModel
+
+    with model_errors(f"the configuration of backbone={name!r} cannot be used"), quiet():
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        return TransformersBackbone(AutoModel.from_config(config, trust_remote_code=False), IMAGENET_MEAN, IMAGENET_STD)
 
 
 def _normalization(name: str) -> tuple[Sequence[float], Sequence[float]]:

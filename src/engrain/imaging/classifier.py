@@ -89,7 +89,7 @@ def load_classifier(run: Run, progress: Progress = SILENT) -> ImageClassifier:
     saved = run.read_json(LABELS)
     labels = Labels(tuple(saved["classes"]), saved["temperature"], tuple(saved["thresholds"]))
     backbone, revision = load_backbone(settings["backbone"], progress)
-    if revision != info["base"]["revision"]:
+    if info["base"]["revision"] not in (revision, settings["backbone"], "timm"):  # the last two name no version: runs before had no sum
         raise ModelError(
             f"backbone={settings['backbone']!r} is {revision}, but the run was made with {info['base']['revision']}", "Fetch that version."
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from engrain.errors import ExampleError, SettingError
-from engrain.imaging.pixels import DICOM, SUFFIXES, difference_hash, parse_window, read_picture, square
+from engrain.imaging.pixels import SUFFIXES, difference_hash, is_dicom, parse_window, read_picture, square
 from engrain.progress import SILENT, Progress
 from engrain.rows import Row, parse_rows
 from engrain.settings import check, setting
@@ -71,7 +71,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to look at: `kind` is unreadable, tiny, duplicate, contradiction or suspect."""
+    """Something to look at: `kind` is other (no picture), unreadable, tiny, duplicate, contradiction or suspect."""
 
     kind: str
     file: str
@@ -107,10 +107,11 @@ def read_images(paths: Sequence[Path], settings: ImageSettings, progress: Progre
     Files that hold no picture, exact copies and equal pictures with different labels are left out and listed; pictures
     that look the same get one group. Raises ExampleError where there are fewer than two classes.
     """
-    entries = [entry for path in paths for entry in _entries(path, settings)]
+    findings = list[Finding]()
+    entries = [entry for path in paths for entry in _entries(path, settings, findings)]
     if not entries:
         raise ExampleError(f"There is no image in {', '.join(map(str, paths))}", "Put the images of each class in a folder of its own.")
-    window, found, findings = parse_window(settings.window), list[Picture](), list[Finding]()
+    window, found = parse_window(settings.window), list[Picture]()
     with progress.stage("Reading images", len(entries), "images") as stage:
         for entry in entries:
             try:
@@ -166,8 +167,11 @@ def _main_labels(pictures: Iterable[Picture]) -> dict[str, str]:
     return {group: max(sorted(found), key=lambda label: found[label]) for group, found in sorted(counts.items())}
 
 
-def _entries(path: Path, settings: ImageSettings) -> Iterator[Entry]:
-    """The files that a table or a folder names; a folder that holds a table and no class folders is read by its table."""
+def _entries(path: Path, settings: ImageSettings, others: list[Finding]) -> Iterator[Entry]:
+    """The files that a table or a folder names; a folder that holds a table and no class folders is read by its table.
+
+    Files in folders that are no pictures are added to `others`.
+    """
     if path.is_file():
         yield from _table(path, settings)
         return
@@ -179,14 +183,27 @@ def _entries(path: Path, settings: ImageSettings) -> Iterator[Entry]:
     if settings.group_column:
         raise SettingError(f"group_column={settings.group_column!r}: {path} is read by its folders", "Give a table with that column.")
     for folder in classes:
-        for image in _images(folder):
+        for image in _files(folder):
             file = image.relative_to(path).as_posix()
+            if not _is_picture(image):
+                others.append(Finding("other", file, "no picture, passed over"))
+                continue
             group, *below = image.relative_to(folder).parts
             yield Entry(image, file, folder.name, group if below else file)
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in (*SUFFIXES, *DICOM) and p.is_file())
+    return [path for path in _files(folder) if _is_picture(path)]
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files in a folder and below it; those whose name begins with a dot only where they are pictures."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and (p.suffix.lower() in SUFFIXES or not p.name.startswith(".")))
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file is named as a picture, or is DICOM; the list of an export's files (DICOMDIR) begins alike and shows nothing."""
+    return path.suffix.lower() in SUFFIXES or (path.name.upper() != "DICOMDIR" and is_dicom(path))
 
 
 def _table(path: Path, settings: ImageSettings) -> list[Entry]:

@@ -17,7 +17,7 @@ from engrain.comparison import Comparison, Line, Measured
 from engrain.config import Settings
 from engrain.errors import SettingError
 from engrain.files import write_text
-from engrain.imaging.backbones import Classifier, load_backbone
+from engrain.imaging.backbones import Classifier, load_backbone, outline
 from engrain.imaging.classifier import BATCH, LABELS, NOTICE, Labels, logits, set_head, vectors
 from engrain.imaging.pictures import Finding, Picture, Reading, read_images, split_by_group
 from engrain.imaging.scores import Scores, differences, fit_head, fit_temperature, scores, softmax, suspects, thresholds_at
@@ -31,11 +31,12 @@ from engrain.train import SEEDS, TrainingSettings, train
 
 PARTS = ("train", "validation", "test")
 KINDS_TOLD = {
-    "unreadable": "cannot be read",
-    "tiny": "are tiny",
-    "duplicate": "are copies of others",
-    "contradiction": "are equal to images with another label",
-    "suspect": "have a label that looks wrong",
+    "other": "files are no pictures and are passed over",
+    "unreadable": "images cannot be read",
+    "tiny": "images are tiny",
+    "duplicate": "images are copies of others",
+    "contradiction": "images are equal to images with another label",
+    "suspect": "images have a label that looks wrong",
 }
 
 
@@ -54,6 +55,11 @@ def check(settings: Settings) -> None:
     """Raise SettingError for settings that say nothing about images."""
     if settings.training.max_length != TrainingSettings.max_length:
         raise SettingError(f"max_length={settings.training.max_length}: images have no tokens", "Choose --image-size instead.")
+
+
+def outlined(settings: Settings) -> Classifier:
+    """The model that a method is applied to, without its weights."""
+    return outline(settings.images.backbone)
 
 
 def build(run: Run, settings: Settings, paths: Sequence[Path], progress: Progress) -> Comparison:
@@ -107,7 +113,7 @@ def started(run: Run, settings: Settings, reading: Reading, train_part: Sequence
     ]
     run.write_rows("findings.jsonl", [*reading.findings, *found])
     for kind, count in Counter(f.kind for f in (*reading.findings, *found)).items():
-        progress.note(f"{count} images {KINDS_TOLD[kind]} (findings.jsonl lists them).")
+        progress.note(f"{count} {KINDS_TOLD[kind]} (findings.jsonl lists them).")
     method = registry.find("methods", settings.method)(settings.method_settings)
     return model, method
 

@@ -30,11 +30,19 @@ def read_picture(path: Path, window: Window | None = None) -> Image.Image:
     Raises ExampleError with the reason where the file holds no picture that can be read.
     """
     try:
-        return _dicom(path, window) if path.suffix.lower() in DICOM else _plain(path)
+        return _dicom(path, window) if is_dicom(path) else _plain(path)
     except ExampleError:
         raise
     except Exception as error:  # Pillow and pydicom raise what their many decoders raise
         raise ExampleError(f"it cannot be read: {str(error).partition(chr(10))[0] or type(error).__name__}") from error
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is named as DICOM, or begins as DICOM does: exports often have no suffix, or numbers after dots."""
+    if path.suffix.lower() in (*SUFFIXES, *DICOM):
+        return path.suffix.lower() in DICOM
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 def in_rgb(picture: Image.Image) -> Image.Image:
@@ -93,7 +101,7 @@ def _dicom(path: Path, window: Window | None) -> Image.Image:
         import pydicom
         from pydicom.pixels import apply_modality_lut, pixel_array
     except ImportError as error:
-        raise ExampleError("reading DICOM needs pydicom (pip install 'engrain[medical]')") from error
+        raise ExampleError("reading DICOM needs pydicom (pip install pydicom)") from error
     header: Any = pydicom.dcmread(path, stop_before_pixels=True)
     _check_size(int(header.get("Columns", 0)), int(header.get("Rows", 0)))
     data: Any = pydicom.dcmread(path)

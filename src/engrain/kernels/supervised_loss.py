@@ -3,7 +3,7 @@
 A target is one token, or a distribution over a few (what another model gives to the likeliest ones): then the loss is,
 but for a constant, the Kullback-Leibler divergence from that distribution.
 
-Shapes: K supervised positions, C candidates of a target, D model width, V vocabulary. Reference: `reference_loss`.
+Shapes: K supervised positions, C candidates of a target, D model width, V vocabulary, R rows that train alone. Reference: `reference_loss`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,21 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(
-        ctx: Any, hidden_KD: Tensor, weight_VD: Tensor, targets_KC: Tensor, shares_KC: Tensor, softcap: float | None
+        ctx: Any,
+        hidden_KD: Tensor,
+        weight_VD: Tensor,
+        targets_KC: Tensor,
+        shares_KC: Tensor,
+        softcap: float | None,
+        tokens: list[int] | None,
+        apart_RD: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
+        needs_hidden, needs_weight, *_, needs_apart = ctx.needs_input_grad
         total = hidden_KD.new_zeros((), dtype=torch.float32)
         correct = torch.zeros((), dtype=torch.long, device=hidden_KD.device)
         d_hidden = torch.empty_like(hidden_KD) if needs_hidden else None
         d_weight = torch.zeros_like(weight_VD, dtype=torch.float32) if needs_weight else None
+        d_apart = torch.zeros_like(apart_RD, dtype=torch.float32) if needs_apart else None
         for at in range(0, len(targets_KC), CHUNK):
             rows = slice(at, at + CHUNK)
             logits = F.linear(hidden_KD[rows], weight_VD).float()
@@ -38,12 +46,12 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
             targets, shares = targets_KC[rows], shares_KC[rows]
             weights = shares.sum(-1, keepdim=True)
             correct += (logits.argmax(-1) == targets[:, 0]).sum()
-            slope = 1 - (logits / softcap) ** 2 if softcap is not None and (needs_hidden or needs_weight) else None
+            slope = 1 - (logits / softcap) ** 2 if softcap is not None and (needs_hidden or needs_weight or needs_apart) else None
             largest, chosen = logits.amax(-1, keepdim=True), logits.gather(-1, targets)
             grad = logits.sub_(largest).exp_()
             summed = grad.sum(-1, keepdim=True)
             total += ((summed.log() + largest - chosen) * shares).sum()
-            if not (needs_hidden or needs_weight):
+            if not (needs_hidden or needs_weight or needs_apart):
                 continue
             grad.mul_(weights / summed).scatter_add_(-1, targets, -shares)
             if slope is not None:
@@ -53,29 +61,37 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
                 d_hidden[rows] = grad @ weight_VD
             if d_weight is not None:
                 d_weight += grad.t() @ hidden_KD[rows]
-        ctx.save_for_backward(d_hidden, d_weight)
+            if d_apart is not None:
+                d_apart += grad[:, tokens].t() @ hidden_KD[rows]
+        ctx.save_for_backward(d_hidden, d_weight, d_apart)
         ctx.weight_dtype = weight_VD.dtype
         ctx.mark_non_differentiable(correct)
         return total, correct
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         scale = grads[0]
-        d_hidden, d_weight = ctx.saved_tensors
+        d_hidden, d_weight, d_apart = ctx.saved_tensors
         hidden = d_hidden * scale.to(d_hidden.dtype) if d_hidden is not None else None
-        weight = (d_weight * scale).to(ctx.weight_dtype) if d_weight is not None else None
-        return hidden, weight, None, None, None
+        weight, apart = ((d * scale).to(ctx.weight_dtype) if d is not None else None for d in (d_weight, d_apart))
+        return hidden, weight, None, None, None, None, apart
 
 
 def supervised_loss(
-    hidden_KD: Tensor, weight_VD: Tensor, targets: Tensor, softcap: float | None = None, shares_KC: Tensor | None = None
+    hidden_KD: Tensor,
+    weight_VD: Tensor,
+    targets: Tensor,
+    softcap: float | None = None,
+    shares_KC: Tensor | None = None,
+    apart: tuple[list[int], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The summed cross-entropy (fp32, with gradient) and how many positions the largest logit gets right.
 
-    `targets` are tokens (K), or with `shares_KC` the candidates (K, C) of distributions, the likeliest first.
+    `targets` are tokens (K), or with `shares_KC` the candidates (K, C) of distributions, the likeliest first. `apart` are tokens and
+    their rows (R, D) of a weight that is frozen: a tensor that has these values and gets their gradient.
     """
     targets_KC, shares_KC = _distributions(targets, shares_KC)
-    return _SupervisedLoss.apply(hidden_KD, weight_VD, targets_KC, shares_KC, softcap)  # type: ignore[no-any-return]
+    return _SupervisedLoss.apply(hidden_KD, weight_VD, targets_KC, shares_KC, softcap, *(apart or (None, None)))  # type: ignore[no-any-return]
 
 
 def reference_loss(

@@ -9,6 +9,8 @@ import yaml
 from engrain.comparison import Comparison, Line, Measured
 from engrain.run import Run
 
+LICENSED = "What the model writes may repeat code under these licences."
+
 
 def task_card(run: Run, pipeline_tag: str) -> str:
     """The card's text: YAML header, what it was tuned from, its scores and what to know beside them."""
@@ -25,6 +27,9 @@ def task_card(run: Run, pipeline_tag: str) -> str:
     lines = [f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n", f"# {info.get('name', run.path.name)}\n"]
     lines += [f"{what} `{info['base']['name']}` ({info['base']['revision']}), made by engrain.\n", "## Scores\n"]
     lines += [*found.table(), "", "In brackets: 95% intervals.", *(f"\n{note}" for note in found.notes), ""]
+    if licences := info.get("licences"):
+        files = ", ".join(f"`{name}`" for name in licences)
+        lines += ["## Licences\n", f"The code that it learned from has these licence files: {files}.", LICENSED, ""]
     return "\n".join(lines)
 
 

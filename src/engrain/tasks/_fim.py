@@ -7,13 +7,14 @@ middle (SPM). The prompt of a completion is built by the functions that build th
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from engrain.tasks._new_rows import put
 from engrain.tokens import Encoded
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class Sentinels:
     file: int | None
     added: bool
 
+    @property
+    def marks(self) -> tuple[int, int, int]:
+        """Those that stand around a gap."""
+        return self.prefix, self.suffix, self.middle
+
 
 def find_sentinels(tokenizer: PreTrainedTokenizerBase) -> Sentinels:
     """The base's own sentinels, or new ones, which the tokenizer gets."""
@@ -65,18 +71,23 @@ def find_sentinels(tokenizer: PreTrainedTokenizerBase) -> Sentinels:
     return Sentinels(prefix, suffix, middle, int(tokenizer.eos_token_id), file, own is None)
 
 
-def make_room(model: nn.Module, tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels) -> None:
-    """Give added sentinels their embeddings: the mean of words that say what they stand for, so the same in every process.
+def make_room(
+    model: nn.Module, tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, trained: Mapping[str, torch.Tensor] | None = None
+) -> None:
+    """Give added sentinels their embeddings: those that a run has `trained`, or else the mean of words that say what they stand for.
 
-    Methods that train embeddings train these too; others train the layers that read them.
+    The mean is the same in every process.
     """
     if not sentinels.added:
         return
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    if trained:
+        put(model, sentinels.marks, trained)
+        return
     tables = {id(table.weight): table.weight for table in (model.get_input_embeddings(), model.get_output_embeddings())}
     with torch.no_grad():
-        for token, meaning in zip((sentinels.prefix, sentinels.suffix, sentinels.middle), MEANINGS, strict=True):
+        for token, meaning in zip(sentinels.marks, MEANINGS, strict=True):
             words = tokenize(tokenizer, meaning)
             for weight in tables.values():
                 weight[token] = weight[words].float().mean(0).to(weight.dtype)
@@ -130,8 +141,7 @@ def fill_in(tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, path: str,
     prefix, middle, suffix = (tokenize(tokenizer, part) for part in (text[:start], text[start:end], text[end:]))
     before = middle_last(sentinels, head, prefix, suffix, suffix_first=random.random() < 0.5)
     ids = np.array([*before, *middle, sentinels.end], np.int32)
-    marks = np.isin(ids, (sentinels.prefix, sentinels.suffix, sentinels.middle))
-    return Encoded(ids, ~marks & (np.arange(len(ids)) >= len(head)))
+    return Encoded(ids, ~np.isin(ids, sentinels.marks) & (np.arange(len(ids)) >= len(head)))
 
 
 def gap(text: str, random: random.Random) -> tuple[int, int]:

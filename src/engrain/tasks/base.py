@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+FILE = "task.safetensors"
+"""What of a task's own has trained, in the run folder; the method's artifact may hold it too."""
+
 
 @dataclass(frozen=True)
 class TaskSettings:
@@ -43,6 +46,13 @@ class Task(ABC):
 
     def prepare(self, model: nn.Module) -> None:
         """Called once with the untouched model, before a method is applied to it."""
+
+    def free(self, model: nn.Module) -> None:
+        """Called once after a method was applied: what the task has put into the model trains too, where it can (`requires_grad`)."""
+
+    def fold(self, model: nn.Module) -> dict[str, torch.Tensor]:
+        """Called once after training: what trained of the task's own, which is then a plain part of the model; kept in `FILE`."""
+        return {}
 
     def settle(self, model: nn.Module, progress: Progress = SILENT) -> None:
         """Called once before the first step, when it is known what trains: what never changes may be computed now."""

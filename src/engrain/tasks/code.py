@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from engrain.coding.repository import CodeFile
 from engrain.kernels.supervised_loss import supervised_loss
 from engrain.tasks._fim import ROOM, Sentinels, fill_in, heading, left_to_right, pieces
+from engrain.tasks._new_rows import NewRows, free
 from engrain.tasks._packed import PackedTask, common_prefix, head, supervised_hidden
 from engrain.tasks.base import Loss
 from engrain.tokens import Encoded
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import PreTrainedTokenizerBase
 
 SHORTEST = 24
@@ -25,22 +26,40 @@ SHORTEST = 24
 
 
 class Code(PackedTask):
-    """Rows of source files; `prepare_model` gives the model what it lacks (see `tasks._fim.make_room`)."""
+    """Rows of source files; `prepare_model` gives the model what it lacks (see `tasks._fim.make_room`), `new_tokens` of it train."""
 
-    def __init__(self, train: Sequence[Encoded], heldout: Sequence[Encoded], prepare_model: Callable[[nn.Module], None]) -> None:
+    def __init__(
+        self,
+        train: Sequence[Encoded],
+        heldout: Sequence[Encoded],
+        prepare_model: Callable[[nn.Module], None],
+        new_tokens: Sequence[int] = (),
+    ) -> None:
         super().__init__(train, heldout)
-        self.prepare_model = prepare_model
+        self.prepare_model, self.new_tokens = prepare_model, new_tokens
+        self.new_rows: NewRows | None = None
 
     def prepare(self, model: nn.Module) -> None:
         """Make room for sentinels that the base does not have."""
         self.prepare_model(model)
+
+    def free(self, model: nn.Module) -> None:
+        """Let the embeddings of new tokens train."""
+        self.new_rows = free(model, self.new_tokens)
+
+    def fold(self, model: nn.Module) -> dict[str, Tensor]:
+        """The rows of new tokens in the embedding and the head."""
+        found = self.new_rows.fold() if self.new_rows else {}
+        self.new_rows = None
+        return found
 
     def loss(self, model: nn.Module, batch: Sequence[Encoded]) -> Loss:
         """The summed cross-entropy of the batch's supervised tokens. Raises ModelError for a model that cannot be packed."""
         self.check(model)
         hidden_KD, targets_K = supervised_hidden(model, batch, common_prefix(batch), self.trunk)
         weight, softcap = head(model)
-        total, correct = supervised_loss(hidden_KD, weight, targets_K, softcap, None)
+        apart = self.new_rows.of_head if self.new_rows else None
+        total, correct = supervised_loss(hidden_KD, weight, targets_K, softcap, apart=apart)
         return Loss(total, len(targets_K), int(correct))
 
 
