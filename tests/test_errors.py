@@ -22,6 +22,11 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert lines[100:] == ["  - line 100", "  - and 150 more", "Mend them."]
 
 
+def test_a_file_that_somebody_waits_for_is_told_whole() -> None:
+    lines = EngrainError("Many.", "Mend them.", [f"line {n}" for n in range(1, 251)]).told().splitlines()
+    assert lines == ["Many.", *(f"  - line {n}" for n in range(1, 251)), "Mend them."]
+
+
 def test_exit_codes() -> None:
     assert EngrainError("x").exit_code == 1
     assert SettingError("x").exit_code == 2

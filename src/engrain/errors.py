@@ -36,9 +36,13 @@ class EngrainError(Exception):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        lines = [self.message, *(f"  - {problem}" for problem in self.problems[:MOST_SHOWN])]
-        if len(self.problems) > MOST_SHOWN:
-            lines.append(f"  - and {len(self.problems) - MOST_SHOWN:,} more")
+        return self.told(MOST_SHOWN)
+
+    def told(self, most: int | None = None) -> str:
+        """The message, its problems (at most so many, or all) and the next step, a line each."""
+        lines = [self.message, *(f"  - {problem}" for problem in self.problems[:most])]
+        if most is not None and len(self.problems) > most:
+            lines.append(f"  - and {len(self.problems) - most:,} more")
         return "\n".join(lines + ([self.next_step] if self.next_step else []))
 
 

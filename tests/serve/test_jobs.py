@@ -101,13 +101,15 @@ def test_one_job_runs_at_a_time_in_their_order(jobs: Jobs, scripted: Any, tmp_pa
 
 def test_files_are_checked_before_a_job_runs(jobs: Jobs, scripted: Any, tmp_path: Path) -> None:
     scripted("")
-    (tmp_path / "rows.jsonl").write_text('{"question": "a"}\n')
+    bad = ['{"question": "a"}', '{"answer": "b"}'] * 150
+    (tmp_path / "rows.jsonl").write_text("\n".join(bad))
     jobs.start()
     job = jobs.submit("test", ["x"], tmp_path / "run", check=[tmp_path / "rows.jsonl"])
     until(lambda: jobs.get(job.id).ended)
     assert statuses(jobs, job.id) == ["validating_files", "failed"]
     assert jobs.get(job.id).error["code"] == "invalid_training_file"  # type: ignore[index]
-    assert "rows.jsonl:1" in jobs.get(job.id).error["message"]  # type: ignore[index]
+    told = jobs.get(job.id).error["message"]  # type: ignore[index]
+    assert all(f"rows.jsonl:{line}: " in told for line in range(1, len(bad) + 1))
 
 
 STUBBORN = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n" + say(event="note", text="ready") + "\ntime.sleep(60)"
@@ -157,6 +159,25 @@ def test_a_job_that_ends_before_it_hears_that_it_should_pause_has_succeeded(jobs
 def test_a_job_that_waits_can_be_cancelled(jobs: Jobs, tmp_path: Path) -> None:
     job = jobs.submit("test", ["x"], tmp_path / "run")
     assert jobs.cancel(job.id).status == "cancelled"
+
+
+@pytest.mark.parametrize("ending", ["cancel", "pause"])
+def test_what_a_killed_server_had_no_time_to_stop_the_next_one_stops(ending: str, scripted: Any, tmp_path: Path) -> None:
+    scripted(STUBBORN)
+    first = open_jobs(tmp_path)
+    job = first.submit("test", ["x"], tmp_path / "run")
+    first.store.move(job.id, "running", ("queued",), "Started")
+    process = first._begin(job)
+    status = getattr(first, ending)(job.id).status  # nobody watches the process: the server is killed here
+    first.store.database.close()
+    second = open_jobs(tmp_path)
+    other = second.submit("test", ["x"], tmp_path / "other")
+    second.start()
+    until(lambda: second.get(other.id).status == "running")
+    assert process.poll() is not None
+    assert second.get(job.id).status == status
+    second.close()
+    second.store.database.close()
 
 
 def test_closing_stops_the_process_and_the_next_server_goes_on(scripted: Any, tmp_path: Path) -> None:

@@ -41,15 +41,17 @@ def script(client: Any, model: str) -> tuple[Any, Any, str, list[str]]:
         model=model,
         training_file=training.id,
         validation_file=validation.id,
-        suffix="shop",
+        suffix="my shop",
         seed=3,
         method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 8}}},
     )
-    first = job
+    first, seen = job, list[int]()
     while job.status not in ("succeeded", "failed", "cancelled"):
         time.sleep(0.2)
         job = client.fine_tuning.jobs.retrieve(job.id)
+        seen.append(len(client.fine_tuning.jobs.list_events(job.id).data))
     messages = [event.message for event in client.fine_tuning.jobs.list_events(job.id)]
+    assert seen == sorted(seen)
     assert job.status == "succeeded", messages
     answer = client.chat.completions.create(
         model=job.fine_tuned_model, messages=[{"role": "user", "content": "Question 1?"}], max_tokens=10
@@ -63,7 +65,7 @@ def test_a_script_written_for_openai_trains_and_asks(trainer: Any) -> None:
         assert first.status in ("validating_files", "queued", "running")
         assert first.fine_tuned_model is None
         assert job.fine_tuned_model.startswith("ft:")
-        assert ":shop:" in job.fine_tuned_model
+        assert ":my shop:" in job.fine_tuned_model
         assert text
         assert any("Training" in message for message in messages)
         assert job.trained_tokens > 0

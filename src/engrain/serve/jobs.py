@@ -114,8 +114,10 @@ class Jobs:
     # --- the thread
 
     def _work(self) -> None:
+        stopped = False
         while not self._closing.is_set():
             try:
+                stopped = stopped or self._stop_left()
                 self._turn()
             except Exception:  # a thread that ended silently would leave every job waiting
                 log.exception("jobs")
@@ -129,6 +131,14 @@ class Jobs:
             self._take_up(job)
         else:
             self._closing.wait(POLL_SECONDS)
+
+    def _stop_left(self) -> bool:
+        """Stop the processes of jobs that were cancelled or paused, where an earlier server was killed before it did; True in the end."""
+        for job in self.store.list(None):
+            process = _alive(*self.store.process(job.id)[:2]) if job.status in ("cancelled", "paused") else None
+            if process is not None:
+                self._watch(job, process)
+        return True
 
     def _go_on(self, job: Job) -> None:
         """Watch the process of a job that an earlier server left behind, or queue the job again where there is none."""
@@ -156,7 +166,7 @@ class Jobs:
             for path in job.meta["check"]:
                 read_examples(path)
         except EngrainError as error:
-            self._fail(job, str(error), ("validating_files",), "invalid_training_file", "training_file")
+            self._fail(job, error.told(), ("validating_files",), "invalid_training_file", "training_file")
         else:
             self.store.move(job.id, "queued", ("validating_files",), "Files are valid")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
@@ -63,7 +64,7 @@ class JobBody(BaseModel):
     validation_file: str | None = Field(None, max_length=100)
     hyperparameters: Hyperparameters | None = None
     method: MethodBody | None = None
-    suffix: Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")] | None = None
+    suffix: Annotated[str, Field(pattern=r"^[^/\\:\x00-\x1f\x7f]{1,64}$")] | None = None
     seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] | None = None
     metadata: Annotated[dict[str, str], Field(max_length=16)] | None = None
     integrations: Annotated[list[Any], Field(max_length=0)] | None = None
@@ -81,7 +82,8 @@ def create_job(body: JobBody, served: Served) -> dict[str, Any]:
     files = {"training_file": body.training_file} | ({"validation_file": body.validation_file} if body.validation_file else {})
     paths = {param: Files(served).location(name, param) for param, name in files.items()}
     settings = _settings(body, base, served.settings.job_config)
-    out = served.settings.runs / f"ft-{body.suffix or 'job'}-{uuid.uuid4().hex[:8]}"
+    suffix = re.sub(r"[^\w.-]+", "-", body.suffix or "job")
+    out = served.settings.runs / f"ft-{suffix}-{uuid.uuid4().hex[:8]}"
     options = served.settings.folder / "settings" / f"{out.name}.json"
     write_text(options, to_json(settings, indent=2))
     argv = ["tune", str(paths["training_file"]), "--out", str(out), "--config", str(options)]
