@@ -43,14 +43,45 @@ def until(holds: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.timeout(600)
-def test_a_comparison_that_a_signal_stopped_goes_on(tiny_folder: Path) -> None:
-    methods, options = ["lora:rank=4", "full"], {**OPTIONS, "max_steps": 60}
+def begun(tiny_folder: Path, methods: list[str], **values: Any) -> tuple[subprocess.Popen[bytes], psutil.Process]:
+    """A comparison in a process of its own that trains its method `full` by now, and the process which does that."""
+    options = {**OPTIONS, **values}
     typed = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     command = ["compare", "docs", "--methods", ",".join(methods), "--seeds", "1", "--out", "cmp", "--base", str(tiny_folder), *typed]
     process = subprocess.Popen([sys.executable, "-m", "engrain", *command])
     until(lambda: Path("cmp/parts/full-0/metrics.jsonl").is_file(), process)
     (worker,) = (child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline()))
+    return process, worker
+
+
+@pytest.mark.timeout(600)
+def test_a_comparison_that_was_killed_goes_on_where_it_was(tiny_folder: Path) -> None:
+    methods, options = ["lora:rank=4", "full"], {"max_steps": 20, "checkpoint_minutes": 1e-4}
+    process, worker = begun(tiny_folder, methods, **options)
+    killed = Run.open(Path("cmp/parts/full-0"))
+    until(lambda: killed.newest_checkpoint() is not None, process)
+    process.kill()
+    worker.kill()
+    assert process.wait() == -signal.SIGKILL
+    worker.wait()
+    newest = killed.newest_checkpoint()
+    assert newest is not None
+    assert (Run.open(Path("cmp")).info["status"], killed.info["status"]) == ("running", "running")
+    before = killed.read_rows("metrics.jsonl")[: newest[0]]
+    first = Path("cmp/parts/lora-rank-4-0/adapter/adapter_model.safetensors").stat().st_mtime_ns
+    _, board = start(tiny_folder, methods, resume=True, **options)
+    rows = killed.read_rows("metrics.jsonl")
+    assert rows[: newest[0]] == before, "steps before the checkpoint were made a second time"
+    assert [row["step"] for row in rows] == list(range(1, 21))
+    assert Path("cmp/parts/lora-rank-4-0/adapter/adapter_model.safetensors").stat().st_mtime_ns == first
+    assert [score.name for score in board.scores if score.tuned and "+" not in score.name] == methods
+    assert not board.failed
+
+
+@pytest.mark.timeout(600)
+def test_a_comparison_that_a_signal_stopped_goes_on(tiny_folder: Path) -> None:
+    methods = ["lora:rank=4", "full"]
+    process, worker = begun(tiny_folder, methods, max_steps=60)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 143
     assert not worker.is_running()
