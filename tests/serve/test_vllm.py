@@ -211,16 +211,19 @@ def test_vllm_is_started_in_its_own_environment_and_stopped(many_runs: Path, tin
     program.write_text(
         f"#!{sys.executable}\nimport sys, json, os\n"
         f"open({str(tmp_path / 'called')!r}, 'w').write(json.dumps([sys.argv[1:], os.environ['VLLM_ALLOW_RUNTIME_LORA_UPDATING']]))\n"
-        "from http.server import *\n"
+        "from http.server import *\nfrom socketserver import UnixStreamServer\n"
         "class H(SimpleHTTPRequestHandler):\n  def do_GET(self):\n    self.send_response(200); self.end_headers()\n"
         "  def log_message(self, *a): pass\n"
-        "HTTPServer(('127.0.0.1', int(sys.argv[sys.argv.index('--port') + 1])), H).serve_forever()\n"
+        "UnixStreamServer(sys.argv[sys.argv.index('--uds') + 1], H).serve_forever()\n"
     )
     program.chmod(0o700)
     with running(tmp_path / "runs", tiny_folder, engine="vllm", vllm_command=str(program)) as server:
         process = server.parts.engine._process  # type: ignore[attr-defined]
         assert process.poll() is None
+        (folder,) = [Path(argument).parent for argument in process.args if argument.endswith(".sock")]
+        assert folder.stat().st_mode & 0o777 == 0o700  # nobody else comes past engrain's keys
     assert process.poll() is not None
+    assert not folder.exists()
     arguments, allowed = json.loads((tmp_path / "called").read_text())
     assert arguments[:2] == ["serve", str(tiny_folder)]
     assert "--enable-lora" in arguments
@@ -235,6 +238,31 @@ def test_an_adapter_is_loaded_again_after_a_restart(gateway: Any, upstream: Any,
         answers = [client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=5) for _ in range(2)]
     assert [answer.choices[0].message.content for answer in answers] == ["At nine"] * 2
     assert [path for path, _ in upstream.asked].count("/v1/load_lora_adapter") == 2
+
+
+def test_an_adapter_that_loads_slowly_does_not_hold_up_others(gateway: Any, upstream: Any) -> None:
+    import asyncio
+
+    from engrain.serve.engine import Sampling, Weights
+    from engrain.serve.vllm import VllmEngine
+
+    settings = gateway.parts.settings
+    engine = VllmEngine(settings)
+    first, second = (Weights(settings.base, Path(f"/{name}/adapter"), version=1) for name in ("one", "two"))
+
+    async def said(weights: Weights) -> str:
+        return "".join([piece.text async for piece in engine.write(weights, [1, 2], Sampling(max_tokens=5))])
+
+    async def work() -> str:
+        async with engine._loading["one-1"]:  # as while vLLM reads it
+            waiting = asyncio.create_task(said(first))
+            other = await asyncio.wait_for(said(second), 10)
+            assert not waiting.done()
+        assert await waiting == other
+        await engine.close()
+        return other
+
+    assert asyncio.run(work()) == "At nine"
 
 
 def test_a_base_that_it_does_not_know_is_told(gateway: Any, upstream: Any) -> None:

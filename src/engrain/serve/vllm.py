@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
+import shutil
 import subprocess
+import tempfile
 import threading
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,6 +31,7 @@ from engrain.serve.local import Loaded, read_base
 from engrain.serve.settings import ServeSettings
 from engrain.tokens import Encoded
 
+SOCKET = "vllm.sock"
 START_SECONDS = 600.0
 STOP_SECONDS = 30.0
 
@@ -43,10 +47,16 @@ class VllmEngine(Engine):
         self._bases: dict[str, Loaded] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._loaded: set[str] = set()
-        self._loading = asyncio.Lock()
+        self._loading: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.most_open = settings.max_queue + settings.slots
-        url = settings.vllm_url.rstrip("/").removesuffix("/v1") or f"http://127.0.0.1:{_free_port()}"
-        self._client = httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(settings.max_seconds, connect=10), trust_env=False)
+        # A socket in a folder that is this user's alone: a port would answer everybody on the machine, past engrain's keys.
+        self._folder = Path(tempfile.mkdtemp(prefix="engrain-vllm-")) if settings.vllm_command else None
+        self._client = httpx.AsyncClient(
+            base_url=settings.vllm_url.rstrip("/").removesuffix("/v1") or "http://vllm",
+            timeout=httpx.Timeout(settings.max_seconds, connect=10),
+            trust_env=False,
+            transport=httpx.AsyncHTTPTransport(uds=str(self._folder / SOCKET)) if self._folder else None,
+        )
 
     async def start(self) -> None:
         """Start vLLM where its program was given, and wait until it answers. Raises SettingError when it does not."""
@@ -63,7 +73,7 @@ class VllmEngine(Engine):
     def _begin(self) -> subprocess.Popen[bytes]:
         base = locate(self.settings.base)
         arguments = ["serve", str(base.folder), "--served-model-name", self.settings.base, "--enable-lora", "--max-lora-rank", "256"]
-        address = ["--host", "127.0.0.1", "--port", str(self._client.base_url.port)]
+        address = ["--uds", str(self._folder and self._folder / SOCKET)]
         limits = ["--max-model-len", str(self._base(self.settings.base).context), "--max-loras", str(self.settings.max_adapters)]
         allowed = {**os.environ, "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "HF_HUB_OFFLINE": "1"}
         return subprocess.Popen([self.settings.vllm_command, *arguments, *address, *limits], env=allowed, stdin=subprocess.DEVNULL)
@@ -83,6 +93,8 @@ class VllmEngine(Engine):
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 await asyncio.to_thread(self._process.wait)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def tokenizer(self, base: str) -> PreTrainedTokenizerBase:
         """The base's tokenizer."""
@@ -151,7 +163,7 @@ class VllmEngine(Engine):
             return self.settings.base
         folder = weights.adapter.resolve()
         name = f"{folder.parent.name}-{weights.version}"
-        async with self._loading:
+        async with self._loading[name]:
             if name not in self._loaded:
                 response = await self._client.post("/v1/load_lora_adapter", json={"lora_name": name, "lora_path": str(folder)})
                 if not response.is_success and b"already" not in response.content:
@@ -226,9 +238,3 @@ def _message(content: bytes) -> str:
         return str((said.get("error") or said).get("message", said))
     except (ValueError, AttributeError):
         return content[:200].decode("utf-8", errors="replace")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
