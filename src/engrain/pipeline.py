@@ -300,15 +300,9 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     limit = min(settings.training.max_length, context)
     step = "raise --max-length" if limit < context else "choose a base that sees more at once"
     with progress.stage("Encoding examples"):
-        read = {name: [learned(e, settings.chat.turns) for e in load_examples(run, name) if e.repeats] for name in FILES}
-        pairs = {name: [(e, encoded(tokenizer, e)) for e in read[name]] for name in FILES}
-    long = [(e, len(row)) for name in FILES for e, row in pairs[name] if len(row) > limit]
-    asked = {asked_in(e) for e, _ in pairs["own"]}  # the word of people is the last one
-    pairs["train"] = [(e, row) for e, row in pairs["train"] if asked_in(e) not in asked]
-    pairs["heldout"] = guiding(pairs["heldout"])
+        kept, long = to_learn(run, tokenizer, settings.chat.turns, limit)
     own = [f"{e.place}: {length:,} tokens" for e, length in long if e.place]
-    kept = {name: [(e, row) for e, row in pairs[name] if len(row) <= limit for _ in range(e.repeats)] for name in FILES}
-    if not read["train"] and not read["own"]:
+    if not kept["train"] and not kept["own"] and not long:
         raise ExampleError("No example is practised: repeats is 0 in all of them", "Set it to 1 or more in examples/train.jsonl.")
     if own or not kept["train"]:
         raise ExampleError(f"Examples must not be longer than {limit:,} tokens:", f"Shorten them, or {step}.", own or ["all are"])
@@ -317,6 +311,21 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     run.update(mix=mix_of([("replay" if name == "replay" else e.kind, row) for name in LEARNED for e, row in kept[name]]))
     rows = {name: [row for _, row in kept[name]] for name in FILES}
     return Chat([*rows["train"], *rows["own"]], spread(rows["heldout"], HELDOUT_EXAMPLES), rows["replay"])
+
+
+def to_learn(
+    run: Run, tokenizer: PreTrainedTokenizerBase, turns: str, limit: int
+) -> tuple[dict[str, list[tuple[Example, Encoded]]], list[tuple[Example, int]]]:
+    """What is practised of each file, as often as it is, in tokens; and what is longer than `limit`, with its length.
+
+    What people wrote has the last word: written examples with the same question give way. Of held-out ones, those that guide.
+    """
+    read = {name: [learned(e, turns) for e in load_examples(run, name) if e.repeats] for name in FILES}
+    asked = {asked_in(e) for e in read["own"]}
+    read |= {"train": [e for e in read["train"] if asked_in(e) not in asked], "heldout": guiding(read["heldout"])}
+    pairs = {name: [(e, encoded(tokenizer, e)) for e in read[name]] for name in FILES}
+    long = [(e, len(row)) for name in FILES for e, row in pairs[name] if len(row) > limit]
+    return {name: [(e, row) for e, row in pairs[name] if len(row) <= limit for _ in range(e.repeats)] for name in FILES}, long
 
 
 def encoded(tokenizer: PreTrainedTokenizerBase, example: Example) -> Encoded:

@@ -15,15 +15,15 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from engrain.examples import Example, Message, example_from_row, practised
+from engrain.examples import ChatSettings, Example, Message, example_from_row, learned
 from engrain.files import to_json
-from engrain.measuring import load_examples
-from engrain.models import load_tokenizer, locate
-from engrain.pipeline import has_examples
+from engrain.models import context_length, load_tokenizer, locate, outline
+from engrain.pipeline import LEARNED, has_examples, to_learn
 from engrain.run import Run, now
 from engrain.serve.failures import ApiError
 from engrain.serve.studio_workspace import Own, Working, Workspace, base_of, is_editable, read_own, write_own
 from engrain.tokens import encode_example
+from engrain.train import TrainingSettings
 
 router = APIRouter(prefix="/engrain", tags=["examples"])
 Part = Literal["train", "heldout", "replay", "own"]
@@ -164,7 +164,8 @@ def rendered(space: Working, run: str, example: str, part: Part = "train") -> Re
     found = space.run(run)
     rows = found.read_rows(f"examples/{part}.jsonl")
     tokenizer = _tokenizer(base_of(found))
-    encoded = encode_example(tokenizer, example_from_row(rows[_number(rows, example)]).messages)
+    shown = learned(example_from_row(rows[_number(rows, example)]), turns_of(found))
+    encoded = encode_example(tokenizer, shown.messages)
     texts = _texts(tokenizer, encoded.ids.tolist())
     tokens = [Token(text=text, trained=bool(trained)) for text, trained in zip(texts, encoded.supervised, strict=True)]
     return Rendered(tokens=tokens, count=len(tokens), trained=int(encoded.supervised.sum()))
@@ -172,12 +173,14 @@ def rendered(space: Working, run: str, example: str, part: Part = "train") -> Re
 
 @router.get("/runs/{run}/lengths")
 def lengths(space: Working, run: str) -> Lengths:
-    """How long the run's examples to train on are; takes some seconds the first time."""
+    """How long the rows are that the run trains on, everyday texts and what people wrote with them; takes some seconds the first time."""
     found = space.run(run)
-    file = found.path / "examples" / "train.jsonl"
-    if not file.is_file():
+    files = [found.path / "examples" / f"{name}.jsonl" for name in LEARNED]
+    if not files[0].is_file():
         raise ApiError(409, "No examples are written yet.", "no_examples", "run")
-    counts, trained = _lengths(file, file.stat().st_mtime_ns, base_of(found))
+    changed = tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
+    max_length = found.info["settings"].get("max_length", TrainingSettings.max_length)
+    counts, trained = _lengths(found.path, changed, base_of(found), turns_of(found), max_length)
     return Lengths(examples=len(counts), tokens=sum(counts), trained=trained, longest=max(counts, default=0), bins=_bins(counts))
 
 
@@ -249,6 +252,11 @@ def _row(number: int, row: dict[str, Any]) -> ExampleRow:
     return ExampleRow(id=_identity(number, row), turns=turns, repeats=row.get("repeats", 1), **named)
 
 
+def turns_of(run: Run) -> str:
+    """Which turns of a conversation the run learns."""
+    return str(run.info["settings"].get("turns", ChatSettings.turns))
+
+
 @lru_cache(maxsize=2)
 def _tokenizer(base: str) -> Any:
     return load_tokenizer(locate(base))
@@ -269,10 +277,12 @@ def _texts(tokenizer: Any, ids: list[int]) -> list[str]:
 
 
 @lru_cache(maxsize=4)
-def _lengths(file: Path, changed: int, base: str) -> tuple[list[int], int]:
-    run, tokenizer = Run(file.parent.parent), _tokenizer(base)
-    encoded = [encode_example(tokenizer, example.messages) for example in practised(load_examples(run, "train"))]
-    return [len(row) for row in encoded], sum(int(row.supervised.sum()) for row in encoded)
+def _lengths(folder: Path, changed: tuple[int, ...], base: str, turns: str, max_length: int) -> tuple[list[int], int]:
+    """The tokens of each row that the run trains on, as often as a pass comes to it, and how many of them are graded in all."""
+    limit = min(max_length, context_length(outline(base)))
+    kept, _ = to_learn(Run(folder), _tokenizer(base), turns, limit)
+    rows = [row for name in LEARNED for _, row in kept[name]]
+    return [len(row) for row in rows], sum(int(row.supervised.sum()) for row in rows)
 
 
 def _bins(counts: list[int]) -> list[Bin]:

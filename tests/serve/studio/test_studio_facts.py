@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from engrain.config import settings_from
+from engrain.pipeline import encode
+from engrain.progress import SILENT
 from engrain.run import Run
 
 
@@ -84,9 +87,26 @@ def test_examples_are_shown_as_the_model_gets_them(studio: Any, kites: Path) -> 
     lengths = studio.get("/engrain/runs/kites/lengths").json()
     rows = Run(kites).read_rows("examples/train.jsonl")
     assert {row["repeats"] for row in rows if "repeats" in row} > {0}, "some come again, others are known and not practised"
-    assert sum(each["count"] for each in lengths["bins"]) == lengths["examples"] == sum(row.get("repeats", 1) for row in rows)
+    practised = sum(row.get("repeats", 1) for row in rows) + page["counts"]["replay"]
+    assert sum(each["count"] for each in lengths["bins"]) == lengths["examples"] == practised
     assert 0 < lengths["trained"] < lengths["tokens"]
     assert lengths["bins"][0]["low"] <= rendered["count"] <= lengths["longest"]
+
+
+def test_lengths_are_those_of_the_rows_that_training_gets(studio: Any, kites: Path) -> None:
+    run = Run(kites)
+    asked = run.read_rows("examples/train.jsonl")[0]["messages"][-2]["content"]
+    talk = [("user", asked), ("assistant", "Own answer."), ("user", "And on Sunday?"), ("assistant", "The same.")]
+    run.write_rows("examples/own.jsonl", [{"messages": [{"role": role, "content": text} for role, text in talk], "kind": "own"}])
+    run.update(settings={**run.info["settings"], "turns": "last", "max_length": 60})
+    lengths = studio.get("/engrain/runs/kites/lengths").json()
+    encode(run, settings_from(run.info["settings"]), SILENT)
+    mix = run.info["mix"].values()
+    sums = {name: sum(kind[name] for kind in mix) for name in ("examples", "tokens", "graded")}
+    assert (lengths["examples"], lengths["tokens"], lengths["trained"]) == tuple(sums.values())
+    (own,) = studio.get("/engrain/runs/kites/examples", params={"part": "own"}).json()["rows"]
+    tokens = studio.get(f"/engrain/runs/kites/examples/{own['id']}/tokens", params={"part": "own"}).json()["tokens"]
+    assert "".join(token["text"] for token in tokens if token["trained"]) == "The same.<|im_end|>"
 
 
 def test_an_example_is_removed_once(studio: Any, kites: Path) -> None:
