@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engrain import api, measuring, pipeline
-from engrain.errors import DocumentError, RunError, SettingError
+from engrain.errors import DocumentError, ExampleError, RunError, SettingError
 from engrain.run import Run
 
 PRICES = "# Prices\n\nA gift card costs £20. The shop has 4 looms. A class lasts two hours.\n"
@@ -58,6 +58,21 @@ def test_documents_are_read_once(docs: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found.result is not None
     assert found.result.run.read_json("changes.json")["answers"] == [{"question": "Who?", "before": "Mira.", "after": "Jonas."}]
     assert [answer.after for answer in found.answers] == ["Jonas."]
+
+
+def test_own_questions_measure_an_update_too(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = api.build(docs, out="first").run
+    (docs / "team.md").write_text(TEAM.replace("Mira Oduya", "Jonas Tern"))
+    Path("bad.jsonl").write_text('{"question": "Who leads?"}\n')
+    with pytest.raises(ExampleError, match=r"bad\.jsonl"):
+        api.update(first, docs, questions="bad.jsonl", out="second")
+    assert not Path("second").exists()
+    Path("own.jsonl").write_text('{"id": "q1", "question": "Who leads?", "answers": ["Jonas"]}\n')
+    asked: list[Any] = []
+    finish = api.finish
+    monkeypatch.setattr(api, "finish", lambda run, settings, questions, progress: asked.append(questions) or finish(run))
+    api.update(first, docs, questions="own.jsonl", out="second")
+    assert asked == [Path("own.jsonl")]
 
 
 def test_hand_edits_stay_also_in_a_section_that_changed(docs: Path) -> None:

@@ -216,6 +216,7 @@ def update(
     run: str | Path | Run | Result | None,
     paths: Paths,
     *,
+    questions: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     progress: Progress = SILENT,
@@ -225,11 +226,12 @@ def update(
 
     Only sections that are new or changed are studied again; the model is trained anew from its original base on
     everything, because knowledge written on top of knowledge is lost (arXiv 2607.11020). `options` win over the
-    settings of `run`. What was edited by hand stays where the documents still say it. An update that was stopped goes
-    on with `resume`.
+    settings of `run`. What was edited by hand stays where the documents still say it. Measured are held-out wordings, or
+    your own `questions`. An update that was stopped goes on with `resume`.
     """
     earlier, files = as_run(run), as_paths(paths)
     check_paths(files)
+    check_questions(as_path(questions))
     check_trained(earlier.path, earlier.info)
     if "documents" not in earlier.info:
         raise SettingError(
@@ -255,7 +257,7 @@ def update(
         if own := earlier.read_rows("examples/own.jsonl"):
             new.write_rows("examples/own.jsonl", own)
         make_ready(new, chosen, reading, 0, is_same, progress, earlier)
-        result = finish(new, chosen, None, progress)
+        result = finish(new, chosen, as_path(questions), progress)
         answers.extend(measuring.changed_answers(earlier, new, progress))
         new.write_json("changes.json", {"added": added, "changed": changed, "removed": removed, "answers": [asdict(a) for a in answers]})
         return result

@@ -13,10 +13,11 @@ from engrain.cli._progress import listener
 @_options.command("engrain update runs/handbook ./docs --out runs/handbook-march")
 @click.argument("run", type=_options.ANY)
 @click.argument("paths", nargs=-1, required=True, type=_options.ANY, metavar="PATH...")
+@click.option("--questions", type=_options.FILE, help="JSONL file of your own test questions: id, question, answers.")
 @_options.out_option
 @_options.resume_option
 @_options.json_option
-def command(run: Path, paths: tuple[Path, ...], out: Path | None, resume: bool, as_json: bool) -> None:
+def command(run: Path, paths: tuple[Path, ...], questions: Path | None, out: Path | None, resume: bool, as_json: bool) -> None:
     """Make a new run from documents that were added, changed or removed since RUN.
 
     Only what changed is studied again. The model is trained from its original base on everything, with the settings
@@ -25,5 +26,5 @@ def command(run: Path, paths: tuple[Path, ...], out: Path | None, resume: bool, 
     """
     from engrain import api
 
-    found = api.update(run, paths, out=out, resume=resume, progress=listener())
+    found = api.update(run, paths, questions=questions, out=out, resume=resume, progress=listener())
     _options.print_json(found) if as_json else _render.update(found)
