@@ -64,7 +64,7 @@ def test_own_questions_measure_an_update_too(docs: Path, monkeypatch: pytest.Mon
     first = api.build(docs, out="first").run
     (docs / "team.md").write_text(TEAM.replace("Mira Oduya", "Jonas Tern"))
     Path("bad.jsonl").write_text('{"question": "Who leads?"}\n')
-    with pytest.raises(ExampleError, match=r"bad\.jsonl"):
+    with pytest.raises(ExampleError, match="Who leads"):
         api.update(first, docs, questions="bad.jsonl", out="second")
     assert not Path("second").exists()
     Path("own.jsonl").write_text('{"id": "q1", "question": "Who leads?", "answers": ["Jonas"]}\n')
