@@ -224,10 +224,9 @@ def update(
 ) -> Update:
     """A new run from the documents as they are now, made with the settings of `run` (which stays as it is).
 
-    Only sections that are new or changed are studied again; the model is trained anew from its original base on
-    everything, because knowledge written on top of knowledge is lost (arXiv 2607.11020). `options` win over the
-    settings of `run`. What was edited by hand stays where the documents still say it. Measured are held-out wordings, or
-    your own `questions`. An update that was stopped goes on with `resume`.
+    Only sections that are new or changed are studied again; the model is trained anew from its original base on everything, because
+    knowledge written on top of knowledge is lost (arXiv 2607.11020). `options` win over the settings of `run`. What was edited by hand
+    stays where the documents still say it. Measured are held-out wordings, or your own `questions`. What was stopped goes on by `resume`.
     """
     earlier, files = as_run(run), as_paths(paths)
     check_paths(files)
@@ -240,9 +239,8 @@ def update(
     chosen = settings_from({**earlier.info["settings"], **options})
     check_usable(chosen)
     reading = read_documents(files, progress)
-    before, now = earlier.info["documents"], {d.file: d.sha256 for d in reading.documents}
-    added, removed = (tuple(sorted(a.keys() - b.keys())) for a, b in ((now, before), (before, now)))
-    changed = tuple(sorted(name for name in now.keys() & before.keys() if now[name] != before[name]))
+    now = {d.file: d.sha256 for d in reading.documents}
+    added, changed, removed = differences(earlier.info["documents"], now)
     if not (added or changed or removed):
         progress.note("No document has changed; nothing to do.")
         return Update(None, added, changed, removed)
@@ -264,6 +262,12 @@ def update(
 
     result = carried_out(new, chosen, work, progress, is_new=not resume)
     return Update(result, added, changed, removed, tuple(answers))
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The files that were added, changed and removed, told by their hashes."""
+    changed = (name for name in now.keys() & before.keys() if now[name] != before[name])
+    return tuple(sorted(now.keys() - before.keys())), tuple(sorted(changed)), tuple(sorted(before.keys() - now.keys()))
 
 
 def check_start(start_from: str, out: str | Path | None) -> None:
