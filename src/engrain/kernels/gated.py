@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engrain.kernels import native
+from engrain.kernels.replacing import replaced
 
 
 class _Gated(torch.autograd.Function):  # type: ignore[misc]
@@ -46,14 +47,8 @@ def gated(gate: Tensor, up: Tensor) -> Tensor:
 @contextmanager
 def lean_gates(model: nn.Module) -> Iterator[None]:
     """Inside, the model's MLPs that compute exactly this do so by `gated`; others, and all without native code, stay as they are."""
-    found = [module for module in model.modules() if "forward" not in vars(module) and is_gated(module)] if native.library() else []
-    for module in found:
-        module.forward = partial(_forward, module)
-    try:
+    with replaced(model, lambda module: native.library() is not None and is_gated(module), _forward):
         yield
-    finally:
-        for module in found:
-            del module.forward  # what stood before is the class's own
 
 
 def _forward(mlp: Any, x: Tensor) -> Tensor:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from engrain.kernels import native
+from engrain.kernels.replacing import replaced
 
 
 class _RMSNorm(torch.autograd.Function):  # type: ignore[misc]
@@ -72,14 +72,8 @@ def rms_norm(x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
 @contextmanager
 def lean_norms(model: nn.Module) -> Iterator[None]:
     """Inside, the model's norms that compute exactly this are computed by `rms_norm`; others stay as they are."""
-    norms = [module for module in model.modules() if "forward" not in vars(module) and is_rms_norm(module)]
-    for norm in norms:
-        norm.forward = partial(_forward, norm)
-    try:
+    with replaced(model, is_rms_norm, _forward):
         yield
-    finally:
-        for norm in norms:
-            del norm.forward  # what stood before is the class's own
 
 
 def _forward(norm: nn.Module, hidden_states: Tensor) -> Tensor:
