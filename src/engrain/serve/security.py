@@ -19,7 +19,7 @@ from engrain.serve.failures import ApiError, response
 from engrain.serve.settings import ServeSettings
 
 TABLE = "CREATE TABLE IF NOT EXISTS keys (hash TEXT PRIMARY KEY, name TEXT NOT NULL, created INTEGER NOT NULL)"
-UPLOADS = ("/v1/files", "/engrain/documents", "/engrain/classify")
+UPLOADS = ("/v1/files", "/engrain/documents", "/engrain/classify", "/engrain/collections")
 """Where files are sent to, which are larger than other requests."""
 WINDOW_SECONDS = 60.0
 

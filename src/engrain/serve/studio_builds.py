@@ -24,6 +24,7 @@ from engrain.serve.failures import ApiError
 from engrain.serve.job_store import Job
 from engrain.serve.jobs import Jobs
 from engrain.serve.parts import Parts, Served
+from engrain.serve.studio_collections import collection, seen
 from engrain.serve.studio_documents import Fingerprint
 from engrain.serve.studio_examples import snapshot
 from engrain.serve.studio_workspace import Working, Workspace
@@ -38,6 +39,7 @@ BEFORE_TRAINING = ("model", "privacy", "knowledge", "study", "chat")
 _one_at_a_time, _starting = Lock(), Lock()
 
 Preset = Literal["quick", "thorough"]
+Task = Literal["chat", "code", "image-classification"]
 Number = Annotated[int, Query(ge=0, le=2**53)]
 
 
@@ -60,13 +62,14 @@ class NewBuild(Wanted):
     """A build until its examples can be looked at, or until the verdict.
 
     `run` is one that is ready, to go on with; else a new one is made, called `name`. What an `earlier` one holds of
-    unchanged sections is taken over.
+    unchanged sections is taken over. With a `collection`, it is that which is learned, not the documents: code or images.
     """
 
     goal: Literal["examples", "verdict"] = "verdict"
     run: str | None = None
     name: str = Field("", max_length=80)
     earlier: str | None = None
+    collection: str | None = None
 
 
 class Build(BaseModel):
@@ -91,9 +94,9 @@ class BuildList(BaseModel):
 
 
 @router.get("/settings", response_model_by_alias=True)
-def settings(served: Served) -> Choices:
-    """What can be chosen for a model of documents."""
-    found, usable = json_schema(), {*USED[DEFAULT_TASK], *registry.names("methods")} - {TASK}
+def settings(served: Served, task: Task = "chat") -> Choices:
+    """What can be chosen for a model of documents, code or images."""
+    found, usable = json_schema(), {*USED[task], *registry.names("methods")} - {TASK}
     found["properties"] = {name: entry for name, entry in found["properties"].items() if usable & set(entry["x-owners"])}
     return Choices(schema_=found, presets=PRESETS, base=served.settings.base)
 
@@ -110,9 +113,22 @@ def estimate(served: Served, space: Working, wanted: Wanted) -> Plan:
 @router.post("/builds", status_code=201)
 def create(served: Served, space: Working, new: NewBuild) -> Build:
     """Start a build; it waits for those before it."""
-    _check_documents(space)
+    if new.collection is None:
+        _check_documents(space)
     with _starting:  # until the job is known, nothing else says that its folder is taken
-        return _build(_start(served, space, new))
+        return _build(_start(served, space, new) if new.collection is None else _start_apart(served, space, new, new.collection))
+
+
+def _start_apart(served: Parts, space: Workspace, new: NewBuild, name: str) -> Job:
+    """Queue the job of a build that learns from a collection."""
+    folder = collection(space, name)
+    if new.run or new.earlier or new.goal != "verdict":
+        why = "A collection is read, trained on and measured in one go"
+        raise ApiError(400, f"{why}: leave run, earlier and goal out.", "not_for_collections", "collection")
+    chosen = _settings(served.settings.base, new.model_copy(update={"settings": {TASK: seen(folder).task, **new.settings}}))
+    out = _new_folder(served, space, new.name or name)
+    argv = ["build", str(folder), "--out", str(out), "--config", str(_write(space, out.name, chosen))]
+    return served.jobs.submit(KIND, argv, out, {"goal": new.goal, "preset": new.preset})
 
 
 def _start(served: Parts, space: Workspace, new: NewBuild) -> Job:
@@ -120,8 +136,7 @@ def _start(served: Parts, space: Workspace, new: NewBuild) -> Job:
     _check_free(served.jobs, space, new.run)
     ready = space.editable(new.run) if new.run else None
     chosen = _settings(served.settings.base, new, ready)
-    promised = [job.out.name for job in served.jobs.list() if not job.ended]
-    out = ready.path if ready else space.new_folder(new.name, promised)
+    out = ready.path if ready else _new_folder(served, space, new.name)
     argv = ["build", str(space.documents), "--out", str(out), "--until", new.goal, "--config", str(_write(space, out.name, chosen))]
     argv += ["--from", "facts"] if ready else []
     argv += ["--earlier", str(space.run(new.earlier).path)] if new.earlier else []
@@ -199,7 +214,8 @@ def _settings(base: str, wanted: Wanted, ready: Run | None = None) -> dict[str, 
     without_surrogates(wanted.model_dump())
     given = ready.info["settings"] if ready else {}
     before = {name: given[name] for name, found in catalogue().items() if name in given and set(found.owners) & set(BEFORE_TRAINING)}
-    chosen = {"base": base, **before, **PRESETS[wanted.preset], **wanted.settings}
+    own = {"base": base} if "model" in USED.get(str(wanted.settings.get(TASK, DEFAULT_TASK)), ()) else {}
+    chosen = {**own, **before, **PRESETS[wanted.preset], **wanted.settings}
     complete = settings_from(chosen).to_dict()
     if ready and any(complete[name] != value for name, value in before.items()):
         delete(ready.path / "examples" / "replay.jsonl")
@@ -224,6 +240,10 @@ def _check_free(jobs: Jobs, space: Workspace, run: str | None) -> None:
     busy = [job for job in jobs.list(KIND) if not job.ended and run and job.out == space.runs / run]
     if busy:
         raise ApiError(409, f"A build of {run!r} is {busy[0].status} already.", "busy", "run")
+
+
+def _new_folder(served: Parts, space: Workspace, name: str) -> Path:
+    return space.new_folder(name, [job.out.name for job in served.jobs.list() if not job.ended])
 
 
 def _write(space: Workspace, name: str, chosen: dict[str, Any]) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import shutil
 import tempfile
 from functools import lru_cache
@@ -13,13 +15,16 @@ from pydantic import BaseModel
 
 from engrain.errors import ExampleError
 from engrain.imaging.classifier import NOTICE, ImageClassifier, Prediction, load_classifier
-from engrain.imaging.pixels import DICOM, SUFFIXES
+from engrain.imaging.pixels import DICOM, SUFFIXES, parse_window, read_picture
 from engrain.run import Run
 from engrain.serve.failures import ApiError
 from engrain.serve.studio_workspace import Working, is_plain
 
 router = APIRouter(prefix="/engrain", tags=["asking"])
 KINDS = (*SUFFIXES, *DICOM)
+SHOWN = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+"""What browsers can show."""
+PREVIEW_SIDE = 640
 MOST_BYTES = 32 << 20
 """A photograph has a tenth of that; what is larger is no picture to look at."""
 HELD = 2
@@ -48,6 +53,7 @@ class Classified(BaseModel):
     classes: list[ClassShare]
     temperature: float
     notice: str
+    picture: str
 
 
 @router.post("/classify")
@@ -64,6 +70,7 @@ def classify(
         with file.open("wb") as target:
             shutil.copyfileobj(image.file, target, 1 << 20)
         (seen,) = looked_at(classifier, file, name)
+        picture = "" if file.suffix in SHOWN else preview(file, classifier.window)
     return Classified(
         model=found.path.name,
         base=str(found.info["settings"]["backbone"]),
@@ -73,7 +80,16 @@ def classify(
         classes=[ClassShare(label=label, probability=share) for label, share in seen.probabilities.items()],
         temperature=classifier.labels.temperature,
         notice=NOTICE,
+        picture=picture,
     )
+
+
+def preview(file: Path, window: str | None) -> str:
+    """A picture file as a small PNG in base64; `window` as in the settings."""
+    picture, held = read_picture(file, parse_window(window)), io.BytesIO()
+    picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+    picture.save(held, "PNG")
+    return base64.b64encode(held.getvalue()).decode()
 
 
 def checked_name(image: UploadFile) -> str:

@@ -39,6 +39,11 @@ class Workspace:
         return self.folder / "documents"
 
     @property
+    def collections(self) -> Path:
+        """The code and images that were brought as archives, a folder each."""
+        return self.folder / "collections"
+
+    @property
     def own(self) -> Path:
         """Examples that people wrote: corrections of answers, and others."""
         return self.folder / "own.jsonl"

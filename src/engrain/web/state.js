@@ -11,15 +11,17 @@ export const IMAGES = "image-classification";
 class State extends EventTarget {
   documents = [];
   suffixes = [];
+  collections = [];
   runs = [];
   builds = [];
   chosen = sessionStorage.getItem(CHOSEN) || "";
   watched = null;
+  source = "";
 
   /** Ask the server anew for everything; then watch the build that works, if there is one. */
   async refresh() {
-    const [runs, builds, documents] = await Promise.all([get(path(["runs"])), get(path(["builds"])), get(path(["documents"]))]);
-    Object.assign(this, { runs: runs.runs, builds: builds.builds, documents: documents.documents, suffixes: documents.suffixes });
+    const [runs, builds, documents, collections] = await Promise.all(["runs", "builds", "documents", "collections"].map((name) => get(path([name]))));
+    Object.assign(this, { ...runs, ...builds, ...documents, ...collections });
     this.watch();
     this.tell("changed");
   }
@@ -33,6 +35,16 @@ class State extends EventTarget {
   get usable() {
     const usable = (run) => run?.status === "complete";
     return usable(this.run) ? this.run : this.runs.find(usable) || null;
+  }
+
+  /** The collection to train on; null where it is the documents. */
+  get collection() {
+    return this.collections.find((one) => one.name === this.source) || (this.documents.length === 0 && this.collections[0]) || null;
+  }
+
+  /** Train on the collection of that name from now on; on the documents where it is empty. */
+  learnFrom(name) {
+    this.source = name;
   }
 
   choose(name) {

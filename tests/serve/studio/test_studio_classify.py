@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from engrain.imaging.classifier import NOTICE
+from engrain.run import Run
 from pictures import build_backbone, make_image_run, shape
 
 
@@ -55,6 +57,32 @@ def test_an_image_gets_every_class_with_its_calibrated_probability(studio: Any, 
     assert found["probability"] == found["classes"][0]["probability"] >= found["classes"][1]["probability"]
     assert (found["model"], found["file"], found["temperature"]) == ("shapes", "photo.png", 1.5)
     assert found["notice"] == NOTICE
+    assert found["picture"] == "", "a browser shows this kind of file itself"
+
+
+def test_what_browsers_cannot_show_comes_with_what_was_looked_at(studio: Any, shapes: Path) -> None:
+    from PIL import Image
+
+    large = shape("disc", 1, side=900)
+    for picture, size in ((shape("disc", 1), (40, 40)), (large, (640, 640))):
+        held = io.BytesIO()
+        picture.save(held, "TIFF")
+        seen = Image.open(io.BytesIO(base64.b64decode(send(studio, held.getvalue(), "scan.tif").json()["picture"])))
+        assert (seen.format, seen.size) == ("PNG", size)
+        assert size[0] > 40 or seen.tobytes() == picture.tobytes()
+
+
+def test_dicom_is_shown_through_the_window_of_the_run(studio: Any, shapes: Path) -> None:
+    from PIL import Image
+    from pydicom.data import get_testdata_file
+
+    from engrain.imaging.pixels import read_picture
+
+    Run(shapes).update(settings={**Run(shapes).info["settings"], "window": "40,80"}, finished="later")
+    path = Path(str(get_testdata_file("CT_small.dcm", download=False)))
+    answer = send(studio, path.read_bytes(), path.name).json()
+    seen = Image.open(io.BytesIO(base64.b64decode(answer["picture"])))
+    assert seen.tobytes() == read_picture(path, (40.0, 80.0)).tobytes() != read_picture(path).tobytes()
 
 
 def test_the_classifier_is_loaded_once_and_anew_when_the_run_was(

@@ -3,6 +3,7 @@
 import { get, path, post, remove } from "../api.js";
 import { announce, bytes, button, complain, confirmed, count, droppable, fill, filling, h, percent, sheet, working } from "../dom.js";
 import { state } from "../state.js";
+import { collections } from "./collections.js";
 import { prepare } from "./facts.js";
 
 const KINDS = "Word, PDF, Excel, text, Markdown, web pages, CSV, JSON";
@@ -11,7 +12,7 @@ export async function show(main, signal) {
   const report = h("section", { id: "report", "aria-live": "polite" });
   const list = h("section");
   const draw = () => {
-    fill(main, heading(), dropzone(draw), list, report);
+    fill(main, heading(), dropzone(draw), list, report, collections(draw));
     drawList(list, draw);
     drawReport(report, signal);
   };

@@ -20,7 +20,8 @@ export function drawImages(main, heading, run, signal) {
       const form = new FormData();
       form.append("run", run.name);
       form.append("image", file);
-      const [seen, picture] = await Promise.all([post(path(["classify"]), form), shown(file)]);
+      const seen = await post(path(["classify"]), form);
+      const picture = await shown(file, seen.picture);
       if (signal.aborted) return;
       draw(place, seen, picture);
     } catch (error) {
@@ -31,10 +32,10 @@ export function drawImages(main, heading, run, signal) {
   fill(main, heading, zone, looked);
 }
 
-/** The picture as the browser shows it; words where it does not know this kind of file. */
-async function shown(file) {
+/** The picture as the browser shows it, from `png` (base64) where the server sent what it saw; words where neither can be shown. */
+async function shown(file, png) {
   try {
-    const bitmap = await createImageBitmap(file);
+    const bitmap = await createImageBitmap(png ? new Blob([Uint8Array.from(atob(png), (one) => one.charCodeAt(0))]) : file);
     const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
     const canvas = h("canvas", { role: "img", "aria-label": file.name, width: Math.max(1, Math.round(scale * bitmap.width)), height: Math.max(1, Math.round(scale * bitmap.height)) });
     canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);

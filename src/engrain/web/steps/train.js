@@ -2,8 +2,9 @@
 
 import { get, path, post, remove } from "../api.js";
 import { button, bytes, confirmed, duration, empty, failure, fill, h, moment, percent, working } from "../dom.js";
-import { state } from "../state.js";
+import { CODE, IMAGES, state } from "../state.js";
 import { STATUS, notes, progress } from "../work.js";
+import { PURPOSES } from "./collections.js";
 import { curves } from "./curves.js";
 import { settingsForm } from "./settings.js";
 
@@ -18,7 +19,7 @@ export async function show(main, signal) {
   fill(main, h("header", { class: "head" }, h("h1", {}, "Train"), h("p", {}, "Your model learns the questions and answers, and is then asked what it never saw in that wording.")), top, past);
   let known = "";
   const draw = async () => {
-    const seen = `${state.build?.id} ${state.build?.status} ${state.builds[0]?.status} ${state.runs.length} ${state.run?.name}`;
+    const seen = JSON.stringify([state.build?.id, state.build?.status, state.builds[0]?.status, state.run?.name, state.runs.map((run) => [run.status, run.build])]);
     if (seen === known) return;
     known = seen;
     if (state.build) {
@@ -32,25 +33,32 @@ export async function show(main, signal) {
 }
 
 async function drawChoice(top, signal) {
-  if (state.documents.length === 0) return fill(top, empty("Nothing to train on", "Add documents first; the rest follows from them.", h("a", { class: "button primary", href: "#/documents" }, "Go to the documents")));
-  const choices = await get("/engrain/settings");
+  const collection = state.collection;
+  if (state.documents.length === 0 && !collection) return fill(top, empty("Nothing to train on", "Add documents first; the rest follows from them.", h("a", { class: "button primary", href: "#/documents" }, "Go to the documents")));
+  const again = () => drawChoice(top, signal).catch((error) => fill(top, failure(error)));
+  const task = collection && (purposes[collection.name] ?? collection.task);
+  const choices = await get(path(["settings"], { task: task || "" }));
   const chosen = { preset: "quick" };
   const form = settingsForm(choices, () => estimate());
   const result = h("div", { class: "estimate", role: "status" });
   const cards = PRESETS.map((preset) => h("label", { class: "choice card" },
     h("input", { type: "radio", name: "preset", value: preset.id, checked: preset.id === chosen.preset, onchange: () => { chosen.preset = preset.id; estimate(); } }),
     h("b", {}, preset.title), h("span", {}, preset.text)));
-  const ready = state.run?.editable ? state.run : null;
+  const ready = !collection && state.run?.editable ? state.run : null;
+  const earlier = state.runs.find((run) => run.documents > 0 && run.status === "complete")?.name;
+  const wanted = () => collection ? { collection: collection.name, settings: { ...form.values(), task } } : { run: ready?.name, earlier: ready ? undefined : earlier, settings: form.values() };
   const start = button("Start training", async () => {
-    const build = await post("/engrain/builds", { goal: "verdict", preset: chosen.preset, settings: form.values(), run: ready?.name, earlier: ready ? undefined : state.runs.find((run) => run.documents > 0 && run.status === "complete")?.name });
+    const build = await post("/engrain/builds", { goal: "verdict", preset: chosen.preset, ...wanted() });
     state.choose(build.run);
     await state.refresh();
   }, { kind: "primary large" });
-  fill(top, ended(), h("fieldset", { class: "choices" }, h("legend", {}, "How long may it take?"), cards), result,
+  const how = collection ? `with ${collection.name}: ${PURPOSES[task]}` : ready ? `with the facts and examples of ${ready.name}` : "with facts and examples that are written first";
+  fill(top, ended(), state.collections.length > 0 && sources(collection, task, again), h("fieldset", { class: "choices" }, h("legend", {}, "How long may it take?"), cards), result,
     h("details", { class: "more" }, h("summary", {}, "More: method and settings"), form.element),
-    h("div", { class: "row" }, start, h("span", { class: "soft" }, ready ? `with the facts and examples of ${ready.name}` : "with facts and examples that are written first")));
+    h("div", { class: "row" }, start, h("span", { class: "soft" }, how)));
   let asked = 0;
   async function estimate() {
+    if (collection) return fill(result, h("p", { class: "soft" }, "How long it takes is known once the first steps are done; it is shown then."));
     const mine = ++asked;
     fill(result, working("Working out what it takes on this computer"));
     try {
@@ -61,6 +69,19 @@ async function drawChoice(top, signal) {
     }
   }
   estimate();
+}
+
+/** What people said that a collection is for, by its name. */
+const purposes = {};
+
+/** The choice of what is learned, the documents or a collection, and of what that is for. */
+function sources(collection, task, again) {
+  const option = (value, text, now) => h("option", { value, selected: value === now }, text);
+  const from = h("select", { id: "source", onchange: () => { state.learnFrom(from.value); again(); } },
+    state.documents.length > 0 && option("", "Your documents", collection?.name ?? ""), state.collections.map((one) => option(one.name, one.name, collection?.name)));
+  const purpose = collection && h("select", { id: "purpose", onchange: () => { purposes[collection.name] = purpose.value; again(); } }, [CODE, IMAGES].map((one) => option(one, PURPOSES[one], task)));
+  return h("div", { class: "filters" }, h("div", { class: "field" }, h("label", { for: "source" }, "Learn from"), from),
+    purpose && h("div", { class: "field" }, h("label", { for: "purpose" }, "It holds"), purpose));
 }
 
 /** How the last build ended, where that did not go well. */
