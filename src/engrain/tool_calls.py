@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from engrain.errors import ExampleError
@@ -22,9 +22,17 @@ INTRODUCTION = (
 )
 
 
+def function_of(tool: Any, number: int) -> dict[str, Any]:
+    """The function of a tool with its name, description and parameters. Raises ExampleError where it has no name."""
+    function = tool.get("function", tool) if isinstance(tool, Mapping) else None
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        raise ExampleError(f"tool {number} has no name")
+    return {key: function[key] for key in ("name", "description", "parameters") if key in function}
+
+
 def system_text(tools: Sequence[Mapping[str, Any]], instruction: str = "") -> str:
     """The system turn that offers tools (OpenAI's `tools`, or the older `functions`), after an `instruction` of its own."""
-    offered = [json.dumps(_function(tool, number), ensure_ascii=False) for number, tool in enumerate(tools, 1)]
+    offered = [json.dumps(function_of(tool, number), ensure_ascii=False) for number, tool in enumerate(tools, 1)]
     return "\n\n".join(part for part in (instruction.strip(), INTRODUCTION + "\n" + "\n".join(offered)) if part)
 
 
@@ -46,25 +54,21 @@ def result_text(content: str) -> str:
     return f"{RESULT_OPEN}\n{content.strip()}\n{RESULT_CLOSE}"
 
 
-def calls_in(text: str) -> tuple[str, list[dict[str, Any]]]:
-    """What an answer says, and the calls it makes as {name, arguments}; a call that is no JSON object stays text."""
+def calls_in(text: str, names: Collection[str] | None = None) -> tuple[str, list[dict[str, Any]]]:
+    """What an answer says, and the calls it makes as {name, arguments}; a call that is no JSON object stays text.
+
+    Where `names` of tools are given, so does a call of any other.
+    """
     calls, kept = list[dict[str, Any]](), text
     for match in CALLS.finditer(text):
         try:
             call = json.loads(match[1])
         except ValueError:
             continue
-        if isinstance(call, dict) and isinstance(call.get("name"), str):
+        if isinstance(call, dict) and isinstance(call.get("name"), str) and (names is None or call["name"] in names):
             calls.append({"name": call["name"], "arguments": call.get("arguments", {})})
             kept = kept.replace(match[0], "", 1)
     return kept.strip(), calls
-
-
-def _function(tool: Any, number: int) -> dict[str, Any]:
-    function = tool.get("function", tool) if isinstance(tool, Mapping) else None
-    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise ExampleError(f"tool {number} has no name")
-    return {key: function[key] for key in ("name", "description", "parameters") if key in function}
 
 
 def _arguments(function: Mapping[str, Any], number: int) -> Any:

@@ -11,15 +11,16 @@ from typing import TypeVar
 
 from fastapi import Request
 
-from engrain.assistant import BOTH, check_mode
+from engrain.assistant import BOTH, MODES, check_mode
 from engrain.examples import Message
 from engrain.serve.bodies import ChatBody, Own, check_length, max_tokens, sampling_of
 from engrain.serve.catalogue import Served
 from engrain.serve.engine import Likelihoods, Piece, Sampling, Token, Weights
 from engrain.serve.failures import ApiError
-from engrain.serve.knowledge import Knowledge
+from engrain.serve.knowledge import UNCHECKED, Knowledge
 from engrain.serve.parts import Parts
 from engrain.serve.prompts import EVERYDAY, asked_in_full, make_prompts
+from engrain.serve.tools import BEGINNING, Tools, tools_of
 from engrain.tokens import Encoded, Shown
 from engrain.weighing import Weighing
 
@@ -52,7 +53,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Chat:
-    """A conversation with a model that is to be gone on with."""
+    """A conversation with a model that is to be gone on with; what `tools` give stands in no document, so with them none is asked."""
 
     served: Served
     mode: str
@@ -60,6 +61,7 @@ class Chat:
     prompts: dict[str, Shown]
     sampling: Sampling
     knowledge: Knowledge
+    tools: Tools | None = None
 
     @property
     def question(self) -> str:
@@ -74,16 +76,20 @@ class Chat:
 
 async def open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...]) -> Chat:
     """The chat with its prompts, checked; so what is wrong with it is known before anything is sent."""
+    tools = tools_of(body)
     knowledge = await asyncio.to_thread(parts.shelf.get, served.run)
     check_mode(mode, has_documents=knowledge.retriever is not None)
+    if tools and mode != MODES[0]:
+        raise ApiError(400, f"tools: not with mode {mode}; ask with {MODES[0]}.", "unsupported_parameter", "tools")
     if mode == BOTH:
         _check_whole(body)
     context = await asyncio.to_thread(parts.engine.context, served.weights.base)
     check_length([message.content for message in messages], context, "messages")
-    own = body.engrain or Own()
-    if own.gate and not await concerns(parts, served.weights.base, knowledge, messages):
+    if tools:
+        messages = tools.told(messages)
+    elif (body.engrain or Own()).gate and not await concerns(parts, served.weights.base, knowledge, messages):
         served, mode = replace(served, weights=Weights(served.weights.base)), EVERYDAY
-    return await asyncio.to_thread(_open_chat, parts, body, served, mode, messages, knowledge, own.rewrite)
+    return await asyncio.to_thread(_open_chat, parts, body, served, mode, messages, knowledge, tools)
 
 
 def _check_whole(body: ChatBody) -> None:
@@ -106,14 +112,20 @@ async def concerns(parts: Parts, base: str, knowledge: Knowledge, messages: Sequ
 
 
 def _open_chat(
-    parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...], knowledge: Knowledge, rewrite: bool
+    parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...], knowledge: Knowledge, tools: Tools | None
 ) -> Chat:
     context = parts.engine.context(served.weights.base)
     most = context - max_tokens(body, 0, context)
+    rewrite = tools is None and (body.engrain or Own()).rewrite
     prompts = make_prompts(parts, served, knowledge, messages, mode, most, rewrite=rewrite)
+    if tools and tools.form:
+        beginning = parts.engine.tokenizer(served.weights.base).encode(BEGINNING, add_special_tokens=False)
+        prompts = {way: replace(prompt, ids=[*prompt.ids, *beginning]) for way, prompt in prompts.items()}
     longest = max(len(prompt.ids) for prompt in prompts.values())
     room = max_tokens(body, longest + (mode == BOTH), context)  # an answer that is weighed is read with its end
-    return Chat(served, mode, messages, prompts, sampling_of(body, room), knowledge)
+    sampling = sampling_of(body, room)
+    form = tools.form if tools and tools.form else sampling.schema
+    return Chat(served, mode, messages, prompts, replace(sampling, schema=form), knowledge, tools)
 
 
 async def chat(parts: Parts, asked: Chat, number: int, written: Written) -> AsyncGenerator[Piece, None]:
@@ -173,7 +185,9 @@ async def _way(parts: Parts, asked: Chat, way: str, number: int, written: Writte
     async with aclosing(write(parts, asked.served, prompt, replace(asked.sampling, number=number))) as pieces:
         async for piece in pieces:
             written.add(piece)
-            if piece.finish:
+            if piece.finish and asked.tools:
+                written.status = UNCHECKED
+            elif piece.finish:
                 written.source, written.status = await asyncio.to_thread(asked.knowledge.verdict, asked.question, written.text.strip())
             yield piece
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from engrain.assistant import MODES
+from engrain.errors import ExampleError
 from engrain.examples import Message
 from engrain.serve.engine import Sampling
 from engrain.serve.failures import ApiError
 from engrain.serve.grammar import ANY_OBJECT, checked
 from engrain.serve.settings import ServeSettings
+from engrain.tool_calls import call_text, result_text
 
 DEFAULT_MAX_TOKENS = 256
 MOST_CHARACTERS = 32
 """Characters for each token of context, above which a text is refused unread."""
-IDLE = {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "parallel_tool_calls"}
+IDLE = {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"}
 """Fields that say something about the request and ask for nothing that would change the answer."""
 NEUTRAL: tuple[Any, ...] = (None, 0, [], {}, "")
-NEUTRAL_ONES = {"best_of": 1, "tool_choice": "none", "function_call": "none", "modalities": ["text"]}
-ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+NEUTRAL_ONES = {"best_of": 1, "function_call": "none", "modalities": ["text"]}
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user"}
 SEEDS = 2**63
 
 
@@ -44,6 +47,7 @@ class Turn(Lenient):
 
     role: str
     content: str | list[TextPart] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
 
 
 class StreamOptions(BaseModel):
@@ -106,6 +110,9 @@ class ChatBody(Asked):
     logprobs: bool | None = None
     top_logprobs: Annotated[StrictInt, Field(ge=0, le=20)] | None = None
     response_format: ResponseFormat | None = None
+    tools: Annotated[list[dict[str, Any]], Field(max_length=128)] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
 
 
 Ids = Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=1)]
@@ -188,30 +195,43 @@ def _schema(form: ResponseFormat | None) -> str:
 
 
 def messages_of(body: ChatBody) -> tuple[Message, ...]:
-    """The conversation. Raises ApiError 400 that lists every turn that cannot be read; the last must be the user's."""
+    """The conversation. Raises ApiError 400 that lists every turn that cannot be read; the last must be the user's, or a tool's result."""
     problems = [f"messages.{i}: {fault}" for i, turn in enumerate(body.messages) if (fault := _fault(turn))]
     if problems:
         raise ApiError(400, "\n".join(problems), "invalid_value", "messages")
-    turns = tuple(Message(ROLES[turn.role], _content(turn)) for turn in body.messages)
+    turns: list[Message] = []
+    for turn, before in zip(body.messages, [None, *body.messages], strict=False):
+        content = _content(turn)
+        if turn.role == "tool" and before is not None and before.role == "tool":  # as training has it: templates want the roles in turn
+            turns[-1] = replace(turns[-1], content=f"{turns[-1].content}\n{content}")
+        else:
+            turns.append(Message(ROLES[turn.role], content))
     if turns[-1].role != "user":
         raise ApiError(400, "The last message must be the user's.", "invalid_value", "messages")
-    return turns
+    return tuple(turns)
 
 
 def _fault(turn: Turn) -> str:
     if turn.role not in ROLES:
         return f"the role {turn.role!r} is not supported; there are {', '.join(ROLES)}"
-    if any(turn.model_extra.get(name) for name in ("tool_calls", "function_call")) if turn.model_extra else False:
-        return "calls of tools are not supported"
+    if (turn.model_extra or {}).get("function_call"):
+        return "function_call is not supported; write tool_calls"
+    if turn.tool_calls and turn.role != "assistant":
+        return "only the assistant calls tools"
     if isinstance(turn.content, list) and any(part.type != "text" or part.text is None for part in turn.content):
         return "only parts of text are supported"
-    return "" if turn.content else "the content is empty"
+    try:
+        return "" if _content(turn) else "the content is empty"
+    except ExampleError as error:
+        return error.message
 
 
 def _content(turn: Turn) -> str:
-    if isinstance(turn.content, list):
-        return "\n".join(part.text or "" for part in turn.content)
-    return turn.content or ""
+    """The text of a turn, with the calls that it makes, or as the result that it is."""
+    text = "\n".join(part.text or "" for part in turn.content) if isinstance(turn.content, list) else turn.content or ""
+    if turn.role == "tool":
+        return result_text(text)
+    return call_text(turn.tool_calls, text) if turn.tool_calls else text
 
 
 def mode_of(body: Asked, suffix: str) -> str:

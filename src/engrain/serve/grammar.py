@@ -15,15 +15,15 @@ from engrain.serve.failures import ApiError
 ANY_OBJECT = {"type": "object"}
 
 
-def checked(schema: dict[str, Any]) -> str:
-    """A JSON schema as text. Raises ApiError 400 for one that cannot be enforced."""
+def checked(schema: dict[str, Any], param: str = "response_format") -> str:
+    """A JSON schema as text. Raises ApiError 400 for one that cannot be enforced, naming the parameter that brought it."""
     try:
         text = json.dumps(schema)
         fault = LLMatcher.validate_grammar(LLMatcher.grammar_from_json_schema(text))
     except (ValueError, RecursionError) as error:
         fault = str(error)
     if fault:
-        raise ApiError(400, f"This JSON schema cannot be enforced: {fault}", "invalid_schema", "response_format")
+        raise ApiError(400, f"This JSON schema cannot be enforced: {fault}", "invalid_schema", param)
     return text
 
 

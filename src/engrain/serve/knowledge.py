@@ -20,6 +20,8 @@ from engrain.weighing import NUM_SIMILAR
 
 FILES = ("documents.jsonl", "facts.jsonl", "superseded.jsonl", "examples", FILE, "adapter", "model")
 """What changes when a run is made anew in its folder."""
+UNCHECKED = "unchecked"
+"""The status of an answer that no document could support."""
 MOST = 32
 """Runs whose documents are held in memory."""
 
@@ -64,7 +66,7 @@ class Knowledge:
     def verdict(self, question: str, text: str) -> tuple[str, str]:
         """Source and status of an answer; `unchecked` where there are no documents."""
         if self.retriever is None:
-            return "", "unchecked"
+            return "", UNCHECKED
         support = self.index.check(question, text)
         return support.source, support.status
 

@@ -17,8 +17,11 @@ from engrain.serve.bodies import ChatBody, check_fields, messages_of, mode_of, w
 from engrain.serve.engine import Token
 from engrain.serve.logs import log_words
 from engrain.serve.parts import Parts, Served
+from engrain.serve.tools import Sieve
 
 router = APIRouter(prefix="/v1", tags=["chat"])
+CALLED = "tool_calls"
+"""The finish reason of an answer that calls tools."""
 
 
 @router.post("/chat/completions", response_model=None)
@@ -51,12 +54,13 @@ async def _whole(parts: Parts, body: ChatBody, asked: Chat) -> dict[str, Any]:
 
 
 def _choice(number: int, written: Written, asked: Chat) -> dict[str, Any]:
-    message = {"role": "assistant", "content": written.text, "refusal": None}
+    text, calls = asked.tools.made(written.text) if asked.tools else (written.text, [])
+    message = {"role": "assistant", "content": text or None if calls else text, "refusal": None}
     return {
         "index": number,
-        "message": message,
+        "message": message | ({"tool_calls": calls} if calls else {}),
         "logprobs": logprobs(written.tokens, asked.sampling.top_logprobs),
-        "finish_reason": written.finish,
+        "finish_reason": CALLED if calls else written.finish,
         "engrain": own(written, asked),
     }
 
@@ -67,17 +71,24 @@ async def _chunks(parts: Parts, body: ChatBody, asked: Chat) -> AsyncGenerator[d
     counts = bool(body.stream_options and body.stream_options.include_usage)
     rest: dict[str, Any] = {"usage": None} if counts else {}
     writings = [Written() for _ in range(body.n or 1)]
+    sieves = [Sieve(asked.tools) if asked.tools else None for _ in writings]
     for number in range(len(writings)):
         yield {**head, "choices": [_delta(number, {"role": "assistant", "content": "", "refusal": None})], **rest}
     streams = [answers.chat(parts, asked, number, written) for number, written in enumerate(writings)]
     async with aclosing(answers.together(streams)) as pieces:
         async for number, piece in pieces:
-            if piece.text or piece.tokens:
+            sieve = sieves[number]
+            text = sieve.add(piece.text) if sieve else piece.text
+            if text or piece.tokens:
                 shown = logprobs(piece.tokens, asked.sampling.top_logprobs)
-                yield {**head, "choices": [_delta(number, {"content": piece.text}, logprobs=shown)], **rest}
+                yield {**head, "choices": [_delta(number, {"content": text}, logprobs=shown)], **rest}
             if piece.finish:
+                left, calls = sieve.end() if sieve else ("", [])
                 said = own(writings[number], asked)
-                yield {**head, "choices": [_delta(number, {}, finish=piece.finish)], "engrain": said, **rest}
+                if left or calls:
+                    numbered = {"tool_calls": [{"index": index, **call} for index, call in enumerate(calls)]} if calls else {}
+                    yield {**head, "choices": [_delta(number, ({"content": left} if left else {}) | numbered)], **rest}
+                yield {**head, "choices": [_delta(number, {}, finish=CALLED if calls else piece.finish)], "engrain": said, **rest}
     _log(parts, asked, writings)
     if counts:
         yield {**head, "choices": [], "usage": usage(writings)}
