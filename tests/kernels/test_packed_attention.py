@@ -23,6 +23,8 @@ shapes = st.fixed_dictionaries(
         "seed": st.integers(0, 1000),
         # Keys up to which scores are made whole: all of these, some, or none, as in long rows.
         "short": st.sampled_from([kernel.SHORT, 8, 0]),
+        # The same, where the softmax is computed natively.
+        "few": st.sampled_from([kernel.FEW, 8, 0]),
     }
 )
 
@@ -41,7 +43,7 @@ def both(shape: dict[str, Any], dtype: torch.dtype) -> list[list[torch.Tensor]]:
         if plain:
             out = reference_attention(q, k, v, lengths, prefix, **options)
         else:
-            with mock.patch.object(kernel, "SHORT", shape["short"]):
+            with mock.patch.multiple(kernel, SHORT=shape["short"], FEW=shape["few"]):
                 out, _ = packed_attention(SimpleNamespace(training=True), q, k, v, None, packing=pack(lengths, prefix, "cpu"), **options)
             assert out.dtype == dtype
         (out.float() * direction).sum().backward()

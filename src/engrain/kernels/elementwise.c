@@ -1,4 +1,5 @@
-/* The elementwise parts of a layer, each in one pass over memory: RMS norm, the gate of an MLP, rotary positions.
+/* The elementwise parts of a layer, each in one pass over memory: RMS norm, the gate of an MLP, rotary positions, and
+ * the softmax of causal attention, which leaves out what no query sees.
  *
  * Every function exists for bf16 (T = uint16_t) and fp32; all compute in fp32 and round as the plain code does.
  * Compiled once on the user's machine by native.py; the plain code beside each caller is what it is tested against.
@@ -10,6 +11,7 @@
 typedef uint16_t bf16;
 
 #define INLINE static inline __attribute__((always_inline))
+#define MOST_KEYS 4096 /* as in short_attention.py */
 #define SMALL 16384 /* elements below which a second thread costs more than it brings */
 
 INLINE uint32_t bits(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
@@ -106,6 +108,41 @@ INLINE float fast_exp(float x) {
                     store_##S(out + half + i, b * load_##S(c + half + i) + sign * a * load_##S(s + half + i));          \
                 }                                                                                                       \
             }                                                                                                           \
+    }                                                                                                                   \
+    /* scores (rows, keys) become shares, in place: row r holds the query of number r % length, which sees the keys up   \
+       to its own place, keys - length + r % length, of them the last `window` */                                       \
+    void softmax_##S(T *scores, int64_t rows, int64_t length, int64_t keys, int64_t window) {                           \
+        _Pragma("omp parallel for schedule(static) if (rows * keys > SMALL)")                                           \
+        for (int64_t row = 0; row < rows; row++) {                                                                      \
+            T *at = scores + row * keys;                                                                                \
+            int64_t end = keys - length + row % length + 1, start = end > window ? end - window : 0;                    \
+            float kept[MOST_KEYS], most = -INFINITY, sum = 0;                                                           \
+            _Pragma("omp simd reduction(max : most)")                                                                   \
+            for (int64_t i = start; i < end; i++) { float v = load_##S(at + i); most = v > most ? v : most; }           \
+            _Pragma("omp simd reduction(+ : sum)")                                                                      \
+            for (int64_t i = start; i < end; i++) { kept[i] = fast_exp(load_##S(at + i) - most); sum += kept[i]; }      \
+            float by = 1.0f / sum;                                                                                      \
+            memset(at, 0, start * sizeof(T));                                                                           \
+            _Pragma("omp simd")                                                                                         \
+            for (int64_t i = start; i < end; i++) store_##S(at + i, kept[i] * by);                                      \
+            memset(at + end, 0, (keys - end) * sizeof(T));                                                              \
+        }                                                                                                               \
+    }                                                                                                                   \
+    /* slopes of shares become slopes of scores, in place */                                                            \
+    void softmax_back_##S(const T *shares, T *slopes, int64_t rows, int64_t length, int64_t keys, int64_t window) {     \
+        _Pragma("omp parallel for schedule(static) if (rows * keys > SMALL)")                                           \
+        for (int64_t row = 0; row < rows; row++) {                                                                      \
+            const T *p = shares + row * keys;                                                                           \
+            T *d = slopes + row * keys;                                                                                 \
+            int64_t end = keys - length + row % length + 1, start = end > window ? end - window : 0;                    \
+            float along = 0;                                                                                            \
+            _Pragma("omp simd reduction(+ : along)")                                                                    \
+            for (int64_t i = start; i < end; i++) along += load_##S(p + i) * load_##S(d + i);                           \
+            memset(d, 0, start * sizeof(T));                                                                            \
+            _Pragma("omp simd")                                                                                         \
+            for (int64_t i = start; i < end; i++) store_##S(d + i, load_##S(p + i) * (load_##S(d + i) - along));        \
+            memset(d + end, 0, (keys - end) * sizeof(T));                                                               \
+        }                                                                                                               \
     }
 
 KERNELS(bf16, bf16)

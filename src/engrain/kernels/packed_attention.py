@@ -19,9 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AttentionInterface
 
+from engrain.kernels.short_attention import can, short_attention
+
 NAME = "engrain_packed"
 SHORT = 256
 """Keys up to which scores are made whole on a CPU: there the fused attention goes back several times slower over few tokens."""
+FEW = 512
+"""The same, where the softmax is computed natively."""
 WASTE = 1.3
 """Segments share a padded bucket while its area stays below this multiple of their real length."""
 
@@ -145,10 +149,16 @@ class Options:
     softcap: float | None
     groups: int
 
+    def scale(self, width: int) -> float:
+        """What scores are multiplied by."""
+        return width**-0.5 if self.scaling is None else self.scaling
+
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, offset: int, options: Options) -> Tensor:
     """Causal attention of q (S, M, H, D) at positions from `offset` on k, v (S, offset + M, Hkv, D)."""
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    if options.softcap is None and not options.dropout and k.shape[2] <= FEW and can(q, k, v):
+        return short_attention(q, k, v, options.sliding_window, options.scale(q.shape[-1])).transpose(1, 2)
     mask = _mask(q.shape[2], offset, options.sliding_window, q.device)
     if options.softcap is not None or (q.device.type == "cpu" and k.shape[2] <= SHORT):
         return with_scores(q, k, v, mask, options).transpose(1, 2)
@@ -165,10 +175,9 @@ def with_scores(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: O
     The mask, true where a key is seen, is (M, T) or (S, 1, M, T); without one, attention is causal and the queries come last.
     """
     length, keys = q.shape[2], k.shape[2]
-    scale = q.shape[-1] ** -0.5 if options.scaling is None else options.scaling
     grouped = q.reshape(len(q) * k.shape[1], options.groups * length, q.shape[-1])
     # The scale is applied inside the product and the softmax computes in fp32 inside: no pass over all scores for either.
-    scores = torch.baddbmm(q.new_empty(()), grouped, k.flatten(0, 1).transpose(1, 2), beta=0, alpha=scale)
+    scores = torch.baddbmm(q.new_empty(()), grouped, k.flatten(0, 1).transpose(1, 2), beta=0, alpha=options.scale(q.shape[-1]))
     if options.softcap is not None:
         scores = torch.tanh(scores.float() / options.softcap) * options.softcap
     scores = scores.unflatten(0, (len(q), k.shape[1]))
