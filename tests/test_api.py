@@ -86,7 +86,7 @@ def test_build_leaves_a_whole_run(documents: Path, tiny_folder: Path, method: st
         "examples/replay.jsonl",
     ):
         assert (run.path / name).is_file(), name
-    for name in (artifact, "metrics.jsonl", "evaluation.json", "report.html", "README.md"):
+    for name in (artifact, "metrics.jsonl", "evaluation.json", "by-heart.jsonl", "report.html", "README.md"):
         assert (run.path / name).is_file(), name
     info = run.info
     assert info["status"] == "complete"

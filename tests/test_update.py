@@ -156,6 +156,7 @@ def test_corrections_stay(docs: Path, tmp_path: Path) -> None:
 def test_what_was_being_written_anew_when_it_was_stopped_is_not_taken_for_done(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = api.build(docs, out="first").run
     first.write_json("evaluation.json", {})
+    first.write_rows("by-heart.jsonl", [{"fact": "a", "known": True}])
     first.update(verdict={"choice": "tuned"})
     edit(first, "£20", subject="A ticket", relation="A ticket costs ___.")
     write = pipeline.write_examples
@@ -167,6 +168,7 @@ def test_what_was_being_written_anew_when_it_was_stopped_is_not_taken_for_done(d
     with pytest.raises(Stop):
         api.build(docs, out="first", start_from="facts")
     assert not (first.path / "evaluation.json").exists()
+    assert not (first.path / "by-heart.jsonl").exists()
     assert first.info["verdict"] is None, "what was measured is no more"
     monkeypatch.setattr(pipeline, "write_examples", write)
     api.build(docs, out="first", start_from="facts", resume=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from engrain.assistant import BOTH, MAX_NEW_TOKENS, Assistant, Library, check_trained
 from engrain.assistant import load as load_assistant
+from engrain.by_heart import FILE as BY_HEART
+from engrain.by_heart import by_heart
 from engrain.errors import ExampleError
 from engrain.evaluate import (
     ALONE,
@@ -165,7 +167,16 @@ def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Eval
     figures = {BASE: before["perplexity"], **text_perplexities(assistant, progress)}
     evaluation = replace(evaluate(columns, questions, progress, figures), alone=alone(assistant, questions, progress))
     run.write_json("evaluation.json", evaluation.to_dict())
+    note_by_heart(run, assistant, progress)
     return evaluation
+
+
+def note_by_heart(run: Run, assistant: Assistant, progress: Progress) -> None:
+    """Which of its facts the tuned model has by heart, in `by-heart.jsonl`; nothing where it learned none."""
+    rows = by_heart(assistant.model, assistant.tokenizer, load_examples(run, "train"), progress)
+    if rows:
+        run.write_rows(BY_HEART, map(asdict, rows))
+        progress.note(f"By heart, in the words that were practised most: {sum(row.known for row in rows):,} of {len(rows):,} facts.")
 
 
 def gated(tuned: Ask, base: Ask, assistant: Assistant) -> Ask:

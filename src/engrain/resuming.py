@@ -26,6 +26,7 @@ MADE_AFTER_EXAMPLES = (
     "adapter",
     "model",
     "evaluation.json",
+    "by-heart.jsonl",
     "changes.json",
     "report.html",
     "README.md",

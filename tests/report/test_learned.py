@@ -67,6 +67,17 @@ def test_each_fact_says_whether_it_is_recalled(run: Run) -> None:
     assert [f.about for f in prices.facts] == ["The kite costs ___.", "the kite: Price"]
 
 
+def test_what_is_known_by_heart_stands_beside_it(run: Run) -> None:
+    assert [fact.by_heart for fact in learned(run, None)[0].facts] == [None, None]
+    run.write_rows("by-heart.jsonl", [{"fact": name, "known": name != "b"} for name in ("a", "b", "c")])
+    prices, team = learned(run, None)
+    assert [fact.by_heart for fact in (*prices.facts, *team.facts)] == [True, False, True, None, None]
+    assert [(row.by_heart.right, row.by_heart.count) for row in (prices, team)] == [(1, 2), (1, 1)]
+    page = render(run)
+    assert '<td class="number">1 of 2</td>' in page
+    assert '<span class="sign no">✗</span> no</td>' in page
+
+
 def test_follow_ups_in_the_same_words_belong_to_their_own_talk(run: Run) -> None:
     first, again, last = ("What does the kite cost?", "£41."), ("Who runs the shop?", "Mira."), "And the other one?"
     rows = [{**example(last, about), "messages": talk(*turn, last)} for about, turn in (("a", first), ("b", again))]

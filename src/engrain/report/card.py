@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from engrain.by_heart import FILE as BY_HEART
 from engrain.evaluate import BASE, GENERAL, UNANSWERABLE, Evaluation
 from engrain.run import Run
 from engrain.verdict import by_itself
@@ -69,6 +70,8 @@ def _scores(run: Run) -> Iterator[str]:
         lines.append(f"\nIts perplexity on ordinary text is {ratio:.2f} times that of the base.")
     if evaluation.alone:
         lines.append(f"\n{by_itself(evaluation)}")
+    if known := [row["known"] for row in run.read_rows(BY_HEART)]:
+        lines.append(f"\nAsked in the words that it practised most, it says {sum(known)} of {len(known)} facts word for word.")
     yield "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engrain.evaluate import TUNED, Evaluation, Outcome
+from engrain.by_heart import FILE as BY_HEART
+from engrain.evaluate import TUNED, Evaluation, Outcome, Share, share
 from engrain.run import Run
 from engrain.words import canonical
 
@@ -20,13 +21,17 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Recall:
-    """A fact, how many questions practised it, and whether the tuned model gave its value when it was asked in other words."""
+    """A fact, how many questions practised it, and whether the tuned model gave its value when it was asked in other words.
+
+    `by_heart` says whether it gave it in the words that were practised most; None where nothing asked for the fact.
+    """
 
     about: str
     value: str
     questions: int
     state: str
     edited: bool
+    by_heart: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,11 @@ class Learned:
         return sum(fact.state == state for fact in self.facts)
 
     @property
+    def by_heart(self) -> Share:
+        """How many of the facts are known by heart."""
+        return share([fact.by_heart for fact in self.facts if fact.by_heart is not None])
+
+    @property
     def asked(self) -> int:
         """How many facts were asked for."""
         return len(self.facts) - self.count(NOT_ASKED)
@@ -80,10 +90,11 @@ def learned(run: Run, evaluation: Evaluation | None) -> list[Learned]:
     trained = [row for row in run.read_rows("examples/train.jsonl") if row.get("repeats", 1)]
     practised, dropped = by(trained, "fact"), by(run.read_rows("dropped.jsonl"), "section", "#")
     outcomes = asked_by_fact(facts, run.read_rows("examples/heldout.jsonl"), evaluation)
+    known = {row["fact"]: bool(row["known"]) for row in run.read_rows(BY_HEART)}
     found = []
     for file, own in by(facts, "section", "#").items():
         rows = [row for fact in own for row in practised.get(fact["id"], ())]
-        recalls = tuple(recall(fact, len(practised.get(fact["id"], ())), outcomes.get(fact["id"], ())) for fact in own)
+        recalls = tuple(recall(f, len(practised.get(f["id"], ())), outcomes.get(f["id"], ()), known.get(f["id"])) for f in own)
         found.append(Learned(file, recalls, len(rows), samples(rows), reasons(dropped.get(file, ()))))
     return found
 
@@ -112,13 +123,13 @@ def asked_by_fact(facts: Rows, heldout: Rows, evaluation: Evaluation | None) -> 
     return found
 
 
-def recall(fact: Mapping[str, Any], questions: int, outcomes: Sequence[Outcome]) -> Recall:
+def recall(fact: Mapping[str, Any], questions: int, outcomes: Sequence[Outcome], known: bool | None) -> Recall:
     """A fact's row: recalled where every question about it was answered right."""
     right = sum(outcome.right for outcome in outcomes)
     state = NOT_ASKED if not outcomes else RECALLED if right == len(outcomes) else PARTLY if right else MISSED
     relation, subject = str(fact["relation"]), str(fact.get("subject", ""))
     about = relation if "___" in relation or relation.endswith(("?", ".")) else f"{subject}: {relation}"
-    return Recall(about, str(fact["value"]), questions, state, bool(fact.get("edited")))
+    return Recall(about, str(fact["value"]), questions, state, bool(fact.get("edited")), known)
 
 
 def asked(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
+from engrain.by_heart import FILE as BY_HEART
 from engrain.comparison import Comparison
 from engrain.config import DEFAULT_TASK
 from engrain.errors import RunError
-from engrain.evaluate import UNANSWERABLE, Evaluation, Share
+from engrain.evaluate import UNANSWERABLE, Evaluation, Share, share
 from engrain.files import delete
 from engrain.report import NAMES, scores_table
 from engrain.report.task_card import comparison_from
@@ -123,7 +124,8 @@ class QuestionRow(BaseModel):
 class Measured(BaseModel):
     """What measuring a run showed; `names` are words for the ways of answering, in their order.
 
-    `by_itself` says what an exported model answers and keeps; empty where it is what is measured anyway.
+    `by_itself` says what an exported model answers and keeps; empty where it is what is measured anyway. `by_heart` is the share of
+    facts that the tuned model says word for word when asked in the words it practised most; None where it learned none.
     """
 
     verdict: Verdict | None
@@ -134,6 +136,7 @@ class Measured(BaseModel):
     retention: ShareRow | None
     perplexity_ratio: float | None
     by_itself: str
+    by_heart: ShareRow | None
     questions: list[QuestionRow]
 
 
@@ -185,7 +188,7 @@ def evaluation(space: Working, run: str) -> Measured:
         raise ApiError(404, f"{run!r} was not measured.", "not_measured", "run")
     measured = Evaluation.from_dict(found.read_json("evaluation.json"))
     noted = found.info.get("verdict")
-    kept = measured.retention()
+    kept, known = measured.retention(), found.read_rows(BY_HEART)
     return Measured(
         verdict=verdict_from_dict(noted) if isinstance(noted, dict) else None,
         names={column: NAMES[column] for column in measured.columns},
@@ -195,6 +198,7 @@ def evaluation(space: Working, run: str) -> Measured:
         retention=_share(kept) if kept.count else None,
         perplexity_ratio=measured.perplexity_ratio(),
         by_itself=by_itself(measured) if measured.alone else "",
+        by_heart=_share(share([row["known"] for row in known])) if known else None,
         questions=_questions(measured),
     )
 

@@ -81,7 +81,8 @@ function compared(found) {
   const line = (one) => h("li", {}, h("b", {}, `${WAYS[one.new]} against ${WAYS[one.old].toLowerCase()}: `), `${one.won} won, ${one.lost} lost. `, h("span", { class: "soft" }, one.sure ? "More than chance explains." : "Chance may explain this."));
   return h("div", { class: "card" }, h("h2", {}, "What training won and lost"), h("ul", { class: "plain" }, found.comparisons.map(line),
     found.retention && h("li", {}, h("b", {}, "Kept of what it knew before: "), `${percent(found.retention.value)} (${found.retention.right} of ${found.retention.count} everyday questions).`),
-    found.by_itself && h("li", {}, found.by_itself)));
+    found.by_itself && h("li", {}, found.by_itself),
+    found.by_heart && h("li", {}, h("b", {}, "Known by heart: "), `${found.by_heart.right} of ${found.by_heart.count} facts, word for word, asked in the words that it practised most.`)));
 }
 
 function questions(found, ways) {
