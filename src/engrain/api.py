@@ -21,7 +21,7 @@ from engrain.compare import compare as compare_methods
 from engrain.compare import entries
 from engrain.comparison import Comparison
 from engrain.config import DEFAULT_METHOD, DEFAULT_TASK, METHOD, PARTS, TASK, Settings, as_options, catalogue, compared_names, settings_from
-from engrain.documents.base import Reading, Unread, check_paths, read_documents
+from engrain.documents.base import Reading, Section, Unread, check_paths, read_documents
 from engrain.errors import RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, check_gradable, read_questions
 from engrain.examples import Example, Question, example_to_row, practised, read_examples, split, usual_system
@@ -33,7 +33,7 @@ from engrain.files import delete, sha256_of, write_text
 from engrain.imaging import pipeline as image_pipeline
 from engrain.imaging.classifier import Prediction, load_classifier
 from engrain.knowledge.coverage import Coverage, coverage
-from engrain.knowledge.dataset import as_often, make_examples
+from engrain.knowledge.dataset import Split, as_often, make_examples
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.measuring import Changed
@@ -708,25 +708,25 @@ def examples(paths: Paths, *, progress: Progress = SILENT, settings: Settings | 
     return Preview(tuple(facts), tuple(covered), tuple(made.train), tuple(made.heldout), reading.unread, tuple(private), tuple(old))
 
 
-def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None = None, **options: Any) -> Plan:
+def plan(
+    paths: Paths, *, ready: str | Path | Run | None = None, progress: Progress = SILENT, settings: Settings | None = None, **options: Any
+) -> Plan:
     """What a build of these documents would take, and whether this machine can do it; nothing is trained, fetched or written.
 
-    Raises the errors that a build would raise before training.
+    With a `ready` run, what it takes to go on with that: its facts and examples are there. Raises the errors that a build would
+    raise before training.
     """
     chosen, started = settings or settings_from(options), time.perf_counter()
     chosen = chosen.for_documents()
-    documents, _ = screened(read_documents(as_paths(paths), progress).documents, chosen.privacy)
-    with progress.stage("Finding facts"):
-        facts, _ = supersede(find_facts(documents), documents)
-    sections = [section for document in documents for section in document.sections]
-    made = pipeline.practice(facts, sections, chosen, progress)
+    run = as_run(ready) if ready is not None else None
+    facts, sections, made = pipeline.made_in(run) if run else found_in(paths, chosen, progress)
     passages = Retriever(sections).passages
     base = on_disk(chosen.model.base)
     known = known_answers(base.key, cache_folder() / "replay") if base else {}
     replayed = replay_prompts(chosen.study.replay, chosen.training.seed)
-    studies = chosen.study.study and not chosen.study.teacher and base is not None and pipeline.study_adapter(base) is not None
+    studies = run is None and chosen.study.study and not chosen.study.teacher and base is not None and pipeline.study_adapter(base)
     work = Work(
-        documents=len(documents),
+        documents=len({section.id.rpartition("#")[0] for section in sections}),
         facts=len(facts),
         train=practised(made.train),
         heldout=measuring.spread(measuring.guiding(made.heldout), pipeline.HELDOUT_EXAMPLES),
@@ -738,9 +738,18 @@ def plan(paths: Paths, *, progress: Progress = SILENT, settings: Settings | None
         text_tokens=measuring.PERPLEXITY_TOKENS,
         seconds=time.perf_counter() - started,
         studied=sum(map(worth_asking, facts)) if studies else 0,
-        teacher=expected(facts, {section.id: section for section in sections}) if chosen.study.teacher else None,
+        teacher=expected(facts, {section.id: section for section in sections}) if chosen.study.teacher and run is None else None,
     )
     return make_plan(work, chosen)
+
+
+def found_in(paths: Paths, settings: Settings, progress: Progress) -> tuple[list[Fact], list[Section], Split]:
+    """The facts and sections of documents, and the examples that rules make of them."""
+    documents, _ = screened(read_documents(as_paths(paths), progress).documents, settings.privacy)
+    with progress.stage("Finding facts"):
+        facts, _ = supersede(find_facts(documents), documents)
+    sections = [section for document in documents for section in document.sections]
+    return facts, sections, pipeline.practice(facts, sections, settings, progress)
 
 
 def runs(root: str | Path = "runs") -> list[Run]:

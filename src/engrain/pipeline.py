@@ -139,6 +139,12 @@ def facts_of(run: Run | None) -> list[Fact]:
     return [Fact(**row) for row in run.read_rows("facts.jsonl")] if run else []
 
 
+def made_in(run: Run) -> tuple[list[Fact], list[Section], Split]:
+    """The facts and sections of a run, and its examples."""
+    sections = [section_of(row) for row in run.read_rows("documents.jsonl")]
+    return facts_of(run), sections, Split(load_taught(run), load_examples(run, "heldout"))
+
+
 def superseded_of(run: Run | None) -> list[Fact]:
     """The facts that newer ones had superseded in a run; they hold again where the newer document is gone."""
     return [Fact(**row) for row in run.read_rows("superseded.jsonl")] if run else []

@@ -52,21 +52,21 @@ class Choices(BaseModel):
 
 
 class Wanted(BaseModel):
-    """A plain choice, and settings that win over it."""
+    """A plain choice, and settings that win over it; `run` is one that is ready, to go on with."""
 
     preset: Preset = "quick"
     settings: dict[str, Any] = Field(default_factory=dict)
+    run: str | None = None
 
 
 class NewBuild(Wanted):
     """A build until its examples can be looked at, or until the verdict.
 
-    `run` is one that is ready, to go on with; else a new one is made, called `name`. What an `earlier` one holds of
+    Without a `run` a new one is made, called `name`. What an `earlier` one holds of
     unchanged sections is taken over. With a `collection`, it is that which is learned, not the documents: code or images.
     """
 
     goal: Literal["examples", "verdict"] = "verdict"
-    run: str | None = None
     name: str = Field("", max_length=80)
     earlier: str | None = None
     collection: str | None = None
@@ -103,9 +103,12 @@ def settings(served: Served, task: Task = "chat") -> Choices:
 
 @router.post("/estimate")
 def estimate(served: Served, space: Working, wanted: Wanted) -> Plan:
-    """What a build of all documents would take on this machine; may take some seconds."""
+    """What a build of all documents, or going on with a ready run, would take on this machine; may take some seconds."""
     _check_documents(space)
-    chosen = json.dumps(_settings(served.settings.base, wanted), sort_keys=True)
+    ready = space.editable(wanted.run) if wanted.run else None
+    chosen = json.dumps(_chosen(served.settings.base, wanted, ready), sort_keys=True)
+    if ready:  # its facts and examples can be edited at any time
+        return api.plan(space.documents, ready=ready, settings=settings_from(json.loads(chosen)))
     with _one_at_a_time:
         return _plan(space.documents, space.fingerprint(), chosen)
 
@@ -207,19 +210,30 @@ async def _stream(jobs: Jobs, job: Job, after: int, step: int) -> AsyncIterator[
 
 
 def _settings(base: str, wanted: Wanted, ready: Run | None = None) -> dict[str, Any]:
-    """The settings that were chosen, by name; those that examples depend on are a ready run's own unless chosen otherwise.
-
-    Raises SettingError for those that cannot be used. Where they mean other examples, the run's are written anew.
-    """
-    without_surrogates(wanted.model_dump())
-    given = ready.info["settings"] if ready else {}
-    before = {name: given[name] for name, found in catalogue().items() if name in given and set(found.owners) & set(BEFORE_TRAINING)}
-    own = {"base": base} if "model" in USED.get(str(wanted.settings.get(TASK, DEFAULT_TASK)), ()) else {}
-    chosen = {**own, **before, **PRESETS[wanted.preset], **wanted.settings}
+    """What `_chosen` gives; where that means other examples than a ready run has, its are written anew."""
+    chosen = _chosen(base, wanted, ready)
     complete = settings_from(chosen).to_dict()
-    if ready and any(complete[name] != value for name, value in before.items()):
+    if ready and any(complete[name] != value for name, value in _of_examples(ready).items()):
         delete(ready.path / "examples" / "replay.jsonl")
     return chosen
+
+
+def _chosen(base: str, wanted: Wanted, ready: Run | None) -> dict[str, Any]:
+    """The settings that were chosen, by name; those that examples depend on are a ready run's own unless chosen otherwise.
+
+    Raises SettingError for those that cannot be used.
+    """
+    without_surrogates(wanted.model_dump())
+    own = {"base": base} if "model" in USED.get(str(wanted.settings.get(TASK, DEFAULT_TASK)), ()) else {}
+    chosen = {**own, **(_of_examples(ready) if ready else {}), **PRESETS[wanted.preset], **wanted.settings}
+    settings_from(chosen)
+    return chosen
+
+
+def _of_examples(ready: Run) -> dict[str, Any]:
+    """The settings of a run that its examples depend on."""
+    given = ready.info["settings"]
+    return {name: given[name] for name, found in catalogue().items() if name in given and set(found.owners) & set(BEFORE_TRAINING)}
 
 
 def _job(jobs: Jobs, build: str) -> Job:

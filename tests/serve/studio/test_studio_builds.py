@@ -51,6 +51,18 @@ def test_an_estimate_comes_before_the_start(studio: Any) -> None:
     assert "epochs" in refused.json()["error"]["message"], "all problems are told together"
 
 
+def test_an_estimate_of_a_ready_run_counts_what_it_holds(studio: Any, kites: Path) -> None:
+    studio.post("/engrain/documents", files=[("files", ("kites.md", KITES + b"\n\nA kite bag costs \xc2\xa312."))])
+    anew = studio.post("/engrain/estimate", json={"settings": OPTIONS}).json()
+    ready = studio.post("/engrain/estimate", json={"run": "kites", "settings": OPTIONS}).json()
+    assert ready["facts"] == len(Run(kites).read_rows("facts.jsonl")) < anew["facts"]
+    assert 0 < ready["examples"] < anew["examples"]
+    Run(kites).write_rows("facts.jsonl", Run(kites).read_rows("facts.jsonl")[:2])
+    assert studio.post("/engrain/estimate", json={"run": "kites", "settings": OPTIONS}).json()["facts"] == 2, "what was edited counts"
+    assert studio.post("/engrain/estimate", json={"run": "none"}).status_code == 404
+    assert (kites / "examples" / "replay.jsonl").exists(), "asking what it would take changes nothing"
+
+
 def test_a_build_runs_to_its_verdict_and_can_be_looked_at(studio: Any, tmp_path: Path) -> None:
     studio.post("/engrain/documents", files=[("files", ("kites.md", KITES))])
     studio.post("/engrain/examples", json={"question": "May I bring a dog?", "answer": "Yes, on a lead."})

@@ -62,7 +62,7 @@ async function drawChoice(top, signal) {
     const mine = ++asked;
     fill(result, working("Working out what it takes on this computer"));
     try {
-      const plan = await post("/engrain/estimate", { preset: chosen.preset, settings: form.values() });
+      const plan = await post("/engrain/estimate", { preset: chosen.preset, settings: form.values(), run: ready?.name });
       if (mine === asked && !signal.aborted) fill(result, drawPlan(plan));
     } catch (error) {
       if (mine === asked && !signal.aborted) fill(result, failure(error));
