@@ -17,10 +17,12 @@ import numpy as np
 import torch
 
 from engrain.errors import ExampleError, SettingError
+from engrain.healing import beginnings, rest_of
 from engrain.kernels.plain_attention import plain, roomy_cache
 from engrain.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CANDIDATES = 1024
@@ -34,18 +36,20 @@ class Completion:
     """What the model wrote after a prompt.
 
     `ids` are all the tokens it wrote, the end-of-turn token included; `scores` their log-probabilities under the model's own
-    distribution, whatever the temperature; `finished` says that it ended by itself or at a stop text, not for want of tokens.
+    distribution, whatever the temperature; `finished` says that it ended by itself or at a stop text, not for want of tokens. The
+    first `begun` tokens are what it had to begin with.
     """
 
     text: str
     ids: tuple[int, ...]
     scores: tuple[float, ...]
     finished: bool
+    begun: int = 0
 
     @property
     def tokens(self) -> int:
-        """How many tokens it wrote."""
-        return len(self.ids)
+        """How many tokens it wrote after what it had to begin with."""
+        return len(self.ids) - self.begun
 
 
 def generate(
@@ -61,14 +65,18 @@ def generate(
     progress: Progress = SILENT,
     title: str = "Answering",
     stop: Sequence[str] = (),
+    begins: Sequence[str] = (),
 ) -> list[Completion]:
     """A completion of every prompt (token ids), in their order; the likeliest token each time where `temperature` is 0.
+
+    Where `begins` has a text for a prompt, that is written first, in the model's own tokens, and counts neither as text of the
+    completion nor among its `max_new_tokens`.
 
     A row's random numbers come from `seed` and its position in `prompts` alone, so neither the batches nor the global
     random state matter. What all prompts begin with is computed once.
     """
     how = _How.checked(model, tokenizer, max_new_tokens, temperature, top_p, seed, tuple(stop))
-    _check_room(model, prompts, max_new_tokens)
+    _check_room(model, prompts, max_new_tokens, begins)
     if not prompts:
         return []
     done: list[tuple[int, Completion]] = []
@@ -77,7 +85,7 @@ def generate(
     with _evaluating(model), progress.stage(title, len(prompts), "answers") as stage:
         prefix = _prefix_cache(model, prompts[0][:shared])
         for start in range(0, len(order), batch_size):
-            rows = [_Row(i, how) for i in order[start : start + batch_size]]
+            rows = [_Row(i, how, begins[i] if begins else "") for i in order[start : start + batch_size]]
             batch = _Batch(model, [prompts[row.number][shared:] for row in rows], how.pad, prefix)
             for row in _finish(batch, rows, how):
                 done.append((row.number, row.completion()))
@@ -95,11 +103,12 @@ def stream(
     top_p: float = 1.0,
     seed: int = 0,
     stop: Sequence[str] = (),
+    begin: str = "",
 ) -> Iterator[str]:
     """The completion of one prompt piece by piece as it is written; the pieces joined are what `generate` returns."""
     how = _How.checked(model, tokenizer, max_new_tokens, temperature, top_p, seed, tuple(stop))
-    _check_room(model, [prompt], max_new_tokens)
-    row, said = _Row(0, how), 0
+    _check_room(model, [prompt], max_new_tokens, [begin])
+    row, said = _Row(0, how, begin), 0
     with _evaluating(model):
         batch = _Batch(model, [prompt], how.pad)
         while not row.over:
@@ -163,30 +172,46 @@ class _How:
 
 
 class _Row:
-    """One completion under way; `over` once it ended by itself or reached its length."""
+    """One completion under way; `over` once it ended by itself or reached its length. Its text comes after a `begin`."""
 
-    def __init__(self, number: int, how: _How) -> None:
-        self.number, self.how = number, how
+    def __init__(self, number: int, how: _How, begin: str = "") -> None:
+        self.number, self.how, self.begin = number, how, begin
         self.draws = how.draws(number)
         self.ids: list[int] = []
+        self.spent = 0
+        """How many tokens went on the beginning."""
         self.scores: list[float] = []
         self.finished = self.over = False
 
     def append(self, token: int, score: float) -> None:
+        self.spent += bool(self.rest())
         self.ids.append(token)
         self.scores.append(score)
-        self.finished = token in self.how.end or (bool(self.how.stop) and _cut(self._decoded(), self.how.stop) is not None)
-        self.over = self.finished or len(self.ids) >= self.how.max_new_tokens
+        self.finished = token in self.how.end or (bool(self.how.stop) and _cut(self._written(), self.how.stop) is not None)
+        self.over = self.finished or len(self.ids) - self.spent >= self.how.max_new_tokens
 
     def next_draw(self) -> float:
         return float(self.draws[min(len(self.ids), len(self.draws) - 1)])
 
     def text(self) -> str:
-        text = self._decoded()
+        text = self._written()
         return text[: _cut(text, self.how.stop)]
 
+    def rest(self) -> str:
+        """What is still to be written of the beginning."""
+        return rest_of(self.begin, self._decoded()) if self.begin else ""
+
+    def allowed(self) -> NDArray[np.intp] | None:
+        """The tokens that may come next; None where all may."""
+        rest = self.rest()
+        found = beginnings(self.how.tokenizer).allowed(rest) if rest else None
+        return found if found is not None and len(found) else None
+
+    def _written(self) -> str:
+        return self._decoded()[len(self.begin) :]
+
     def completion(self) -> Completion:
-        return Completion(self.text(), tuple(self.ids), tuple(self.scores), self.finished)
+        return Completion(self.text(), tuple(self.ids), tuple(self.scores), self.finished, self.spent)
 
     def _decoded(self) -> str:
         return str(self.how.tokenizer.decode(self.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
@@ -257,12 +282,25 @@ def _advance(batch: _Batch, rows: list[_Row], how: _How) -> None:
     """One more token for every row that is not over."""
     with torch.inference_mode():
         logits_BV = batch.logits()
-        tokens_B = _choose(logits_BV, how, [row.next_draw() for row in rows] if how.temperature else [])
+        tokens_B = _choose(_allowed(logits_BV, rows), how, [row.next_draw() for row in rows] if how.temperature else [])
         scores_B = logits_BV.gather(1, tokens_B[:, None])[:, 0] - logits_BV.logsumexp(1)
         batch.append(tokens_B)
     for row, token, score in zip(rows, tokens_B.tolist(), scores_B.tolist(), strict=True):
         if not row.over:
             row.append(token, score)
+
+
+def _allowed(logits_BV: torch.Tensor, rows: Sequence[_Row]) -> torch.Tensor:
+    """The logits, minus infinity for tokens that a row may not go on with."""
+    found = {number: allowed for number, row in enumerate(rows) if not row.over and (allowed := row.allowed()) is not None}
+    if not found:
+        return logits_BV
+    only_BV = logits_BV.clone()
+    for number, allowed in found.items():
+        tokens = torch.from_numpy(allowed).to(logits_BV.device)
+        only_BV[number] = float("-inf")
+        only_BV[number, tokens] = logits_BV[number, tokens]
+    return only_BV
 
 
 def _choose(logits_BV: torch.Tensor, how: _How, draws: list[float]) -> torch.Tensor:
@@ -328,9 +366,9 @@ def _held_back(text: str, stop: Sequence[str]) -> int:
     return max([broken, *lengths])
 
 
-def _check_room(model: PreTrainedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
+def _check_room(model: PreTrainedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, begins: Sequence[str]) -> None:
     context = getattr(model.config, "max_position_embeddings", None) or sys.maxsize
-    longest = max(map(len, prompts), default=0)
+    longest = max((len(prompt) + len(begin) for prompt, begin in zip(prompts, begins or [""] * len(prompts), strict=True)), default=0)
     if longest + max_new_tokens > context:
         raise SettingError(
             f"a prompt of {longest} tokens and max_new_tokens={max_new_tokens} exceed the model's context of {context} tokens",

@@ -55,14 +55,14 @@ def test_a_gap_is_filled_as_the_completer_fills_it(server: Any, code_run: Path, 
 def test_the_path_of_a_file_is_context(server: Any, code_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, path = "def total(numbers):\n", "lib/sums.py"
     seen = []
-    monkeypatch.setattr(server.parts.gaps, "prompt", lambda info, path, *rest: seen.append(path) or [1, 2, 3])
+    monkeypatch.setattr(server.parts.gaps, "prompt", lambda info, path, *rest, heal: seen.append((path, heal)) or ([1, 2, 3], ""))
     with server.openai() as client:
         client.completions.create(model="coder", prompt=before, max_tokens=2, extra_body={"engrain": {"path": path}})
     with server.client() as client:
         refused = client.post("/v1/completions", json={"model": "one", "prompt": before, "engrain": {"path": path}})
         chat = {"model": "one", "messages": [{"role": "user", "content": "Hello"}], "engrain": {"path": path}}
         no_chat = client.post("/v1/chat/completions", json=chat)
-    assert seen == [path]
+    assert seen == [(path, True)]
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "engrain.path"
     assert no_chat.status_code == 400

@@ -89,8 +89,10 @@ def test_the_prompt_is_how_a_training_row_begins(tokenizer: Any, added: bool) ->
         start, end = gap(TEXT, random.Random(seed))
         ids = fill_in(tokenizer, sentinels, "a.tcl", TEXT, random.Random(seed)).ids.tolist()
         if end < len(TEXT) and (ids.index(sentinels.suffix) == ids.index(sentinels.prefix) + 1) is added:
-            given = len(ids) - 1 - len(tokenize(tokenizer, TEXT[start:end]))
-            assert prompt(tokenizer, sentinels, "a.tcl", TEXT[:start], TEXT[end:], 1000) == ids[:given]
+            found, begin = prompt(tokenizer, sentinels, "a.tcl", TEXT[:start], TEXT[end:], 1000)
+            assert found == ids[: len(found)]
+            assert tokenizer.decode(ids[len(found) : -1]) == begin + TEXT[start:end]
+            assert bool(begin) is (added and start > 0)
             seeds += 1
     assert seeds > 5
 
@@ -98,8 +100,18 @@ def test_the_prompt_is_how_a_training_row_begins(tokenizer: Any, added: bool) ->
 def test_without_what_follows_a_prompt_is_how_a_plain_row_begins(tokenizer: Any) -> None:
     sentinels = find_sentinels(tokenizer)
     plain = left_to_right(tokenizer, sentinels, "a.tcl", TEXT, ends=True).ids.tolist()
-    found = prompt(tokenizer, sentinels, "a.tcl", TEXT[:40], "", 1000)
+    found, begin = prompt(tokenizer, sentinels, "a.tcl", TEXT[:40], "", 1000)
     assert found == plain[: len(found)]
+    assert begin
+    assert tokenizer.decode(found).endswith(TEXT[: 40 - len(begin)])
+    assert tokenizer.decode(plain[len(found) :]).startswith(begin)
+
+
+def test_nothing_is_to_be_written_again_where_nothing_else_would_be_shown_or_where_that_cannot_be_asked_for(tokenizer: Any) -> None:
+    sentinels = find_sentinels(tokenizer)
+    assert prompt(tokenizer, sentinels, "", "pro", "", 100) == (tokenize(tokenizer, "pro"), "")
+    assert prompt(tokenizer, sentinels, "a.tcl", "pro", "", 100)[1] == "pro"
+    assert prompt(tokenizer, sentinels, "a.tcl", "pro", "", 100, heal=False)[1] == ""
 
 
 @pytest.mark.parametrize("added", [True, False])
@@ -107,15 +119,16 @@ def test_without_what_follows_a_prompt_is_how_a_plain_row_begins(tokenizer: Any)
 def test_a_long_prompt_keeps_what_is_near_the_gap(tokenizer: Any, room: int, added: bool) -> None:
     sentinels = replace(find_sentinels(tokenizer), added=added)
     before, after = "".join(f"line {i}\n" for i in range(50)), "".join(f"rest {i}\n" for i in range(50))
-    ids = prompt(tokenizer, sentinels, "a.tcl", before, after, room)
+    ids, begin = prompt(tokenizer, sentinels, "a.tcl", before, after, room)
+    assert begin == ("\n" if added else "")
     assert len(ids) <= room
     p, s, m = (ids.index(each) for each in (sentinels.prefix, sentinels.suffix, sentinels.middle))
     prefix = ids[m + 1 :] if added else ids[p + 1 : s]
     assert prefix
-    assert before.endswith(tokenizer.decode(prefix))
+    assert before.endswith(tokenizer.decode(prefix) + begin)
     assert after.startswith(tokenizer.decode(ids[s + 1 : m]))
     assert m > s + 1
-    assert len(prompt(tokenizer, sentinels, "", before, "", room)) <= room
+    assert len(prompt(tokenizer, sentinels, "", before, "", room)[0]) <= room
 
 
 def test_pieces_are_whole_lines_and_lose_none(tokenizer: Any) -> None:

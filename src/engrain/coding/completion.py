@@ -60,11 +60,12 @@ class Completer:
     ) -> list[Completed]:
         """The code for many gaps, in batches; `seconds` are shared out among them."""
         started = time.perf_counter()
-        prompts = [self.prompt(gap, max_new_tokens) for gap in gaps]
+        prompts, begins = zip(*(self.prompt(gap, max_new_tokens) for gap in gaps), strict=True) if gaps else ((), ())
         made = generate(
             self.model,
             self.tokenizer,
             prompts,
+            begins=begins,
             max_new_tokens=max_new_tokens,
             stop=stop,
             progress=progress,
@@ -76,10 +77,11 @@ class Completer:
 
     def stream(self, gap: Gap, *, max_new_tokens: int = 64, stop: Sequence[str] = ()) -> Iterator[str]:
         """The code for a gap piece by piece as it is written."""
-        return stream(self.model, self.tokenizer, self.prompt(gap, max_new_tokens), max_new_tokens=max_new_tokens, stop=stop)
+        ids, begin = self.prompt(gap, max_new_tokens)
+        return stream(self.model, self.tokenizer, ids, max_new_tokens=max_new_tokens, stop=stop, begin=begin)
 
-    def prompt(self, gap: Gap, max_new_tokens: int) -> list[int]:
-        """The tokens that are written on; the server's completions begin with the same. Raises SettingError for an empty gap."""
+    def prompt(self, gap: Gap, max_new_tokens: int) -> tuple[list[int], str]:
+        """The tokens that are written on, as the server does it, and what has to come first. Raises SettingError for an empty gap."""
         if not (gap.before or gap.after):
             raise SettingError("There is nothing to complete: no code stands before or after the gap", "Give some code.")
         room = min(MOST_CONTEXT, context_length(self.model) - max_new_tokens)

@@ -42,7 +42,8 @@ class Weights:
 class Sampling:
     """How to choose tokens; `temperature` 0 takes the likeliest. `top_logprobs` None leaves log-probabilities out.
 
-    `number` tells the answers to one request apart; `schema` is the JSON schema (as JSON text) that the answer must follow.
+    `number` tells the answers to one request apart; `schema` is the JSON schema (as JSON text) that the answer must follow. What it
+    has to `begin` with is written first and no part of it; only engines that have `begins` are asked for that.
     """
 
     max_tokens: int
@@ -53,6 +54,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
     schema: str = ""
+    begin: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,11 @@ class Likelihoods:
 class Engine(ABC):
     """Writes answers. `start` before use, `close` at the end; both may take long.
 
-    `open` answers are written or wait, of `most_open` that may; who comes then is to come again after `retry_seconds`.
+    `open` answers are written or wait, of `most_open` that may; who comes then is to come again after `retry_seconds`. One that
+    `begins` writes a `Sampling.begin` first.
     """
 
+    begins: bool = False
     open: int = 0
     most_open: float = math.inf
     retry_seconds: int = 2

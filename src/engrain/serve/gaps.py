@@ -31,15 +31,18 @@ class Gaps:
         self._lock = threading.Lock()
         self._marks: dict[str, Marks] = {}
 
-    def prompt(self, info: dict[str, Any], path: str, before: str, after: str, room: int) -> list[int]:
-        """The tokens after which the gap's text follows, at most `room`. Raises ApiError 400 where the run knows no gaps."""
+    def prompt(self, info: dict[str, Any], path: str, before: str, after: str, room: int, *, heal: bool) -> tuple[list[int], str]:
+        """The tokens after which the gap's text follows, at most `room`, and what the answer has to begin with, if it may (`heal`).
+
+        Raises ApiError 400 where the run knows no gaps.
+        """
         settings = info["settings"]
         marks = self._of(str(settings["base"]))
         if after and not settings["fim_rate"] and marks.sentinels.added:
             raise ApiError(
                 400, "suffix: this run was trained without gaps (fim_rate 0), on a base that knows none.", "invalid_value", "suffix"
             )
-        return prompt(marks.tokenizer, marks.sentinels, path, before, after, min(room, MOST_CONTEXT))
+        return prompt(marks.tokenizer, marks.sentinels, path, before, after, min(room, MOST_CONTEXT), heal=heal)
 
     def _of(self, base: str) -> Marks:
         with self._lock:

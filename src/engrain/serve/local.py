@@ -47,6 +47,8 @@ class Loaded:
 class LocalEngine(Engine):
     """Lanes by what is in them: a base (with any number of adapters), or a run whose result is a model of its own."""
 
+    begins = True
+
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
         self.settings, self.metrics = settings, metrics
         self.lanes: dict[Weights, Lane] = {}

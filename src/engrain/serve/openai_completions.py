@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from engrain.healing import beginnings
 from engrain.serve import answers, sse
 from engrain.serve.answers import Written
 from engrain.serve.bodies import CompletionBody, check_fields, check_length, max_tokens, sampling_of, without_surrogates
@@ -60,14 +61,14 @@ def _gaps(parts: Parts, body: CompletionBody, model: Model) -> list[Gap]:
     texts = [body.prompt] if isinstance(body.prompt, str) else [text for text in body.prompt if isinstance(text, str)]
     check_length(texts, context * len(texts), "prompt")
     made = []
-    for number, prompt in enumerate(_prompts(parts, body, model, context - max_tokens(body, 0, context))):
-        sampling = sampling_of(body, max_tokens(body, len(prompt), context))
+    for number, (prompt, begin) in enumerate(_prompts(parts, body, model, context - max_tokens(body, 0, context))):
+        sampling = replace(sampling_of(body, max_tokens(body, len(prompt) + len(begin), context)), begin=begin)
         made += [Gap(prompt, replace(sampling, number=number * (body.n or 1) + i)) for i in range(body.n or 1)]
     return made
 
 
-def _prompts(parts: Parts, body: CompletionBody, model: Model, room: int) -> list[list[int]]:
-    """The tokens of every prompt; runs of the task code see at most `room` tokens around the gap."""
+def _prompts(parts: Parts, body: CompletionBody, model: Model, room: int) -> list[tuple[list[int], str]]:
+    """The tokens of every prompt, and what its answer has to begin with; runs of the task code see at most `room` tokens around the gap."""
     tokenizer, info = parts.engine.tokenizer(model.weights.base), model.run.info if model.run else {}
     given: list[Any] = [body.prompt] if isinstance(body.prompt, str) or isinstance(body.prompt[0], int) else list(body.prompt)
     path = body.engrain.path if body.engrain else ""
@@ -79,10 +80,13 @@ def _prompts(parts: Parts, body: CompletionBody, model: Model, room: int) -> lis
         raise ApiError(400, f"prompt: token ids must be below {size}.", "invalid_value", "prompt")
     if is_code(info):
         texts = [prompt if isinstance(prompt, str) else tokenizer.decode(prompt) for prompt in given]
-        made = [parts.gaps.prompt(info, path, text, body.suffix or "", room) for text in texts]
+        heal = parts.engine.begins
+        if heal:
+            beginnings(tokenizer)  # made here, and not where it would hold up everybody's answers
+        made = [parts.gaps.prompt(info, path, text, body.suffix or "", room, heal=heal) for text in texts]
     else:
-        made = [tokenizer.encode(prompt, verbose=False) if isinstance(prompt, str) else prompt for prompt in given]
-    return [prompt or [tokenizer.bos_token_id or tokenizer.eos_token_id] for prompt in made]
+        made = [(tokenizer.encode(prompt, verbose=False) if isinstance(prompt, str) else prompt, "") for prompt in given]
+    return [(prompt or [tokenizer.bos_token_id or tokenizer.eos_token_id], begin) for prompt, begin in made]
 
 
 async def _pieces(parts: Parts, model: Model, gap: Gap, written: Written) -> AsyncGenerator[Piece, None]:

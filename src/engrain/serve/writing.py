@@ -11,6 +11,7 @@ from llguidance import LLTokenizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from engrain.healing import beginnings, rest_of
 from engrain.serve.engine import Piece, Sampling, Token, Weights
 from engrain.serve.grammar import Form
 from engrain.serve.tenant import Tenant
@@ -49,8 +50,10 @@ class Writing(Tenant[Piece]):
         self.prompt, self.sampling, self.reader = tuple(prompt), sampling, reader
         self.said = 0
         self.ids: list[int] = []
+        self.spent = 0
+        """How many tokens went on what the answer has to begin with."""
         self._form = Form(reader.words(), sampling.schema) if sampling.schema else None
-        draws = sampling.max_tokens if sampling.temperature else 0
+        draws = sampling.max_tokens + len(sampling.begin) if sampling.temperature else 0
         self._draws = np.random.Generator(np.random.Philox(key=[sampling.seed, sampling.number])).random(draws)
 
     def places(self) -> list[int]:
@@ -65,18 +68,22 @@ class Writing(Tenant[Piece]):
     def next(self, logits_V: Tensor) -> None:
         """Choose a token by its logits, and send on what has become certain."""
         logits_V = logits_V.float()
-        token = self._choose(self._formed(logits_V))
+        rest = rest_of(self.sampling.begin, self.reader.text(self.ids)) if self.sampling.begin else ""
+        token = self._choose(self._formed(logits_V, rest))
         self.ids.append(token)
         formed = self._form is not None and self._form.take(token)
-        shown = [] if token in self.reader.end else [self._token(token, logits_V)]
+        self.spent += bool(rest)
+        given = bool(rest) and len(self.reader.text(self.ids)) <= len(self.sampling.begin)
+        shown = [] if given or token in self.reader.end else [self._token(token, logits_V)]
         self._send(ended=token in self.reader.end or formed, shown=shown if self.sampling.top_logprobs is not None else [])
 
-    def _formed(self, logits_V: Tensor) -> Tensor:
-        """The logits with minus infinity where the grammar forbids the token."""
-        if self._form is None:
+    def _formed(self, logits_V: Tensor, rest: str) -> Tensor:
+        """The logits with minus infinity where the grammar, or the `rest` of what the answer has to begin with, forbids the token."""
+        masks = [self._form.allowed(len(logits_V))] if self._form else []
+        masks += [beginnings(self.reader.tokenizer).mask(rest, len(logits_V))] if rest else []
+        if not masks or not (allowed := np.logical_and.reduce(masks)).any():
             return logits_V
-        allowed = torch.from_numpy(self._form.allowed(len(logits_V))).to(logits_V.device)
-        return logits_V.masked_fill(~allowed, float("-inf")) if allowed.any() else logits_V
+        return logits_V.masked_fill(~torch.from_numpy(allowed).to(logits_V.device), float("-inf"))
 
     def _choose(self, logits_V: Tensor) -> int:
         """The likeliest token, or one drawn from the likeliest that hold `top_p` of the probability."""
@@ -99,16 +106,16 @@ class Writing(Tenant[Piece]):
         return Token(token, self.reader.token(token), float(logs[token]), likeliest)
 
     def _send(self, ended: bool, shown: Sequence[Token]) -> None:
-        text = self.reader.text(self.ids)
+        text = self.reader.text(self.ids)[len(self.sampling.begin) :]
         stops = [place for word in self.sampling.stop if (place := text.find(word)) >= 0]
         text = text[: min(stops)] if stops else text
-        full = self.late or len(self.ids) >= self.sampling.max_tokens
+        full = self.late or len(self.ids) - self.spent >= self.sampling.max_tokens
         finish = "stop" if ended or stops else "length" if full else ""
         ready = len(text) if finish else len(text) - _uncertain(text, self.sampling.stop)
         new = text[self.said : ready]
         self.said, self.over = max(self.said, ready), bool(finish)
         if new or shown or finish:
-            counts = (self.cached, len(self.ids)) if finish else (0, 0)
+            counts = (self.cached, len(self.ids) - self.spent) if finish else (0, 0)
             self.send(Piece(new, tuple(shown), finish, *counts))
 
 

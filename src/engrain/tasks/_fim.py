@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from engrain.healing import healed
 from engrain.tasks._new_rows import put
 from engrain.tokens import Encoded
 
@@ -105,19 +106,25 @@ def heading(tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, path: str)
     return [*start, *tokenize(tokenizer, f"{path}\n")] if path else []
 
 
-def prompt(tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, path: str, before: str, after: str, room: int) -> list[int]:
-    """The tokens after which the missing code follows, at most `room` of them: what is far from the gap is cut off.
+def prompt(
+    tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, path: str, before: str, after: str, room: int, *, heal: bool = True
+) -> tuple[list[int], str]:
+    """The tokens after which the missing code follows, at most `room` of them, and what the answer has to begin with (see `healing`).
 
-    Without anything `after` code simply goes on. With sentinels that only this training gave a meaning the suffix comes first,
-    so that what is missing goes on with what stands before it, as the base can already; others know PSM best.
+    What is far from the gap is cut off. Without anything `after` code simply goes on. With sentinels that only this training gave
+    a meaning the suffix comes first, so that what is missing goes on with what stands before it, as the base can already; others
+    know PSM best, where the prefix does not come last and nothing has to be written again.
     """
-    head, prefix, suffix = heading(tokenizer, sentinels, path), tokenize(tokenizer, before), tokenize(tokenizer, after)
-    left = max(2, room - len(head) - ROOM)
+    shown, begin = healed(before) if heal and (sentinels.added or not after) else (before, "")
+    if not (path or shown or after):
+        shown, begin = before, ""  # a model goes on with something
+    head, prefix, suffix = heading(tokenizer, sentinels, path), tokenize(tokenizer, shown), tokenize(tokenizer, after)
+    left = max(2, room - len(head) - len(begin) - ROOM)
     if not after:
-        return [*head, *prefix[-left:]]
+        return [*head, *prefix[-left:]], begin
     most_suffix = max(left - len(prefix), int(left * (1 - PREFIX_SHARE)))
     suffix = suffix[:most_suffix]
-    return middle_last(sentinels, head, prefix[-(left - len(suffix)) :], suffix, suffix_first=sentinels.added)
+    return middle_last(sentinels, head, prefix[-(left - len(suffix)) :], suffix, suffix_first=sentinels.added), begin
 
 
 def middle_last(sentinels: Sentinels, head: list[int], prefix: list[int], suffix: list[int], *, suffix_first: bool) -> list[int]:
@@ -135,11 +142,16 @@ def left_to_right(tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, path
 
 
 def fill_in(tokenizer: PreTrainedTokenizerBase, sentinels: Sentinels, path: str, text: str, random: random.Random) -> Encoded:
-    """A piece of a file with some lines, or the rest of a line, taken out of its middle and put last."""
+    """A piece of a file with some lines, or the rest of a line, taken out of its middle and put last.
+
+    With the suffix first, prefix and middle are one text, in the tokens of one: where the gap begins is not to be seen.
+    """
     start, end = gap(text, random)
+    suffix_first = random.random() < 0.5
+    parts = ("", text[:end]) if suffix_first else (text[:start], text[start:end])
+    prefix, middle, suffix = (tokenize(tokenizer, part) for part in (*parts, text[end:]))
     head = heading(tokenizer, sentinels, path)
-    prefix, middle, suffix = (tokenize(tokenizer, part) for part in (text[:start], text[start:end], text[end:]))
-    before = middle_last(sentinels, head, prefix, suffix, suffix_first=random.random() < 0.5)
+    before = middle_last(sentinels, head, prefix, suffix, suffix_first=suffix_first)
     ids = np.array([*before, *middle, sentinels.end], np.int32)
     return Encoded(ids, ~np.isin(ids, sentinels.marks) & (np.arange(len(ids)) >= len(head)))
 
