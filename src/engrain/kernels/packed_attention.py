@@ -24,7 +24,7 @@ from engrain.kernels.short_attention import can, short_attention
 NAME = "engrain_packed"
 SHORT = 256
 """Keys up to which scores are made whole on a CPU: there the fused attention goes back several times slower over few tokens."""
-FEW = 512
+FEW = 1024
 """The same, where the softmax is computed natively."""
 WASTE = 1.3
 """Segments share a padded bucket while its area stays below this multiple of their real length."""

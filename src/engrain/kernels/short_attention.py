@@ -17,6 +17,8 @@ from engrain.kernels import native
 
 MOST_KEYS = 4096
 """As in `elementwise.c`, which holds a row of scores beside the stack."""
+KEPT_KEYS = 384
+"""Keys up to which the shares are kept for the way back; those of longer rows, which grow with the square, are computed again."""
 
 
 class _ShortAttention(torch.autograd.Function):  # type: ignore[misc]
@@ -24,22 +26,29 @@ class _ShortAttention(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, length: int, window: int, scale: float) -> Tensor:
-        shares = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=scale)
-        ctx.shape = (shares.shape[0] * shares.shape[1], length, k.shape[1], window)
-        native.call("softmax", q.dtype, shares, *ctx.shape)
-        ctx.save_for_backward(q, k, v, shares)
-        ctx.scale = scale
+        shares = _shares(q, k, length, window, scale)
+        ctx.save_for_backward(q, k, v, *([shares] if k.shape[1] <= KEPT_KEYS else []))
+        ctx.how = length, window, scale
         return shares @ v
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, shares = ctx.saved_tensors
+        q, k, v, *kept = ctx.saved_tensors
+        length, window, scale = ctx.how
+        shares = kept[0] if kept else _shares(q, k, length, window, scale)
         dout, none = grads[0].contiguous(), q.new_empty(())
         slopes = dout @ v.transpose(1, 2)
-        native.call("softmax_back", q.dtype, shares, slopes, *ctx.shape)
-        dq = torch.baddbmm(none, slopes, k, beta=0, alpha=ctx.scale)
-        dk = torch.baddbmm(none, slopes.transpose(1, 2), q, beta=0, alpha=ctx.scale)
+        native.call("softmax_back", q.dtype, shares, slopes, len(slopes) * slopes.shape[1], length, slopes.shape[2], window)
+        dq = torch.baddbmm(none, slopes, k, beta=0, alpha=scale)
+        dk = torch.baddbmm(none, slopes.transpose(1, 2), q, beta=0, alpha=scale)
         return dq, dk, shares.transpose(1, 2) @ dout, None, None, None
+
+
+def _shares(q: Tensor, k: Tensor, length: int, window: int, scale: float) -> Tensor:
+    """How much each query takes of each key."""
+    scores = torch.baddbmm(q.new_empty(()), q, k.transpose(1, 2), beta=0, alpha=scale)
+    native.call("softmax", q.dtype, scores, len(scores) * scores.shape[1], length, scores.shape[2], window)
+    return scores
 
 
 def can(q: Tensor, k: Tensor, v: Tensor) -> bool:
