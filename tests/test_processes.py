@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from engrain.errors import SettingError
-from engrain.processes import STOPPED, in_own_process
+from engrain.processes import STOPPED, give_back, in_own_process
 
 STARTER = """
 import sys, signal
@@ -126,3 +126,17 @@ def test_a_second_signal_ends_work_that_does_not_listen(tmp_path: Path) -> None:
 
 def test_the_codes_are_those_of_signals() -> None:
     assert STOPPED == (130, 143)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other C libraries do not keep freed memory so")
+def test_freed_memory_is_given_back_to_the_system() -> None:
+    resident = psutil.Process().memory_info
+    large, small = [], []
+    for _ in range(3000):  # what is freed lies between things still in use
+        large.append(bytearray(100_000))
+        small.append(bytearray(1000))
+    held = resident().rss
+    large.clear()
+    give_back()
+    assert held - resident().rss > 100_000_000
+    assert len(small) == 3000

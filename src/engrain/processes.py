@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -15,6 +17,23 @@ from engrain.errors import EngrainError
 
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 """Exit codes of work that a signal ended in order."""
+
+
+def give_back() -> None:
+    """Have the C library give freed memory back to the system, where it can (glibc).
+
+    It keeps what lies between things still in use, and the rows of every step are of other sizes: a training would hold ever more.
+    """
+    if (trim := _trim()) is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    try:
+        return getattr(ctypes.CDLL(None), "malloc_trim", None)
+    except (OSError, TypeError):  # Windows has no program whose own functions could be looked up
+        return None
 
 
 def in_own_process(work: Callable[..., None], *arguments: Any) -> int:

@@ -25,6 +25,7 @@ from torch import nn
 from engrain.batches import Order, micro_batches
 from engrain.errors import Interrupted, SettingError, TrainingError
 from engrain.optimize import SCHEDULES, Masters, learning_rate_at, load_position, load_state, save_state
+from engrain.processes import give_back
 from engrain.progress import SILENT, Progress, Stage
 from engrain.settings import Around, check, check_choices, setting
 from engrain.train_state import Position, check_same, fingerprint
@@ -39,6 +40,8 @@ METRICS = "metrics.jsonl"
 EPOCHS, MINUTES = 3.0, 8.0
 """Passes over the examples, and the time budget for documents, where the settings do not say. After three passes more
 exposures taught hardly more (docs/experiments.md)."""
+GIVE_BACK_STEPS = 8
+"""Steps after which freed memory is given back; it takes some hundredths of a second."""
 WARM_STEPS, PROBE_SHARES = 2, (0.05, 0.5)
 """A time budget becomes a number of steps once these shares of it were measured, after the first, slower steps."""
 FORWARD_SHARE = 1 / 3
@@ -366,6 +369,8 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
         if settings.patience and p.stale >= settings.patience:
             return "early"
         row = trainer.step()
+        if p.step % GIVE_BACK_STEPS == 0:
+            give_back()
         if settings.minutes and _measured(p, settings.minutes):
             _fit_budget(trainer, every, progress)
             stage.expect(p.total_steps)
