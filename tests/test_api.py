@@ -541,6 +541,7 @@ def test_private_data_is_listed_and_masked_where_asked(documents: Path, tiny_fol
     run = engrain.build(documents, base=str(tiny_folder), out="masked", redact=True, evaluate=False, progress=notes, **OPTIONS).run
     assert [row["kind"] for row in run.info["private"]] == ["e-mail address"]
     assert any("Private data: e-mail address × 1 (masked)" in text for text in notes.texts)
+    assert any("e-mail address" in text and "… in " in text for text in notes.texts), "and where"
     assert not any("mira@kites.example" in path.read_text(errors="ignore") for path in run.path.rglob("*.json*"))
     assert [p.place for p in api.examples(documents).private] == ["desk.md › Desk"]
 

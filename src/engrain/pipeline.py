@@ -59,6 +59,8 @@ HELDOUT_EXAMPLES = 128
 """Held-out examples whose loss is followed while training."""
 PASS_TOKENS = 1024
 """Tokens that a method which looks at the examples first sees at once."""
+LISTED = 5
+"""Pieces of private data whose place is said before training."""
 FILES = ("train", "own", "replay", "heldout")
 """Files of `examples/`; `own` holds what people wrote beside the documents (corrections), and no stage writes it."""
 LEARNED = ("train", "own", "replay")
@@ -79,7 +81,7 @@ def keep_documents(run: Run, settings: Settings, reading: Reading, progress: Pro
     )
     if private:
         done = "masked" if settings.privacy.redact else "learned like the rest; --redact masks it, engrain examples lists it"
-        progress.note(f"Private data: {counted(private)} ({done}).")
+        progress.note(f"Private data: {counted(private)} ({done}). {places(private)}")
     for unread in reading.unread:
         progress.note(f"Not read: {unread.file}: {unread.reason}. {unread.remedy}")
     return documents
@@ -88,6 +90,12 @@ def keep_documents(run: Run, settings: Settings, reading: Reading, progress: Pro
 def counted(private: Sequence[Private]) -> str:
     """How much private data of each kind there is, in words."""
     return ", ".join(f"{kind} × {count}" for kind, count in Counter(p.kind for p in private).items())
+
+
+def places(private: Sequence[Private]) -> str:
+    """Where the first pieces of private data stand, in words."""
+    more = f"; {len(private) - LISTED} more in run.json" if len(private) > LISTED else ""
+    return "; ".join(f"{p.kind} {p.hint} in {p.place}" for p in private[:LISTED]) + f"{more}."
 
 
 def find(run: Run, settings: Settings, documents: Sequence[Document], progress: Progress, earlier: Run | None = None) -> list[Fact]:

@@ -126,6 +126,12 @@ LABELLED = (
     r"\b(?:ISBN(?:-1[03])?:?|EAN:?|(?:order|invoice|article|item|serial|part|reference|ref)[ .]{1,2}(?:(?:number|no|nr|code)\b[.:]?|#))"
     r"(?: is)? ?(\d(?:[ .-]?\d)+)"
 )
+ACCOUNT = (
+    r"\b(?:sort[ -]?code|account (?:number|no\b\.?|nr\b\.?|#)|acct?\.? (?:number|no\b\.?)|(?:routing(?: transit)?|ABA) (?:number|no\b\.?)"
+    r"|BLZ|Bankleitzahl|Kontonummer|Konto[- ]?Nr\b\.?)"
+    r"(?: is| was| ist| lautet)?[\s:|*`]{1,5}(\d(?:[ -]?\d){5,16})(?![\d,.]?\d)"
+)
+"""Numbers of accounts and banks as countries write them, where they are called so: they have no check that tells them."""
 NUMBER = (
     r"\+\d(?:[ ./()-]{0,2}\d){8,14}|(?:\(0?\d{1,5}\)|0\d{1,5})(?:[ ./-]{1,2}\d{2,8}){1,5}|(?<![a-z]/)(?<!#)0[1-9]\d{8,9}"
     r"|(?:1[ .-])?\d{3}[ .-]\d{3}[ .-]\d{4}"
@@ -147,6 +153,7 @@ PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
     ("key or password", re.compile(rf"(?<![a-z0-9]){NAMED}\b{SAYS}({SECRET})", re.IGNORECASE), anything),
     ("e-mail address", re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), anything),
     ("bank account", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b"), is_account),
+    ("bank account", re.compile(ACCOUNT, re.IGNORECASE), anything),
     ("card number", re.compile(r"(?<![\d.,-])\d(?:[ -]?\d){12,18}(?![\d,.]?\d)"), is_card),
     (HARMLESS, re.compile(rf"{DATE}|{LABELLED}", re.IGNORECASE), anything),
     ("phone number", re.compile(rf"(?<![\w.,£$€-])(?<!\d )(?:{NUMBER})(?![\w,.-]?\d)"), is_phone),
