@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from engrain.generate import generate, stream
-from engrain.healing import Beginnings, healed, rest_of
+from engrain.healing import Beginnings, after, healed, rest_of
 
 CODE = ["def rise(step):\n        return total\n        total += step\n"] * 40
 
@@ -29,6 +29,9 @@ CODE = ["def rise(step):\n        return total\n        total += step\n"] * 40
         ("x = " + "=" * 65, ""),
         ("x" + "\n" * 70 + "word", "word"),
         ("x" + " " * 70, ""),
+        ("naïve", "ve"),
+        ("x = 日本", ""),
+        ("print('😀", ""),
     ],
 )
 def test_the_end_that_may_go_on_is_taken_off(text: str, begin: str) -> None:
@@ -71,6 +74,11 @@ def test_tokens_that_begin_so_or_are_a_beginning_of_it_are_allowed(kind: str) ->
 
 def test_what_is_left_of_a_beginning() -> None:
     assert [rest_of("  if", written) for written in ("", "  ", "  if", "  if x", " x", "y")] == ["  if", "if", "", "", "", ""]
+
+
+def test_what_comes_after_a_beginning_or_in_place_of_it() -> None:
+    assert [after("  if", written) for written in ("", "  ", "  if", "  if x", "else", "  else")] == ["", "", "", " x", "else", "else"]
+    assert after("", "x") == "x"
 
 
 def test_a_completion_begins_as_it_has_to_and_that_is_no_part_of_it(tiny_model: Any, tiny_tokenizer: Any) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from engrain.errors import ExampleError, SettingError
-from engrain.healing import beginnings, rest_of
+from engrain.healing import after, beginnings, rest_of
 from engrain.kernels.plain_attention import plain, roomy_cache
 from engrain.progress import SILENT, Progress
 
@@ -208,7 +208,7 @@ class _Row:
         return found if found is not None and len(found) else None
 
     def _written(self) -> str:
-        return self._decoded()[len(self.begin) :]
+        return after(self.begin, self._decoded())
 
     def completion(self) -> Completion:
         return Completion(self.text(), tuple(self.ids), tuple(self.scores), self.finished, self.spent)

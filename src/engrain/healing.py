@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
-UNSURE = re.compile(r"\s*(?:\w+|[^\w\s]+)?\Z")
-"""What of a text's end may be part of a token that goes on: a word or signs, with the white space before them, or white space alone."""
+UNSURE = re.compile(r"\s*(?:\w+|[!-/:-@\[-`{-~]+)?\Z", re.ASCII)
+"""What of a text's end may be part of a token that goes on: a word or signs, with the white space before them, or white space alone.
+
+Of ASCII only: every tokenizer has tokens for that, of other signs some have but pieces.
+"""
 LONGEST = 64
 """Characters of an end that are written again at most; of a longer one only the last word or signs, if those are shorter."""
 
@@ -67,6 +70,13 @@ class Beginnings:
 def rest_of(begin: str, written: str) -> str:
     """What is still to be written of a beginning; empty once it is there, or where something else was written."""
     return begin[len(written) :] if len(written) < len(begin) and begin.startswith(written) else ""
+
+
+def after(begin: str, written: str) -> str:
+    """What was written after a beginning, or in place of it."""
+    least = min(len(begin), len(written))
+    shared = next((n for n in range(least) if begin[n] != written[n]), least)
+    return written[shared:] if shared in (len(begin), 0) or shared < len(written) else ""
 
 
 beginnings = lru_cache(maxsize=4)(Beginnings)

@@ -11,7 +11,7 @@ from llguidance import LLTokenizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from engrain.healing import beginnings, rest_of
+from engrain.healing import after, beginnings, rest_of
 from engrain.serve.engine import Piece, Sampling, Token, Weights
 from engrain.serve.grammar import Form
 from engrain.serve.tenant import Tenant
@@ -106,7 +106,7 @@ class Writing(Tenant[Piece]):
         return Token(token, self.reader.token(token), float(logs[token]), likeliest)
 
     def _send(self, ended: bool, shown: Sequence[Token]) -> None:
-        text = self.reader.text(self.ids)[len(self.sampling.begin) :]
+        text = after(self.sampling.begin, self.reader.text(self.ids))
         stops = [place for word in self.sampling.stop if (place := text.find(word)) >= 0]
         text = text[: min(stops)] if stops else text
         full = self.late or len(self.ids) - self.spent >= self.sampling.max_tokens
