@@ -486,6 +486,8 @@ def test_evaluate_prints_every_score(api: Any, tmp_path: Path, capsys: pytest.Ca
     assert main(["evaluate", str(tmp_path / "Q")]) == 0
     out = capsys.readouterr().out
     assert ["direct", "1", "0%", "(0-79%)", "100%", "(21-100%)"] in [line.split() for line in out.splitlines()]
+    assert "tuned against base: +100 points (" in out
+    assert "1 won and 0 lost, which may be chance." in out
     assert "0 of the 1 general questions" in out
     assert "perplexity 1.05 times" in out
 

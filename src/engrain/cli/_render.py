@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engrain.comparison import Comparison
     from engrain.doctor import Check
     from engrain.documents.base import Unread
+    from engrain.evaluate import Comparison as Compared
     from engrain.evaluate import Evaluation, Share
     from engrain.examples import Example, Question
     from engrain.knowledge.superseded import Superseded
@@ -229,6 +230,8 @@ def evaluation(found: Evaluation) -> None:
     drawn.add_row("declined, though the documents answer", "", *(_percent(found.falsely_declined(column)) for column in found.columns))
     console().print(drawn)
     click.echo("In brackets: 95% interval.")
+    for each in found.comparisons() if found.kinds else ():
+        click.echo(_compared(each))
     kept = found.retention()
     if kept.count:
         click.echo(f"Old abilities: {kept.right} of the {kept.count} general questions that the base gets right are still right.")
@@ -237,6 +240,13 @@ def evaluation(found: Evaluation) -> None:
         click.echo(f"Plain English text: perplexity {ratio:.2f} times the base's (1.00: nothing lost).")
     if found.alone:
         click.echo(by_itself(found))
+
+
+def _compared(found: Compared) -> str:
+    """What tuning wins and loses, in a sentence."""
+    points = f"{100 * found.difference:+.0f} points ({100 * found.low:+.0f} to {100 * found.high:+.0f})"
+    sure = "clearly better" if found.is_better else "clearly worse" if found.is_worse else "which may be chance"
+    return f"{found.new} against {found.old}: {points}, {len(found.won)} won and {len(found.lost)} lost, {sure}."
 
 
 def _percent(share: Share) -> str:
