@@ -240,6 +240,23 @@ def test_an_answer_ends_when_its_time_is_over(many_runs: Path, tiny_folder: Path
     assert 0 < len(text) < 420
 
 
+def test_the_time_of_loading_counts(many_runs: Path, tiny_folder: Path) -> None:
+    async def work(engine: LocalEngine) -> tuple[str, int]:
+        lane = engine._lane
+
+        async def slowly(weights: Weights) -> Any:
+            await asyncio.sleep(0.5)
+            return await lane(weights)
+
+        await ask(engine, Weights(str(tiny_folder)), "Who?", tokens=1)
+        engine.settings = settings(many_runs, tiny_folder, max_seconds=0.4)
+        engine._lane = slowly  # type: ignore[method-assign]
+        return await ask(engine, Weights(str(tiny_folder)), "Who?", tokens=420)
+
+    text, _ = run(many_runs, tiny_folder, work)
+    assert len(text) <= 1, "nothing is left of its time"
+
+
 def test_more_than_the_queue_holds_is_refused_at_once(many_runs: Path, tiny_folder: Path) -> None:
     async def work(engine: LocalEngine) -> list[Any]:
         return await asyncio.gather(*(ask(engine, Weights(str(tiny_folder)), q) for q in QUESTIONS), return_exceptions=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -90,9 +91,10 @@ class LocalEngine(Engine):
     async def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:
         """The answer piece by piece."""
         self.check_room()
+        deadline = time.monotonic() + self.settings.max_seconds  # loading counts
 
         def writing(send: Callable[[Piece | Exception], None]) -> Writing:
-            return Writing(weights, prompt, sampling, self._base(weights.base).reader, send, self.settings.max_seconds)
+            return Writing(weights, prompt, sampling, self._base(weights.base).reader, send, deadline)
 
         async with aclosing(self._held(weights, writing)) as pieces:
             async for piece in pieces:
@@ -102,9 +104,10 @@ class LocalEngine(Engine):
 
     async def likelihoods(self, weights: Weights, rows: Sequence[Encoded]) -> Likelihoods:
         """How likely these weights find what is supervised in each row, computed in a slot beside answers under way."""
+        deadline = time.monotonic() + self.settings.max_seconds
 
         def scoring(send: Callable[[Likelihoods | Exception], None]) -> Scoring:
-            return Scoring(weights, rows, send, self.settings.max_seconds)
+            return Scoring(weights, rows, send, deadline)
 
         async with aclosing(self._held(weights, scoring)) as found:
             return await anext(found)

@@ -21,8 +21,8 @@ from engrain.tokens import Encoded
 class Scoring(Tenant[Likelihoods]):
     """Rows whose supervised tokens are scored; at least one row, each with at least one such token after its first."""
 
-    def __init__(self, weights: Weights, rows: Sequence[Encoded], send: Callable[[Likelihoods | Exception], None], seconds: float) -> None:
-        super().__init__(weights, send, seconds)
+    def __init__(self, weights: Weights, rows: Sequence[Encoded], send: Callable[[Likelihoods | Exception], None], deadline: float) -> None:
+        super().__init__(weights, send, deadline)
         self._rows, self._means = rows, list[float]()
         self._cached = 0
         self._begin(rows[0])

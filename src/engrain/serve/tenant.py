@@ -18,13 +18,16 @@ FIRST = 32
 
 
 class Tenant(ABC, Generic[T]):
-    """`read` counts the tokens of `prompt` that are known so far, `cached` those of them that were not computed."""
+    """`read` counts the tokens of `prompt` that are known so far, `cached` those of them that were not computed.
+
+    Its time is over at `deadline`, a reading of `time.monotonic`.
+    """
 
     prompt: tuple[int, ...]
 
-    def __init__(self, weights: Weights, send: Callable[[T | Exception], None], seconds: float) -> None:
+    def __init__(self, weights: Weights, send: Callable[[T | Exception], None], deadline: float) -> None:
         self.weights, self.send = weights, send
-        self.deadline = time.monotonic() + seconds
+        self.deadline = deadline
         self.slot: int | None = None
         self.read = self.cached = 0
         self.over = self.left = False

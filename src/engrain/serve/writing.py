@@ -44,9 +44,9 @@ class Writing(Tenant[Piece]):
         sampling: Sampling,
         reader: Reader,
         send: Callable[[Piece | Exception], None],
-        seconds: float,
+        deadline: float,
     ) -> None:
-        super().__init__(weights, send, seconds)
+        super().__init__(weights, send, deadline)
         self.prompt, self.sampling, self.reader = tuple(prompt), sampling, reader
         self.said = 0
         self.ids: list[int] = []
