@@ -253,8 +253,9 @@ def test_the_time_of_loading_counts(many_runs: Path, tiny_folder: Path) -> None:
         engine._lane = slowly  # type: ignore[method-assign]
         return await ask(engine, Weights(str(tiny_folder)), "Who?", tokens=420)
 
-    text, _ = run(many_runs, tiny_folder, work)
-    assert len(text) <= 1, "nothing is left of its time"
+    with pytest.raises(ApiError, match="in time") as refused:
+        run(many_runs, tiny_folder, work)
+    assert refused.value.status == 503
 
 
 def test_more_than_the_queue_holds_is_refused_at_once(many_runs: Path, tiny_folder: Path) -> None:
