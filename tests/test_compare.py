@@ -99,10 +99,19 @@ def test_a_comparison_that_a_signal_stopped_goes_on(tiny_folder: Path) -> None:
     assert [row["step"] for row in stopped.read_rows("metrics.jsonl")] == list(range(1, 61))
     assert (first / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns == before
     names = [score.name for score in board.scores]
-    assert names == ["base", "base+retrieval", "base+agent", "lora:rank=4", "lora:rank=4+retrieval", "full", "full+retrieval"]
+    assert names == [
+        "base",
+        "base+retrieval",
+        "base+passages",
+        "base+agent",
+        "lora:rank=4",
+        "lora:rank=4+retrieval",
+        "full",
+        "full+retrieval",
+    ]
     assert not board.failed
     assert board.advice
-    lora, full = board.scores[3], board.scores[5]
+    lora, full = board.scores[4], board.scores[6]
     assert lora.trainable_parameters == 4 * (2 * (64 + 64) + 2 * (64 + 32) + 3 * (64 + 128))  # one of two layers: the top half
     assert full.trainable_parameters is not None
     assert full.trainable_parameters > lora.trainable_parameters

@@ -7,12 +7,13 @@ is that of one training and a killed comparison goes on where it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engrain import agent, measuring, pipeline, registry
+from engrain.assistant import Assistant
 from engrain.assistant import load as load_assistant
 from engrain.config import METHOD, as_built, catalogue, settings_from, sweepable
 from engrain.errors import Interrupted, RunError, SettingError
@@ -26,7 +27,7 @@ from engrain.run import Run
 from engrain.scoreboard import Costs, Score, Scoreboard, advice, score_of
 from engrain.trainings import check_fits, part_of, trained_numbers, under_way
 
-AGENT, RESULT = "base+agent", "comparison.json"
+PASSAGES, AGENT, RESULT = "base+passages", "base+agent", "comparison.json"
 
 
 @dataclass(frozen=True)
@@ -157,14 +158,31 @@ def scored(
 
 
 def untuned(run: Run, known: Evaluation, test: Sequence[Question], progress: Progress) -> list[Score]:
-    """Base, base with retrieval (mode both), and the agent, which only reads; what the agent said is kept in `agent.json`."""
+    """Base and base with retrieval (mode both), and two ways that only read; what those said is kept in a file each."""
     scores = [score_of(column, column, [known]) for column in (BASE, BASE_RETRIEVAL) if column in known.outcomes]
     asked = [q for q in test if q.kind != GENERAL]
-    if not (run.path / "agent.json").is_file():
+    missing = {name: ask for name, ask in READERS.items() if not (run.path / file_of(name)).is_file()}
+    if missing:
         assistant = load_assistant(run, base_only=True, progress=progress)
         if assistant.retriever is None:
             return scores
-        run.write_json("agent.json", agent.replies(assistant, [q.whole for q in asked], progress))
-    said = run.read_json("agent.json")
-    seen = evaluate({BASE_RETRIEVAL: lambda _: said}, asked)
-    return [*scores, score_of(AGENT, BASE_RETRIEVAL, [seen])]
+        for name, ask in missing.items():
+            run.write_json(file_of(name), ask(assistant, [q.whole for q in asked], progress))
+    for name in READERS:
+        said = measuring.recalled(asked, run.read_json(file_of(name)))
+        scores.append(score_of(name, BASE_RETRIEVAL, [evaluate({BASE_RETRIEVAL: said}, asked)]))
+    return scores
+
+
+def from_passages(assistant: Assistant, questions: Sequence[str], progress: Progress) -> list[str]:
+    """What the assistant answers with passages before it, and nothing else."""
+    return assistant.replies(questions, "retrieval", progress, "Asking the base with passages")
+
+
+def file_of(reader: str) -> str:
+    """Where what a way that only reads said is kept."""
+    return f"{reader.removeprefix('base+')}.json"
+
+
+READERS: dict[str, Callable[[Assistant, Sequence[str], Progress], list[str]]] = {PASSAGES: from_passages, AGENT: agent.replies}
+"""Ways that need no tuning and only read: passages as most people put them before a model, and the agent."""

@@ -32,8 +32,8 @@ def command(
 ) -> None:
     """Train several methods on identical examples with the same budget, and say which to use.
 
-    Beside them stand the ways that need no tuning: the base, the base with retrieval, and a small agent that searches,
-    reads and answers in at most three steps. Leaves a table and one page, comparison.html.
+    Beside them stand the ways that need no tuning: the base, the base with retrieval, the base with nothing but passages before it, and
+    a small agent that searches, reads and answers in at most three steps. Leaves a table and one page, comparison.html.
     """
     from engrain import api
     from engrain.compare import named
