@@ -40,8 +40,8 @@ METRICS = "metrics.jsonl"
 EPOCHS, MINUTES = 3.0, 8.0
 """Passes over the examples, and the time budget for documents, where the settings do not say. After three passes more
 exposures taught hardly more (docs/experiments.md)."""
-GIVE_BACK_STEPS = 8
-"""Steps after which freed memory is given back; it takes some hundredths of a second."""
+GIVE_BACK_SECONDS = 4.0
+"""How often freed memory is given back; it takes some hundredths of a second."""
 WARM_STEPS, PROBE_SHARES = 2, (0.05, 0.5)
 """A time budget becomes a number of steps once these shares of it were measured, after the first, slower steps."""
 FORWARD_SHARE = 1 / 3
@@ -364,13 +364,14 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
     """Steps until the planned end, early stopping or a signal; says which."""
     settings, p = trainer.settings, trainer.position
     every = max(1, round(settings.evaluate_every * trainer.order.steps_per_epoch))
-    saved = time.perf_counter()
+    saved = gave_back = time.perf_counter()
     while p.step < p.total_steps:
         if settings.patience and p.stale >= settings.patience:
             return "early"
         row = trainer.step()
-        if p.step % GIVE_BACK_STEPS == 0:
+        if time.perf_counter() - gave_back > GIVE_BACK_SECONDS:
             give_back()
+            gave_back = time.perf_counter()
         if settings.minutes and _measured(p, settings.minutes):
             _fit_budget(trainer, every, progress)
             stage.expect(p.total_steps)
