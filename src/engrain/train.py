@@ -364,14 +364,14 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
     """Steps until the planned end, early stopping or a signal; says which."""
     settings, p = trainer.settings, trainer.position
     every = max(1, round(settings.evaluate_every * trainer.order.steps_per_epoch))
-    saved = gave_back = time.perf_counter()
+    saved, gave_back = time.perf_counter(), time.monotonic()
     while p.step < p.total_steps:
         if settings.patience and p.stale >= settings.patience:
             return "early"
         row = trainer.step()
-        if time.perf_counter() - gave_back > GIVE_BACK_SECONDS:
+        if time.monotonic() - gave_back > GIVE_BACK_SECONDS:
             give_back()
-            gave_back = time.perf_counter()
+            gave_back = time.monotonic()
         if settings.minutes and _measured(p, settings.minutes):
             _fit_budget(trainer, every, progress)
             stage.expect(p.total_steps)
