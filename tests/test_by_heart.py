@@ -60,3 +60,4 @@ def taught(model: Any, rows: list[Encoded]) -> Any:
 
 def test_without_questions_about_facts_nothing_is_asked(tiny_model: Any, tiny_tokenizer: Any) -> None:
     assert by_heart(tiny_model, tiny_tokenizer, [example("Dogs?", "No.", "")]) == []
+    assert by_heart(tiny_model, tiny_tokenizer, [example("Why? " * 400, "No.", "all are longer than the model can see")]) == []

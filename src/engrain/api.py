@@ -726,7 +726,7 @@ def plan(
     replayed = replay_prompts(chosen.study.replay, chosen.training.seed)
     studies = run is None and chosen.study.study and not chosen.study.teacher and base is not None and pipeline.study_adapter(base)
     work = Work(
-        documents=len({section.id.rpartition("#")[0] for section in sections}),
+        documents=len({section.file for section in sections}),
         facts=len(facts),
         train=practised(made.train),
         heldout=measuring.spread(measuring.guiding(made.heldout), pipeline.HELDOUT_EXAMPLES),

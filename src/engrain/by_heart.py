@@ -44,14 +44,15 @@ def by_heart(
     """
     limit = min(READ_TOKENS, context_length(model))
     pairs = [(example, encode_example(tokenizer, example.messages)) for example in most_practised(examples).values()]
-    chosen, rows = zip(*(pair for pair in pairs if len(pair[1]) <= limit), strict=True) if pairs else ((), ())
+    asked = [(example, row) for example, row in pairs if len(row) <= limit]
+    rows = [row for _, row in asked]
     known: dict[int, bool] = {}
     with progress.stage("Asking for every fact", len(rows), "facts") as stage:
         for group in micro_batches(range(len(rows)), [len(row) for row in rows], READ_TOKENS):
             found = log_likelihood(model, [rows[i] for i in group])
             known |= {i: each.foremost for i, each in zip(group, found, strict=True)}
             stage.advance(len(group))
-    return [ByHeart(e.fact, users_turns(e)[-1], exchange(e)[-1].content, known[i]) for i, e in enumerate(chosen)]
+    return [ByHeart(e.fact, users_turns(e)[-1], exchange(e)[-1].content, known[i]) for i, (e, _) in enumerate(asked)]
 
 
 def most_practised(examples: Sequence[Example]) -> dict[str, Example]:

@@ -175,7 +175,7 @@ class _Row:
     """One completion under way; `over` once it ended by itself or reached its length. Its text comes after a `begin`."""
 
     def __init__(self, number: int, how: _How, begin: str = "") -> None:
-        self.number, self.how, self.begin = number, how, begin
+        self.number, self.how, self.begin, self.rest = number, how, begin, begin
         self.draws = how.draws(number)
         self.ids: list[int] = []
         self.spent = 0
@@ -184,8 +184,10 @@ class _Row:
         self.finished = self.over = False
 
     def append(self, token: int, score: float) -> None:
-        self.spent += bool(self.rest())
         self.ids.append(token)
+        if self.rest:
+            self.spent += 1
+            self.rest = rest_of(self.begin, self._decoded())
         self.scores.append(score)
         self.finished = token in self.how.end or (bool(self.how.stop) and _cut(self._written(), self.how.stop) is not None)
         self.over = self.finished or len(self.ids) - self.spent >= self.how.max_new_tokens
@@ -197,14 +199,9 @@ class _Row:
         text = self._written()
         return text[: _cut(text, self.how.stop)]
 
-    def rest(self) -> str:
-        """What is still to be written of the beginning."""
-        return rest_of(self.begin, self._decoded()) if self.begin else ""
-
     def allowed(self) -> NDArray[np.intp] | None:
         """The tokens that may come next; None where all may."""
-        rest = self.rest()
-        found = beginnings(self.how.tokenizer).allowed(rest) if rest else None
+        found = beginnings(self.how.tokenizer).allowed(self.rest) if self.rest else None
         return found if found is not None and len(found) else None
 
     def _written(self) -> str:

@@ -147,10 +147,14 @@ def facts_of(run: Run | None) -> list[Fact]:
     return [Fact(**row) for row in run.read_rows("facts.jsonl")] if run else []
 
 
+def sections_of(run: Run) -> list[Section]:
+    """The sections of a run's documents."""
+    return [section_of(row) for row in run.read_rows("documents.jsonl")]
+
+
 def made_in(run: Run) -> tuple[list[Fact], list[Section], Split]:
     """The facts and sections of a run, and its examples."""
-    sections = [section_of(row) for row in run.read_rows("documents.jsonl")]
-    return facts_of(run), sections, Split(load_taught(run), load_examples(run, "heldout"))
+    return facts_of(run), sections_of(run), Split(load_taught(run), load_examples(run, "heldout"))
 
 
 def superseded_of(run: Run | None) -> list[Fact]:
@@ -282,7 +286,7 @@ def take_edited(run: Run, with_examples: bool, progress: Progress) -> list[Fact]
 
     Raises DocumentError or ExampleError that lists every fault with file and line, and changes nothing then.
     """
-    sections = [section_of(row) for row in run.read_rows("documents.jsonl")]
+    sections = sections_of(run)
     facts, examples = edited_examples(run, sections) if with_examples else (edited_facts(run, sections), {})
     run.write_rows(FACTS, facts)
     for name, rows in examples.items():

@@ -50,8 +50,8 @@ class Writing(Tenant[Piece]):
         self.prompt, self.sampling, self.reader = tuple(prompt), sampling, reader
         self.said = 0
         self.ids: list[int] = []
-        self.spent = 0
-        """How many tokens went on what the answer has to begin with."""
+        self.rest, self.spent = sampling.begin, 0
+        """What is left of what the answer has to begin with, and how many tokens went on it."""
         self._form = Form(reader.words(), sampling.schema) if sampling.schema else None
         draws = sampling.max_tokens + len(sampling.begin) if sampling.temperature else 0
         self._draws = np.random.Generator(np.random.Philox(key=[sampling.seed, sampling.number])).random(draws)
@@ -68,19 +68,23 @@ class Writing(Tenant[Piece]):
     def next(self, logits_V: Tensor) -> None:
         """Choose a token by its logits, and send on what has become certain."""
         logits_V = logits_V.float()
-        rest = rest_of(self.sampling.begin, self.reader.text(self.ids)) if self.sampling.begin else ""
-        token = self._choose(self._formed(logits_V, rest))
+        token = self._choose(self._formed(logits_V))
         self.ids.append(token)
         formed = self._form is not None and self._form.take(token)
-        self.spent += bool(rest)
-        given = bool(rest) and len(self.reader.text(self.ids)) <= len(self.sampling.begin)
+        given = bool(self.rest) and self._begun()
         shown = [] if given or token in self.reader.end else [self._token(token, logits_V)]
         self._send(ended=token in self.reader.end or formed, shown=shown if self.sampling.top_logprobs is not None else [])
 
-    def _formed(self, logits_V: Tensor, rest: str) -> Tensor:
-        """The logits with minus infinity where the grammar, or the `rest` of what the answer has to begin with, forbids the token."""
+    def _begun(self) -> bool:
+        """Count the newest token for what the answer has to begin with; whether it wrote nothing beyond that."""
+        written = self.reader.text(self.ids)
+        self.rest, self.spent = rest_of(self.sampling.begin, written), self.spent + 1
+        return len(written) <= len(self.sampling.begin)
+
+    def _formed(self, logits_V: Tensor) -> Tensor:
+        """The logits with minus infinity where the grammar, or the rest of what the answer has to begin with, forbids the token."""
         masks = [self._form.allowed(len(logits_V))] if self._form else []
-        masks += [beginnings(self.reader.tokenizer).mask(rest, len(logits_V))] if rest else []
+        masks += [beginnings(self.reader.tokenizer).mask(self.rest, len(logits_V))] if self.rest else []
         if not masks or not (allowed := np.logical_and.reduce(masks)).any():
             return logits_V
         return logits_V.masked_fill(~torch.from_numpy(allowed).to(logits_V.device), float("-inf"))
