@@ -59,6 +59,7 @@ def test_a_plan_is_what_the_build_then_does(tiny_folder: Path, tmp_path: Path) -
 def test_the_base_is_not_needed_for_a_plan(tmp_path: Path) -> None:
     found = planned(Path("smollm2-135m"))
     assert "estimated" in found.reasons[0]
+    assert found.reasons[3] == "Learning: learning rate 0.001"
     assert "not fetched yet" in found.reasons[-1]
     assert found.disk_bytes > 134_515_008 * 4
     assert list(tmp_path.iterdir()) == []

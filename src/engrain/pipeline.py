@@ -34,6 +34,7 @@ from engrain.knowledge.wording import REFUSAL, Wording
 from engrain.measuring import guiding, load_examples, load_taught, spread
 from engrain.methods.base import drawn
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
+from engrain.pace import told_rate
 from engrain.privacy import Private, screened
 from engrain.progress import Progress
 from engrain.retrieval import Retriever
@@ -382,7 +383,8 @@ def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> 
     started = time.monotonic()
     method.prepare(model, passes(model, task))
     spent = time.monotonic() - started
-    progress.note(f"{len(task.train)} examples with {sum(map(len, task.train)):,} tokens; {described(settings)}.")
+    rate = told_rate(method, model, settings.training.learning_rate)
+    progress.note(f"{len(task.train)} examples with {sum(map(len, task.train)):,} tokens; {described(settings)}, {rate}.")
     if getattr(settings.method_settings, "layers", "") == TOP_LAYERS and settings.training.minutes:
         progress.note("The top half of the layers is adapted: more steps in the same time teach more by heart (--layers 1.0: all).")
     trained = train(model, method, task, settings.training, run, dtype, progress, spent)

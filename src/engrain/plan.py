@@ -22,6 +22,7 @@ from engrain.examples import Example
 from engrain.fetch import cache_folder
 from engrain.kernels.recompute import LONG
 from engrain.models import context_length, count_parameters, load_tokenizer, on_disk, outline
+from engrain.pace import told_rate
 from engrain.study.adapter import QUESTION_TOKENS, REVERSE_TOKENS
 from engrain.study.teacher import price_of
 from engrain.study.teacher_prompts import Expected
@@ -192,6 +193,7 @@ def make_plan(work: Work, settings: Settings) -> Plan:
             f"Examples: {len(work.train):,} from the facts and {work.replay:,} everyday ones against forgetting; {tokens.source}",
             length.reason,
             f"Steps: {why}",
+            f"Learning: {told_rate(method, model, settings.training.learning_rate)}",
             f"Training: {cost.training / 1e9:.2f} GFLOP a token; this machine multiplies {rate / 1e12:.2f} TFLOP/s now "
             f"({str(dtype).removeprefix('torch.')} on {device}), and training reaches about {TRAINING:.0%} of that",
             "Total: " + ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in asking.items()) + ", besides training",

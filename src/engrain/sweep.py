@@ -22,6 +22,7 @@ from engrain.examples import practised
 from engrain.files import delete
 from engrain.measuring import load_examples
 from engrain.models import outline
+from engrain.pace import own_pace
 from engrain.processes import STOPPED, in_own_process
 from engrain.progress import SILENT, Progress, Stage
 from engrain.run import Run
@@ -94,9 +95,12 @@ def space(settings: Settings, names: Sequence[str], progress: Progress = SILENT)
 
 
 def usual(settings: Settings, declared: Setting) -> Any:
-    """The value that a setting has now; where it is open, that of the method."""
+    """The value that a setting has now; where it is open, that of the method, and its learning rate for this base."""
     value = settings.to_dict()[declared.name]
-    return getattr(registry.find("methods", settings.method), declared.name, None) if value is None else value
+    if value is not None:
+        return value
+    own: Any = getattr(registry.find("methods", settings.method), declared.name, None)
+    return own * own_pace(settings) if declared.name == "learning_rate" else own
 
 
 def fits(settings: Settings, values: Mapping[str, Any], progress: Progress) -> bool:

@@ -68,7 +68,7 @@ class TrainingSettings:
     )
     batch_size: int = setting(32, "Examples a step.", sweep=(16, 32, 64))
     micro_batch_tokens: int = setting(2048, "Tokens computed at once; memory grows with it, the result does not depend on it.")
-    learning_rate: float | None = setting(None, "Peak learning rate; default: the method's own.", sweep=Around(8))
+    learning_rate: float | None = setting(None, "Peak learning rate; default: the method's own, lowered for wide models.", sweep=Around(8))
     schedule: str = setting("cosine", "How the learning rate falls after the warm-up.", choices=SCHEDULES, sweep=SCHEDULES)
     warmup: float = setting(0.05, "Warm-up: a share of all steps (below 1) or a number of steps.", sweep=(0.02, 0.05, 0.1, 0.2))
     weight_decay: float = setting(0.0, "AdamW's decoupled weight decay.", sweep=(0.0, 0.01, 0.1))
@@ -133,7 +133,7 @@ class Trainer:
         self.order = Order(len(task.train), settings.batch_size, settings.seed, settings.shuffle)
         self.lengths = [task.length(e) for e in task.train]
         self.shared = task.shared(task.train)
-        self.peak = settings.learning_rate or method.learning_rate
+        self.peak = settings.learning_rate or method.learning_rate * method.pace(model)
         self.optimizer = self._optimizer()
         if 1 <= self.planned_steps() <= settings.warmup:
             raise SettingError(

@@ -73,6 +73,11 @@ class Tuner(Method):
         """Whether the library can turn the result into a plain model, which was tried out."""
         return probe(self.tuner).merges
 
+    def pace(self, model: nn.Module) -> float:
+        """1 where only vectors train, scales or virtual tokens: what holds of matrices in wide models is not known of these."""
+        vectors = all(p.numel() == max(p.shape) for p in model.parameters() if p.requires_grad)
+        return 1.0 if self.declared.prompts or vectors else super().pace(model)
+
     def apply(self, model: nn.Module) -> None:
         """Let the library freeze the model and put its parts in. Raises SettingError with the library's reason where it cannot."""
         wrap(model, self.config(model), self.tuner)

@@ -34,6 +34,22 @@ ELSEWHERE = {
 """Names that people know, in small letters without signs between them → what they are here."""
 
 
+WIDTH, WIDTH_POWER = 576, 0.781
+"""The width of the model that the methods' learning rates were found with (SmolLM2-135M), and how the best rate falls with width.
+
+The power is that of Llama models, with LoRA and in full (Schulman and others 2025, "LoRA Without Regret", and the rule in their
+tinker-cookbook: 5e-5 · (2000 / width)^0.781 in full, ten times that with LoRA, so 1.3e-4 and 1.3e-3 at this width).
+"""
+
+
+def width_pace(model: nn.Module) -> float:
+    """The learning rate of a model as a share of that of one WIDTH wide: less for wider ones; 1 where its width is not known."""
+    config: Any = getattr(model, "config", None)
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    width = getattr(text, "hidden_size", None) or WIDTH
+    return float(min(1.0, (WIDTH / width) ** WIDTH_POWER))
+
+
 class SizeUnknown(SettingError):
     """How much a method trains depends on the model's values, which an outline does not have."""
 
@@ -44,7 +60,7 @@ class Method(ABC):
     Settings: ClassVar[type]
     artifact: ClassVar[str]
     learning_rate: ClassVar[float]
-    """The peak learning rate to start from for a model of about 135M parameters."""
+    """The peak learning rate for a model WIDTH wide; `pace` says what wider ones start from."""
     keeps_float32: ClassVar[bool] = False
     """True where what trains is computed with in fp32 already, so that it needs no master copy."""
 
@@ -59,6 +75,10 @@ class Method(ABC):
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
+
+    def pace(self, model: nn.Module) -> float:
+        """How fast this model learns by itself, as a share of the method's learning rate."""
+        return width_pace(model)
 
     @classmethod
     def paced(cls, times: float) -> dict[str, float]:

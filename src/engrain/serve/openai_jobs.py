@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from engrain import config, registry
 from engrain.files import to_json, write_text
+from engrain.pace import own_pace
 from engrain.serve import sse
 from engrain.serve.bodies import without_surrogates
 from engrain.serve.catalogue import FINE_TUNE, tuned_name
@@ -107,8 +108,9 @@ def _settings(body: JobBody, base: str, defaults: Path | None) -> dict[str, Any]
     if asked.batch_size not in (None, "auto"):
         given["batch_size"] = asked.batch_size
     if isinstance(asked.learning_rate_multiplier, float | int):
-        method: Any = registry.find("methods", str(own.get("method", given.get("method", config.DEFAULT_METHOD))))
-        paced = method.paced(asked.learning_rate_multiplier)
+        chosen = config.settings_from({**given, **own})
+        method: Any = registry.find("methods", chosen.method)
+        paced = method.paced(asked.learning_rate_multiplier * own_pace(chosen))
         given = {**paced, **given, "learning_rate": paced["learning_rate"]}
     settings = {**given, **own}
     config.settings_from(settings)
