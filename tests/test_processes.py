@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from engrain.errors import SettingError
-from engrain.processes import STOPPED, give_back, in_own_process
+from engrain.processes import STOPPED, command_beside, give_back, in_own_process
 
 STARTER = """
 import sys, signal
@@ -140,3 +140,20 @@ def test_freed_memory_is_given_back_to_the_system() -> None:
     give_back()
     assert held - resident().rss > 100_000_000
     assert len(small) == 3000
+
+
+def test_a_command_beside_this_one_says_what_it_says_and_is_stopped(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    with command_beside(["--version"], said, {}) as process:
+        process.join(60)
+        assert process.exitcode == 0
+    assert "engrain" in said.read_text()
+    with command_beside(
+        ["serve", "--port", "0", "--runs", str(tmp_path / "runs")], said, {"ENGRAIN_API_KEY": "engrain-of-a-test"}
+    ) as process:
+        until = time.monotonic() + 60
+        while "engrain-of-a-test" not in said.read_text() and time.monotonic() < until:
+            time.sleep(0.1)
+        assert process.is_alive()
+    assert process.exitcode is not None
+    assert not psutil.pid_exists(process.pid or 0)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import runpy
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,6 +21,8 @@ from engrain.errors import EngrainError
 
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 """Exit codes of work that a signal ended in order."""
+STOP_SECONDS = 15.0
+"""How long a command that is stopped may take to end in order."""
 
 
 def give_back() -> None:
@@ -55,6 +61,33 @@ def in_own_process(work: Callable[..., None], *arguments: Any) -> int:
         raise
     assert process.exitcode is not None, "a joined process has ended"
     return process.exitcode
+
+
+@contextmanager
+def command_beside(argv: Sequence[str], output: Path, environment: Mapping[str, str]) -> Iterator[BaseProcess]:
+    """A command of engrain under way in a process of its own, with more in its `environment`; what it prints goes to the file `output`.
+
+    It is stopped on leaving, and stops by itself where this process is gone.
+    """
+    work = (_command, (list(argv), str(output), dict(environment)))
+    process = multiprocessing.get_context("spawn").Process(target=_carried_out, args=work, daemon=True)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.join(STOP_SECONDS)
+        process.kill()
+        process.join()
+
+
+def _command(argv: list[str], output: str, environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    with Path(output).open("w", encoding="utf-8") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    sys.argv = ["engrain", *argv]
+    runpy.run_module("engrain", run_name="__main__")
 
 
 def _carried_out(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:

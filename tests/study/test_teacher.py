@@ -27,7 +27,7 @@ from engrain.study.base import StudySettings
 from engrain.study.details import UNNOTICED, worth_asking
 from engrain.study.teacher import Teacher, linked, teacher_from, whole_words
 from engrain.study.teacher_asking import Price
-from engrain.study.teacher_endpoint import checked_url, content, json_object, retry_after, strings
+from engrain.study.teacher_endpoint import Endpoint, checked_url, content, json_object, retry_after, strings
 from engrain.study.teacher_prompts import expected
 
 HOURS = Section("a.md", 1, ("Harbour Kites", "Hours"), "The kite shop opens at nine. Mira runs the kite shop with 15 helpers.", 0)
@@ -173,7 +173,7 @@ def notes() -> Notes:
 @pytest.fixture
 def made(server: Server, notes: Notes, tmp_path: Path) -> Teacher:
     """A teacher that asks one request at a time, so that the script meets a known one."""
-    return Teacher(server.url, "kite-1", "secret-key", tmp_path / "cache", notes, concurrency=1)
+    return Teacher(Endpoint(server.url, "secret-key"), "kite-1", tmp_path / "cache", notes, concurrency=1)
 
 
 def asked(body: dict[str, Any]) -> str:
@@ -293,7 +293,7 @@ def test_a_question_needs_two_facts_where_it_leaves_out_what_links_them() -> Non
 
 
 def test_it_asks_for_json_and_tells_what_it_sends_and_what_that_cost(server: Server, notes: Notes, tmp_path: Path) -> None:
-    made = Teacher(server.url + "/", "kite-1", "secret-key", tmp_path, notes, price=Price(2.5, 10))
+    made = Teacher(Endpoint(server.url + "/", "secret-key"), "kite-1", tmp_path, notes, price=Price(2.5, 10))
     made.study([NINE], {HOURS.id: HOURS})
     body = server.bodies[0]
     assert (body["model"], body["temperature"], body["response_format"]) == ("kite-1", 0.8, {"type": "json_object"})
@@ -340,7 +340,7 @@ def test_a_fault_that_does_not_pass_ends_with_what_to_do(server: Server, made: T
 def test_a_server_that_is_not_there(tmp_path: Path, server: Server) -> None:
     server.server_close()
     with pytest.raises(EngrainError, match=r"failed 6 times: ConnectError"):
-        Teacher(server.url, "kite-1", None, tmp_path).study([], {HOURS.id: HOURS})
+        Teacher(Endpoint(server.url, None), "kite-1", tmp_path).study([], {HOURS.id: HOURS})
 
 
 def test_nobody_waits_for_an_hour_in_silence(server: Server, made: Teacher) -> None:
@@ -372,7 +372,7 @@ def test_a_refusal_is_one_clear_error(server: Server, made: Teacher, status: int
 def test_an_unknown_model(server: Server, notes: Notes, tmp_path: Path) -> None:
     server.usual = lambda body: Answer(404, f'{{"error": {{"message": "The model {body["model"]} does not exist"}}}}')
     with pytest.raises(SettingError, match="The model kite-9 does not exist"):
-        Teacher(server.url, "kite-9", None, tmp_path, notes).study([], {HOURS.id: HOURS})
+        Teacher(Endpoint(server.url, None), "kite-9", tmp_path, notes).study([], {HOURS.id: HOURS})
     assert server.keys == [None]
 
 
@@ -459,14 +459,14 @@ def test_what_was_stopped_goes_on_with_the_rest(server: Server, made: Teacher, n
     assert len(list((tmp_path / "cache").glob("*.json"))) == 4
     server.bodies.clear()
     server.usual = as_a_good_teacher
-    again = Teacher(server.url, "kite-1", None, tmp_path / "cache", notes)
+    again = Teacher(Endpoint(server.url, None), "kite-1", tmp_path / "cache", notes)
     assert again.study([], sections).absent == dict.fromkeys(sections, ABSENT["questions"][:1])
     assert len(server.bodies) == 2
     assert notes.has("2 requests", "4 were answered before")
     server.bodies.clear()
     assert len(again.study([], sections).absent) == 6
     assert server.bodies == []
-    Teacher(server.url, "kite-2", None, tmp_path / "cache").study([], sections)
+    Teacher(Endpoint(server.url, None), "kite-2", tmp_path / "cache").study([], sections)
     assert len(server.bodies) == 6, "another model answers for itself"
 
 
@@ -479,7 +479,7 @@ def test_an_interrupt_keeps_what_came_and_asks_no_more(server: Server, tmp_path:
 
     server.usual = wait_for_the_interrupt
     with pytest.raises(KeyboardInterrupt):
-        Teacher(server.url, "kite-1", None, tmp_path, notes, concurrency=1).study([], huts(20))
+        Teacher(Endpoint(server.url, None), "kite-1", tmp_path, notes, concurrency=1).study([], huts(20))
     assert 2 <= len(server.bodies) < 20
     assert len(list(tmp_path.glob("*.json"))) == len(server.bodies), "what was under way is kept"
 
@@ -496,7 +496,7 @@ def test_replies_under_way_are_counted_when_it_is_stopped(server: Server, tmp_pa
 
     server.usual = one_before_the_others
     with pytest.raises((KeyboardInterrupt, EngrainError)):
-        Teacher(server.url, "kite-1", None, tmp_path, notes, concurrency=3).study([], huts(3))
+        Teacher(Endpoint(server.url, None), "kite-1", tmp_path, notes, concurrency=3).study([], huts(3))
     kept = len(list(tmp_path.glob("*.json")))
     assert kept >= 2
     assert notes.has(f"{10 * kept} tokens sent and {5 * kept} received")
@@ -508,7 +508,7 @@ def test_a_refusal_ends_the_pauses_of_other_requests(server: Server, tmp_path: P
     server.usual = lambda body: Answer(401, "no", delay_seconds=0.05)
     began = time.monotonic()
     with pytest.raises(SettingError):
-        Teacher(server.url, "kite-1", None, tmp_path, concurrency=2).study([], SECTIONS)
+        Teacher(Endpoint(server.url, None), "kite-1", tmp_path, concurrency=2).study([], SECTIONS)
     assert time.monotonic() - began < 20
 
 
@@ -532,7 +532,7 @@ def test_one_text_is_asked_about_once_and_several_at_a_time(server: Server, tmp_
 
     server.usual = wait_for_others
     alone = {f"a.md#{n}": replace(HOURS, number=n, headings=(), text=f"Hut {n % 3} is red.") for n in range(6)}
-    found = Teacher(server.url, "kite-1", None, tmp_path, concurrency=3).study([], alone)
+    found = Teacher(Endpoint(server.url, None), "kite-1", tmp_path, concurrency=3).study([], alone)
     assert len(server.bodies) == 3
     assert all(found.absent[name] for name in alone)
 
@@ -556,11 +556,11 @@ def test_concurrency_and_price_are_settings(server: Server, tmp_path: Path) -> N
 
 def test_a_model_that_is_alone_need_not_be_named(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "general")
-    assert named(server.url, tmp_path).model == "kite-1"
+    assert named(server.url, tmp_path).asking.model == "kite-1"
     monkeypatch.setenv("ENGRAIN_TEACHER_KEY", " own \n")
-    assert named(f"{server.url}#", tmp_path).endpoint.key == "own"
+    assert named(f"{server.url}#", tmp_path).asking.endpoint.key == "own"
     assert server.keys == [None, "Bearer own"], "OpenAI's key is for OpenAI only"
-    assert named(f"{server.url}/chat/completions#gpt-x", tmp_path).model == "gpt-x"
+    assert named(f"{server.url}/chat/completions#gpt-x", tmp_path).asking.model == "gpt-x"
     assert len(server.keys) == 2, "a model that is named is not asked for"
 
 
@@ -576,7 +576,7 @@ def test_a_model_that_is_alone_need_not_be_named(server: Server, tmp_path: Path,
 )
 def test_the_key_for_openai_goes_to_openai_only(url: str, key: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "general")
-    assert named(f"{url}#m", tmp_path).endpoint.key == key
+    assert named(f"{url}#m", tmp_path).asking.endpoint.key == key
 
 
 def test_of_several_models_one_must_be_named(server: Server, tmp_path: Path) -> None:
@@ -595,7 +595,7 @@ def test_a_url_that_cannot_be_asked(url: str, tmp_path: Path) -> None:
 
 def test_a_key_that_no_header_can_carry_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(SettingError) as caught:
-        Teacher("http://localhost", "m", "clé", tmp_path)
+        Teacher(Endpoint("http://localhost", "clé"), "m", tmp_path)
     assert "clé" not in str(caught.value)
 
 

@@ -37,7 +37,8 @@ class StudySettings:
     )
     teacher: str | None = setting(
         None,
-        "OpenAI-compatible endpoint that studies instead, as URL or URL#model; the documents are sent there (key: ENGRAIN_TEACHER_KEY).",
+        "A larger model that studies instead: a Hub id, folder or .gguf file for this machine, or an OpenAI-compatible endpoint as URL or "
+        "URL#model, to which the documents are sent (key: ENGRAIN_TEACHER_KEY).",
     )
     teacher_concurrency: int = setting(8, "Requests to the teacher at a time.")
     teacher_price_sent: float | None = setting(None, "What a million tokens sent to the teacher cost, so that cost is shown.")

@@ -1,4 +1,4 @@
-"""The teacher: a large model behind any OpenAI-compatible endpoint that does what the studying model does.
+"""The teacher: a large model, behind any OpenAI-compatible endpoint or on this machine, that does what the studying model does.
 
 What it writes is checked by rules, for nobody reads it again: values stand in the source letter by letter, questions do
 not give their answers away. Every reply is kept on the disk, so that work which was stopped asks only for the rest.
@@ -19,12 +19,14 @@ from engrain.knowledge.blocks import Block
 from engrain.knowledge.dataset import Dropped, Studied
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import STUDIED, Wording, answer
+from engrain.models import locate
 from engrain.progress import SILENT, Progress
 from engrain.study.base import StudySettings, Writer
 from engrain.study.checks import of_length, reversible, sensible
 from engrain.study.details import in_order, merged, spans_in, worth_asking
 from engrain.study.teacher_asking import Asking, Price
 from engrain.study.teacher_endpoint import KEYS, Endpoint, checked_url, mapping, mappings, one_line, strings
+from engrain.study.teacher_local import LocalEndpoint
 from engrain.study.teacher_prompts import (
     LONGEST_SHOWN,
     NUM_ABSENT,
@@ -52,16 +54,15 @@ class Teacher(Writer):
 
     def __init__(
         self,
-        url: str,
+        endpoint: Endpoint,
         model: str,
-        key: str | None,
         cache: Path,
         progress: Progress = SILENT,
         concurrency: int = StudySettings.teacher_concurrency,
         price: Price | None = None,
     ) -> None:
-        self.endpoint, self.model, self.progress = Endpoint(url, key), model, progress
-        self.asking = Asking(self.endpoint, model, cache, progress, concurrency, price)
+        self.progress = progress
+        self.asking = Asking(endpoint, model, cache, progress, concurrency, price)
         self.dropped: list[Dropped] = []
 
     def notice(self, facts: Sequence[Fact], sections: Sequence[Section], business: str) -> list[Fact]:
@@ -157,16 +158,29 @@ class Teacher(Writer):
 
 
 def teacher_from(settings: StudySettings, cache: Path, progress: Progress = SILENT) -> Teacher:
-    """The teacher that `URL` or `URL#model` names; its key comes from the environment only (see KEYS).
+    """The teacher that `URL` or `URL#model` names, with its key from the environment only (see KEYS), or a model for this machine.
 
-    Where no model is named it is the only one that the endpoint has. Raises SettingError when there are others, or the URL is none.
+    Where no model of a URL is named it is the only one that the endpoint has. Raises SettingError when there are others, or the URL is
+    none, ModelError where a model cannot be had.
     """
-    url, _, model = (settings.teacher or "").partition("#")
+    asked = settings.teacher or ""
+    if "://" in asked or "#" in asked:
+        endpoint, model = remote(asked)
+    else:
+        base = locate(asked, progress)
+        endpoint, model = LocalEndpoint(base, settings.teacher_concurrency), str(base.folder)
+    return Teacher(endpoint, model, cache, progress, settings.teacher_concurrency, price_of(settings))
+
+
+def remote(asked: str) -> tuple[Endpoint, str]:
+    """The endpoint of `URL` or `URL#model`, and the name of its model."""
+    url, _, model = asked.partition("#")
     host = httpx.URL(checked_url(url)).host
     is_openai = host == "openai.com" or host.endswith(".openai.com")
     names = KEYS if is_openai else KEYS[:1]  # a key goes nowhere it is not meant for
     key = next((value for name in names if (value := os.environ.get(name, "").strip())), None)
-    return Teacher(url, model or Endpoint(url, key).only_model(), key, cache, progress, settings.teacher_concurrency, price_of(settings))
+    endpoint = Endpoint(url, key)
+    return endpoint, model or endpoint.only_model()
 
 
 def price_of(settings: StudySettings) -> Price | None:

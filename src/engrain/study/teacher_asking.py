@@ -58,7 +58,7 @@ class Asking:
         size = tokens(todo)
         cost = f", which cost about {self.price.told(size, 0)}" if self.price and todo else ""
         self.progress.note(
-            f"Teacher {self.model} at {self.endpoint.url}: {len(todo):,} requests with about {size:,} tokens to send{cost}; "
+            f"Teacher {self.model} at {self.endpoint.place}: {len(todo):,} requests with about {size:,} tokens to send{cost}; "
             f"{len(known):,} were answered before."
         )
         return known | self._fetch(todo, title) if todo else known
@@ -119,7 +119,7 @@ class Asking:
         return {"model": self.model, "messages": messages, **OPTIONS}
 
     def _file(self, prompt: str) -> Path:
-        return self.cache / f"{hashlib.sha256(json.dumps(self._body(prompt)).encode()).hexdigest()}.json"
+        return self.cache / f"{hashlib.sha256((json.dumps(self._body(prompt)) + self.endpoint.version).encode()).hexdigest()}.json"
 
     def _cached(self, prompt: str) -> dict[str, Any] | None:
         with suppress(OSError, UnicodeDecodeError):

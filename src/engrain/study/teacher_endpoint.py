@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Event
@@ -33,19 +33,27 @@ NEXT_STEPS = {
 
 
 class Endpoint:
-    """An OpenAI-compatible server, asked with patience: a fault that may pass is waited out, any other is one clear error."""
+    """An OpenAI-compatible server, asked with patience: a fault that may pass is waited out, any other is one clear error.
+
+    `place` is where it is, in words; `version` tells its model from others of the same name, where that is known.
+    """
 
     def __init__(self, url: str, key: str | None) -> None:
         if key is not None and not (key.isascii() and key.isprintable()):
             raise SettingError("The teacher's key holds characters that no key has.", f"Set {KEYS[0]} to the key alone.")
         self.url, self.key = checked_url(url), key
+        self.place, self.version = self.url, ""
         self.refused: set[str] = set()
         self.stopped = Event()
 
-    def client(self) -> httpx.Client:
+    def client(self) -> AbstractContextManager[httpx.Client]:
         """A client of the endpoint, for any number of threads."""
+        return self._client()
+
+    def _client(self, trust_env: bool = True) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS))
+        timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=trust_env)
 
     def only_model(self) -> str:
         """The one model that the endpoint has. Raises SettingError that lists them when there are others."""
@@ -90,7 +98,7 @@ class Endpoint:
             return mapping(json_object(response.text))
         kind = SettingError if response.status_code in NEXT_STEPS else EngrainError
         step = NEXT_STEPS.get(response.status_code, "Check the URL and the model. Replies that came before are kept.")
-        raise kind(f"The teacher at {self.url} refused the request: {self._told(response)}", step)
+        raise kind(f"The teacher at {self.place} refused the request: {self._told(response)}", step)
 
     def _told(self, response: httpx.Response) -> str:
         """Status and first words of a response, without the key where a server repeats it."""
@@ -99,7 +107,7 @@ class Endpoint:
 
     def _failed(self, how: str, fault: str) -> EngrainError:
         step = "Check that the URL is right and the server runs, or start again later: replies that came before are kept."
-        return EngrainError(f"The teacher at {self.url} {how}: {fault}", step)
+        return EngrainError(f"The teacher at {self.place} {how}: {fault}", step)
 
 
 def checked_url(url: str) -> str:
