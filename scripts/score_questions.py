@@ -20,7 +20,7 @@ from engrain.documents.base import Section, read_documents
 from engrain.encoder import Encoder, Meaning, load_encoder
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import find_facts, names_of
-from engrain.retrieval import cut
+from engrain.passages import cut
 from engrain.study.lessons import CORPUS
 from engrain.study.matching import different
 from engrain.words import canonical, holds, keywords

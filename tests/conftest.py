@@ -23,6 +23,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The walks through the page come first: they take minutes, and whoever runs tests side by side would wait for them at the end."""
+    items.sort(key=lambda item: "tests/web/" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model of tiny.py on the disk; do not write into it."""

@@ -10,7 +10,8 @@ import pytest
 from engrain.documents.base import Section
 from engrain.encoder import Meaning
 from engrain.knowledge.wording import REFUSAL
-from engrain.retrieval import Asked, Retriever, cut, in_full
+from engrain.passages import cut
+from engrain.retrieval import Asked, Retriever, in_full
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -144,7 +145,7 @@ def test_a_question_is_told_from_the_one_before_it_where_that_has_no_question_ma
 class ByMeaning:
     """An encoder that knows what a few words mean; the other words mean nothing."""
 
-    words = ({"fee", "price", "cost", "costs", "£85"}, {"boss", "leads", "chief"}, {"cancel", "withdraw", "booking", "course"})
+    words = ({"fee", "price", "cost", "costs", "£85"}, {"boss", "leads", "chief", "runs"}, {"cancel", "withdraw", "booking", "course"})
     width = 4
     version = "words"
 
@@ -200,6 +201,22 @@ def test_a_question_is_put_in_the_words_of_the_nearest_trained_one() -> None:
     assert retriever.in_known_words("Who is the boss?") == "", "it is one"
     assert Retriever(SECTIONS, asked).in_known_words("Your chief?") == "", "words alone do not tell"
     assert Retriever(SECTIONS, meaning=Meaning(ByMeaning())).in_known_words("Your chief?") == ""
+
+
+def test_what_is_asked_for_is_told_by_all_wordings_the_kind_of_answer_and_shared_words() -> None:
+    """Each time two trained questions are equally near in meaning, and the second one is meant."""
+
+    def known(question: str, *asked: Asked) -> str:
+        return Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).in_known_words(question)
+
+    other = Asked("How do I cancel a booking?", "By letter.", "guide.md#3", 0)
+    ana, ben = ("guide.md#2", 0), ("guide.md#2", 9)
+    first = (Asked("Who is the boss?", "Ana.", *ana), Asked("Cancel for whom?", "Ana.", *ana))
+    assert known("Your chief?", *first, Asked("Who leads?", "Ben.", *ben), Asked("Who runs it?", "Ben.", *ben), other) == "Who leads?"
+    boss = Asked("The boss?", "Ana.", *ana)
+    assert known("What does the chief cost?", boss, Asked("The boss, please?", "£85.", *ben), other) == "The boss, please?"
+    assert known("The chief of kites?", boss, Asked("The boss of kites?", "Ben.", *ben), other) == "The boss of kites?"
+    assert known("Your chief?", boss) == "The boss?", "what is alone has nothing in common with others"
 
 
 def test_of_the_questions_that_ask_the_same_the_one_practised_most_is_put() -> None:

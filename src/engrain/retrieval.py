@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -17,28 +17,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engrain.documents.base import Section
-from engrain.words import canonical, holds, keywords
+from engrain.passages import PASSAGE_WORDS, cut, pieces
+from engrain.suiting import suits
+from engrain.words import canonical, holds, keywords, refused
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from engrain.encoder import Meaning, Vectors
     from engrain.reranker import Reranker
 
-PASSAGE_WORDS = 60
 JOINS = re.compile(r"(?:and|or|but|so|then|what about|how about)\b", re.IGNORECASE)
 """How a question begins that leans on the one before it."""
 FEW_WORDS = 2
 """Words that say something, of a question that leans on the one before it."""
-PIECE = re.compile(r"[^\n]+?(?:[.!?](?=\s)|$)\s*|\n", re.MULTILINE)
-LEADS = re.compile(r"[?:]\s*$")
 WORDS = 0.3
 """What shared words weigh beside meaning, where passages are sought."""
 THE_LIKE = 0.75
 """Cosine from which two questions ask for the like: 8 in 1,520 everyday questions come as near to one about documents."""
 KNOWN_WORDS = 0.5
-"""Cosine from which a question may be asked in the words of the nearest trained one."""
+"""Cosine from which a question may be asked in the words of a trained one."""
+WORDINGS, SUITS, SHARED = 0.5, 0.2, 0.1
+"""What counts beside a trained question's nearest wording: the mean over its wordings, an answer of the kind asked for, shared words."""
 RECENT = 256
 TINY = 1e-9
-TABLE_RULE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Retriever:
         if numbers and self._meanings:
             near = self._meanings.near(question)
             return self._asked[max(numbers, key=lambda i: float(near[i]))]
-        sentences = ((found, found.text[begin:end].strip()) for found in self.search(question) for begin, end in _pieces(found.text))
+        sentences = ((found, found.text[begin:end].strip()) for found in self.search(question) for begin, end in pieces(found.text))
         held = (". ".join([*found.headings[-1:], sentence]) for found, sentence in sentences if holds(canonical(sentence), value))
         return Asked("", answer, evidence=next(held, ""))
 
@@ -146,12 +148,17 @@ class Retriever:
         if not self._meanings or not self._asked:
             return ""
         near = self._meanings.near(question)
-        nearest = self._numbers.get(question, int(near.argmax()))
-        if near[nearest] < KNOWN_WORDS:
+        asks, number = self._asking, self._numbers.get(question)
+        same = asks.found(self._plain(question), self._meanings.centred(question)) if number is None else asks.like(number)
+        if near[same].max() < KNOWN_WORDS:
             return ""
-        same = self._same.get(_asks_for(self._asked[nearest]), [nearest])
         known = self._asked[max(same, key=lambda number: (self._asked[number].repeats, near[number]))].question
         return "" if known == question else known
+
+    @cached_property
+    def _asking(self) -> _Asking:
+        assert self._meanings is not None
+        return _Asking(self._asked, self._meanings.centred_questions, self._plain)
 
     @cached_property
     def _questions(self) -> _Texts:
@@ -162,15 +169,6 @@ class Retriever:
     def _numbers(self) -> Mapping[str, int]:
         """By its words the number of a question."""
         return {each.question: number for number, each in enumerate(self._asked)}
-
-    @cached_property
-    def _same(self) -> Mapping[tuple[str, int, str], list[int]]:
-        """The numbers of the questions that ask for the same: the answer that stands in one place."""
-        numbers: dict[tuple[str, int, str], list[int]] = defaultdict(list)
-        for number, each in enumerate(self._asked):
-            if each.section:
-                numbers[_asks_for(each)].append(number)
-        return numbers
 
     @cached_property
     def _reranker(self) -> Reranker | None:
@@ -194,8 +192,41 @@ class Retriever:
         return self._meanings.asked(question) if self._meanings else self._questions.scores(question)
 
 
-def _asks_for(asked: Asked) -> tuple[str, int, str]:
-    return asked.section, asked.position, canonical(asked.answer)
+class _Asking:
+    """Trained questions by what they ask for, all wordings of one together: which of them another question asks for.
+
+    The answers count by their kind alone, and no other text does.
+    """
+
+    def __init__(self, asked: Sequence[Asked], centred: Vectors, plain: Callable[[str], str]) -> None:
+        groups: dict[tuple[str, int, str], list[int]] = defaultdict(list)
+        for number, each in enumerate(asked):
+            groups[_asks_for(each, number)].append(number)
+        self._groups: list[NDArray[np.intp]] = [np.array(numbers) for numbers in groups.values()]
+        self._group = np.zeros(len(asked), int)
+        for number, group in enumerate(self._groups):
+            self._group[group] = number
+        self._centred, self._means = centred, np.stack([centred[group].mean(axis=0) for group in self._groups])
+        self._texts = _Texts([" ".join(plain(asked[i].question) for i in group) for group in self._groups])
+        self._answers = [asked[group[0]].answer for group in self._groups]
+
+    def like(self, number: int) -> NDArray[np.intp]:
+        """The numbers of all wordings of a question."""
+        return self._groups[int(self._group[number])]
+
+    def found(self, question: str, centred: Vectors) -> NDArray[np.intp]:
+        """The numbers of all wordings of the trained question that `question` asks for most likely."""
+        nearest = np.full(len(self._groups), -np.inf, np.float32)
+        np.maximum.at(nearest, self._group, self._centred @ centred)
+        scores = nearest + WORDINGS * (self._means @ centred) + SHARED * self._texts.scores(question)
+        close = np.flatnonzero(scores >= scores.max() - SUITS)  # nothing else can come first
+        suiting = [refused(self._answers[i]) or suits(question, self._answers[i]) for i in close]
+        return self._groups[int(close[(scores[close] + SUITS * np.array(suiting)).argmax()])]
+
+
+def _asks_for(asked: Asked, number: int) -> tuple[str, int, str]:
+    """What a question asks for: the answer that stands in one place; where it stands in none, what nothing else asks for."""
+    return (asked.section, asked.position, canonical(asked.answer)) if asked.section else ("", number, "")
 
 
 def _best(scores: Vectors) -> list[int]:
@@ -212,6 +243,7 @@ class _Meanings:
         shown = [" ".join([*p.headings, p.text]) for p in passages]
         vectors = meaning.of_all([*shown, *(each.question for each in asked), *evidence])
         self._passages, self._asked, self._evidence = np.split(vectors, np.cumsum([len(passages), len(asked)]))
+        self._common = self._asked.mean(axis=0) if len(asked) else np.float32(0)
         numbers = {text: number for number, text in enumerate(evidence)}
         self._standing = np.array([numbers.get(each.evidence, -1) for each in asked], dtype=int)
         self._holding = np.array(holding, dtype=int)
@@ -228,12 +260,27 @@ class _Meanings:
         """How near each question is."""
         return self._asked @ self._vector(question)
 
+    @property
+    def centred_questions(self) -> Vectors:
+        """The questions' vectors (N, width) without what all have in common, as `centred` has it of another one."""
+        return _unit(self._asked - self._common)
+
+    def centred(self, question: str) -> Vectors:
+        """The question's vector (width) without what the trained ones have in common, which tells none from another."""
+        return _unit(self._vector(question) - self._common)
+
     def asked(self, question: str) -> Vectors:
         """How near each question is, itself and through the sentence that its answer stands in."""
         vector = self._vector(question)
         sentences = np.append(self._evidence @ vector, np.float32(0))  # the last one, which -1 names, for those without a sentence
         found: Vectors = self._asked @ vector + sentences[self._standing]
         return found
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    """The vectors (…, width) at length 1; zeros stay."""
+    found: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), TINY)
+    return found
 
 
 class _Texts:
@@ -271,43 +318,3 @@ def _holding(passages: Sequence[Section], starts: Mapping[str, int], asked: Sequ
         numbers[found.id].append(number)
     before = ([n for n in numbers[a.section] if passages[n].start - starts[a.section] <= a.position] for a in asked)
     return [found[-1] if found else -1 for found in before]
-
-
-def cut(section: Section, words: int = PASSAGE_WORDS) -> list[Section]:
-    """The section as passages of at most about `words` words, cut between lines or sentences.
-
-    A question stays with what follows it, its answer, and so does what ends in a colon with the first item of its list. A table
-    cut in two repeats its header, because a row means nothing without the names of its columns.
-    """
-    passages: list[Section] = []
-    start, count, header = 0, 0, ""
-    for begin, end in _pieces(section.text):
-        size = len(section.text[begin:end].split())
-        if count and count + size > words:
-            passages.append(_passage(section, start, begin, header))
-            start, count, header = begin, 0, _header(section.text, begin)
-        count += size
-    return [passage for passage in [*passages, _passage(section, start, len(section.text), header)] if passage.text.strip()]
-
-
-def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Where each sentence or line begins and ends, together with the question or colon that leads to it."""
-    begin = 0
-    for end in (piece.end() for piece in PIECE.finditer(text)):
-        if not LEADS.search(text[begin:end]) or end == len(text):
-            yield begin, end
-            begin = end
-
-
-def _passage(section: Section, start: int, end: int, header: str) -> Section:
-    return replace(section, text=header + section.text[start:end].rstrip(), start=section.start + start)
-
-
-def _header(text: str, position: int) -> str:
-    """The header lines of the table that goes on at `position`, or nothing."""
-    if not text[position:].startswith("|"):
-        return ""
-    above = text[:position].splitlines()
-    table = next((i + 1 for i in range(len(above) - 1, -1, -1) if not above[i].lstrip().startswith("|")), 0)
-    head = above[table : table + 2]
-    return "\n".join(head) + "\n" if len(head) == 2 and TABLE_RULE.match(head[1]) else ""

@@ -22,8 +22,9 @@ from engrain.documents.base import read_documents
 from engrain.encoder import Encoder, without
 from engrain.knowledge.dataset import make_examples
 from engrain.knowledge.facts import find_facts, names_of
+from engrain.passages import cut
 from engrain.progress import SILENT, Progress
-from engrain.retrieval import Asked, cut
+from engrain.retrieval import Asked
 from engrain.study.adapting import Adapting, adapt
 from engrain.study.lessons import CORPUS, Trade
 from engrain.words import canonical
