@@ -199,6 +199,7 @@ def test_closing_stops_the_process_and_the_next_server_goes_on(scripted: Any, tm
     second.store.database.close()
 
 
+@pytest.mark.timeout(900)  # a training gives way to whatever else runs, other tests above all
 def test_a_killed_server_finds_its_training_and_a_killed_machine_resumes_it(tmp_path: Path, tiny_folder: Path) -> None:
     """A real training: its server is killed and the next one watches on; then both are killed, and the third resumes."""
     rows = [json.dumps({"question": f"Question {i}?", "answer": f"Answer {i}."}) for i in range(40)]
@@ -212,7 +213,7 @@ def test_a_killed_server_finds_its_training_and_a_killed_machine_resumes_it(tmp_
     )
     assert server.stdout is not None
     name = server.stdout.readline().decode().strip()
-    until(lambda: Run(out).newest_checkpoint() is not None, 120)
+    until(lambda: Run(out).newest_checkpoint() is not None, 400)
     kill(server)
     second = open_jobs(tmp_path)
     worker = second.store.process(name)[0]
@@ -227,7 +228,7 @@ def test_a_killed_server_finds_its_training_and_a_killed_machine_resumes_it(tmp_
     second.store.database.close()
     third = open_jobs(tmp_path)
     third.start()
-    until(lambda: third.get(name).ended, 120)
+    until(lambda: third.get(name).ended, 400)
     assert third.get(name).status == "succeeded", [event.message for event in third.events(name)]
     assert any(event.message.startswith("Resuming after step") for event in third.events(name))
     assert [row["step"] for row in Run(out).read_rows("metrics.jsonl")] == list(range(1, steps + 1))
