@@ -92,7 +92,7 @@ def test_an_untouched_model_declines_where_it_said_so() -> None:
     assert weighing.decide([[-9.0, -0.1]], tuned=False) == "b", "what it finds unlikely says nothing"
     declined = Weighing(("b",), (0.0, 0.0), (), refused=True, declined="The documents don’t say.")
     assert declined.decide([[-0.1, -0.1]], tuned=False) == "The documents don’t say."
-    assert declined.decide([[-0.1, -0.1]]) == "b"
+    assert declined.decide([[-0.1, -0.2]]) == "b"
 
 
 def test_a_near_question_with_the_answer_counts_beside_its_likelihood() -> None:
@@ -160,6 +160,33 @@ def test_mode_both_declines_where_that_is_likelier_than_any_answer(
 ) -> None:
     said = {"closed-book": "£41.", "retrieval": "£9."}
     assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=SUPPORTED - LEAD) == REFUSAL
+
+
+@pytest.mark.parametrize(
+    ("said", "declining", "reply"),
+    [
+        ("£41.", -3.0, "£41."),
+        ("£41.", 9.0, REFUSAL),
+        ("£9999.", -3.0, REFUSAL),
+        ("I’m sorry, I don’t know that.", -3.0, "I’m sorry, I don’t know that."),
+    ],
+)
+def test_what_a_tuned_model_says_from_memory_is_weighed_against_declining(
+    tiny_model: PreTrainedModel,
+    tiny_tokenizer: PreTrainedTokenizerBase,
+    monkeypatch: pytest.MonkeyPatch,
+    said: str,
+    declining: float,
+    reply: str,
+) -> None:
+    """What the documents do not support is made up, and no other answer takes its place: from memory there is only this one."""
+    assistant = Assistant(tiny_model, tiny_tokenizer, Library((SECTION,), (), ASKED))
+    scores = lambda model, rows: [-0.1, declining][: len(rows)]  # noqa: E731
+    monkeypatch.setattr(assistants, "likelihoods", scores)
+    monkeypatch.setattr(assistant, "_pieces", lambda question, way, history: iter([said]))
+    assert "".join(assistant.stream(QUESTION)) == said, "without meaning nothing is weighed"
+    monkeypatch.setattr(Assistant, "rewrites", True)
+    assert "".join(assistant.stream(QUESTION)) == reply
 
 
 def test_what_was_said_closed_book_is_weighed_without_being_asked_again(

@@ -155,7 +155,7 @@ class Assistant:
         """The bare replies in one of the modes."""
         concerned = self.concerns(questions)
         about, other = ([q for q, c in zip(questions, concerned, strict=True) if c is wanted] for wanted in (True, False))
-        replies = iter(self._weighed(about, progress, title) if mode == BOTH else self._said(about, mode, progress, title))
+        replies = iter(self._weighed(about, mode, progress, title) if self._weighs(mode) else self._said(about, mode, progress, title))
         plain = iter(self._generated(self.everyday.model, other, "closed-book", progress, title) if self.everyday else ())
         return [next(replies) if c else next(plain) for c in concerned]
 
@@ -198,10 +198,11 @@ class Assistant:
             prompt = self._prompt(question, "closed-book", history)
             yield from stream(self.everyday.model, self.tokenizer, prompt, max_new_tokens=MAX_NEW_TOKENS)
             return
-        if self.mode != BOTH:
+        if not self._weighs(self.mode):
             yield from self._pieces(question, self.mode, history)
             return
-        yield self._likeliest(question, ["".join(self._pieces(question, way, history)).strip() for way in WAYS], history)
+        said = {way: "".join(self._pieces(question, way, history)).strip() for way in ways_of(self.mode)}
+        yield self._likeliest(question, said, history)
 
     def _pieces(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> Iterator[str]:
         known = self._in_known_words(question, mode, history)
@@ -218,26 +219,33 @@ class Assistant:
             return ""
         return self.retriever.in_known_words(in_full(question, [asked for asked, _ in history]))
 
-    def _weighed(self, questions: Sequence[str], progress: Progress, title: str) -> list[str]:
-        said, found = list(zip(*(self._said(questions, way, progress, title) for way in WAYS), strict=True)), list[str]()
+    def _weighs(self, mode: str) -> bool:
+        """Whether what the model says is weighed against declining before it is given."""
+        return mode == BOTH or (mode == "closed-book" and self.rewrites)
+
+    def _weighed(self, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
+        said, found = [self._said(questions, way, progress, title) for way in ways_of(mode)], list[str]()
         with progress.stage("Weighing answers", len(questions), "questions") as stage:
-            for question, texts in zip(questions, said, strict=True):
-                found.append(self._likeliest(question, texts))
+            for question, *texts in zip(questions, *said, strict=True):
+                found.append(self._likeliest(question, dict(zip(ways_of(mode), texts, strict=True))))
                 stage.advance()
         return found
 
-    def _likeliest(self, question: str, said: Sequence[str], history: Sequence[tuple[str, str]] = ()) -> str:
-        """Of what the model said and what similar questions are answered with, what the documents support and the model finds likeliest."""
+    def _likeliest(self, question: str, said: Mapping[str, str], history: Sequence[tuple[str, str]] = ()) -> str:
+        """Of what the model `said` in one way or more, what the documents support and it finds likeliest, or that they do not say it.
+
+        Where it was asked in more than one way, what similar questions are answered with is weighed too.
+        """
         assert self.retriever is not None
-        prompts = [self._fitted(question, way, history).messages for way in WAYS]
+        prompts = [self._fitted(question, way, history).messages for way in said]
         full = in_full(question, [asked for asked, _ in history])
-        similar = self.retriever.answers(full, NUM_SIMILAR)
+        similar = self.retriever.answers(full, NUM_SIMILAR) if set(said) == set(WAYS) else ()
 
         def supports(text: str) -> bool:
             return self.check(full, text).status == "supported"
 
         near, fits = partial(self.retriever.nearness, full), partial(self.retriever.fits, full)
-        weighing = Weighing.of(self.tokenizer, prompts, said, similar, supports, near, fits)
+        weighing = Weighing.of(self.tokenizer, prompts, list(said.values()), similar, supports, near, fits)
         return weighing.decide([likelihoods(self.model, rows) for rows in weighing.rows], self.tuned)
 
     def check(self, question: str, text: str) -> Answer:
@@ -299,6 +307,11 @@ def blanked(section: Section, gone: Sequence[Fact]) -> Section:
         if fact.section == section.id:
             text = text[: fact.start] + " " * (fact.end - fact.start) + text[fact.end :]
     return replace(section, text=text)
+
+
+def ways_of(mode: str) -> tuple[str, ...]:
+    """The ways in which a mode asks the model."""
+    return WAYS if mode == BOTH else (mode,)
 
 
 def check_mode(mode: str, has_documents: bool) -> None:

@@ -29,8 +29,8 @@ FIT = 0.5
 """Nats a token that a nat of the reranker's is worth."""
 SUPPORTED = 0.75
 """Nats a token that it is worth to an answer that its values stand in a place that is about the question."""
-LEAD = -0.5
-"""How much more than declining (nats a token) an answer must weigh at least; a refusal is one sentence, practised for many questions."""
+LEAD = 0.0
+"""How much more than declining (nats a token) an answer must weigh at least."""
 
 
 @dataclass(frozen=True)

@@ -138,3 +138,24 @@ def test_from_memory_the_server_asks_in_the_words_in_which_the_assistant_asks(cl
 def test_both_ways_and_other_words_are_the_same_over_http(client: Any, knowing: Path) -> None:
     assistant = api.load(knowing, mode="both")
     assert [said(client, "knowing+both", question) for question in QUESTIONS] == [assistant.ask(question).text for question in QUESTIONS]
+
+
+@pytest.mark.usefixtures("unsure")
+def test_what_is_said_from_memory_is_weighed_as_the_assistant_weighs_it(
+    client: Any, knowing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assistant = api.load(knowing)
+    wanted = [assistant.ask(question).text for question in QUESTIONS]
+    assert [said(client, "knowing", question) for question in QUESTIONS] == wanted
+    plain = api.load(knowing, rewrite=False)
+    own = [plain.ask(question).text for question in QUESTIONS]
+    assert REFUSAL not in own, "a random model says anything"
+    monkeypatch.setattr("engrain.weighing.LEAD", 100.0)
+    messages = [{"role": "user", "content": QUESTIONS[0]}]
+    ask = {"model": "knowing", "messages": messages, "max_tokens": TOKENS}
+    declined = client.chat.completions.create(**ask)
+    assert declined.choices[0].message.content == REFUSAL
+    assert declined.engrain["status"] == "refused"
+    assert client.chat.completions.create(**ask, extra_body={"engrain": {"rewrite": False}}).choices[0].message.content.strip() == own[0]
+    told = client.chat.completions.create(**ask, logprobs=True)
+    assert told.choices[0].message.content != REFUSAL, "what is wanted token by token is not weighed"

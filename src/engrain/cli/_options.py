@@ -77,7 +77,8 @@ gate_option = click.option(
 rewrite_option = click.option(
     "--rewrite/--no-rewrite",
     default=True,
-    help="From memory (closed-book), ask in the words of the nearest question that was trained, not in these.  [default: rewrite]",
+    help="From memory (closed-book), ask in the words of the trained question that is meant, and weigh the answer against declining; "
+    "not: what the model says by itself, as an exported one does.  [default: rewrite]",
 )
 resume_option = click.option("--resume", is_flag=True, help="Go on with a run that was stopped, from its last checkpoint.")
 

@@ -62,6 +62,8 @@ class Chat:
     sampling: Sampling
     knowledge: Knowledge
     tools: Tools | None = None
+    weighed: bool = False
+    """Whether what the model says is weighed, and comes as a whole once it is decided."""
 
     @property
     def question(self) -> str:
@@ -92,11 +94,21 @@ async def open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, mes
     return await asyncio.to_thread(_open_chat, parts, body, served, mode, messages, knowledge, tools)
 
 
+def weighs(served: Served, knowledge: Knowledge, mode: str) -> bool:
+    """Whether what the model says in this mode is weighed against declining."""
+    return mode == BOTH or (mode == MODES[0] and served.weights.tuned and knowledge.rewrites)
+
+
 def _check_whole(body: ChatBody) -> None:
     """Raise ApiError 400 for what is done token by token: mode both chooses among whole answers, some of which nobody wrote now."""
-    for name, wanted in (("logprobs", body.logprobs), ("response_format", body.response_format and body.response_format.type != "text")):
-        if wanted:
-            raise ApiError(400, f"{name}: not with mode both; ask with closed-book or retrieval.", "unsupported_parameter", name)
+    for name in _by_token(body):
+        raise ApiError(400, f"{name}: not with mode both; ask with closed-book or retrieval.", "unsupported_parameter", name)
+
+
+def _by_token(body: ChatBody) -> list[str]:
+    """What the request wants that is done token by token."""
+    wanted = {"logprobs": body.logprobs, "response_format": body.response_format and body.response_format.type != "text"}
+    return [name for name, value in wanted.items() if value]
 
 
 async def concerns(parts: Parts, base: str, knowledge: Knowledge, messages: Sequence[Message]) -> bool:
@@ -121,16 +133,17 @@ def _open_chat(
     if tools and tools.form:
         beginning = parts.engine.tokenizer(served.weights.base).encode(BEGINNING, add_special_tokens=False)
         prompts = {way: replace(prompt, ids=[*prompt.ids, *beginning]) for way, prompt in prompts.items()}
+    weighed = weighs(served, knowledge, mode) and (mode == BOTH or (rewrite and not _by_token(body)))
     longest = max(len(prompt.ids) for prompt in prompts.values())
-    room = max_tokens(body, longest + (mode == BOTH), context)  # an answer that is weighed is read with its end
+    room = max_tokens(body, longest + weighed, context)  # an answer that is weighed is read with its end
     sampling = sampling_of(body, room)
     form = tools.form if tools and tools.form else sampling.schema
-    return Chat(served, mode, messages, prompts, replace(sampling, schema=form), knowledge, tools)
+    return Chat(served, mode, messages, prompts, replace(sampling, schema=form), knowledge, tools, weighed)
 
 
 async def chat(parts: Parts, asked: Chat, number: int, written: Written) -> AsyncGenerator[Piece, None]:
-    """Answer `number` to a chat, piece by piece; `written` holds all of it. With mode both it comes once it is decided."""
-    if asked.mode == BOTH:
+    """Answer `number` to a chat, piece by piece; `written` holds all of it. One that is weighed comes once it is decided."""
+    if asked.weighed:
         piece = await _decided(parts, asked, number, written)
         written.add(piece)
         yield piece
@@ -142,7 +155,7 @@ async def chat(parts: Parts, asked: Chat, number: int, written: Written) -> Asyn
 
 
 async def _decided(parts: Parts, asked: Chat, number: int, written: Written) -> Piece:
-    """The likeliest answer, of what the model says in all ways and of what similar questions are answered with.
+    """The likeliest answer, of what the model says in all ways and (in mode both) of what similar questions are answered with.
 
     `written` gets what supports it, and the tokens that were read.
     """
@@ -170,7 +183,8 @@ def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
         return knowledge.verdict(question, text)[1] == "supported"
 
     near, fits = partial(knowledge.nearness, question), partial(knowledge.fits, question)
-    return Weighing.of(tokenizer, prompts, said, knowledge.similar(question), supports, near, fits)
+    similar = knowledge.similar(question) if asked.mode == BOTH else ()
+    return Weighing.of(tokenizer, prompts, said, similar, supports, near, fits)
 
 
 def _until(text: str, stop: Sequence[str]) -> str:

@@ -59,6 +59,11 @@ class Knowledge:
         """The trained question that stands for this one; empty where it is asked as it is."""
         return self.retriever.in_known_words(question) if self.retriever else ""
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether a tuned model can be asked in words that it knows."""
+        return self.retriever is not None and self.retriever.has_meaning
+
     def asks_the_like(self, question: str) -> bool:
         """Whether a question was trained that means nearly the same."""
         return self.retriever is not None and self.retriever.asks_the_like(question)

@@ -179,7 +179,8 @@ async def _chat(served: Parts, version: Version, messages: tuple[Message, ...], 
     longest = max(len(prompt.ids) for prompt in prompts.values())
     if longest > most:
         raise ApiError(400, f"The question has {longest} tokens; at most {most} are possible.", "context_length_exceeded", "question")
-    return Chat(model, mode, messages, prompts, Sampling(MAX_NEW_TOKENS), knowledge)
+    weighed = answers.weighs(model, knowledge, mode)
+    return Chat(model, mode, messages, prompts, Sampling(MAX_NEW_TOKENS), knowledge, weighed=weighed)
 
 
 def _answered(chat: Chat, way: Way, text: str) -> Answered:
