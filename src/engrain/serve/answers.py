@@ -96,7 +96,7 @@ async def open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, mes
 
 def weighs(served: Served, knowledge: Knowledge, mode: str) -> bool:
     """Whether what the model says in this mode is weighed against declining."""
-    return mode == BOTH or (mode == MODES[0] and served.weights.tuned and knowledge.rewrites)
+    return mode == BOTH or (mode == MODES[0] and served.weights.tuned and knowledge.has_meaning)
 
 
 def _check_whole(body: ChatBody) -> None:

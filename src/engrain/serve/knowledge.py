@@ -60,8 +60,8 @@ class Knowledge:
         return self.retriever.in_known_words(question) if self.retriever else ""
 
     @property
-    def rewrites(self) -> bool:
-        """Whether a tuned model can be asked in words that it knows."""
+    def has_meaning(self) -> bool:
+        """Whether trained questions are found by what they mean, so that a tuned model can be asked in their words."""
         return self.retriever is not None and self.retriever.has_meaning
 
     def asks_the_like(self, question: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engrain.assistant import BOTH, WAYS
+from engrain.assistant import WAYS, ways_of
 from engrain.examples import Message
 from engrain.retrieval import in_full
 from engrain.serve.catalogue import Served
@@ -15,8 +15,6 @@ from engrain.tokens import Shown, fitted
 
 EVERYDAY = "everyday"
 """The mode of an answer that the untouched base gave, because the question does not concern the documents."""
-WAYS_OF = {BOTH: WAYS, EVERYDAY: WAYS[:1]}
-"""The ways in which a mode asks; other modes are a way themselves."""
 
 
 def make_prompts(
@@ -49,7 +47,7 @@ def make_prompts(
         system = [message for message in history if message.role == "system"]
         return replace(asked, ids=fitted(tokenizer, known, (), (), most, system).ids, asked_as=known)
 
-    return {way: shown(way) for way in WAYS_OF.get(mode, (mode,))}
+    return {way: shown(way) for way in (WAYS[:1] if mode == EVERYDAY else ways_of(mode))}
 
 
 def asked_in_full(messages: Sequence[Message]) -> str:

@@ -50,12 +50,16 @@ class LocalEndpoint(Endpoint):
 
 
 def _address(process: BaseProcess, said: Path) -> str:
-    """The URL that the server says it listens at; it takes requests from then on."""
+    """The URL that the server says it will listen at; requests that come too early are sent again."""
     while process.is_alive():
-        for line in said.read_text(encoding="utf-8").splitlines() if said.is_file() else []:
-            if line.startswith("API:"):
-                return line.split()[1]
+        if found := next((line for line in _lines(said) if line.startswith("API:")), ""):
+            return found.split()[1]
         time.sleep(0.1)
-    lines = said.read_text(encoding="utf-8", errors="replace").split("\n") if said.is_file() else []
     step = "Start `engrain serve --base MODEL` by hand to see why."
-    raise EngrainError("The teacher's server ended before it answered:", step, [line for line in lines if line.strip()][-LAST_LINES:])
+    raise EngrainError("The teacher's server ended before it answered:", step, _lines(said)[-LAST_LINES:])
+
+
+def _lines(said: Path) -> list[str]:
+    """What was said so far, perhaps in the middle of a character, without empty lines."""
+    text = said.read_text(encoding="utf-8", errors="replace") if said.is_file() else ""
+    return [line for line in text.splitlines() if line.strip()]
