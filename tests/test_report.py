@@ -192,7 +192,9 @@ def test_wins_and_regressions_are_marked(full: Run) -> None:
 def test_scores_as_rows() -> None:
     rows = scores_table(invented())
     assert [row["kind"] for row in rows][:1] == ["all answerable"]
-    assert [row["kind"] for row in rows][-2:] == ["not in the documents (declined)", "general knowledge"]
+    assert [row["kind"] for row in rows][-3:] == ["not in the documents (declined)", "right or rightly declined", "general knowledge"]
+    answerable, declined, handled = rows[0]["tuned"], rows[-3]["tuned"], rows[-2]["tuned"]
+    assert (handled.right, handled.count) == (answerable.right + declined.right, answerable.count + declined.count)
     assert rows[0]["count"] == 60
     assert rows[0]["tuned"].value > rows[0]["base"].value
     assert rows[-1]["base+retrieval"] is None

@@ -56,6 +56,7 @@ def test_a_score_counts_over_all_seeds() -> None:
     assert made.perplexity_ratio == pytest.approx(1.1)
     assert (made.memory_bytes, made.seconds, made.tokens_per_second) == (2**31, 50.0, 200.0)
     assert (made.declined.right, made.declined.count) == (0, 2)
+    assert (made.handled.right, made.handled.count) == (3, 10)
     plain = score_of("base", BASE, seeds[:1])
     assert not plain.tuned
     assert plain.retention is None
@@ -81,8 +82,8 @@ def test_another_seed_that_answers_alike_narrows_no_interval() -> None:
 
 def test_a_question_counts_as_answered_where_most_seeds_are_right() -> None:
     seeds = [evaluation(replies, ["no"] * 3) for replies in (["£100", "£100", "£7"], ["£100", "£7", "£7"], ["£100", "£100", "£100"])]
-    assert score_of("lora", TUNED, seeds, [COSTS] * 3).answered == {"0": True, "1": True, "2": False}
-    assert score_of("lora", TUNED, seeds[:2], [COSTS] * 2).answered == {"0": True, "1": False, "2": False}
+    assert score_of("lora", TUNED, seeds, [COSTS] * 3).answered == {"0": True, "1": True, "2": False, "u": False}
+    assert score_of("lora", TUNED, seeds[:2], [COSTS] * 2).answered == {"0": True, "1": False, "2": False, "u": False}
 
 
 def made(name: str, right: int, *, tuned: bool = True, kept: int = 4, seconds: float = 60.0) -> Score:
@@ -101,7 +102,7 @@ def made(name: str, right: int, *, tuned: bool = True, kept: int = 4, seconds: f
 def test_the_advice_follows_from_the_numbers() -> None:
     fast, slow, worse = made("lora", 70, seconds=10), made("full", 72, seconds=90), made("ia3", 20)
     told = advice([made("base+retrieval", 30, tuned=False), fast, slow, worse])
-    assert "Take lora: right on 70 of 100 (70%)" in told
+    assert "Take lora: it is right on 70 of 100 (70%)" in told
     assert "no clear difference to full (72%)" in told
     assert "30 of its 100 answers are right in gist only" in told
     assert "base+retrieval, is right on 30 of 100 (30%): clearly less" in told
@@ -126,6 +127,20 @@ def test_a_way_is_compared_question_by_question() -> None:
     """70 and 80 of 100 are no clear difference of two samples; on the same questions, of which none was lost, they are."""
     told = advice([made("base", 2, tuned=False), made("base+retrieval", 80, tuned=False), made("lora", 70)])
     assert "80 of 100 (80%), clearly better than any tuned model. Use it." in told
+
+
+def test_declining_what_has_no_answer_counts_as_much_as_answering() -> None:
+    unknown = [Question(f"u{i}", "Unknown?", (), "unanswerable") for i in range(20)]
+
+    def way(name: str, right: int, reply: str, costs: list[Costs]) -> Score:
+        questions = [Question(str(i), "What?", ("£100",), "direct") for i in range(80)]
+        outcomes = (*score(questions, ["£100"] * right + ["£7"] * (80 - right)), *score(unknown, [reply] * 20))
+        return score_of(name, TUNED, [Evaluation({TUNED: outcomes})], costs)
+
+    told = advice([way("base", 0, "£5", []), way("base+retrieval", 60, "£5", []), way("lora", 50, "I don't know.", [COSTS])])
+    assert "Take lora: it is right on 50 of 80 (62%) and declines 20 of 20 that the documents do not answer, together 70%." in told
+    assert "base+retrieval, is right on 60 of 80 (75%) and declines 0 of 20 that the documents do not answer, together 60%" in told
+    assert "Use it" not in told
 
 
 def test_the_base_alone_is_never_the_advice() -> None:

@@ -60,8 +60,9 @@ def test_the_simplest_of_the_best_is_chosen(scores: tuple[int | None, ...], choi
 def test_the_reason_has_the_numbers_in_plain_words() -> None:
     verdict = decide(evaluation(2, 88, 90, 91))
     assert verdict.reason == (
-        "The tuned model answers 90 of 100 questions (90%) right, the untouched model 2 (2%), "
-        "the tuned model with retrieval 91 (91%): no clear difference, and that needs the documents at hand."
+        "The tuned model answers 90 of 100 questions (90%) right and declines 10 of 10 that the documents do not answer, "
+        "together 100 of 110 (91%), the untouched model 12 (11%), "
+        "the tuned model with retrieval 101 (92%): no clear difference, and that needs the documents at hand."
     )
     assert all(check.passed for check in verdict.checks)
 
@@ -102,8 +103,8 @@ def test_a_tie_goes_to_retrieval_when_the_tuned_model_forgot() -> None:
 
 def test_no_forgetting_is_named_where_nothing_was_forgotten() -> None:
     assert decide(evaluation(2, 50, 49, 45)).reason == (
-        "The untouched model with retrieval answers 50 of 100 questions (50%) right, the untouched model 2 (2%), "
-        "the tuned model 49 (49%): no clear difference."
+        "The untouched model with retrieval answers 50 of 100 questions (50%) right and declines 10 of 10 that the documents "
+        "do not answer, together 60 of 110 (55%), the untouched model 12 (11%), the tuned model 59 (54%): no clear difference."
     )
     assert "no clear difference, and that forgot some of what it could do." in decide(evaluation(2, 50, 49, 45, kept=18)).reason
 
@@ -138,8 +139,25 @@ def test_a_base_that_knew_nothing_leaves_nothing_to_forget() -> None:
 
 
 def test_invention_is_told() -> None:
-    verdict = decide(evaluation(2, 60, 90, 91, declined=3))
-    assert "declined 3 of 10 questions that the documents do not answer and made something up" in verdict.reason
+    verdict = decide(evaluation(2, 60, 90, None, declined=3))
+    assert "made something up for 7 of 10 questions that the documents do not answer" in verdict.reason
+
+
+def test_declining_what_has_no_answer_counts_as_much_as_answering() -> None:
+    assert decide(evaluation(2, 60, 90, 91)).choice == "use the tuned model"
+    assert decide(evaluation(2, 60, 90, 91, declined=0)).choice == "use tuned + retrieval"
+    timid = decide(evaluation(2, 10, 40, 30))
+    assert timid.choice == "do not use"
+    assert "answers only 40 of 100 questions" in timid.reason
+
+
+def test_where_all_questions_have_answers_only_those_are_told() -> None:
+    asked = {
+        name: tuple(o for o in found if o.question.kind != "unanswerable") for name, found in evaluation(2, 60, 90, 70).outcomes.items()
+    }
+    assert decide(Evaluation(asked)).reason == (
+        "The tuned model answers 90 of 100 questions (90%) right, the untouched model 2 (2%), the tuned model with retrieval 70 (70%)."
+    )
 
 
 def test_without_a_base_there_is_no_verdict() -> None:

@@ -23,6 +23,8 @@ from engrain.words import canonical, holds, refused
 BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL = COLUMNS = ("base", "base+retrieval", "tuned", "tuned+retrieval")
 PAIRS = ((TUNED, BASE), (TUNED_RETRIEVAL, BASE_RETRIEVAL))
 UNANSWERABLE, GENERAL, FOLLOW_UP = "unanswerable", "general", "follow-up"
+ANSWERABLE, HANDLED = "all answerable", "right or rightly declined"
+"""Rows of a table of scores: all that the documents answer, and with them what is right to decline."""
 ALONE = "tuned, alone"
 """The tuned model by itself, as it is when it is exported: no gate hands everyday questions to the base, nothing rewrites others."""
 SIGNIFICANT = 0.05
@@ -115,6 +117,23 @@ class Evaluation:
         kinds = (kind,) if kind else self.kinds
         return share([o.right for o in self._of(column) if o.question.kind in kinds])
 
+    def handled(self, column: str) -> Share:
+        """The share of all questions to the documents that got the reply they should: a right answer, or none where there is none."""
+        return share([o.right for o in self._of(column) if o.question.kind in (*self.kinds, UNANSWERABLE)])
+
+    def table(self) -> dict[str, dict[str, Share]]:
+        """Rows by name, each with a Share by column: all answerable questions, each kind of them, unanswerable, both together, general.
+
+        A row that says what another one says is left out, and so is one of nothing; a column that was not asked has an empty Share.
+        """
+        rows = {kind: {c: self.accuracy(c, kind) for c in self.columns} for kind in (*self.kinds, UNANSWERABLE)}
+        rows = {kind: shares for kind, shares in rows.items() if any(share.count for share in shares.values())}
+        answerable = {ANSWERABLE: {c: self.accuracy(c) for c in self.columns}} if len(self.kinds) > 1 else {}
+        handled = {HANDLED: {c: self.handled(c) for c in self.columns}} if self.kinds and UNANSWERABLE in rows else {}
+        general = {GENERAL: {c: self.accuracy(c, GENERAL) for c in self.columns}}
+        asked = any(share.count for share in general[GENERAL].values())
+        return {**answerable, **rows, **handled, **(general if asked else {})}
+
     def falsely_declined(self, column: str) -> Share:
         """The share of questions that were declined although the documents hold the answer."""
         return share([o.refused and not o.right for o in self._of(column) if o.question.kind in self.kinds])
@@ -130,11 +149,10 @@ class Evaluation:
         base, tuned = self.perplexity.get(BASE), self.perplexity.get(column, by_itself)
         return tuned / base if base and tuned else None
 
-    def compare(self, new: str, old: str) -> Comparison:
-        """What `new` wins and loses against `old` on the questions whose answers the documents hold."""
-        before, after = (
-            {o.question.id: o.right for o in self.outcomes.get(name, ()) if o.question.kind in self.kinds} for name in (old, new)
-        )
+    def compare(self, new: str, old: str, declining: bool = False) -> Comparison:
+        """What `new` wins and loses against `old` on the questions whose answers the documents hold; with `declining` on the others too."""
+        kinds = (*self.kinds, UNANSWERABLE) if declining else self.kinds
+        before, after = ({o.question.id: o.right for o in self.outcomes.get(name, ()) if o.question.kind in kinds} for name in (old, new))
         return compared(new, old, after, before)
 
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -187,7 +205,7 @@ class Evaluation:
 
     def _scores(self, column: str) -> dict[str, Any]:
         shares = {"all": self.accuracy(column), **{kind: self.accuracy(column, kind) for kind in (*self.kinds, UNANSWERABLE, GENERAL)}}
-        shares["falsely_declined"] = self.falsely_declined(column)
+        shares |= {"handled": self.handled(column), "falsely_declined": self.falsely_declined(column)}
         return {name: _share_row(found) for name, found in shares.items() if found.count}
 
 

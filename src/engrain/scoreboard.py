@@ -27,8 +27,9 @@ LINES = VerdictSettings()
 class Score:
     """One way of answering, over all its seeds. Costs are None for what needs no tuning.
 
-    `exact` counts answerable questions whose value is right letter by letter, `gist` also those right in meaning or near.
-    `spread` is the lowest and highest share of right answers of a seed; `answered` says of each question whether most seeds are right.
+    `exact` counts answerable questions whose value is right letter by letter, `gist` also those right in meaning or near;
+    `handled` counts all questions to the documents, those right to decline too (see `Evaluation.handled`). `spread` is the lowest
+    and highest share of right answers of a seed; `answered` says of each question whether most seeds are right, or rightly decline it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Score:
     exact: Share
     gist: Share
     declined: Share
+    handled: Share
     kinds: dict[str, Share]
     spread: tuple[float, float]
     retention: Share | None = None
@@ -108,7 +110,7 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
     every = [outcome for seed in rows for outcome in seed]
     unanswerable = [o for e in evaluations for o in e.outcomes.get(column, ()) if o.question.kind == UNANSWERABLE]
     each = [share([o.right for o in seed]).value for seed in rows]
-    right = Counter(o.question.id for o in every if o.right)
+    right = Counter(o.question.id for o in (*every, *unanswerable) if o.right)
     made = Score(
         name=name,
         tuned=bool(costs),
@@ -116,9 +118,10 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
         exact=share_right(every),
         gist=share_right([replace(o, right=o.right or in_gist(o.reply, o.question.answers)) for o in every]),
         declined=share_right(unanswerable),
+        handled=share_right([*every, *unanswerable]),
         kinds=by_kind(every),
         spread=(min(each), max(each)),
-        answered={o.question.id: 2 * right[o.question.id] > len(rows) for o in every},
+        answered={o.question.id: 2 * right[o.question.id] > len(rows) for o in (*every, *unanswerable)},
     )
     if not costs:
         return made
@@ -161,22 +164,22 @@ def advice(scores: Sequence[Score]) -> str:
     base = next((s for s in scores if s.name == BASE), None)
     tuned = [s for s in scores if s.tuned]
     kept = [s for s in tuned if not s.retention or not s.retention.count or s.retention.value >= LINES.retention_limit]
-    best = max(kept, key=lambda s: s.exact.value, default=None)
-    without = max((s for s in scores if not s.tuned and s is not base), key=lambda s: s.exact.value, default=None)
+    best = max(kept, key=lambda s: s.handled.value, default=None)
+    without = max((s for s in scores if not s.tuned and s is not base), key=lambda s: s.handled.value, default=None)
     found = [s for s in kept if not shortcoming(s, base)]
     useful = without is not None and not shortcoming(without, base)
     sentences = []
     if tuned and not kept:
         sentences.append(f"Every tuned model forgot more than {1 - LINES.retention_limit:.0%} of what the base knew: none is recommended.")
     if best is not None and not found:
-        sentences.append(f"The best tuned model, {best.name}, is right on {_of(best.exact)}: {shortcoming(best, base)}.")
+        sentences.append(f"The best tuned model, {best.name}, {_done(best)}: {shortcoming(best, base)}.")
     if without is not None and useful and (not found or all(versus(without, s).is_better for s in found)):
         beaten = ", clearly better than any tuned model" if found else ""
-        return " ".join([*sentences, f"Without tuning, {without.name} is right on {_of(without.exact)}{beaten}. Use it."])
+        return " ".join([*sentences, f"Without tuning, {without.name} {_done(without)}{beaten}. Use it."])
     if found:
         sentences += _taken(found)
     if without is not None:
-        sentences.append(f"The best way without tuning, {without.name}, is right on {_of(without.exact)}: {_beside(without, found, base)}.")
+        sentences.append(f"The best way without tuning, {without.name}, {_done(without)}: {_beside(without, found, base)}.")
     if scores and not found:
         sentences.append("None of these is worth using.")
     return " ".join(sentences)
@@ -190,13 +193,13 @@ def versus(new: Score, old: Score) -> Comparison:
 def shortcoming(score: Score, base: Score | None) -> str:
     """Why a way is not worth using, or nothing: the floor of the verdict, and clearly better than the base where that was asked."""
     if base is not None and not versus(score, base).is_better:
-        return f"no improvement on the base ({_of(base.exact)}) that chance could not explain"
+        return f"no improvement on the base ({_of(base.handled)}) that chance could not explain"
     return "" if score.exact.value >= LINES.useful_accuracy else f"under the {LINES.useful_accuracy:.0%} from which it is worth using"
 
 
 def _taken(useful: Sequence[Score]) -> Iterator[str]:
     """Which of these tuned models to take, and what to know of it."""
-    best = max(useful, key=lambda s: s.exact.value)
+    best = max(useful, key=lambda s: s.handled.value)
     as_good = [s for s in useful if not versus(s, best).is_worse]
     chosen = max(as_good, key=_gentleness)
     yield _reason(chosen, best, as_good)
@@ -206,7 +209,7 @@ def _taken(useful: Sequence[Score]) -> Iterator[str]:
 
 def _beside(without: Score, useful: Sequence[Score], base: Score | None) -> str:
     """What the best way without tuning is worth beside the tuned models that are useful."""
-    if useful and versus(without, max(useful, key=lambda s: s.exact.value)).is_worse:
+    if useful and versus(without, max(useful, key=lambda s: s.handled.value)).is_worse:
         return "clearly less"
     return shortcoming(without, base) or "no clear difference: where the documents may be at hand, it needs no training"
 
@@ -218,14 +221,23 @@ def _gentleness(score: Score) -> tuple[float, float]:
 
 
 def _reason(chosen: Score, best: Score, as_good: Sequence[Score]) -> str:
-    told = f"Take {chosen.name}: right on {_of(chosen.exact)}"
+    told = f"Take {chosen.name}: it {_done(chosen)}"
     if chosen.name != best.name:
-        told += f", no clear difference to {best.name} ({best.exact.value:.0%})"
+        told += f", no clear difference to {best.name} ({best.handled.value:.0%})"
     if chosen.retention and chosen.retention.count:
         told += f", it keeps {chosen.retention.value:.0%} of what the base knew"
     if len(as_good) > 1:
         told += f" and of the {len(as_good)} that are not clearly worse than the best it forgets least, or trains fastest"
     return told + "."
+
+
+def _done(score: Score) -> str:
+    """What a way does with the questions to the documents."""
+    told = f"is right on {_of(score.exact)}"
+    if not score.declined.count:
+        return told
+    declines = f"declines {score.declined.right} of {score.declined.count} that the documents do not answer"
+    return f"{told} and {declines}, together {score.handled.value:.0%}"
 
 
 def _of(found: Share) -> str:

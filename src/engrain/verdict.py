@@ -1,8 +1,9 @@
 """The verdict: what the scores mean for somebody who wants answers from these documents.
 
-A way to answer is worth using if it is right clearly more often than the untouched model and at least on
-`useful_accuracy` of the questions. Of those, the simplest one wins that is not clearly worse than the best: the tuned
-model alone (needs nothing at hand), then retrieval with the untouched model (needs the documents), then both. "Clearly"
+What counts is every question to the documents that got the reply it should: a right answer, or none where the documents
+have none. A way to answer is worth using if that happens clearly more often than with the untouched model, and if it answers
+at least `useful_accuracy` of what can be answered right. Of those, the simplest one wins that is not clearly worse than the
+best: the tuned model alone (needs nothing at hand), then retrieval with the untouched model (needs the documents), then both. "Clearly"
 means by more than the 95% interval of the difference allows for chance.
 
 Forgetting is gated in two steps. Past the warning (retention under 95%, perplexity over 1.05 times the base's) the check
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engrain.errors import SettingError
-from engrain.evaluate import ALONE, BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL, UNANSWERABLE, Evaluation, Share
+from engrain.evaluate import ALONE, BASE, BASE_RETRIEVAL, TUNED, TUNED_RETRIEVAL, UNANSWERABLE, Comparison, Evaluation, Share
 from engrain.settings import check, setting
 
 USE_TUNED, USE_BOTH, USE_RETRIEVAL = "use the tuned model", "use tuned + retrieval", "use retrieval"
@@ -128,23 +129,22 @@ def _choose(evaluation: Evaluation, allowed: list[str], settings: VerdictSetting
     useful = [
         column
         for column in allowed
-        if evaluation.compare(column, BASE).is_better and evaluation.accuracy(column).value >= settings.useful_accuracy
+        if _compare(evaluation, column, BASE).is_better and evaluation.accuracy(column).value >= settings.useful_accuracy
     ]
     if not useful:
         return None
-    best = max(useful, key=lambda column: evaluation.accuracy(column).right)
-    return next(column for column in useful if not evaluation.compare(column, best).is_worse)
+    best = max(useful, key=lambda column: evaluation.handled(column).right)
+    return next(column for column in useful if not _compare(evaluation, column, best).is_worse)
 
 
 def _why(evaluation: Evaluation, column: str, allowed: list[str], forgot: bool) -> str:
     """Why this column, in one sentence that also names the next best."""
-    found = evaluation.accuracy(column)
-    sentence = f"{_capital(NAMES[column])} answers {_of(found)} right, {_short(evaluation, BASE)}"
+    sentence = f"{_capital(NAMES[column])} {_done(evaluation, column)}, {_short(evaluation, BASE)}"
     others = [c for c in allowed if c != column]
     if not others:
         return f"{sentence}."
-    rival = max(others, key=lambda c: evaluation.accuracy(c).right)
-    clear = evaluation.compare(column, rival).is_better
+    rival = max(others, key=lambda c: evaluation.handled(c).right)
+    clear = _compare(evaluation, column, rival).is_better
     drawback = DRAWBACKS.get((column, rival), "") if forgot or rival != TUNED else ""
     tie = "" if clear else f": no clear difference{drawback}"
     return f"{sentence}, {_short(evaluation, rival)}{tie}."
@@ -152,7 +152,7 @@ def _why(evaluation: Evaluation, column: str, allowed: list[str], forgot: bool) 
 
 def _why_not(evaluation: Evaluation, allowed: list[str], settings: VerdictSettings) -> str:
     """Why none, in one sentence."""
-    tuned, base = evaluation.accuracy(TUNED), evaluation.accuracy(BASE)
+    tuned = evaluation.accuracy(TUNED)
     if not allowed:
         asked = (
             f"The tuned model answers {_of(tuned)} right, but it forgot too much." if tuned.count else "Only the untouched model was asked."
@@ -160,8 +160,8 @@ def _why_not(evaluation: Evaluation, allowed: list[str], settings: VerdictSettin
         return asked
     best = max(allowed, key=lambda c: evaluation.accuracy(c).right)
     found = evaluation.accuracy(best)
-    if not evaluation.compare(best, BASE).is_better:
-        start = f"{_capital(NAMES[best])} answers {_of(found)} right, {NAMES[BASE]} {base.right} ({base.value:.0%})"
+    if not _compare(evaluation, best, BASE).is_better:
+        start = f"{_capital(NAMES[best])} {_done(evaluation, best)}, {_short(evaluation, BASE)}"
         return f"{start}: no improvement that chance could not explain."
     digits = 1 if round(found.value, 2) >= settings.useful_accuracy else 0  # 49.6% is not told as 50% and under 50%
     least = f"under the {settings.useful_accuracy:.0%} from which it is worth using"
@@ -186,9 +186,10 @@ def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings) -> l
         checks.append(Check("by itself", not kept.count or kept.value >= settings.retention_warning, by_itself(evaluation)))
     declined = evaluation.accuracy(column, UNANSWERABLE)
     if declined.count:
-        words = f"It declined {declined.right} of {declined.count} questions that the documents do not answer"
-        good = declined.value >= settings.declined_warning
-        checks.append(Check("invention", good, f"{words}." if good else f"{words} and made something up for the others."))
+        words = (
+            f"It made something up for {declined.count - declined.right} of {declined.count} questions that the documents do not answer."
+        )
+        checks.append(Check("invention", declined.value >= settings.declined_warning, words))
     wrongly = evaluation.falsely_declined(column)
     checks.append(
         Check(
@@ -210,13 +211,27 @@ def _retention_finding(kept: Share, settings: VerdictSettings) -> str:
     return f"{start} ({kept.value:.1%}), less than the {settings.retention_warning:.0%} expected: it forgot some of what it knew."
 
 
+def _done(evaluation: Evaluation, column: str) -> str:
+    """What a way does with the questions to the documents; where all have answers, only how many it gets right."""
+    right, declined, handled = evaluation.accuracy(column), evaluation.accuracy(column, UNANSWERABLE), evaluation.handled(column)
+    answers = f"answers {_of(right)} right"
+    if not declined.count:
+        return answers
+    declines = f"declines {declined.right} of {declined.count} that the documents do not answer"
+    return f"{answers} and {declines}, together {handled.right} of {handled.count} ({handled.value:.0%})"
+
+
 def _of(found: Share, digits: int = 0) -> str:
     return f"{found.right} of {found.count} questions ({found.value:.{digits}%})"
 
 
 def _short(evaluation: Evaluation, column: str) -> str:
-    found = evaluation.accuracy(column)
+    found = evaluation.handled(column)
     return f"{NAMES[column]} {found.right} ({found.value:.0%})"
+
+
+def _compare(evaluation: Evaluation, new: str, old: str) -> Comparison:
+    return evaluation.compare(new, old, declining=True)
 
 
 def _capital(text: str) -> str:

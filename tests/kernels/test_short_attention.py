@@ -57,8 +57,9 @@ def test_equals_attention_by_way_of_all_scores(
     assert found.dtype == dtype
     slope = torch.randn_like(wanted)
     gradients = [torch.autograd.grad((out * slope).sum(), (q, k, v)) for out in (found, wanted)]
+    least = max(1.0, scale)  # where all weight is on one key the scores' gradients cancel, and rounding times the scale is left
     for one, other in zip((found, *gradients[0]), (wanted, *gradients[1]), strict=True):
-        assert (one.float() - other.float()).norm() <= ROOM[dtype] * (other.float().norm() + 1)
+        assert (one.float() - other.float()).norm() <= ROOM[dtype] * (other.float().norm() + least)
 
 
 @pytest.mark.parametrize("keys", [MOST_KEYS, MOST_KEYS + 1])

@@ -11,10 +11,11 @@ import pytest
 from engrain.errors import EngrainError, ModelError
 from engrain.models import locate
 from engrain.progress import Progress
-from engrain.study import teacher_local
+from engrain.study import teacher_asking, teacher_local
 from engrain.study.base import StudySettings
 from engrain.study.teacher import teacher_from
 from engrain.study.teacher_asking import Asking
+from engrain.study.teacher_endpoint import OPTIONS
 from engrain.study.teacher_local import LocalEndpoint
 
 
@@ -32,6 +33,7 @@ def test_a_model_of_this_machine_is_asked_and_its_server_is_gone_after(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes = Notes()
+    monkeypatch.setattr(teacher_asking, "OPTIONS", {**OPTIONS, "seed": 1})  # whether a reply ends in time is chance, for a random model
     made = teacher_from(StudySettings(teacher=str(tiny_folder), teacher_concurrency=2), tmp_path / "cache", notes)
     assert isinstance(made.asking.endpoint, LocalEndpoint)
     found = made.asking.ask(["How many kites?", "Which kite?"], "Asking")

@@ -36,7 +36,12 @@ if TYPE_CHECKING:
     from engrain.verdict import Verdict
 
 SIGNS = {"ok": ("ok", "green"), "warning": ("!", "yellow"), "blocks": ("blocks", "red")}
-TITLES = {"": "all that the documents answer", "unanswerable": "rightly declined", "general": "general knowledge"}
+TITLES = {
+    "all answerable": "all that the documents answer",
+    "unanswerable": "rightly declined",
+    "right or rightly declined": "both together",
+    "general": "general knowledge",
+}
 ENDED = {"complete": "by itself", "pruned": "early", "failed": "failed: "}
 NEXT = {
     "chat": 'engrain ask --run {run}{how} "…"   or   engrain chat --run {run}{how}',
@@ -219,14 +224,11 @@ def private(found: Sequence[Private]) -> None:
 
 def evaluation(found: Evaluation) -> None:
     """Print the share of right answers by kind of question and way of answering, and what was forgotten."""
-    from engrain.evaluate import GENERAL, UNANSWERABLE
     from engrain.verdict import by_itself
 
     drawn = table("right answers", "questions", *found.columns)
-    for kind in ("", *found.kinds, UNANSWERABLE, GENERAL):
-        shares = [found.accuracy(column, kind) for column in found.columns]
-        if any(share.count for share in shares):
-            drawn.add_row(TITLES.get(kind, kind), str(max(share.count for share in shares)), *map(_percent, shares))
+    for kind, shares in found.table().items():
+        drawn.add_row(TITLES.get(kind, kind), str(max(share.count for share in shares.values())), *map(_percent, shares.values()))
     drawn.add_row("declined, though the documents answer", "", *(_percent(found.falsely_declined(column)) for column in found.columns))
     console().print(drawn)
     click.echo("In brackets: 95% interval.")
@@ -278,13 +280,13 @@ def runs(found: Sequence[Run], root: Path) -> None:
 def scoreboard(found: Scoreboard, run: Run) -> None:
     """Print the table of a comparison, what did not end, and the advice."""
     title = "The same questions" if run.info.get("questions") else "The same questions, in wordings not trained"
-    drawn = table("way", "exact", "gist", "kept", "trains", "memory", "seconds", title=title)
+    drawn = table("way", "exact", "gist", "declined", "kept", "trains", "memory", "seconds", title=title)
     for s in found.scores:
-        kept = f"{s.retention.value:.0%}" if s.retention and s.retention.count else ""
+        gist, declined, kept = (f"{share.value:.0%}" if share and share.count else "" for share in (s.gist, s.declined, s.retention))
         trains = "" if s.trainable_parameters is None else f"{s.trainable_parameters:,}"
         memory = "" if s.memory_bytes is None else f"{s.memory_bytes / 2**30:.2f} GiB"
         seconds = "" if s.seconds is None else f"{s.seconds:.0f}"
-        drawn.add_row(*map(Text, (s.name, _percent(s.exact), _percent(s.gist), kept, trains, memory, seconds)))
+        drawn.add_row(*map(Text, (s.name, _percent(s.exact), gist, declined, kept, trains, memory, seconds)))
     console().print(drawn)
     for name, why in found.failed.items():
         click.echo(f"Not ended: {name}: {why}")

@@ -92,18 +92,11 @@ def render(run: Run) -> str:
 
 
 def scores_table(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Rows for a table: `kind` (the last rows are the unanswerable and general questions), `count`, and a Share by column.
-
-    A column that was not asked questions of a kind has None there.
-    """
-    kinds = [kind for kind in (*evaluation.kinds, UNANSWERABLE, GENERAL) if any(q.kind == kind for q in evaluation.questions)]
-    rows = [("all answerable", "")] if len(evaluation.kinds) > 1 else []
-    rows += [(LABELS.get(kind, kind), kind) for kind in kinds]
+    """Rows for a table: `kind`, `count`, and a Share by column, or None where that column was not asked (see `Evaluation.table`)."""
     table = []
-    for label, kind in rows:
-        shares = {column: evaluation.accuracy(column, kind) for column in evaluation.columns}
+    for kind, shares in evaluation.table().items():
         asked: dict[str, Share | None] = {column: found if found.count else None for column, found in shares.items()}
-        table.append({"kind": label, "count": max(found.count for found in shares.values()), **asked})
+        table.append({"kind": LABELS.get(kind, kind), "count": max(found.count for found in shares.values()), **asked})
     return table
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from engrain.by_heart import FILE as BY_HEART
-from engrain.evaluate import BASE, GENERAL, UNANSWERABLE, Evaluation
+from engrain.evaluate import BASE, Evaluation
 from engrain.run import Run
 from engrain.verdict import by_itself
 
@@ -56,12 +56,9 @@ def _scores(run: Run) -> Iterator[str]:
         f"| questions | {' | '.join(columns)} |",
         "|---" * (len(columns) + 1) + "|",
     ]
-    for kind in ("", *evaluation.kinds, UNANSWERABLE, GENERAL):
-        shares = [evaluation.accuracy(column, kind) for column in columns]
-        if any(share.count for share in shares):
-            cells = [f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})" if share.count else "" for share in shares]
-            label = kind or "all answerable"
-            lines.append(f"| {label} ({max(share.count for share in shares)}) | {' | '.join(cells)} |")
+    for kind, shares in evaluation.table().items():
+        cells = [f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})" if share.count else "" for share in shares.values()]
+        lines.append(f"| {kind} ({max(share.count for share in shares.values())}) | {' | '.join(cells)} |")
     kept = evaluation.retention()
     if kept.count:
         lines.append(f"\nOf {kept.count} general questions that `{BASE}` gets right it keeps {kept.right}.")

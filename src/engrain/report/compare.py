@@ -55,13 +55,13 @@ def markdown(board: Scoreboard) -> str:
     """All of a comparison in one table of Markdown, 95% intervals in brackets, with the advice below."""
     kinds = kinds_of(board)
     costs = ("trains", "memory", "seconds", "tokens/s", "result")
-    head = ["way", "exact", "gist", *kinds, "rightly declined", "kept", "perplexity", *costs]
+    head = ["way", "exact", "gist", *kinds, "rightly declined", "right or rightly declined", "kept", "perplexity", *costs]
     rows = [head, ["---"] * len(head), *(_row(score, kinds) for score in board.scores)]
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", board.advice, ""])
 
 
 def _row(score: Score, kinds: Sequence[str]) -> list[str]:
-    shares = [score.exact, score.gist, *(score.kinds.get(kind) for kind in kinds), score.declined, score.retention]
+    shares = [score.exact, score.gist, *(score.kinds.get(kind) for kind in kinds), score.declined, score.handled, score.retention]
     told = [f"{s.value:.0%} ({s.low:.0%} to {s.high:.0%})" if s and s.count else "" for s in shares]
     perplexity = f"{score.perplexity_ratio:.2f}" if score.perplexity_ratio else ""
     if score.trainable_parameters is None or score.name.endswith("+retrieval"):

@@ -13,7 +13,7 @@ from fastapi import Request
 
 from engrain.assistant import BOTH, MODES, check_mode
 from engrain.examples import Message
-from engrain.serve.bodies import ChatBody, Own, check_length, max_tokens, sampling_of
+from engrain.serve.bodies import ChatBody, Own, check_length, is_held, max_tokens, sampling_of
 from engrain.serve.catalogue import Served
 from engrain.serve.engine import Likelihoods, Piece, Sampling, Token, Weights
 from engrain.serve.failures import ApiError
@@ -107,7 +107,7 @@ def _check_whole(body: ChatBody) -> None:
 
 def _by_token(body: ChatBody) -> list[str]:
     """What the request wants that is done token by token."""
-    wanted = {"logprobs": body.logprobs, "response_format": body.response_format and body.response_format.type != "text"}
+    wanted = {"logprobs": body.logprobs, "response_format": is_held(body)}
     return [name for name, value in wanted.items() if value]
 
 
@@ -127,7 +127,7 @@ def _open_chat(
     parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...], knowledge: Knowledge, tools: Tools | None
 ) -> Chat:
     context = parts.engine.context(served.weights.base)
-    most = context - max_tokens(body, 0, context)
+    most = context - max_tokens(body, 0, context, parts.settings)
     rewrite = tools is None and (body.engrain or Own()).rewrite
     prompts = make_prompts(parts, served, knowledge, messages, mode, most, rewrite=rewrite)
     if tools and tools.form:
@@ -135,7 +135,7 @@ def _open_chat(
         prompts = {way: replace(prompt, ids=[*prompt.ids, *beginning]) for way, prompt in prompts.items()}
     weighed = weighs(served, knowledge, mode) and (mode == BOTH or (rewrite and not _by_token(body)))
     longest = max(len(prompt.ids) for prompt in prompts.values())
-    room = max_tokens(body, longest + weighed, context)  # an answer that is weighed is read with its end
+    room = max_tokens(body, longest + weighed, context, parts.settings)  # an answer that is weighed is read with its end
     sampling = sampling_of(body, room)
     form = tools.form if tools and tools.form else sampling.schema
     return Chat(served, mode, messages, prompts, replace(sampling, schema=form), knowledge, tools, weighed)

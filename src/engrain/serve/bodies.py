@@ -19,6 +19,7 @@ from engrain.serve.settings import ServeSettings
 from engrain.tool_calls import call_text, result_text
 
 DEFAULT_MAX_TOKENS = 256
+"""Tokens of an answer where the request says nothing; one that is held to JSON may be as long as any, for cut off it is worth nothing."""
 MOST_CHARACTERS = 32
 """Characters for each token of context, above which a text is refused unread."""
 IDLE = {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"}
@@ -155,7 +156,7 @@ def check_length(texts: Sequence[str], context: int, param: str) -> None:
         raise ApiError(400, f"{count:,} characters do not fit into {context:,} tokens.", "context_length_exceeded", param)
 
 
-def max_tokens(body: Asked, prompt_tokens: int, context: int) -> int:
+def max_tokens(body: Asked, prompt_tokens: int, context: int, settings: ServeSettings) -> int:
     """How many tokens the answer may have. Raises ApiError 400 where prompt and answer do not fit the context together."""
     wanted, room = _most_tokens(body), context - prompt_tokens
     if room < 1 or (wanted or 1) > room:
@@ -165,7 +166,13 @@ def max_tokens(body: Asked, prompt_tokens: int, context: int) -> int:
             "context_length_exceeded",
             "messages" if isinstance(body, ChatBody) else "prompt",
         )
-    return wanted if wanted is not None else min(DEFAULT_MAX_TOKENS, room)
+    usual = min(settings.max_tokens, max(context // 2, 1)) if is_held(body) else DEFAULT_MAX_TOKENS
+    return wanted if wanted is not None else min(usual, room)
+
+
+def is_held(body: Asked) -> bool:
+    """Whether the answer is held to JSON token by token."""
+    return isinstance(body, ChatBody) and body.response_format is not None and body.response_format.type != "text"
 
 
 def sampling_of(body: Asked, tokens: int) -> Sampling:

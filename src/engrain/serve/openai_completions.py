@@ -61,8 +61,8 @@ def _gaps(parts: Parts, body: CompletionBody, model: Model) -> list[Gap]:
     texts = [body.prompt] if isinstance(body.prompt, str) else [text for text in body.prompt if isinstance(text, str)]
     check_length(texts, context * len(texts), "prompt")
     made = []
-    for number, (prompt, begin) in enumerate(_prompts(parts, body, model, context - max_tokens(body, 0, context))):
-        sampling = replace(sampling_of(body, max_tokens(body, len(prompt) + len(begin), context)), begin=begin)
+    for number, (prompt, begin) in enumerate(_prompts(parts, body, model, context - max_tokens(body, 0, context, parts.settings))):
+        sampling = replace(sampling_of(body, max_tokens(body, len(prompt) + len(begin), context, parts.settings)), begin=begin)
         made += [Gap(prompt, replace(sampling, number=number * (body.n or 1) + i)) for i in range(body.n or 1)]
     return made
 
