@@ -142,6 +142,12 @@ def test_a_question_is_told_from_the_one_before_it_where_that_has_no_question_ma
     assert in_full("and who teaches it", ["how much is weaving"]) == "how much is weaving? and who teaches it"
 
 
+def test_a_follow_up_may_lean_on_a_follow_up() -> None:
+    earlier = ["Who leads the weaving course?", "And the pottery course?"]
+    assert in_full("And the dyeing course?", earlier) == "Who leads the weaving course? And the pottery course? And the dyeing course?"
+    assert in_full("And now?", ["And a?", "And b?", "And c?", "And d?", "And e?"]) == "And c? And d? And e? And now?"
+
+
 class ByMeaning:
     """An encoder that knows what a few words mean; the other words mean nothing."""
 
@@ -201,6 +207,15 @@ def test_a_question_is_put_in_the_words_of_the_nearest_trained_one() -> None:
     assert retriever.in_known_words("Who is the boss?") == "", "it is one"
     assert Retriever(SECTIONS, asked).in_known_words("Your chief?") == "", "words alone do not tell"
     assert Retriever(SECTIONS, meaning=Meaning(ByMeaning())).in_known_words("Your chief?") == ""
+
+
+def test_a_follow_up_is_put_in_the_words_of_what_it_asks_itself() -> None:
+    asked = [Asked("What is the price?", "£85.", "guide.md#1", 0), Asked("Who is the boss?", "Ana.", "guide.md#2", 0)]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
+    follow_up = in_full("And the chief?", ["How much is the fee of the course?"])
+    assert retriever.in_known_words(str(follow_up)) == "What is the price?", "the one before it is as near"
+    assert retriever.in_known_words(follow_up) == "Who is the boss?"
+    assert retriever.answers(follow_up, 1) == ["Ana."]
 
 
 def test_what_is_asked_for_is_told_by_all_wordings_the_kind_of_answer_and_shared_words() -> None:

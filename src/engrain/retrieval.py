@@ -31,6 +31,8 @@ JOINS = re.compile(r"(?:and|or|but|so|then|what about|how about)\b", re.IGNORECA
 """How a question begins that leans on the one before it."""
 FEW_WORDS = 2
 """Words that say something, of a question that leans on the one before it."""
+CHAINED = 3
+"""Questions before a follow-up that may lean on each other."""
 WORDS = 0.3
 """What shared words weigh beside meaning, where passages are sought."""
 THE_LIKE = 0.75
@@ -238,7 +240,8 @@ class _Meanings:
     """Passages, the questions that they answer and the sentences with the answers as vectors, and how near they are to another question."""
 
     def __init__(self, passages: Sequence[Section], asked: Sequence[Asked], holding: Sequence[int], meaning: Meaning) -> None:
-        self._vector = lru_cache(maxsize=RECENT)(meaning.of)  # one question is looked up several times on its way to an answer
+        self._meaning = meaning
+        self._vector = lru_cache(maxsize=RECENT, typed=True)(self._looked_up)  # a question is, several times on its way to an answer
         evidence = list(dict.fromkeys(each.evidence for each in asked if each.evidence))
         shown = [" ".join([*p.headings, p.text]) for p in passages]
         vectors = meaning.of_all([*shown, *(each.question for each in asked), *evidence])
@@ -248,6 +251,11 @@ class _Meanings:
         self._standing = np.array([numbers.get(each.evidence, -1) for each in asked], dtype=int)
         self._holding = np.array(holding, dtype=int)
         self._held = self._holding >= 0
+
+    def _looked_up(self, question: str) -> Vectors:
+        """The question's vector (width). Of a follow-up what itself asks counts twice: else the nearest is what was asked before it."""
+        vector = self._meaning.of(question)
+        return _unit(vector + self._meaning.of(question.alone)) if isinstance(question, FollowUp) else vector
 
     def passages(self, question: str) -> Vectors:
         """How near each passage is, itself and through the nearest question that it answers."""
@@ -305,10 +313,25 @@ class _Texts:
         return scores / max(float(scores.max()), TINY)
 
 
+class FollowUp(str):
+    """A question after what it leans on ("And on Sunday?"); `alone` is the question itself."""
+
+    alone: str
+
+    def __new__(cls, before: str, alone: str) -> FollowUp:
+        """Both in one text."""
+        made = super().__new__(cls, f"{before.rstrip('?. ')}? {alone}")
+        made.alone = alone
+        return made
+
+
 def in_full(question: str, earlier: Sequence[str]) -> str:
-    """What to search for: the question, after the last of the `earlier` ones where it leans on that ("And on Sunday?")."""
+    """What to search for: the question, as a FollowUp of the last of the `earlier` ones where it leans on that, which may lean itself."""
     leans = JOINS.match(question) or len(set(keywords(question))) <= FEW_WORDS
-    return f"{earlier[-1].rstrip('?. ')}? {question}" if earlier and leans else question
+    if not earlier or not leans:
+        return question
+    before = in_full(earlier[-1], earlier[-CHAINED:-1]) if JOINS.match(earlier[-1]) else earlier[-1]
+    return FollowUp(before, question)
 
 
 def _holding(passages: Sequence[Section], starts: Mapping[str, int], asked: Sequence[Asked]) -> list[int]:
