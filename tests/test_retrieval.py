@@ -308,6 +308,18 @@ def test_names_are_left_out_of_what_is_read_but_never_of_the_answer() -> None:
     assert read == ["who lends it?", "Who lends the list? Tern Hire · lends it."]
 
 
+def test_what_fits_a_follow_up_fits_it_by_itself_and_with_what_it_leans_on() -> None:
+    class ByQuestion:
+        def scores(self, question: str, candidates: Sequence[str]) -> list[float]:
+            return [{"How much is the fee? And on Sunday?": 1.0, "And on Sunday?": 4.0}[question]] * len(candidates)
+
+    retriever = Retriever(SECTIONS, meaning=Meaning(ByMeaning()), load_reranker=ByQuestion)
+    follow_up = in_full("And on Sunday?", ["How much is the fee?"])
+    assert retriever.fits(follow_up, ["£85.", "£9."]) == [2.5, 2.5]
+    assert retriever.fits(str(follow_up), ["£85."]) == [1]
+    assert retriever.fits(follow_up, []) == []
+
+
 def test_an_answer_that_no_question_has_is_read_with_the_sentence_that_holds_it() -> None:
     retriever = Retriever(SECTIONS, meaning=Meaning(ByMeaning()))
     section = next(each for each in SECTIONS if "£85" in each.text)

@@ -105,13 +105,16 @@ class Retriever:
     def fits(self, question: str, answers: Sequence[str]) -> list[float]:
         """How well each answer fits (log-odds against none of them), read with what it stands in; 0 without a reranker.
 
-        Names that all texts share are left out of everything but the answer, which may be one.
+        A follow-up is read by itself, too, and with what it leans on, and the mean counts. Names that all texts share are left out of
+        everything but the answer, which may be one.
         """
         if not self._reranker:
             return [0.0] * len(answers)
         found = (self.candidate(question, answer) for answer in answers)
         shown = [replace(each, question=self._plain(each.question), evidence=self._plain(each.evidence)).shown for each in found]
-        return self._reranker.scores(self._plain(question), shown)
+        asked = (question, question.alone) if isinstance(question, FollowUp) else (question,)
+        scores = [self._reranker.scores(self._plain(text), shown) for text in asked]
+        return [sum(each) / len(each) for each in zip(*scores, strict=True)]
 
     def candidate(self, question: str, answer: str) -> Asked:
         """The nearest question that has this answer; where none has, the answer with the sentence of fitting passages that holds it."""
