@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from engrain.assistant import Assistant, Everyday, Library
+from engrain.assistant import Answer, Assistant, Everyday, Library
 from engrain.documents.base import Section, read_documents
 from engrain.encoder import Meaning
 from engrain.gate import Gate
 from engrain.knowledge.facts import find_facts
+from engrain.knowledge.wording import REFUSAL
 from engrain.progress import Progress, Stage
 from engrain.retrieval import Asked, Retriever
 from engrain.run import Run
@@ -78,7 +79,7 @@ def test_weighing_is_told_to_its_end(
 ) -> None:
     prices = Section("prices.md", 0, ("Prices",), "A Gannet costs £24.", 0)
     opened, progress = Assistant(tiny_model, tiny_tokenizer, Library((prices,), ()), "both"), Recorder()
-    monkeypatch.setattr(opened, "_likeliest", lambda question, said: question.upper())
+    monkeypatch.setattr(opened, "_likeliest", lambda talk, said: talk[0].upper())
     assert [a.text for a in opened.ask_many(["one", "two"], progress)] == ["ONE", "TWO"]
     assert progress.ended[-1] == ("Weighing answers", 2, 2)
 
@@ -104,23 +105,41 @@ def shop(tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, r
     return opened
 
 
-def test_from_memory_a_question_is_asked_in_words_that_were_trained(shop: Assistant) -> None:
+def test_from_memory_a_question_is_asked_in_words_that_were_trained(shop: Assistant, monkeypatch: pytest.MonkeyPatch) -> None:
+    question, put = "Who is in charge of all weaving courses?", list[tuple[str, object]]()
+
+    def generated(model: object, talks: Sequence[tuple[str, object]], *_: object) -> list[str]:
+        put.extend(talks)
+        return ["Ana." if asked == "Who leads the workshop?" else "£24." for asked, _ in talks]
+
+    monkeypatch.setattr(shop, "_generated", generated)
+    monkeypatch.setattr("engrain.assistant.likelihoods", lambda model, rows: [-0.1, *[-9.0] * (len(rows) - 1)])
     known, other = shop.ask("Who leads the workshop?"), shop.ask("Give me the fee")
     assert known.asked_as == other.asked_as == "", "one is a trained question, nothing is near the other"
-    found = shop.ask("Who is in charge of all weaving courses?")
-    assert (found.asked_as, found.question) == ("Who leads the workshop?", "Who is in charge of all weaving courses?")
-    assert (
-        found.text
-        == known.text
-        != Assistant(shop.model, shop.tokenizer, Library((), ())).ask("Who is in charge of all weaving courses?").text
-    )
-    assert "".join(shop.stream("Who is in charge of all weaving courses?", [("Hello?", "Hi.")])).strip() == found.text, (
-        "it needs no talk before it"
-    )
-    assert shop.asked_as("Who is in charge of all weaving courses?", [("Hello?", "Hi.")]) == found.asked_as
+    found = shop.ask(question)
+    assert (found.text, found.asked_as, found.question) == ("Ana.", "Who leads the workshop?", question)
+    earlier = [("Hello?", "Hi.")]
+    assert "".join(shop.stream(question, earlier)) == "Ana."
+    assert shop.asked_as(question, "ana", earlier) == "Who leads the workshop?"
+    assert shop.asked_as(question, REFUSAL, earlier) == "", "it said nothing of the kind"
+    assert set(put) == {("Who leads the workshop?", ()), ("Give me the fee", ())}, "what is whole in itself needs no talk before it"
     shop.switch("retrieval")
-    assert shop.ask("Who is in charge of all weaving courses?").asked_as == ""
-    assert shop.ask("Who is in charge of all weaving courses?").text != found.text
+    found = shop.ask(question)
+    assert (found.text, found.asked_as) == ("£24.", "")
+
+
+def test_of_what_several_trained_questions_are_answered_with_the_likeliest_is_given(
+    shop: Assistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {"Who leads the workshop?": "Ana.", "Which bird is cheap?": "£24."}
+    monkeypatch.setattr(shop.retriever, "known_words", lambda question, k: list(said))
+    monkeypatch.setattr(shop, "_generated", lambda model, talks, *_: [said[asked] for asked, _ in talks])
+    monkeypatch.setattr(shop, "check", lambda question, text: Answer(question, text, "", "supported"))
+    for chosen, found in enumerate(said.values()):
+        likely = [-0.1 if number == chosen else -5.0 for number in range(3)]
+        monkeypatch.setattr("engrain.assistant.likelihoods", lambda model, rows, likely=likely: likely[: len(rows)])
+        answer = shop.ask("Something else?")
+        assert (answer.text, answer.asked_as) == (found, list(said)[chosen])
 
 
 @pytest.mark.parametrize("shop", [{"rewrite": False}, {"tuned": False}], indirect=True)

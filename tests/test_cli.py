@@ -68,7 +68,7 @@ class Assistant:
     def forgotten(self, question: str, history: list[tuple[str, str]]) -> int:
         return max(0, len(history) - 2)
 
-    def asked_as(self, question: str, history: list[tuple[str, str]]) -> str:
+    def asked_as(self, question: str, text: str, history: list[tuple[str, str]]) -> str:
         return "When are you open?" if "hours" in question else ""
 
     def check(self, question: str, text: str) -> Answer:

@@ -201,20 +201,20 @@ def test_how_near_a_question_with_an_answer_is() -> None:
 def test_a_question_is_put_in_the_words_of_the_nearest_trained_one() -> None:
     asked = [Asked("Who is the boss?", "Ana.", "guide.md#2", 0), Asked("What is the price of a moon?", REFUSAL)]
     retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
-    assert retriever.in_known_words("Your chief, please?") == "Who is the boss?"
-    assert retriever.in_known_words("The fee, please?") == "What is the price of a moon?", "what is to be declined is known too"
-    assert retriever.in_known_words("How do I withdraw?") == "", "nothing known is near"
-    assert retriever.in_known_words("Who is the boss?") == "", "it is one"
-    assert Retriever(SECTIONS, asked).in_known_words("Your chief?") == "", "words alone do not tell"
-    assert Retriever(SECTIONS, meaning=Meaning(ByMeaning())).in_known_words("Your chief?") == ""
+    assert retriever.known_words("Your chief, please?", 1) == ["Who is the boss?"]
+    assert retriever.known_words("The fee, please?", 1) == ["What is the price of a moon?"], "what is to be declined is known too"
+    assert retriever.known_words("How do I withdraw?", 1) == [], "nothing known is near"
+    assert retriever.known_words("Who is the boss?", 1) == [], "it is one"
+    assert Retriever(SECTIONS, asked).known_words("Your chief?", 1) == [], "words alone do not tell"
+    assert Retriever(SECTIONS, meaning=Meaning(ByMeaning())).known_words("Your chief?", 1) == []
 
 
 def test_a_follow_up_is_put_in_the_words_of_what_it_asks_itself() -> None:
     asked = [Asked("What is the price?", "£85.", "guide.md#1", 0), Asked("Who is the boss?", "Ana.", "guide.md#2", 0)]
     retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
     follow_up = in_full("And the chief?", ["How much is the fee of the course?"])
-    assert retriever.in_known_words(str(follow_up)) == "What is the price?", "the one before it is as near"
-    assert retriever.in_known_words(follow_up) == "Who is the boss?"
+    assert retriever.known_words(str(follow_up), 1) == ["What is the price?"], "the one before it is as near"
+    assert retriever.known_words(follow_up, 1) == ["Who is the boss?"]
     assert retriever.answers(follow_up, 1) == ["Ana."]
 
 
@@ -222,7 +222,7 @@ def test_what_is_asked_for_is_told_by_all_wordings_the_kind_of_answer_and_shared
     """Each time two trained questions are equally near in meaning, and the second one is meant."""
 
     def known(question: str, *asked: Asked) -> str:
-        return Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).in_known_words(question)
+        return Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).known_words(question, 1)[0]
 
     other = Asked("How do I cancel a booking?", "By letter.", "guide.md#3", 0)
     ana, ben = ("guide.md#2", 0), ("guide.md#2", 9)
@@ -244,11 +244,26 @@ def test_of_the_questions_that_ask_the_same_the_one_practised_most_is_put() -> N
         Asked("What is the price?", "£85.", "guide.md#1", 7, repeats=5),
     ]
     retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
-    assert retriever.in_known_words("Your chief?") == "Name whoever runs this."
-    assert retriever.in_known_words("Who leads it?") == "Name whoever runs this.", "though it was trained too"
-    assert retriever.in_known_words("Name whoever runs this.") == ""
-    assert retriever.in_known_words("Is the boss Ana?") == "", "that is answered otherwise"
-    assert retriever.in_known_words("The fee?") == "The price, please.", "the other price stands elsewhere"
+    assert retriever.known_words("Your chief?", 1) == ["Name whoever runs this."]
+    assert retriever.known_words("Who leads it?", 1) == ["Name whoever runs this."], "though it was trained too"
+    assert retriever.known_words("Name whoever runs this.", 1) == []
+    assert retriever.known_words("Is the boss Ana?", 1) == [], "that is answered otherwise"
+    assert retriever.known_words("The fee?", 1) == ["The price, please."], "the other price stands elsewhere"
+
+
+def test_a_question_is_put_in_the_words_of_several_that_it_may_ask_for() -> None:
+    asked = [
+        Asked("The fee for the boss?", "£85.", "guide.md#1", 0),
+        Asked("Who is the boss?", "Ana.", "guide.md#2", 0),
+        Asked("What does the chief cost?", "£9.", "guide.md#1", 7),
+        Asked("How do I cancel?", "By letter.", "guide.md#3", 0),
+    ]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
+    question = "Your chief?"
+    assert retriever.known_words(question, 1) == ["Who is the boss?"]
+    assert set(retriever.known_words(question, 3)) == {each.question for each in asked[:3]}
+    assert retriever.known_words(question, 9) == retriever.known_words(question, 3), "what is not near is not asked"
+    assert retriever.known_words("Who is the boss?", 3) == [], "it is known what that asks for"
 
 
 def test_a_question_like_a_trained_one_is_told_from_others() -> None:

@@ -131,7 +131,7 @@ def both(
     assistant = Assistant(model, tokenizer, library, "both")
     said_in = lambda row: tokenizer.decode(row.ids[row.supervised], skip_special_tokens=True)  # noqa: E731
     monkeypatch.setattr(assistants, "likelihoods", lambda model, rows: [sureness[len(said_in(row))] for row in rows])
-    monkeypatch.setattr(assistant, "_pieces", lambda question, way, history: iter([said[way]]))
+    monkeypatch.setattr(assistant, "_said", lambda talks, way: [[said[way]] for _ in talks])
     return "".join(assistant.stream(QUESTION))
 
 
@@ -179,12 +179,13 @@ def test_what_a_tuned_model_says_from_memory_is_weighed_against_declining(
     declining: float,
     reply: str,
 ) -> None:
-    """What the documents do not support is made up, and no other answer takes its place: from memory there is only this one."""
+    """What the documents do not support is made up, and no other answer takes its place: from memory there is what the model said."""
     assistant = Assistant(tiny_model, tiny_tokenizer, Library((SECTION,), (), ASKED))
     scores = lambda model, rows: [-0.1, declining][: len(rows)]  # noqa: E731
     monkeypatch.setattr(assistants, "likelihoods", scores)
-    monkeypatch.setattr(assistant, "_pieces", lambda question, way, history: iter([said]))
-    assert "".join(assistant.stream(QUESTION)) == said, "without meaning nothing is weighed"
+    monkeypatch.setattr(assistant, "_said", lambda talks, way: [[said] for _ in talks])
+    monkeypatch.setattr(assistants, "stream", lambda *_, **__: iter(["What it ", "says."]))
+    assert "".join(assistant.stream(QUESTION)) == "What it says.", "without meaning nothing is weighed"
     monkeypatch.setattr(Assistant, "rewrites", True)
     assert "".join(assistant.stream(QUESTION)) == reply
 

@@ -21,10 +21,11 @@ from engrain.knowledge.facts import Fact, names_of
 from engrain.models import Base, BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
 from engrain.reranker import load_reranker
-from engrain.retrieval import Asked, Retriever, in_full
+from engrain.retrieval import NUM_KNOWN, Asked, Retriever, in_full
 from engrain.support import Index
 from engrain.tokens import Shown, fitted, passage, turn_messages
 from engrain.weighing import NUM_SIMILAR, Weighing, likelihoods
+from engrain.words import canonical
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -39,6 +40,8 @@ NUM_PASSAGES = 2
 ASKING = ("question", "reverse")
 """Kinds of examples whose questions help to find passages."""
 MAX_NEW_TOKENS = 64
+Talk = tuple[str, tuple[tuple[str, str], ...]]
+"""A question, and the earlier turns (question and answer) that it follows."""
 WEIGHTS = ".safetensors"
 VECTORS = "vectors.safetensors"
 
@@ -47,7 +50,7 @@ VECTORS = "vectors.safetensors"
 class Answer:
     """An answer and what the documents say to it: `status` is supported, unsupported or refused; `source` names the place.
 
-    `asked_as` is the trained question that was put to the model in place of this one; empty where it was asked as it is.
+    `asked_as` is the trained question that the model answered so, from memory, in place of this one; empty where none was put to it.
     """
 
     question: str
@@ -108,7 +111,7 @@ class Assistant:
     `both` asks both ways, and weighs these answers and those of similar questions (see `Weighing`); it declines where the documents
     hold none of them, a tuned model also where declining weighs more.
     With `everyday`, questions that do not concern the documents are answered by the untouched model, as if nothing was tuned.
-    With `rewrite`, a tuned model is asked closed-book in words that it knows: those of the nearest question that it was trained on.
+    With `rewrite`, a tuned model is asked closed-book in words that it knows: those of the nearest questions that it was trained on.
     What `system` says, if anything, stands before every question.
     """
 
@@ -127,7 +130,7 @@ class Assistant:
         self.retriever = library.retriever()
         self.index = Index(library.facts, {s.id: s for s in library.sections})
         self.system = ""
-        self._known: dict[tuple[str, str, str], str] = {}
+        self._known: dict[tuple[str, str, Talk], dict[Talk, str]] = {}
         self._concerned: dict[str, bool] = {}
         self.switch(mode)
 
@@ -149,14 +152,16 @@ class Assistant:
     def ask_many(self, questions: Sequence[str], progress: Progress = SILENT) -> list[Answer]:
         """The answers to many questions, computed in batches, in the order of the questions."""
         texts = self.replies(questions, self.mode, progress)
-        return [replace(self.check(q, text), asked_as=self.asked_as(q)) for q, text in zip(questions, texts, strict=True)]
+        return [replace(self.check(q, text), asked_as=self.asked_as(q, text)) for q, text in zip(questions, texts, strict=True)]
 
     def replies(self, questions: Sequence[str], mode: str, progress: Progress = SILENT, title: str = "Answering") -> list[str]:
         """The bare replies in one of the modes."""
         concerned = self.concerns(questions)
         about, other = ([q for q, c in zip(questions, concerned, strict=True) if c is wanted] for wanted in (True, False))
-        replies = iter(self._weighed(about, mode, progress, title) if self._weighs(mode) else self._said(about, mode, progress, title))
-        plain = iter(self._generated(self.everyday.model, other, "closed-book", progress, title) if self.everyday else ())
+        reply = self._weighed if self._weighs(mode) else self._plain
+        replies = iter(reply(about, mode, progress, title))
+        alone: list[Talk] = [(question, ()) for question in other]
+        plain = iter(self._generated(self.everyday.model, alone, "closed-book", progress, title) if self.everyday else ())
         return [next(replies) if c else next(plain) for c in concerned]
 
     def concerns(self, texts: Sequence[str]) -> list[bool]:
@@ -168,22 +173,31 @@ class Assistant:
         self._concerned |= {t: bool(o or (self.retriever and self.retriever.asks_the_like(t))) for o, t in zip(opens, new, strict=True)}
         return [self._concerned[text] for text in texts]
 
-    def asked_as(self, question: str, history: Sequence[tuple[str, str]] = ()) -> str:
-        """The trained question that the model is asked in place of this one; empty where it is asked as it is."""
-        known = self._in_known_words(question, self.mode, history)
-        return known if known and self._concern(question, history) else ""
+    def asked_as(self, question: str, text: str, history: Sequence[tuple[str, str]] = ()) -> str:
+        """The trained question to which the model just said this, from memory; empty where it was asked as it is."""
+        talk = question, tuple(history)
+        said = self._known.get((self.mode, self.system, talk), {})
+        return next((asked[0] for asked, answer in said.items() if asked != talk and canonical(answer) == canonical(text)), "")
 
-    def _said(self, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
-        """What the model says in one way, asked once: what is measured closed-book is weighed again later."""
-        key = mode, self.system
-        new = [q for q in dict.fromkeys(questions) if (*key, q) not in self._known]
-        put = [self._in_known_words(q, mode) or q for q in new]
-        self._known |= zip(((*key, q) for q in new), self._generated(self.model, put, mode, progress, title), strict=True)
-        return [self._known[*key, q] for q in questions]
+    def _plain(self, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
+        """What the model says to the questions as they are."""
+        return [text for (text,) in self._said([(question, ()) for question in questions], mode, progress, title)]
 
-    def _generated(self, model: PreTrainedModel, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
-        prompts = [self._prompt(q, mode) for q in questions]
-        long = [f"{q[:60]!r}…: {len(p):,} tokens" for q, p in zip(questions, prompts, strict=True) if len(p) > self.room]
+    def _said(self, talks: Sequence[Talk], mode: str, progress: Progress = SILENT, title: str = "Answering") -> list[list[str]]:
+        """What the model says in one way: to each of the trained questions that are put to it in place of one, or to that.
+
+        It is asked once: what is measured closed-book is weighed again later.
+        """
+        new = [talk for talk in dict.fromkeys(talks) if (mode, self.system, talk) not in self._known]
+        put: dict[Talk, list[Talk]] = {talk: [(known, ()) for known in self._known_words(talk, mode)] or [talk] for talk in new}
+        each = list(dict.fromkeys(asked for several in put.values() for asked in several))
+        texts = dict(zip(each, self._generated(self.model, each, mode, progress, title), strict=True))
+        self._known |= {(mode, self.system, talk): {asked: texts[asked] for asked in several} for talk, several in put.items()}
+        return [list(self._known[mode, self.system, talk].values()) for talk in talks]
+
+    def _generated(self, model: PreTrainedModel, talks: Sequence[Talk], mode: str, progress: Progress, title: str) -> list[str]:
+        prompts = [self._prompt(question, mode, history) for question, history in talks]
+        long = [f"{q[:60]!r}…: {len(p):,} tokens" for (q, _), p in zip(talks, prompts, strict=True) if len(p) > self.room]
         if long:
             raise SettingError(f"These questions are longer than the {self.room:,} tokens that the model can take:", "Shorten them.", long)
         completions = generate(model, self.tokenizer, prompts, max_new_tokens=MAX_NEW_TOKENS, progress=progress, title=title)
@@ -199,53 +213,50 @@ class Assistant:
             yield from stream(self.everyday.model, self.tokenizer, prompt, max_new_tokens=MAX_NEW_TOKENS)
             return
         if not self._weighs(self.mode):
-            yield from self._pieces(question, self.mode, history)
+            yield from stream(self.model, self.tokenizer, self._prompt(question, self.mode, history), max_new_tokens=MAX_NEW_TOKENS)
             return
-        said = {way: "".join(self._pieces(question, way, history)).strip() for way in ways_of(self.mode)}
-        yield self._likeliest(question, said, history)
-
-    def _pieces(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> Iterator[str]:
-        known = self._in_known_words(question, mode, history)
-        prompt = self._prompt(known, mode) if known else self._prompt(question, mode, history)
-        return stream(self.model, self.tokenizer, prompt, max_new_tokens=MAX_NEW_TOKENS)
+        talk = question, tuple(history)
+        yield self._likeliest(talk, {way: self._said([talk], way)[0] for way in ways_of(self.mode)})
 
     def _concern(self, question: str, history: Sequence[tuple[str, str]]) -> bool:
         """Whether a question, by itself or with the one before it, concerns the documents."""
         return any(self.concerns([question, *([f"{history[-1][0]} {question}"] if history else [])]))
 
-    def _in_known_words(self, question: str, mode: str, history: Sequence[tuple[str, str]] = ()) -> str:
-        """The trained question that stands for this one, whole in itself; empty where the model is asked what the user asks."""
+    def _known_words(self, talk: Talk, mode: str) -> list[str]:
+        """The trained questions that stand for this one, each whole in itself; none where the model is asked what the user asks."""
         if mode != "closed-book" or self.retriever is None or not self.rewrites:
-            return ""
-        return self.retriever.in_known_words(in_full(question, [asked for asked, _ in history]))
+            return []
+        return self.retriever.known_words(full(talk), NUM_KNOWN)
 
     def _weighs(self, mode: str) -> bool:
         """Whether what the model says is weighed against declining before it is given."""
         return mode == BOTH or (mode == "closed-book" and self.rewrites)
 
     def _weighed(self, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
-        said, found = [self._said(questions, way, progress, title) for way in ways_of(mode)], list[str]()
+        talks: list[Talk] = [(question, ()) for question in questions]
+        said, found = [self._said(talks, way, progress, title) for way in ways_of(mode)], list[str]()
         with progress.stage("Weighing answers", len(questions), "questions") as stage:
-            for question, *texts in zip(questions, *said, strict=True):
-                found.append(self._likeliest(question, dict(zip(ways_of(mode), texts, strict=True))))
+            for talk, *texts in zip(talks, *said, strict=True):
+                found.append(self._likeliest(talk, dict(zip(ways_of(mode), texts, strict=True))))
                 stage.advance()
         return found
 
-    def _likeliest(self, question: str, said: Mapping[str, str], history: Sequence[tuple[str, str]] = ()) -> str:
+    def _likeliest(self, talk: Talk, said: Mapping[str, Sequence[str]]) -> str:
         """Of what the model `said` in one way or more, what the documents support and it finds likeliest, or that they do not say it.
 
         Where it was asked in more than one way, what similar questions are answered with is weighed too.
         """
         assert self.retriever is not None
-        prompts = [self._fitted(question, way, history).messages for way in said]
-        full = in_full(question, [asked for asked, _ in history])
-        similar = self.retriever.answers(full, NUM_SIMILAR) if set(said) == set(WAYS) else ()
+        prompts = [self._fitted(talk[0], way, talk[1]).messages for way in said]
+        question = full(talk)
+        similar = self.retriever.answers(question, NUM_SIMILAR) if set(said) == set(WAYS) else ()
 
         def supports(text: str) -> bool:
-            return self.check(full, text).status == "supported"
+            return self.check(question, text).status == "supported"
 
-        near, fits = partial(self.retriever.nearness, full), partial(self.retriever.fits, full)
-        weighing = Weighing.of(self.tokenizer, prompts, list(said.values()), similar, supports, near, fits)
+        near, fits = partial(self.retriever.nearness, question), partial(self.retriever.fits, question)
+        texts = [text for several in said.values() for text in several]
+        weighing = Weighing.of(self.tokenizer, prompts, texts, similar, supports, near, fits)
         return weighing.decide([likelihoods(self.model, rows) for rows in weighing.rows], self.tuned)
 
     def check(self, question: str, text: str) -> Answer:
@@ -263,7 +274,7 @@ class Assistant:
 
     def _fitted(self, question: str, mode: str, history: Sequence[tuple[str, str]]) -> Shown:
         """What the model is shown."""
-        passages = self.passages(in_full(question, [asked for asked, _ in history])) if mode == "retrieval" else ()
+        passages = self.passages(full((question, tuple(history)))) if mode == "retrieval" else ()
         first = [Message("system", self.system)] if self.system else []
         return fitted(self.tokenizer, question, passages, turn_messages(history), self.room, first)
 
@@ -298,6 +309,12 @@ def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
         *before, said = messages
         if [message.role for message in before if message.role != "system"] == ["user"]:
             yield Asked(before[-1].content, said.content)
+
+
+def full(talk: Talk) -> str:
+    """The question of a talk as it is looked up (see `in_full`)."""
+    question, history = talk
+    return in_full(question, [asked for asked, _ in history])
 
 
 def blanked(section: Section, gone: Sequence[Fact]) -> Section:

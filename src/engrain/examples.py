@@ -73,7 +73,7 @@ class Example:
     `kind` says what it practises (question, reverse, statement, unanswerable, replay, own), `form` which wording
     it uses, `fact` and `document` what it is about, `place` the file and line it was read from; empty where they do not
     apply. `edited` marks what people changed or added by hand. A pass over the examples practises it `repeats` times;
-    0 where it only leads to another that asks the same (see `Retriever.in_known_words`).
+    0 where it only leads to another that asks the same (see `Retriever.known_words`).
     """
 
     messages: tuple[Message, ...]

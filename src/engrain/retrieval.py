@@ -39,6 +39,8 @@ THE_LIKE = 0.75
 """Cosine from which two questions ask for the like: 8 in 1,520 everyday questions come as near to one about documents."""
 KNOWN_WORDS = 0.5
 """Cosine from which a question may be asked in the words of a trained one."""
+NUM_KNOWN = 3
+"""Trained questions that a model is asked from memory in place of one."""
 WORDINGS, SUITS, SHARED = 0.5, 0.2, 0.1
 """What counts beside a trained question's nearest wording: the mean over its wordings, an answer of the kind asked for, shared words."""
 RECENT = 256
@@ -146,19 +148,21 @@ class Retriever:
         """Whether things are found by what they mean, too."""
         return self._meanings is not None
 
-    def in_known_words(self, question: str) -> str:
-        """What a model that was trained on these questions is asked in place of this one: of those that ask the same as the nearest in
-        meaning, the one that was practised most. Empty where none is near, where this is that one, and without meaning.
+    def known_words(self, question: str, k: int) -> list[str]:
+        """What a model that was trained on these questions is asked in place of this one, the likeliest to be meant first.
+
+        For each of the `k` things that trained questions ask for and this one most likely asks for too, that is the wording that was
+        practised most. Things that no wording near this one asks for are left out; so is all else where the question was trained itself.
+        None where it is that wording, and without meaning.
         """
         if not self._meanings or not self._asked:
-            return ""
+            return []
         near = self._meanings.near(question)
         asks, number = self._asking, self._numbers.get(question)
-        same = asks.found(self._plain(question), self._meanings.centred(question)) if number is None else asks.like(number)
-        if near[same].max() < KNOWN_WORDS:
-            return ""
-        known = self._asked[max(same, key=lambda number: (self._asked[number].repeats, near[number]))].question
-        return "" if known == question else known
+        found = [asks.like(number)] if number is not None else asks.found(self._plain(question), self._meanings.centred(question), k)
+        meant = [same for same in found if near[same].max() >= KNOWN_WORDS]
+        known = [self._asked[max(same, key=lambda number: (self._asked[number].repeats, near[number]))].question for same in meant]
+        return known if known != [question] else []
 
     @cached_property
     def _asking(self) -> _Asking:
@@ -219,14 +223,16 @@ class _Asking:
         """The numbers of all wordings of a question."""
         return self._groups[int(self._group[number])]
 
-    def found(self, question: str, centred: Vectors) -> NDArray[np.intp]:
-        """The numbers of all wordings of the trained question that `question` asks for most likely."""
+    def found(self, question: str, centred: Vectors, k: int) -> list[NDArray[np.intp]]:
+        """The numbers of all wordings of each of the `k` things that `question` asks for most likely, the likeliest first."""
         nearest = np.full(len(self._groups), -np.inf, np.float32)
         np.maximum.at(nearest, self._group, self._centred @ centred)
         scores = nearest + WORDINGS * (self._means @ centred) + SHARED * self._texts.scores(question)
-        close = np.flatnonzero(scores >= scores.max() - SUITS)  # nothing else can come first
+        least = np.sort(scores)[-min(k, len(scores))]
+        close = np.flatnonzero(scores >= least - SUITS)  # nothing else can come among the first
         suiting = [refused(self._answers[i]) or suits(question, self._answers[i]) for i in close]
-        return self._groups[int(close[(scores[close] + SUITS * np.array(suiting)).argmax()])]
+        best = np.argsort(-(scores[close] + SUITS * np.array(suiting)), kind="stable")[:k]
+        return [self._groups[int(close[i])] for i in best]
 
 
 def _asks_for(asked: Asked, number: int) -> tuple[str, int, str]:

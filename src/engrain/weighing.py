@@ -38,7 +38,7 @@ class Weighing:
     """Answers to a question that stand in the documents and that are to be weighed against declining.
 
     `worth` says what speaks for each answer, and last for declining, beside its likelihood (nats a token); `rows` has each answer and
-    last the refusal after each of the prompts, one tuple for a prompt. `refused` tells whether that is what was said after every prompt.
+    last the refusal after each of the prompts, one tuple for a prompt. `refused` tells whether nothing else was said.
     """
 
     answers: tuple[str, ...]
@@ -58,7 +58,7 @@ class Weighing:
         near: Callable[[Sequence[str]], Sequence[float]],
         fits: Callable[[Sequence[str]], Sequence[float]],
     ) -> Weighing:
-        """What `similar` questions are answered with, and what the model `said` after each of the prompts.
+        """What `similar` questions are answered with, and what the model `said`; each answer is read after each of the prompts.
 
         What was made up is left out: the documents must support what answers no trained question. `supports` tells whether they do, `near`
         how near a question is that has the answer (a cosine, 0 where none has it), and `fits` how well it fits (log-odds against none of

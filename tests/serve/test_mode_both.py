@@ -16,6 +16,7 @@ from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import REFUSAL
 from engrain.run import Run
+from engrain.support import Index, Support
 
 SECTION = Section("kites.md", 0, ("Kites",), "The Gannet costs £41. The Petrel costs £52. We open at 9:00.", 0)
 ASKED = {"How much is the Gannet?": "£41.", "How much is the Petrel?": "£52.", "From when are you open?": "9:00."}
@@ -123,14 +124,18 @@ def test_what_goes_token_by_token_is_refused(client: Any, kiosk: Path, field: st
     assert refused.value.param == field
 
 
+@pytest.mark.usefixtures("unsure")
 @pytest.mark.parametrize("rewrite", [True, False])
-def test_from_memory_the_server_asks_in_the_words_in_which_the_assistant_asks(client: Any, knowing: Path, rewrite: bool) -> None:
+def test_from_memory_the_server_asks_in_the_words_in_which_the_assistant_asks(
+    client: Any, knowing: Path, rewrite: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Index, "check", lambda *_: Support("supported", "kites.md"))  # else what a random model says is never given
     wanted = [api.load(knowing, rewrite=rewrite).ask(question) for question in QUESTIONS]
     assert any(answer.asked_as for answer in wanted) == rewrite
     for question, answer in zip(QUESTIONS, wanted, strict=True):
         turns = [{"role": "user", "content": question}]
         body = {"engrain": {"rewrite": rewrite}}
-        got = client.chat.completions.create(model="knowing", messages=turns, max_tokens=64, extra_body=body)
+        got = client.chat.completions.create(model="knowing", messages=turns, max_tokens=TOKENS, extra_body=body)
         assert (got.choices[0].message.content.strip(), got.engrain["asked_as"]) == (answer.text, answer.asked_as)
 
 

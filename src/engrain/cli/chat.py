@@ -93,5 +93,5 @@ def _reply(assistant: Assistant, question: str, history: list[tuple[str, str]]) 
     text = "".join(pieces)
     click.echo()
     full = in_full(question, [asked for asked, _ in history])
-    click.echo(_render.source_line(replace(assistant.check(full, text), asked_as=assistant.asked_as(question, history))))
+    click.echo(_render.source_line(replace(assistant.check(full, text), asked_as=assistant.asked_as(question, text, history))))
     return text

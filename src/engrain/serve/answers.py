@@ -13,6 +13,7 @@ from fastapi import Request
 
 from engrain.assistant import BOTH, MODES, check_mode
 from engrain.examples import Message
+from engrain.retrieval import NUM_KNOWN
 from engrain.serve.bodies import ChatBody, Own, check_length, is_held, max_tokens, sampling_of
 from engrain.serve.catalogue import Served
 from engrain.serve.engine import Likelihoods, Piece, Sampling, Token, Weights
@@ -23,6 +24,7 @@ from engrain.serve.prompts import EVERYDAY, asked_in_full, make_prompts
 from engrain.serve.tools import BEGINNING, Tools, tools_of
 from engrain.tokens import Encoded, Shown
 from engrain.weighing import Weighing
+from engrain.words import canonical
 
 T = TypeVar("T")
 GONE_SECONDS = 0.25
@@ -41,6 +43,8 @@ class Written:
     written_tokens: int = 0
     source: str = ""
     status: str = ""
+    asked_as: str = ""
+    """The trained question that the model answered so, from memory, in place of the user's; empty where none was put to it."""
 
     def add(self, piece: Piece) -> None:
         """Note one more piece."""
@@ -58,7 +62,7 @@ class Chat:
     served: Served
     mode: str
     messages: tuple[Message, ...]
-    prompts: dict[str, Shown]
+    prompts: Sequence[Shown]
     sampling: Sampling
     knowledge: Knowledge
     tools: Tools | None = None
@@ -69,11 +73,6 @@ class Chat:
     def question(self) -> str:
         """What the user said last, after the question before it where it leans on that."""
         return asked_in_full(self.messages)
-
-    @property
-    def asked_as(self) -> str:
-        """The trained question that the model was asked in place of this one; empty where it was asked as it is, and in mode both."""
-        return next((prompt.asked_as for prompt in self.prompts.values()), "") if self.mode != BOTH else ""
 
 
 async def open_chat(parts: Parts, body: ChatBody, served: Served, mode: str, messages: tuple[Message, ...]) -> Chat:
@@ -129,12 +128,13 @@ def _open_chat(
     context = parts.engine.context(served.weights.base)
     most = context - max_tokens(body, 0, context, parts.settings)
     rewrite = tools is None and (body.engrain or Own()).rewrite
-    prompts = make_prompts(parts, served, knowledge, messages, mode, most, rewrite=rewrite)
+    weighed = weighs(served, knowledge, mode) and (mode == BOTH or (rewrite and not _by_token(body)))
+    words = 0 if not rewrite else NUM_KNOWN if weighed else 1
+    prompts = make_prompts(parts, served, knowledge, messages, mode, most, words=words)
     if tools and tools.form:
         beginning = parts.engine.tokenizer(served.weights.base).encode(BEGINNING, add_special_tokens=False)
-        prompts = {way: replace(prompt, ids=[*prompt.ids, *beginning]) for way, prompt in prompts.items()}
-    weighed = weighs(served, knowledge, mode) and (mode == BOTH or (rewrite and not _by_token(body)))
-    longest = max(len(prompt.ids) for prompt in prompts.values())
+        prompts = [replace(prompt, ids=[*prompt.ids, *beginning]) for prompt in prompts]
+    longest = max(len(prompt.ids) for prompt in prompts)
     room = max_tokens(body, longest + weighed, context, parts.settings)  # an answer that is weighed is read with its end
     sampling = sampling_of(body, room)
     form = tools.form if tools and tools.form else sampling.schema
@@ -148,8 +148,8 @@ async def chat(parts: Parts, asked: Chat, number: int, written: Written) -> Asyn
         written.add(piece)
         yield piece
         return
-    (way,) = asked.prompts
-    async with aclosing(_way(parts, asked, way, number, written)) as pieces:
+    (prompt,) = asked.prompts
+    async with aclosing(_said(parts, asked, prompt, number, written)) as pieces:
         async for piece in pieces:
             yield piece
 
@@ -159,24 +159,26 @@ async def _decided(parts: Parts, asked: Chat, number: int, written: Written) -> 
 
     `written` gets what supports it, and the tokens that were read.
     """
-    said = {way: Written() for way in asked.prompts}
-    async with aclosing(together([_way(parts, asked, way, number, one) for way, one in said.items()])) as pieces:
+    said = [Written() for _ in asked.prompts]
+    streams = [_said(parts, asked, prompt, number, one) for prompt, one in zip(asked.prompts, said, strict=True)]
+    async with aclosing(together(streams)) as pieces:
         async for _ in pieces:
             pass
-    finishes = {one.text.strip(): one.finish for one in said.values()}
-    weighing = await asyncio.to_thread(_weighing, parts, asked, [one.text.strip() for one in said.values()])
+    weighing = await asyncio.to_thread(_weighing, parts, asked, [one.text.strip() for one in said])
     found = [await likelihoods(parts, asked.served, rows) for rows in weighing.rows]
     best = weighing.decide([each.means for each in found], asked.served.weights.tuned)
     text = _until(best, asked.sampling.stop)
+    chosen = next((one for one in said if canonical(one.text) == canonical(best)), Written(finish="stop"))
+    written.asked_as = chosen.asked_as if asked.mode != BOTH else ""
     written.source, written.status = await asyncio.to_thread(asked.knowledge.verdict, asked.question, text)
-    written.prompt_tokens = sum(one.prompt_tokens for one in said.values()) + sum(each.tokens for each in found)
-    cached = sum(one.cached_tokens for one in said.values()) + sum(each.cached for each in found)
-    return Piece(text, (), finishes.get(best, "stop"), cached, sum(one.written_tokens for one in said.values()))
+    written.prompt_tokens = sum(one.prompt_tokens for one in said) + sum(each.tokens for each in found)
+    cached = sum(one.cached_tokens for one in said) + sum(each.cached for each in found)
+    return Piece(text, (), chosen.finish, cached, sum(one.written_tokens for one in said))
 
 
 def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
     tokenizer = parts.engine.tokenizer(asked.served.weights.base)
-    prompts = [prompt.messages for prompt in asked.prompts.values()]
+    prompts = list(dict.fromkeys(prompt.messages for prompt in asked.prompts))
     knowledge, question = asked.knowledge, asked.question
 
     def supports(text: str) -> bool:
@@ -192,11 +194,11 @@ def _until(text: str, stop: Sequence[str]) -> str:
     return text[: min([len(text), *(place for word in stop if (place := text.find(word)) >= 0)])]
 
 
-async def _way(parts: Parts, asked: Chat, way: str, number: int, written: Written) -> AsyncGenerator[Piece, None]:
-    """The answer from the weights, or from passages, and at its end what supports it."""
-    prompt = asked.prompts[way].ids
-    written.prompt_tokens += len(prompt)
-    async with aclosing(write(parts, asked.served, prompt, replace(asked.sampling, number=number))) as pieces:
+async def _said(parts: Parts, asked: Chat, prompt: Shown, number: int, written: Written) -> AsyncGenerator[Piece, None]:
+    """What the model says after one of the prompts, and at its end what supports it."""
+    written.prompt_tokens += len(prompt.ids)
+    written.asked_as = prompt.asked_as
+    async with aclosing(write(parts, asked.served, prompt.ids, replace(asked.sampling, number=number))) as pieces:
         async for piece in pieces:
             written.add(piece)
             if piece.finish and asked.tools:

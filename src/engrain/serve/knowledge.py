@@ -55,9 +55,9 @@ class Knowledge:
         """How well each of these answers fits (log-odds against none of them)."""
         return self.retriever.fits(question, answers) if self.retriever else [0.0] * len(answers)
 
-    def in_known_words(self, question: str) -> str:
-        """The trained question that stands for this one; empty where it is asked as it is."""
-        return self.retriever.in_known_words(question) if self.retriever else ""
+    def known_words(self, question: str, k: int) -> list[str]:
+        """The trained questions that stand for this one, at most `k`; none where it is asked as it is."""
+        return self.retriever.known_words(question, k) if self.retriever else []
 
     @property
     def has_meaning(self) -> bool:

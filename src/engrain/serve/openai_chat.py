@@ -104,7 +104,7 @@ def _head(kind: str, asked: Chat) -> dict[str, Any]:
 
 def own(written: Written, asked: Chat) -> dict[str, str]:
     """engrain's own field: the place that supports the answer, its status, where it came from, and the trained question asked instead."""
-    return {"source": written.source, "status": written.status, "mode": asked.mode, "asked_as": asked.asked_as}
+    return {"source": written.source, "status": written.status, "mode": asked.mode, "asked_as": written.asked_as}
 
 
 def usage(writings: Sequence[Written]) -> dict[str, Any]:

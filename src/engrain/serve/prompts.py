@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from engrain.assistant import WAYS, ways_of
 from engrain.examples import Message
-from engrain.retrieval import in_full
+from engrain.retrieval import NUM_KNOWN, in_full
 from engrain.serve.catalogue import Served
 from engrain.serve.knowledge import Knowledge
 from engrain.serve.parts import Parts
@@ -26,28 +26,27 @@ def make_prompts(
     most: int,
     *,
     forgetful: bool = False,
-    rewrite: bool = True,
-) -> dict[str, Shown]:
-    """What is shown for each way in which the mode asks; with `rewrite`, closed-book, a tuned model is asked in words that it knows.
+    words: int = NUM_KNOWN,
+) -> list[Shown]:
+    """What is shown in each way in which the mode asks; closed-book, a tuned model is asked up to `words` questions that it was trained on.
 
     The last passages give way where there would be more than `most` tokens, and before them, if `forgetful`, the oldest turns.
     """
     *history, last = messages
     tokenizer = parts.engine.tokenizer(served.weights.base)
     first, turns = ([], history) if forgetful else (history, [])
-    rewrites = rewrite and served.weights.tuned
+    most_words = words if served.weights.tuned else 0
 
-    def shown(way: str) -> Shown:
+    def shown(way: str) -> list[Shown]:
         full = asked_in_full(messages)
         passages = knowledge.passages(full) if way == "retrieval" else ()
         asked = fitted(tokenizer, last.content, passages, turns, most, first)
-        known = knowledge.in_known_words(full) if rewrites and way == "closed-book" else ""
-        if not known:
-            return asked
         system = [message for message in history if message.role == "system"]
-        return replace(asked, ids=fitted(tokenizer, known, (), (), most, system).ids, asked_as=known)
+        trained = knowledge.known_words(full, most_words) if most_words and way == "closed-book" else []
+        known = [replace(asked, ids=fitted(tokenizer, text, (), (), most, system).ids, asked_as=text) for text in trained]
+        return known or [asked]
 
-    return {way: shown(way) for way in (WAYS[:1] if mode == EVERYDAY else ways_of(mode))}
+    return [each for way in (WAYS[:1] if mode == EVERYDAY else ways_of(mode)) for each in shown(way)]
 
 
 def asked_in_full(messages: Sequence[Message]) -> str:

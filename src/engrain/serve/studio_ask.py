@@ -152,7 +152,7 @@ async def _answer(served: Parts, version: Version, asked: Question, way: Way, qu
             async for piece in pieces:
                 if piece.text:
                     queue.put_nowait(event("piece", {"way": way, "text": piece.text}))
-        found = await to_thread.run_sync(_answered, chat, way, written.text.strip())
+        found = await to_thread.run_sync(_answered, chat, way, written)
         queue.put_nowait(event("answer", found.model_dump()))
     except Exception as error:
         queue.put_nowait(event("failure", {"way": way, "message": of(error).message}))
@@ -176,15 +176,16 @@ async def _chat(served: Parts, version: Version, messages: tuple[Message, ...], 
     most = served.engine.context(model.weights.base) - MAX_NEW_TOKENS - 1
     make = partial(make_prompts, forgetful=True)
     prompts = await to_thread.run_sync(make, served, model, knowledge, messages, mode, most)
-    longest = max(len(prompt.ids) for prompt in prompts.values())
+    longest = max(len(prompt.ids) for prompt in prompts)
     if longest > most:
         raise ApiError(400, f"The question has {longest} tokens; at most {most} are possible.", "context_length_exceeded", "question")
     weighed = answers.weighs(model, knowledge, mode)
     return Chat(model, mode, messages, prompts, Sampling(MAX_NEW_TOKENS), knowledge, weighed=weighed)
 
 
-def _answered(chat: Chat, way: Way, text: str) -> Answered:
+def _answered(chat: Chat, way: Way, written: Written) -> Answered:
     """The answer with what the documents say to it."""
+    text = written.text.strip()
     support = chat.knowledge.index.check(chat.question, text)
     place = next((s for s in chat.knowledge.sections if s.place == support.source), None)
     found = around(place, *(stretch(place.text, support.value) or (0, 0))) if place else None
@@ -194,8 +195,8 @@ def _answered(chat: Chat, way: Way, text: str) -> Answered:
         status=support.status,  # type: ignore[arg-type]
         source=support.source,
         passage=found,
-        read=[text for prompt in chat.prompts.values() for text in prompt.passages],
+        read=[text for prompt in chat.prompts for text in prompt.passages],
         everyday=chat.mode == EVERYDAY,
-        forgotten=max(prompt.forgotten for prompt in chat.prompts.values()),
-        asked_as=chat.asked_as,
+        forgotten=max(prompt.forgotten for prompt in chat.prompts),
+        asked_as=written.asked_as,
     )
