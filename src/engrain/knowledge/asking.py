@@ -28,6 +28,11 @@ AMOUNT = re.compile(
     r"\b(?:an?|the) ((?:(?!of\b)[a-z]+ ){0,2}(?:fee|deposit|charge|fine|discount|bequest|grant|surcharge|penalty|contribution|supplement|"
     r"refund|reduction|budget|limit|speed|temperature|capacity|minimum|maximum|notice|total)) of ___"
 )
+PRICED = re.compile(
+    rf"(?:costs?|(?:is|are)(?: sold| priced| available| offered)?(?: at| for)?|goe?s? for|sells? (?:at|for)) {GAP}"
+    r"((?: (?:an?|per|each|for)\b[^,;:.]*)?)\."
+)
+"""What a statement says of something that it gives the price of, to the end."""
 QUESTION_WORDS = {
     "money": "how much", "time": "at what time", "date": "when", "duration": "how long", "count": "how many", "person": "who",
     "place": "where", "measure": "how much", "percent": "what percentage", "contact": "which number or address",
@@ -505,6 +510,24 @@ def reverse_wordings(fact: Fact, doc: Any, people: Collection[str]) -> Iterator[
         sort = sort_of(s.subject, fact.topic)
         if sort and one.direct.startswith("What "):
             yield Wording("reverse", "reverse-which", f"Which {sort} {one.direct.removeprefix('What ')}", capital(subject) + ".")
+
+
+def reverse_prices(fact: Fact) -> Iterator[Wording]:
+    """Questions from a price that a statement gives back to what has it; none where that is a sum itself, or pays it, or is left open.
+
+    No parse is needed: of "the Bowline costs £3.25" a parser easily makes a noun.
+    """
+    told, subject = PRICED.fullmatch(fact.relation.removeprefix(f"{fact.subject} ")), fact.subject.lower().split()
+    if fact.kind != "money" or told is None or not 1 <= len(subject) <= 8 or fact.subject.lower() in VAGUE or is_payer(fact.subject):
+        return
+    if not set(subject) & SUMS and subject[-1] not in GENERIC:
+        for form, text in phrasing.asked("priced", f"{fact.value}{told[1]}"):
+            yield Wording("reverse", form, text, capital(fact.subject) + ".")
+
+
+def is_payer(subject: str) -> bool:
+    """Whether what has a price pays it, being people."""
+    return bool(HUMANS & {word.removesuffix("s") for word in re.split(r"\W+", subject.lower())[:2]} or "children" in subject.lower())
 
 
 def sort_of(subject: Any, topic: str) -> str:

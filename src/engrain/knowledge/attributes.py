@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.asking import contacts, wrapped
+from engrain.knowledge.asking import contacts, is_payer, wrapped
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, columns, full_name, names_person
 from engrain.knowledge.grammar import capital
@@ -19,7 +19,7 @@ from engrain.knowledge.parse import parse_all
 from engrain.knowledge.questions import how_many
 from engrain.knowledge.values import NUMBER, kind_of
 from engrain.knowledge.wording import flipped, mentions, said, small
-from engrain.knowledge.words import HUMANS, PLACES, ROLE_ENDINGS
+from engrain.knowledge.words import PLACES, ROLE_ENDINGS
 
 CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
 
@@ -308,9 +308,7 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         return
     priced = relation == "money" or re.match(r"(?:price|cost|fee)s?\b", relation)
     if fact.kind == "money" and priced and re.search(r"\d", value) and not is_payer(fact.subject):
-        yield "reverse-costs", f"What costs {value}?"
-        yield "reverse-get", f"What can I get for {value}?"
-        yield "reverse-tell", f"Tell me what costs {value}."
+        yield from phrasing.asked("priced", value)
     elif thing.person and relation in BEGINNINGS and re.fullmatch(r"(?:19|20)\d\d", value):
         told = f"{BEGINNINGS[relation]}{'' if relation.endswith('since') else ' in'} {value}"
         yield "reverse-who", f"Who {told}?"
@@ -327,11 +325,6 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         yield "reverse-who", f"Who has {value} as {relation}?"
         yield "reverse-the", f"Who has the {relation} {value}?"
     yield from which_rows(fact, value)
-
-
-def is_payer(subject: str) -> bool:
-    """Whether what has a price pays it, being people."""
-    return bool(HUMANS & {word.removesuffix("s") for word in re.split(r"\W+", subject.lower())[:2]} or "children" in subject.lower())
 
 
 LINKS = ("for", "from", "with", "by")

@@ -12,6 +12,7 @@ from engrain.knowledge.asking import (
     in_place_questions,
     is_reason,
     plain_statement,
+    reverse_prices,
     reverse_wordings,
     rule_questions,
     statement_questions,
@@ -84,7 +85,7 @@ def makers(fact: Fact, parsed: Sequence[Any], people: Collection[str]) -> Iterat
         asked = list(faq_questions(fact, parsed[0]))
     else:
         asked = list(statement_questions(fact, parsed[0])) or list(in_place_questions(fact)) or list(gap_questions_at_last(fact))
-        yield from () if of_thing(fact) or open_end else reverse_wordings(fact, parsed[0], people)
+        yield from () if of_thing(fact) or open_end else list(reverse_wordings(fact, parsed[0], people)) or reverse_prices(fact)
         asked = within(fact, asked)
         context = list(in_context(fact, asked))
         alone = [(form, text) for form, text in asked if not points_back(text)]
