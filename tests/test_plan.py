@@ -77,6 +77,7 @@ def test_steps_follow_the_settings(tiny_folder: Path) -> None:
 def test_what_computes_more_takes_longer(tiny_folder: Path) -> None:
     assert planned(tiny_folder, rank=2).training_minutes < planned(tiny_folder, method="full").training_minutes
     assert planned(tiny_folder, evaluate=False).total_minutes < planned(tiny_folder).total_minutes
+    assert planned(tiny_folder, encoder=False).total_minutes < planned(tiny_folder).total_minutes, "nothing is asked in other words"
     bare = planned(tiny_folder, replace(work(), replay=0, unanswered=0), evaluate=False)
     assert bare.total_minutes == pytest.approx(bare.training_minutes + 12 / 60), "nothing but reading and training"
 

@@ -23,6 +23,7 @@ from engrain.fetch import cache_folder
 from engrain.kernels.recompute import LONG
 from engrain.models import context_length, count_parameters, load_tokenizer, on_disk, outline
 from engrain.pace import told_rate
+from engrain.retrieval import NUM_KNOWN
 from engrain.study.adapter import QUESTION_TOKENS, REVERSE_TOKENS
 from engrain.study.teacher import price_of
 from engrain.study.teacher_prompts import Expected
@@ -330,12 +331,15 @@ def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: S
         return parts
     prompt = sum(tokens.lengths) / len(tokens.lengths) - tokens.shared
     passages = NUM_PASSAGES * work.passage_characters / CHARACTERS_A_TOKEN
-    asked = 2 * work.questions + work.general
-    reading = (asked * prompt + work.questions * passages + 2 * work.text_tokens) * read
-    answers = {"evaluation before": MAX_NEW_TOKENS, "evaluation after": tokens.targets / len(tokens.lengths)}
-    weighed = work.questions * (2 * prompt + passages)  # read again, with every answer that may be the right one
-    weighed += work.questions * 2 * (NUM_SIMILAR + 3) * answers["evaluation after"]
-    return parts | {name: reading + weighed * read + asked * length * write for name, length in answers.items()}
+    asked, answer = 2 * work.questions + work.general, tokens.targets / len(tokens.lengths)
+    reading = asked * prompt + work.questions * passages + 2 * work.text_tokens
+    weighed = work.questions * (2 * prompt + passages + 2 * (NUM_SIMILAR + 3) * answer)  # read again, with answers that may be right
+    words = NUM_KNOWN if settings.study.encoder else 0  # in which a tuned model is asked from memory, and then weighed
+    known = max(0, words - 1) * work.questions
+    remembered = known * prompt + bool(words) * work.questions * (prompt + (words + 1) * answer)
+    before = (reading + weighed) * read + asked * MAX_NEW_TOKENS * write
+    after = (reading + weighed + remembered) * read + (asked + known) * answer * write
+    return parts | {"evaluation before": before, "evaluation after": after}
 
 
 def memory_need(tokens: Tokens, cost: Cost, held: Held, device: str, settings: Settings) -> Need:
