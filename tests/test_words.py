@@ -9,7 +9,7 @@ from engrain.words import canonical, holds, keywords, refused, stem
     "spellings",
     [
         ("£1,200.00", "£1200", "1200 pounds", "1,200 GBP", "£1.2k", "GBP 1200"),
-        ("50p", "£0.50", "50 pence"),
+        ("50p", "£0.50", "50 pence", "50p.", "50 pence."),
         ("€85", "85 euros", "85 €"),
         ("nine", "9", "Nine"),
         ("9:00 am", "09:00", "9 am", "9am.", "9 a.m.", "nine am"),

@@ -150,7 +150,7 @@ RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         ),
         (rf"(?<![\w.,£$€-])({_NUMBER}) ?€", lambda m: _money(m[1], "€")),
         (rf"\b({'|'.join(CODES)}) ?({_NUMBER})", lambda m: _money(m[2], CODES[m[1]])),
-        (r"(?<![\w.,])(\d+) ?(?:p|pence)\b(?!\.)", lambda m: _money(str(int(m[1]) / 100), "£")),
+        (r"(?<![\w.,])(\d+) ?(?:p|pence)\b(?!\.\w)", lambda m: _money(str(int(m[1]) / 100), "£")),
         (r"(\d) ?(?:%|per ?cent\b)", r"\1% "),
         (r"(?<=\d),(?=\d{3}\b)", ""),
         (r"(?<![\d:/%.,£$€-])(\d+) ?(?:-|to|until) ?(\d+)(?![\d:/%]|[.,]\d)", r"\1-\2"),
