@@ -100,6 +100,7 @@ def test_what_a_customer_asks_is_passed_on_from_the_business_s_side(facts_in: Ca
         ("the Bowline", "costs ___.", "What costs £3.25?"),  # the parser takes "Bowline costs" for a noun
         ("a croissant", "is ___.", "What costs £3.25?"),
         ("the large kite", "is sold for ___.", "What costs £3.25?"),
+        ("the small kite", "goes for ___.", "What costs £3.25?"),
         ("samphire focaccia", "is ___ a slab.", "What costs £3.25 a slab?"),
         ("a place for Croissant Weekend", "costs ___.", "What costs £3.25?"),
         ("the deposit", "is ___.", ""),

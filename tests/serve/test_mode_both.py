@@ -15,6 +15,7 @@ from engrain import api
 from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import REFUSAL
+from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.support import Index, Support
 
@@ -137,6 +138,25 @@ def test_from_memory_the_server_asks_in_the_words_in_which_the_assistant_asks(
         body = {"engrain": {"rewrite": rewrite}}
         got = client.chat.completions.create(model="knowing", messages=turns, max_tokens=TOKENS, extra_body=body)
         assert (got.choices[0].message.content.strip(), got.engrain["asked_as"]) == (answer.text, answer.asked_as)
+
+
+@pytest.mark.parametrize(("model", "places"), [("knowing", 1), ("knowing+both", 2)])
+def test_a_request_takes_one_place_for_each_way_however_many_questions_are_put(
+    client: Any, server: Any, knowing: Path, model: str, places: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put: list[int] = []
+
+    def known_words(self: Retriever, question: str, k: int) -> list[str]:
+        put.append(k)
+        return list(ASKED)[:k]
+
+    monkeypatch.setattr(Retriever, "known_words", known_words)
+    monkeypatch.setattr(server.parts.engine, "most_open", places)
+    answer = client.with_options(max_retries=0).chat.completions.create(
+        model=model, messages=[{"role": "user", "content": "What is it?"}], max_tokens=TOKENS
+    )
+    assert answer.choices[0].message.content
+    assert put == [len(ASKED)]
 
 
 @pytest.mark.usefixtures("unsure")

@@ -29,7 +29,7 @@ AMOUNT = re.compile(
     r"refund|reduction|budget|limit|speed|temperature|capacity|minimum|maximum|notice|total)) of ___"
 )
 PRICED = re.compile(
-    rf"(?:costs?|(?:is|are)(?: sold| priced| available| offered)?(?: at| for)?|goe?s? for|sells? (?:at|for)) {GAP}"
+    rf"(?:costs?|(?:is|are)(?: sold| priced| available| offered)?(?: at| for)?|go(?:es)? for|sells? (?:at|for)) {GAP}"
     r"((?: (?:an?|per|each|for)\b[^,;:.]*)?)\."
 )
 """What a statement says of something that it gives the price of, to the end."""

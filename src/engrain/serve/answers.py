@@ -57,12 +57,15 @@ class Written:
 
 @dataclass(frozen=True)
 class Chat:
-    """A conversation with a model that is to be gone on with; what `tools` give stands in no document, so with them none is asked."""
+    """A conversation with a model that is to be gone on with; what `tools` give stands in no document, so with them none is asked.
+
+    `prompts` has for each way of asking what the model is shown, one after another.
+    """
 
     served: Served
     mode: str
     messages: tuple[Message, ...]
-    prompts: Sequence[Shown]
+    prompts: Sequence[Sequence[Shown]]
     sampling: Sampling
     knowledge: Knowledge
     tools: Tools | None = None
@@ -133,8 +136,8 @@ def _open_chat(
     prompts = make_prompts(parts, served, knowledge, messages, mode, most, words=words)
     if tools and tools.form:
         beginning = parts.engine.tokenizer(served.weights.base).encode(BEGINNING, add_special_tokens=False)
-        prompts = [replace(prompt, ids=[*prompt.ids, *beginning]) for prompt in prompts]
-    longest = max(len(prompt.ids) for prompt in prompts)
+        prompts = [[replace(prompt, ids=[*prompt.ids, *beginning]) for prompt in several] for several in prompts]
+    longest = max(len(prompt.ids) for several in prompts for prompt in several)
     room = max_tokens(body, longest + weighed, context, parts.settings)  # an answer that is weighed is read with its end
     sampling = sampling_of(body, room)
     form = tools.form if tools and tools.form else sampling.schema
@@ -148,7 +151,7 @@ async def chat(parts: Parts, asked: Chat, number: int, written: Written) -> Asyn
         written.add(piece)
         yield piece
         return
-    (prompt,) = asked.prompts
+    ((prompt,),) = asked.prompts
     async with aclosing(_said(parts, asked, prompt, number, written)) as pieces:
         async for piece in pieces:
             yield piece
@@ -159,11 +162,11 @@ async def _decided(parts: Parts, asked: Chat, number: int, written: Written) -> 
 
     `written` gets what supports it, and the tokens that were read.
     """
-    said = [Written() for _ in asked.prompts]
-    streams = [_said(parts, asked, prompt, number, one) for prompt, one in zip(asked.prompts, said, strict=True)]
-    async with aclosing(together(streams)) as pieces:
+    ways = [[(prompt, Written()) for prompt in several] for several in asked.prompts]
+    async with aclosing(together([_in_turn(parts, asked, way, number) for way in ways])) as pieces:
         async for _ in pieces:
             pass
+    said = [one for way in ways for _, one in way]
     weighing = await asyncio.to_thread(_weighing, parts, asked, [one.text.strip() for one in said])
     found = [await likelihoods(parts, asked.served, rows) for rows in weighing.rows]
     best = weighing.decide([each.means for each in found], asked.served.weights.tuned)
@@ -178,7 +181,7 @@ async def _decided(parts: Parts, asked: Chat, number: int, written: Written) -> 
 
 def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
     tokenizer = parts.engine.tokenizer(asked.served.weights.base)
-    prompts = list(dict.fromkeys(prompt.messages for prompt in asked.prompts))
+    prompts = [several[0].messages for several in asked.prompts]
     knowledge, question = asked.knowledge, asked.question
 
     def supports(text: str) -> bool:
@@ -192,6 +195,14 @@ def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
 def _until(text: str, stop: Sequence[str]) -> str:
     """The text up to the first of the stop texts."""
     return text[: min([len(text), *(place for word in stop if (place := text.find(word)) >= 0)])]
+
+
+async def _in_turn(parts: Parts, asked: Chat, way: Sequence[tuple[Shown, Written]], number: int) -> AsyncGenerator[Piece, None]:
+    """What the model says after each prompt of a way, one after another: whoever asks takes one place for a way, among all who wait."""
+    for prompt, written in way:
+        async with aclosing(_said(parts, asked, prompt, number, written)) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
 async def _said(parts: Parts, asked: Chat, prompt: Shown, number: int, written: Written) -> AsyncGenerator[Piece, None]:

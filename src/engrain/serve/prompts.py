@@ -27,26 +27,25 @@ def make_prompts(
     *,
     forgetful: bool = False,
     words: int = NUM_KNOWN,
-) -> list[Shown]:
-    """What is shown in each way in which the mode asks; closed-book, a tuned model is asked up to `words` questions that it was trained on.
+) -> list[list[Shown]]:
+    """What is shown in each way in which the mode asks; closed-book a tuned model is asked up to `words` questions that it was trained on.
 
     The last passages give way where there would be more than `most` tokens, and before them, if `forgetful`, the oldest turns.
     """
     *history, last = messages
     tokenizer = parts.engine.tokenizer(served.weights.base)
     first, turns = ([], history) if forgetful else (history, [])
-    most_words = words if served.weights.tuned else 0
 
     def shown(way: str) -> list[Shown]:
         full = asked_in_full(messages)
         passages = knowledge.passages(full) if way == "retrieval" else ()
         asked = fitted(tokenizer, last.content, passages, turns, most, first)
         system = [message for message in history if message.role == "system"]
-        trained = knowledge.known_words(full, most_words) if most_words and way == "closed-book" else []
+        trained = knowledge.known_words(full, words) if words and served.weights.tuned and way == "closed-book" else []
         known = [replace(asked, ids=fitted(tokenizer, text, (), (), most, system).ids, asked_as=text) for text in trained]
         return known or [asked]
 
-    return [each for way in (WAYS[:1] if mode == EVERYDAY else ways_of(mode)) for each in shown(way)]
+    return [shown(way) for way in (WAYS[:1] if mode == EVERYDAY else ways_of(mode))]
 
 
 def asked_in_full(messages: Sequence[Message]) -> str:

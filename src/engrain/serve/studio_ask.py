@@ -176,7 +176,7 @@ async def _chat(served: Parts, version: Version, messages: tuple[Message, ...], 
     most = served.engine.context(model.weights.base) - MAX_NEW_TOKENS - 1
     make = partial(make_prompts, forgetful=True)
     prompts = await to_thread.run_sync(make, served, model, knowledge, messages, mode, most)
-    longest = max(len(prompt.ids) for prompt in prompts)
+    longest = max(len(prompt.ids) for several in prompts for prompt in several)
     if longest > most:
         raise ApiError(400, f"The question has {longest} tokens; at most {most} are possible.", "context_length_exceeded", "question")
     weighed = answers.weighs(model, knowledge, mode)
@@ -195,8 +195,8 @@ def _answered(chat: Chat, way: Way, written: Written) -> Answered:
         status=support.status,  # type: ignore[arg-type]
         source=support.source,
         passage=found,
-        read=[text for prompt in chat.prompts for text in prompt.passages],
+        read=[text for several in chat.prompts for text in several[0].passages],
         everyday=chat.mode == EVERYDAY,
-        forgotten=max(prompt.forgotten for prompt in chat.prompts),
+        forgotten=max(several[0].forgotten for several in chat.prompts),
         asked_as=written.asked_as,
     )

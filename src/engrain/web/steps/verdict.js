@@ -15,7 +15,7 @@ const CHOICES = {
   "use retrieval": ["Use look-up without training", "Looking answers up in your documents works as well without training."],
   "do not use": ["Do not use this one yet", "It is not right often enough to rely on."],
 };
-const KINDS = { "all answerable": "All questions that the documents answer", "not in the documents (declined)": "not in the documents: declined", "right or rightly declined": "All: right, or rightly declined", "general knowledge": "general knowledge", direct: "asked directly", paraphrase: "in other words", reverse: "asked backwards", two: "from two facts", multi: "from two facts", statement: "told", polar: "yes or no", "follow-up": "following on another" };
+const KINDS = { "all answerable": "All questions that the documents answer", "not in the documents (declined)": "not in the documents: declined", "right or rightly declined": "All: right, or rightly declined", direct: "asked directly", paraphrase: "in other words", reverse: "asked backwards", two: "from two facts", multi: "from two facts", statement: "told", polar: "yes or no", "follow-up": "following on another" };
 const PAGE = 25;
 
 export async function show(main, signal) {
