@@ -77,14 +77,17 @@ def test_documents_of_the_bundled_business_become_a_right_answer(page: Any, addr
     page.get_by_role("heading", name="How often each way answers right").wait_for(timeout=10 * SLOW)
     go(page, "Ask")
     page.get_by_label("Yours, both").check()
-    question, value = "For how many days does the download link for Wexlaby scans work?", "45"
-    page.get_by_label("Your question").fill(question)
-    page.get_by_role("button", name="Ask", exact=True).click()
-    answer = page.get_by_role("region", name=question).locator('[data-way="tuned+both"]')
-    answer.get_by_text("It stands in the documents").wait_for(timeout=2 * SLOW)
-    assert value in answer.locator(".text").inner_text()
-    answer.locator("details", has_text="faq.md").first.locator("summary").click()
-    answer.locator("blockquote mark", has_text=value).first.wait_for()
+    for question, value in (
+        ("For how many days does the download link for Wexlaby scans work?", "45"),
+        ("Where does Super 8 film handed in at Wexlaby go on to?", "Reelhaven"),
+    ):
+        page.get_by_label("Your question").fill(question)
+        page.get_by_role("button", name="Ask", exact=True).click()  # waits until the answers before are there
+        answer = page.get_by_role("region", name=question).locator('[data-way="tuned+both"]')
+        answer.get_by_text("It stands in the documents").wait_for(timeout=2 * SLOW)
+        assert value in answer.locator(".text").inner_text()
+        answer.locator("details", has_text="faq.md").first.locator("summary").click()
+        answer.locator("blockquote mark", has_text=value).first.wait_for()
 
 
 def add_documents(page: Any, address: str, tmp_path: Path) -> None:
