@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engrain.batches import Order, micro_batches
+from engrain.batches import Order, micro_batches, with_again
 
 orders = st.builds(Order, st.integers(1, 60), st.integers(1, 70), st.integers(0, 9), st.booleans())
 
@@ -24,6 +24,14 @@ def test_the_order_is_shuffled_anew_each_epoch_by_the_seed() -> None:
     assert len({tuple(o) for o in (first.step(0), first.step(1), other.step(0), range(50))}) == 4
     assert Order(50, 20, 1, shuffle=False).step(4) == list(range(20, 40))
     assert all(type(i) is int for i in first.step(0))
+
+
+def test_what_is_practised_again_takes_its_share_of_a_step_in_turn_from_the_shortest() -> None:
+    usual, again, lengths = [1, 2, 3, 4], [7, 8, 9], [5, 6, 5, 9, 5, 5, 5, 5, 5, 5]
+    assert [with_again(usual, again, 0.5, turn, lengths) for turn in range(3)] == [[7, 8, 3, 1], [9, 7, 3, 1], [8, 9, 3, 1]]
+    assert with_again(usual, [7], 1.0, 5, lengths) == [7, 3, 1, 2]
+    assert with_again(usual, [3, 9], 0.5, 0, lengths) == [3, 9, 1], "none comes twice in a step"
+    assert with_again(usual, [], 0.5, 3, lengths) == usual
 
 
 rows = st.lists(st.integers(1, 30), min_size=1, max_size=40)

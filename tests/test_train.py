@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -261,7 +262,8 @@ def test_evaluation_uses_no_dropout_and_no_gradient(tmp_path: Path) -> None:
 def steps_take(monkeypatch: pytest.MonkeyPatch, clock: Iterator[float]) -> None:
     """The clock of the steps says what comes next each time it is read; making ready for them takes no time.
 
-    The module's own `time` alone is another: servers of other tests read the real one meanwhile.
+    The module's own `time` alone is another:
+    servers of other tests read the real one meanwhile.
     """
     monkeypatch.setattr("engrain.train.time", SimpleNamespace(perf_counter=lambda: float(next(clock)), monotonic=lambda: 0.0))
 
@@ -333,6 +335,70 @@ def test_a_time_budget_counts_evaluations_and_survives_a_resume(tmp_path: Path, 
     monkeypatch.setattr(Trainer, "step", step)
     again = Training(tmp_path / "cut", **options)
     assert again().steps == whole.rows[-1]["step"]
+
+
+class Learning(Chat):
+    """Of twelve examples the last four come twice in a pass; notes what each step practises, and says what is not known yet."""
+
+    def __init__(self, unknown: list[int]) -> None:
+        rows = examples(12)
+        super().__init__([*rows, *rows[8:]])
+        self.unknown, self.practised = unknown, list[Counter[int]]()
+
+    def not_known(self, model: Any) -> list[int]:
+        return self.unknown
+
+    def loss(self, model: Any, batch: Any) -> Loss:
+        names = [self.content(e) for e in self.train]
+        self.practised.append(Counter(names.index(self.content(e)) for e in batch))
+        return super().loss(model, batch)
+
+
+def test_from_half_of_the_steps_on_half_of_each_is_for_what_is_not_known(tmp_path: Path) -> None:
+    task = Learning([8, 9])
+    training = Training(tmp_path / "run", task=task, epochs=4, batch_size=4)
+    assert training().steps == len(task.practised) == 16
+    assert sum(task.practised[:8], Counter[int]()) == dict.fromkeys(range(8), 2) | dict.fromkeys(range(8, 12), 4)
+    assert all(step[8] >= 1 and step[9] >= 1 for step in task.practised[8:])
+    told = "2 of 4 answers are known by heart; the others are practised more often."
+    assert training.notes.told == [f"After step {n} {told}" for n in (8, 12)]
+
+
+def test_the_order_stays_where_all_is_known_or_nobody_looks(tmp_path: Path) -> None:
+    known, never = Learning([]), Learning([8, 9])
+    told = [Training(tmp_path / "known", task=known), Training(tmp_path / "never", task=never, review=0.0)]
+    assert [training().steps for training in told] == [8, 8]
+    assert known.practised == never.practised
+    assert [bool(training.notes.told) for training in told] == [True, False]
+
+
+def test_a_review_goes_on_in_a_resumed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = examples(12)
+    options = {"epochs": 4, "checkpoint_minutes": EVERY_STEP}
+
+    def training(name: str) -> Training:
+        return Training(tmp_path / name, task=Chat([*rows, *rows[8:]]), **options)
+
+    whole = training("whole")
+    whole()
+    plain = Training(tmp_path / "plain", task=Chat([*rows, *rows[8:]]), epochs=4, review=0.0)
+    plain()
+    assert plain.losses[:8] == whole.losses[:8]
+    assert plain.losses[8:] != whole.losses[8:]
+    step = Trainer.step
+    monkeypatch.setattr(Trainer, "step", lambda self: step(self) if self.position.step < 10 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        training("cut")()
+    monkeypatch.setattr(Trainer, "step", step)
+    again = training("cut")
+    again()
+    assert again.losses == whole.losses
+    assert sha256_of_weights(again.model) == sha256_of_weights(whole.model)
+
+
+def test_a_review_is_part_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps_take(monkeypatch, itertools.count())
+    assert Training(tmp_path / "run", task=Learning([8, 9]))().seconds == 8 + 2
 
 
 class Faulty(Chat):
@@ -416,7 +482,17 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": -1.0}, {"schedule": "steep"}, {"warmup": -0.1}, {"minutes": 0}]
+    "values",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"learning_rate": -1.0},
+        {"schedule": "steep"},
+        {"warmup": -0.1},
+        {"minutes": 0},
+        {"review": -0.1},
+        {"review": 1.1},
+    ],
 )
 def test_settings_that_make_no_sense(values: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=next(iter(values))):

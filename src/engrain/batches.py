@@ -34,6 +34,17 @@ class Order:
         return _shuffled(self.num_examples, self.seed, epoch)[places.start : places.stop].tolist() if self.shuffle else list(places)
 
 
+def with_again(indices: Sequence[int], again: Sequence[int], share: float, turn: int, lengths: Sequence[int]) -> list[int]:
+    """A step's indices, the shortest of which gave way to those to practise `again`: a `share` of the step, in turn.
+
+    `turn` counts the steps since those were found. No index comes twice.
+    """
+    count = min(round(share * len(indices)), len(again))
+    chosen = [again[(turn * count + i) % len(again)] for i in range(count)]
+    stay = sorted(indices, key=lambda i: -lengths[i])[: len(indices) - count]
+    return list(dict.fromkeys([*chosen, *stay])) if again else list(indices)
+
+
 @lru_cache(maxsize=1)
 def _shuffled(num_examples: int, seed: int, epoch: int) -> np.ndarray:
     """The order of an epoch; kept until the next one's, for to draw it anew at each step would take longer than a step of many examples."""

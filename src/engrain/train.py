@@ -18,11 +18,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import psutil
 import torch
 from torch import nn
 
-from engrain.batches import Order, micro_batches
+from engrain.batches import Order, micro_batches, with_again
 from engrain.errors import Interrupted, SettingError, TrainingError
 from engrain.optimize import SCHEDULES, Masters, learning_rate_at, load_position, load_state, save_state
 from engrain.processes import give_back
@@ -42,8 +43,10 @@ EPOCHS, MINUTES = 3.0, 8.0
 exposures taught hardly more (docs/experiments.md)."""
 GIVE_BACK_SECONDS = 4.0
 """How often freed memory is given back; it takes some hundredths of a second."""
-WARM_STEPS, PROBE_SHARES = 2, (0.05, 0.5)
+WARM_STEPS, PROBE_SHARES = 2, (0.05, 0.5, 0.8)
 """A time budget becomes a number of steps once these shares of it were measured, after the first, slower steps."""
+REVIEWS = (0.5, 0.75)
+"""Shares of all steps after which it is looked at what is not known by heart."""
 FORWARD_SHARE = 1 / 3
 """A forward pass's share of a training step, for the time that evaluations will take."""
 SEEDS = 2**63
@@ -63,7 +66,7 @@ class TrainingSettings:
     max_steps: int | None = setting(None, "Stop after this many steps, whatever the epochs say.")
     minutes: float | None = setting(
         None,
-        "Time budget for training: the number of steps follows from the measured ones, at the start and again half-way. "
+        "Time budget for training: the number of steps follows from the measured ones, at the start and again later. "
         "Default: 8 for documents where neither epochs nor max_steps is given.",
     )
     batch_size: int = setting(32, "Examples a step.", sweep=(16, 32, 64))
@@ -74,6 +77,12 @@ class TrainingSettings:
     weight_decay: float = setting(0.0, "AdamW's decoupled weight decay.", sweep=(0.0, 0.01, 0.1))
     clip: float = setting(1.0, "Largest norm of the gradient; larger ones are scaled down.")
     max_length: int = setting(1024, "Longest example in tokens.")
+    review: float = setting(
+        0.5,
+        "Share of a step, from half of all steps on, that practises again what comes more than once in a pass and the model does not "
+        "say word for word yet (0: none); the shortest examples give way.",
+        sweep=(0.0, 0.25, 0.5),
+    )
     shuffle: bool = setting(True, "Keep the examples in the order of the file.", flag="--no-shuffle")
     evaluate: bool = setting(True, "Skip the held-out evaluation and the verdict.", flag="--no-evaluate")
     evaluate_every: float = setting(0.5, "Epochs between evaluations on held-out wordings.")
@@ -89,6 +98,7 @@ class TrainingSettings:
             **{name: (getattr(self, name) > 0, "must be above 0") for name in positive},
             **{name: (getattr(self, name) is None or getattr(self, name) > 0, "must be above 0") for name in optional},
             **{name: (getattr(self, name) >= 0, "must not be negative") for name in ("seed", "weight_decay", "patience")},
+            review=(0 <= self.review <= 1, "must be from 0 to 1"),
             warmup=(
                 self.warmup >= 0 and not 1 <= (self.max_steps or math.inf) <= self.warmup,
                 "must not be negative, and below all steps",
@@ -133,6 +143,7 @@ class Trainer:
         self.order = Order(len(task.train), settings.batch_size, settings.seed, settings.shuffle)
         self.lengths = [task.length(e) for e in task.train]
         self.shared = task.shared(task.train)
+        self.by_heart = task.by_heart() if settings.review else []
         self.peak = settings.learning_rate or method.learning_rate * method.pace(model)
         self.optimizer = self._optimizer()
         if 1 <= self.planned_steps() <= settings.warmup:
@@ -163,7 +174,7 @@ class Trainer:
     def step(self) -> dict[str, float]:
         """One optimizer step; returns its row of figures. Raises TrainingError before a bad update."""
         number, started = self.position.step, time.perf_counter()
-        indices = self.order.step(number)
+        indices = self._indices(number)
         self._seed()
         self.method.before_step(self.model, number)
         self._forget_what_rests()
@@ -195,6 +206,24 @@ class Trainer:
             "tokens_per_second": round(tokens / seconds, 1),
             "memory_bytes": memory_bytes(self.device),
         }
+
+    def _indices(self, number: int) -> list[int]:
+        p = self.position
+        return with_again(self.order.step(number), p.again, self.settings.review, number - p.reviewed_at, self.lengths)
+
+    def review(self) -> str:
+        """Look, where it is time to, at what is known by heart, and have the steps to come practise the rest; returns what was found."""
+        p = self.position
+        if not self.by_heart or p.reviews == len(REVIEWS) or p.step < REVIEWS[p.reviews] * p.total_steps:
+            return ""
+        started = time.perf_counter()
+        self.model.eval()
+        found = np.random.default_rng((self.settings.seed, p.step)).permutation(self.task.not_known(self.model))
+        self.model.train()
+        p.reviews, p.reviewed_at, p.again = p.reviews + 1, p.step, [int(i) for i in found]
+        p.seconds += time.perf_counter() - started
+        known = len(self.by_heart) - len(found)
+        return f"After step {p.step} {known} of {len(self.by_heart)} answers are known by heart; the others are practised more often."
 
     def _forget_what_rests(self) -> None:
         """Let go of the optimizer's moments of what the method has put to rest."""
@@ -368,6 +397,7 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
     while p.step < p.total_steps:
         if settings.patience and p.stale >= settings.patience:
             return "early"
+        _note(trainer.review(), progress)
         row = trainer.step()
         if time.monotonic() - gave_back > GIVE_BACK_SECONDS:
             give_back()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,6 +25,7 @@ class Position:
     """Where training stands. `seconds` were spent on steps and `prepared` on making ready for them, anew after each resume;
     `micro_batch_tokens` shrinks when memory runs out.
 
+    After `reviews` reviews, the last one before step `reviewed_at` (from 0), the examples numbered in `again` are practised again.
     `warm_seconds` and `warm_tokens` are those of the first, slower steps; `fits` counts how often a time budget became steps.
     """
 
@@ -41,6 +42,9 @@ class Position:
     best_accuracy: float = -1.0
     best_loss: float = 0.0
     stale: int = 0
+    reviews: int = 0
+    reviewed_at: int = 0
+    again: list[int] = field(default_factory=list)
 
 
 def fingerprint(

@@ -108,6 +108,18 @@ def test_correct_counts_the_likeliest_tokens() -> None:
     assert Chat(batch).loss(model, batch).correct > right
 
 
+def test_what_is_practised_twice_and_would_not_be_said_is_not_known() -> None:
+    model, (said, other, once, replayed) = small_model(), examples(4)
+    for place in np.flatnonzero(said.supervised):
+        said.ids[place] = int(model(input_ids=torch.from_numpy(said.ids[:place]).long()[None]).logits[0, -1].argmax())
+    task = Chat([once, said, other, other, said], (), [replayed, replayed])
+    assert task.by_heart() == [[1, 4], [2, 3]]
+    assert task.not_known(model) == [2]
+    said.ids[np.flatnonzero(said.supervised)[0]] += 1
+    assert task.not_known(model) == [1, 2]
+    assert Chat([once, said, other]).by_heart() == Chat([once, said, other]).not_known(model) == []
+
+
 def test_replayed_rows_hold_the_model_where_it_was() -> None:
     """On its own expectations the untouched model has no gradient, and what it learned elsewhere is pulled back."""
     model = small_model(vocab_size=60).requires_grad_(True)

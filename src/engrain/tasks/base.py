@@ -73,6 +73,14 @@ class Task(ABC):
     def content(self, encoded: Any) -> bytes:
         """What an encoded example says, as bytes: equal for equal examples (a resume checks that the data is the same)."""
 
+    def by_heart(self) -> list[list[int]]:
+        """The numbers of the examples that the model is to give word for word, equal ones together; none where a task has no such thing."""
+        return []
+
+    def not_known(self, model: nn.Module) -> list[int]:
+        """Of those, the numbers of the ones that it would not give, of equal ones the first."""
+        return []
+
     @abstractmethod
     def loss(self, model: nn.Module, batch: Sequence[Any]) -> Loss:
         """The loss of some encoded examples, in one forward pass."""

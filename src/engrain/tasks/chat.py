@@ -25,8 +25,10 @@ from engrain.tokens import Encoded, Likely, shared_prefix
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from engrain.tasks._trunk import Trunk
+
 PREPARED_TOKENS = 2048
-"""Tokens of replayed rows that the untouched model reads at once."""
+"""Tokens of rows that are read at once, not trained on."""
 CANDIDATES = 64
 """Tokens kept of what the untouched model expects at a place; the rest of the vocabulary shares some hundredths."""
 
@@ -57,6 +59,22 @@ class Chat(PackedTask):
         wanted = [x.to(weight.device) for x in distributions(batch, prefix)] if any(e.likely for e in batch) else [targets_K, None]
         total, correct = supervised_loss(hidden_KD, weight, wanted[0], softcap, wanted[1])
         return Loss(total, len(targets_K), int(correct))
+
+    def by_heart(self) -> list[list[int]]:
+        """The numbers of the examples that a pass practises more than once, equal ones together."""
+        numbers: dict[bytes, list[int]] = {}
+        for number, encoded in enumerate(self.train[: len(self.train) - self._replayed]):
+            numbers.setdefault(self.content(encoded), []).append(number)
+        return [same for same in numbers.values() if len(same) > 1]
+
+    def not_known(self, model: nn.Module) -> list[int]:
+        """Of those, the numbers of the ones whose answer the model would not say, of equal ones the first."""
+        asked = [same[0] for same in self.by_heart()]
+        known: dict[int, bool] = {}
+        for group in micro_batches(asked, [len(e) for e in self.train], PREPARED_TOKENS):
+            found = log_likelihood(model, [self.train[i] for i in group], self.trunk)
+            known |= {i: each.foremost for i, each in zip(group, found, strict=True)}
+        return [i for i in asked if not known[i]]
 
 
 def likely(model: nn.Module, batch: Sequence[Encoded]) -> list[Likely]:
@@ -98,11 +116,11 @@ class Likelihood:
     foremost: bool
 
 
-def log_likelihood(model: nn.Module, batch: Sequence[Encoded]) -> list[Likelihood]:
-    """The Likelihood of each conversation; what all begin with is computed once."""
+def log_likelihood(model: nn.Module, batch: Sequence[Encoded], trunk: Trunk | None = None) -> list[Likelihood]:
+    """The Likelihood of each conversation; what all begin with is computed once, and what a `trunk` holds is not computed."""
     prefix = common_prefix(batch)
     with torch.no_grad():
-        hidden_KD, targets_K = supervised_hidden(model, batch, prefix)
+        hidden_KD, targets_K = supervised_hidden(model, batch, prefix, trunk)
         weight_VD, softcap = head(model)
         logits = F.linear(hidden_KD, weight_VD).float()
         if softcap is not None:
