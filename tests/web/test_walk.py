@@ -79,7 +79,7 @@ def test_documents_of_the_bundled_business_become_a_right_answer(page: Any, addr
     page.get_by_label("Yours, both").check()
     for question, value in (
         ("For how many days does the download link for Wexlaby scans work?", "45"),
-        ("Where does Super 8 film handed in at Wexlaby go on to?", "Reelhaven"),
+        ("For how many months are gift vouchers good?", "18"),
     ):
         page.get_by_label("Your question").fill(question)
         page.get_by_role("button", name="Ask", exact=True).click()  # waits until the answers before are there
