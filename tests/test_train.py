@@ -262,8 +262,7 @@ def test_evaluation_uses_no_dropout_and_no_gradient(tmp_path: Path) -> None:
 def steps_take(monkeypatch: pytest.MonkeyPatch, clock: Iterator[float]) -> None:
     """The clock of the steps says what comes next each time it is read; making ready for them takes no time.
 
-    The module's own `time` alone is another:
-    servers of other tests read the real one meanwhile.
+    The module's own `time` alone is another: servers of other tests read the real one meanwhile.
     """
     monkeypatch.setattr("engrain.train.time", SimpleNamespace(perf_counter=lambda: float(next(clock)), monotonic=lambda: 0.0))
 

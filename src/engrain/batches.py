@@ -39,10 +39,12 @@ def with_again(indices: Sequence[int], again: Sequence[int], share: float, turn:
 
     `turn` counts the steps since those were found. No index comes twice.
     """
+    if not again:
+        return list(indices)
     count = min(round(share * len(indices)), len(again))
     chosen = [again[(turn * count + i) % len(again)] for i in range(count)]
     stay = sorted(indices, key=lambda i: -lengths[i])[: len(indices) - count]
-    return list(dict.fromkeys([*chosen, *stay])) if again else list(indices)
+    return list(dict.fromkeys([*chosen, *stay]))
 
 
 @lru_cache(maxsize=1)

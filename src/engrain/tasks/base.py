@@ -73,12 +73,12 @@ class Task(ABC):
     def content(self, encoded: Any) -> bytes:
         """What an encoded example says, as bytes: equal for equal examples (a resume checks that the data is the same)."""
 
-    def by_heart(self) -> list[list[int]]:
-        """The numbers of the examples that the model is to give word for word, equal ones together; none where a task has no such thing."""
+    def by_heart(self) -> list[int]:
+        """The numbers of the examples that the model is to give word for word, of equal ones the first; none where a task has none."""
         return []
 
     def not_known(self, model: nn.Module) -> list[int]:
-        """Of those, the numbers of the ones that it would not give, of equal ones the first."""
+        """Of those, the numbers of the ones that it would not give."""
         return []
 
     @abstractmethod

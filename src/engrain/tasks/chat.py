@@ -60,16 +60,16 @@ class Chat(PackedTask):
         total, correct = supervised_loss(hidden_KD, weight, wanted[0], softcap, wanted[1])
         return Loss(total, len(targets_K), int(correct))
 
-    def by_heart(self) -> list[list[int]]:
-        """The numbers of the examples that a pass practises more than once, equal ones together."""
+    def by_heart(self) -> list[int]:
+        """The numbers of the examples that a pass practises more than once, of equal ones the first."""
         numbers: dict[bytes, list[int]] = {}
         for number, encoded in enumerate(self.train[: len(self.train) - self._replayed]):
             numbers.setdefault(self.content(encoded), []).append(number)
-        return [same for same in numbers.values() if len(same) > 1]
+        return [same[0] for same in numbers.values() if len(same) > 1]
 
     def not_known(self, model: nn.Module) -> list[int]:
-        """Of those, the numbers of the ones whose answer the model would not say, of equal ones the first."""
-        asked = [same[0] for same in self.by_heart()]
+        """Of those, the numbers of the ones whose answer the model would not say."""
+        asked = self.by_heart()
         known: dict[int, bool] = {}
         for group in micro_batches(asked, [len(e) for e in self.train], PREPARED_TOKENS):
             found = log_likelihood(model, [self.train[i] for i in group], self.trunk)
