@@ -75,6 +75,8 @@ def status(question: str, answer: str) -> str:
         ("Where may dogs go?", "Into the garden, not the workshop.", "house.md › House rules", "Into the garden, not the workshop."),
         ("Which course costs £85?", "The pottery course.", "prices.md › Prices › Courses", "£85"),
         ("Is pottery £85?", "Yes, £85.", "prices.md › Prices › Courses", "£85"),
+        ("Which course costs £85?", "The course that costs £85 is pottery.", "prices.md › Prices › Courses", "£85"),
+        ("Are you open at ten on Sunday?", "No, we are closed on Sunday.", "hours.md › Opening hours", "Sunday"),
         ("Are you open on Sunday?", "We are closed.", "hours.md › Opening hours", "We are closed."),
         (
             "Are dogs welcome in the garden?",
@@ -123,6 +125,9 @@ def test_supported(question: str, answer: str, source: str, value: str) -> None:
         ("Are pipes allowed in the rooms?", "Yes, pipes are allowed in the rooms."),
         ("What does the Gannet cost?", "£52."),
         ("Is there a charge for the car park?", "No."),
+        ("Where do torn tents from Tarpwell go?", "Tents from Tarpwell go to the next generation."),
+        ("Which course costs £85?", "The weaving course costs £85."),
+        ("Is pottery £85?", "No, it is not £85."),
     ],
 )
 def test_unsupported(question: str, answer: str) -> None:

@@ -2,7 +2,8 @@
 
 Adapted weights blur exact values. So every value of an answer (number, money, time, date, name, or the phrase itself)
 must stand in a place of the documents that is about what was asked: one that shares enough of the question's words,
-the rarer the word the more it weighs. A name is no answer to "how much", wherever it stands.
+the rarer the word the more it weighs. A name is no answer to "how much", wherever it stands. Values that the question
+brought say nothing by themselves: where an answer has no others, most of its own words must stand in the place as well.
 """
 
 from __future__ import annotations
@@ -124,9 +125,13 @@ class Index:
         if not suits(question, answer):
             return Support("unsupported")
         places = {number: weight for part in ASKS_TWICE.split(question) for number, weight in self._about(part).items()}
-        wanted = _values(question, answer)
+        wanted = _values(answer)
         if not wanted:
             return self._phrase(places, question, answer)
+        own = {value: shown for value, shown in wanted.items() if not holds(canonical(question), value)}
+        if not own:
+            places = {number: weight for number, weight in places.items() if self._tells(number, question, answer)}
+        wanted = own or wanted
         found = {value: {n for n in places if self._places[n].holds(value) and not self._outdone(n, question, value)} for value in wanted}
         if not all(found.values()):
             return Support("unsupported")
@@ -158,6 +163,11 @@ class Index:
                 weights[number] += rarity
         least = NEAR * max(weights.values(), default=0)
         return {number: weight for number, weight in weights.items() if weight >= least}
+
+    def _tells(self, number: int, question: str, answer: str) -> bool:
+        """Whether a place says what an answer says whose values the question brought: most of its own words, and no denial of it."""
+        place, own = self._places[number], set(keywords(answer)) - set(keywords(question))
+        return len(own & place.words) >= PHRASE * len(own) and not _contradicts(place.text, answer)
 
     def _phrase(self, places: Mapping[int, float], question: str, answer: str) -> Support:
         """Support for an answer of plain words: the place that holds most of those the question did not bring.
@@ -231,12 +241,11 @@ def _section_places(section: Section) -> Iterator[Place]:
             yield Place(line, f"{headings} {lead}", section.place)
 
 
-def _values(question: str, answer: str) -> dict[str, str]:
-    """The answer's values, canonical → as shown; those that the question brought itself only where there are no others."""
-    said, asked = canonical(answer), canonical(question)
+def _values(answer: str) -> dict[str, str]:
+    """The answer's values, canonical → as shown."""
+    said = canonical(answer)
     found = {value: value for value in VALUE.findall(said)}
-    found.update({canonical(name): name for name in (*_names(answer), *NTH.findall(answer)) if holds(said, canonical(name))})
-    return {value: shown for value, shown in found.items() if not holds(asked, value)} or found
+    return found | {canonical(name): name for name in (*_names(answer), *NTH.findall(answer)) if holds(said, canonical(name))}
 
 
 def _names(answer: str) -> Iterator[str]:
