@@ -10,19 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engrain.batches import micro_batches
 from engrain.examples import Example, exchange, users_turns
 from engrain.models import context_length
 from engrain.progress import SILENT, Progress
-from engrain.tasks.chat import log_likelihood
+from engrain.tasks.chat import word_for_word
 from engrain.tokens import encode_example
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 FILE = "by-heart.jsonl"
-READ_TOKENS = 2048
-"""Tokens of questions and answers that are read at once; a question with more of them is not asked, nor was it practised."""
+LONGEST = 2048
+"""Tokens of a question with its answer; one with more of them is not asked, nor was it practised."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +41,15 @@ def by_heart(
 
     No text is written for it: the likeliest token at each place of the answer is looked at, which is what the model would say.
     """
-    limit = min(READ_TOKENS, context_length(model))
+    limit = min(LONGEST, context_length(model))
     pairs = [(example, encode_example(tokenizer, example.messages)) for example in most_practised(examples).values()]
     asked = [(example, row) for example, row in pairs if len(row) <= limit]
     rows = [row for _, row in asked]
     known: dict[int, bool] = {}
     with progress.stage("Asking for every fact", len(rows), "facts") as stage:
-        for group in micro_batches(range(len(rows)), [len(row) for row in rows], READ_TOKENS):
-            found = log_likelihood(model, [rows[i] for i in group])
-            known |= {i: each.foremost for i, each in zip(group, found, strict=True)}
-            stage.advance(len(group))
+        for place, said in word_for_word(model, rows):
+            known[place] = said
+            stage.advance(1)
     return [ByHeart(e.fact, users_turns(e)[-1], exchange(e)[-1].content, known[i]) for i, (e, _) in enumerate(asked)]
 
 

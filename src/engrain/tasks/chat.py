@@ -8,7 +8,7 @@ Shapes: N tokens of a row (prefix and segments), K supervised positions, C candi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -70,11 +70,8 @@ class Chat(PackedTask):
     def not_known(self, model: nn.Module) -> list[int]:
         """Of those, the numbers of the ones whose answer the model would not say."""
         asked = self.by_heart()
-        known: dict[int, bool] = {}
-        for group in micro_batches(asked, [len(e) for e in self.train], PREPARED_TOKENS):
-            found = log_likelihood(model, [self.train[i] for i in group], self.trunk)
-            known |= {i: each.foremost for i, each in zip(group, found, strict=True)}
-        return [i for i in asked if not known[i]]
+        known = dict(word_for_word(model, [self.train[i] for i in asked], self.trunk))
+        return [number for place, number in enumerate(asked) if not known[place]]
 
 
 def likely(model: nn.Module, batch: Sequence[Encoded]) -> list[Likely]:
@@ -130,6 +127,13 @@ def log_likelihood(model: nn.Module, batch: Sequence[Encoded], trunk: Trunk | No
     counts = [int(e.supervised[prefix + 1 :].sum()) for e in batch]
     parts = zip(chosen_K.split(counts), first_K.split(counts), strict=True)
     return [Likelihood(float(scores.sum()), len(scores), bool(first[:-1].all())) for scores, first in parts]
+
+
+def word_for_word(model: nn.Module, rows: Sequence[Encoded], trunk: Trunk | None = None) -> Iterator[tuple[int, bool]]:
+    """Place of each row → whether the model would say its answers as they stand; rows of about one length are read together."""
+    for group in micro_batches(range(len(rows)), [len(row) for row in rows], PREPARED_TOKENS):
+        found = log_likelihood(model, [rows[i] for i in group], trunk)
+        yield from zip(group, (each.foremost for each in found), strict=True)
 
 
 def distributions(batch: Sequence[Encoded], prefix: int) -> tuple[Tensor, Tensor]:
