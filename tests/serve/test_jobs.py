@@ -27,7 +27,7 @@ from pathlib import Path
 from engrain.serve.database import Database
 from engrain.serve.jobs import Jobs
 folder = Path(sys.argv[1])
-jobs = Jobs(Database(folder / "server.sqlite"), folder / "jobs")
+jobs = Jobs(Database(folder / "server.sqlite"), folder / "jobs", 32)
 jobs.start()
 print(jobs.submit("test", sys.argv[3:], Path(sys.argv[2])).id, flush=True)
 time.sleep(600)
@@ -42,8 +42,8 @@ def jobs(tmp_path: Path) -> Iterator[Jobs]:
     found.store.database.close()
 
 
-def open_jobs(folder: Path) -> Jobs:
-    return Jobs(Database(folder / "server.sqlite"), folder / "jobs")
+def open_jobs(folder: Path, most_waiting: int = 32) -> Jobs:
+    return Jobs(Database(folder / "server.sqlite"), folder / "jobs", most_waiting)
 
 
 @pytest.fixture
@@ -97,6 +97,17 @@ def test_one_job_runs_at_a_time_in_their_order(jobs: Jobs, scripted: Any, tmp_pa
     jobs.start()
     until(lambda: all(jobs.get(job.id).ended for job in made))
     assert log.read_text() == "<><><>"
+
+
+def test_as_many_jobs_wait_as_may(tmp_path: Path) -> None:
+    jobs = open_jobs(tmp_path, most_waiting=2)
+    first, _ = (jobs.submit("test", ["x"], tmp_path / f"run{i}") for i in range(2))
+    with pytest.raises(ApiError, match="2 jobs wait already") as raised:
+        jobs.submit("test", ["x"], tmp_path / "run2")
+    assert (raised.value.status, len(jobs.list())) == (429, 2)
+    jobs.cancel(first.id)
+    jobs.submit("test", ["x"], tmp_path / "run2")
+    jobs.store.database.close()
 
 
 def test_files_are_checked_before_a_job_runs(jobs: Jobs, scripted: Any, tmp_path: Path) -> None:

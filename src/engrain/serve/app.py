@@ -51,7 +51,7 @@ def make_parts(settings: ServeSettings, *, key: str | None = None, engine: Engin
     """The parts of a server; `key` opens it beside those that it made itself, `engine` stands in for the one of the settings."""
     settings = replace(settings, runs=settings.runs.resolve())  # jobs keep paths longer than a working directory lasts
     database = Database(settings.folder / "server.sqlite")
-    jobs, counted = Jobs(database, settings.folder / "jobs"), Metrics()
+    jobs, counted = Jobs(database, settings.folder / "jobs", settings.max_jobs), Metrics()
     return Parts(
         settings, database, Keys(database, key), jobs, Catalogue(settings, jobs.store), engine or _engine(settings, counted), counted
     )

@@ -78,10 +78,13 @@ class JobStore:
         self.database = database
         database.script(TABLES)
 
-    def add(self, kind: str, argv: Sequence[str], out: Path, meta: Mapping[str, Any], status: str) -> Job:
-        """A new job."""
+    def add(self, kind: str, argv: Sequence[str], out: Path, meta: Mapping[str, Any], status: str, most_waiting: int) -> Job:
+        """A new job. Raises ApiError 429 where `most_waiting` wait already."""
         name = f"ftjob-{uuid.uuid4().hex[:24]}"
         with self.database.together():
+            waiting = self.database.rows("SELECT 1 FROM jobs WHERE status IN ('validating_files', 'queued')")
+            if len(waiting) >= most_waiting:
+                raise ApiError(429, f"{len(waiting)} jobs wait already; cancel one, or let one end.", "overloaded", retry_seconds=60)
             self.database.run(
                 "INSERT INTO jobs (id, kind, argv, out, meta, status, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (name, kind, json.dumps(list(argv)), str(out), json.dumps(dict(meta)), status, _now()),

@@ -43,8 +43,8 @@ NICE = 5
 class Jobs:
     """The queue of jobs. `start` before use, `close` at the end: a job under way is stopped cleanly and goes on next time."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.store, self.folder = JobStore(database), folder
+    def __init__(self, database: Database, folder: Path, most_waiting: int) -> None:
+        self.store, self.folder, self.most_waiting = JobStore(database), folder, most_waiting
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
@@ -55,9 +55,10 @@ class Jobs:
         """A new job that runs `engrain ARGV...`; files of examples in `check` are read before it is queued.
 
         `argv` names `out` itself where the command takes --out; a job that goes on gets --resume once its run is there.
+        Raises ApiError 429 where as many wait as may.
         """
         status = "validating_files" if check else "queued"
-        return self.store.add(kind, argv, out, {**(meta or {}), "check": [str(path) for path in check]}, status)
+        return self.store.add(kind, argv, out, {**(meta or {}), "check": [str(path) for path in check]}, status, self.most_waiting)
 
     def get(self, job: str) -> Job:
         """The job of that id. Raises ApiError 404."""

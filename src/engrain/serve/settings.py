@@ -36,6 +36,7 @@ class ServeSettings:
     max_adapters: int = setting(16, "Adapters of one base held in memory; the least recently used gives way.")
     max_models: int = setting(2, "Whole models held in memory; the least recently used gives way.")
     max_queue: int = setting(64, "Requests that may wait; the next one gets 429.")
+    max_jobs: int = setting(32, "Fine-tuning jobs and builds that may wait; the next one gets 429.")
     max_tokens: int = setting(1024, "Most tokens that one answer may have.")
     max_choices: int = setting(8, "Most answers to one request (n).")
     max_request_bytes: int = setting(2 << 20, "Largest request body.")
@@ -46,7 +47,7 @@ class ServeSettings:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        positive = ("slots", "context", "prefill_chunk", "max_adapters", "max_models", "max_queue", "max_tokens", "max_choices")
+        positive = ("slots", "context", "prefill_chunk", "max_adapters", "max_models", "max_queue", "max_jobs", "max_tokens", "max_choices")
         amounts = ("max_request_bytes", "max_upload_bytes", "max_seconds", "requests_per_minute")
         check(
             self,

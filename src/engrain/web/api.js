@@ -2,18 +2,21 @@
 
 const KEY = "engrain-key";
 
-/** The key: from the address where `#key=…` brought it (it is taken out of there at once), else from this tab's memory. */
+/** The key: from the address where `#key=…` brought it (it is taken out of there at once), else as this browser keeps it. */
 export function key() {
   const found = /^#key=([^&]+)/.exec(location.hash);
   if (found) {
-    sessionStorage.setItem(KEY, decodeURIComponent(found[1]));
+    keep(decodeURIComponent(found[1]));
     history.replaceState(null, "", location.pathname);
   }
-  return sessionStorage.getItem(KEY) || "";
+  return localStorage.getItem(KEY) || "";
 }
 
-export const keep = (value) => sessionStorage.setItem(KEY, value);
-export const forget = () => sessionStorage.removeItem(KEY);
+export const keep = (value) => localStorage.setItem(KEY, value);
+export const forget = () => localStorage.removeItem(KEY);
+
+/** Calls `locked` when another tab has forgotten the key. */
+export const watchKey = (locked) => addEventListener("storage", (event) => event.key === KEY && !event.newValue && locked());
 
 /** A failure that the server explains; `status` 0 means that it could not be reached. */
 export class Failure extends Error {

@@ -1,6 +1,6 @@
 // The frame of the page: the key, the six steps, and the line that says what the machine is doing.
 
-import { forget, keep, key } from "./api.js";
+import { forget, keep, key, watchKey } from "./api.js";
 import { announce, button, complain, failure, fill, h, percent, working } from "./dom.js";
 import { state } from "./state.js";
 import { STATUS, now, share } from "./work.js";
@@ -36,7 +36,8 @@ function frame() {
         h("a", { class: "brand", href: "#/documents" }, h("img", { src: "icon.svg", alt: "" }), "engrain"),
         h("ol", {}, links),
         h("div", { class: "rail-foot" }, h("label", {}, "Version", h("select", { id: "run", onchange: (event) => state.choose(event.target.value) })),
-          h("p", { class: "soft" }, "Everything stays on this computer."))),
+          h("p", { class: "soft" }, "Everything stays on this computer."),
+          button("Log out", logOut, { kind: "quiet" }))),
       h("div", { class: "stage" }, h("div", { id: "activity", hidden: true }), h("main", { id: "main", tabindex: "-1" }))));
 }
 
@@ -106,10 +107,15 @@ function unlock(problem = "") {
     }
   } },
     h("img", { src: "icon.svg", alt: "", class: "rings" }), h("h1", {}, "engrain"),
-    h("p", {}, "Open the page with the link that engrain serve printed, or give the key from it here. It is kept until this tab is closed."),
+    h("p", {}, "Open the page with the link that engrain serve printed, or give the key from it here. This browser keeps it until you log out."),
     h("label", { for: "key" }, "Key"), input, problem && failure(problem), h("button", { type: "submit", class: "primary" }, "Open"));
   fill(document.getElementById("app"), h("main", { id: "main" }, form));
   input.focus();
+}
+
+function logOut() {
+  forget();
+  location.reload();
 }
 
 async function start() {
@@ -120,6 +126,7 @@ async function start() {
 
 addEventListener("hashchange", () => (key() && document.querySelector(".rail") ? show() : boot()));
 addEventListener("engrain-locked", () => { forget(); unlock("The server does not know this key.\nCopy the whole link that it printed when it was started."); });
+watchKey(() => location.reload());
 state.addEventListener("changed", dress);
 state.addEventListener("job", dress);
 state.addEventListener("build", () => dress());

@@ -85,7 +85,7 @@ class State extends EventTarget {
     while (this.watched === watched) {
       const step = watched.rows.at(-1)?.step || 0;
       await stream("GET", path(["builds", watched.id, "events"], { after: watched.after, step }), undefined, heard, watched.stop.signal).catch((error) => {
-        if (error.name === "AbortError" || error.status === 404) throw error;
+        if (error.name === "AbortError" || [401, 404].includes(error.status)) throw error;
       });
       const build = await get(path(["builds", watched.id])).catch(() => null);
       if (build && ["succeeded", "failed", "cancelled"].includes(build.status)) break;
