@@ -296,6 +296,21 @@ class ByAnswer:
         return [float(len(each)) for each in candidates]
 
 
+def test_of_what_a_question_may_ask_for_what_a_reranker_finds_fitting_comes_first() -> None:
+    asked = [
+        Asked("Who is the boss?", "Ana.", "guide.md#2", 0, "Ana."),
+        Asked("Who leads it?", "Ben.", "guide.md#2", 9, "Ben leads it from nine to five."),
+        Asked("Who is the chief where nobody leads, nor ever did, whatever is said of it?", REFUSAL),
+        Asked("How do I cancel?", "By letter.", "guide.md#3", 0),
+    ]
+    alone = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).known_words("Your chief?", 3)
+    assert set(alone) == {each.question for each in asked[:3]}
+    assert alone[0] != "Who leads it?"
+    read = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), load_reranker=ByAnswer)
+    assert read.known_words("Your chief?", 3)[0] == "Who leads it?", "what is to be declined fits nothing"
+    assert set(read.known_words("Your chief?", 3)) == set(alone)
+
+
 def test_an_answer_is_read_with_the_nearest_question_that_has_it_and_its_evidence() -> None:
     asked = [
         Asked("What is the price?", "£85.", "guide.md#1", 0, "The fee is £85."),

@@ -43,6 +43,8 @@ NUM_KNOWN = 3
 """Trained questions that a model is asked from memory in place of one."""
 WORDINGS, SUITS, SHARED = 0.5, 0.2, 0.1
 """What counts beside a trained question's nearest wording: the mean over its wordings, an answer of the kind asked for, shared words."""
+READ_AGAIN, ASKED = 12, 0.1
+"""Of so many things that a question likely asks for a reranker reads the nearest wording, and what a nat of its counts then."""
 RECENT = 256
 TINY = 1e-9
 
@@ -112,8 +114,12 @@ class Retriever:
         """
         if not self._reranker:
             return [0.0] * len(answers)
-        found = (self.candidate(question, answer) for answer in answers)
-        shown = [replace(each, question=self._plain(each.question), evidence=self._plain(each.evidence)).shown for each in found]
+        return self._fits(question, [self.candidate(question, answer) for answer in answers])
+
+    def _fits(self, question: str, candidates: Sequence[Asked]) -> list[float]:
+        if not self._reranker:
+            return [0.0] * len(candidates)
+        shown = [replace(each, question=self._plain(each.question), evidence=self._plain(each.evidence)).shown for each in candidates]
         asked = (question, question.alone) if isinstance(question, FollowUp) else (question,)
         scores = [self._reranker.scores(self._plain(text), shown) for text in asked]
         return [sum(each) / len(each) for each in zip(*scores, strict=True)]
@@ -158,11 +164,20 @@ class Retriever:
         if not self._meanings or not self._asked:
             return []
         near = self._meanings.near(question)
-        asks, number = self._asking, self._numbers.get(question)
-        found = [asks.like(number)] if number is not None else asks.found(self._plain(question), self._meanings.centred(question), k)
+        number = self._numbers.get(question)
+        found = [self._asking.like(number)] if number is not None else self._meant(question, near, k)
         meant = [same for same in found if near[same].max() >= KNOWN_WORDS]
         known = [self._asked[max(same, key=lambda number: (self._asked[number].repeats, near[number]))].question for same in meant]
         return known if known != [question] else []
+
+    def _meant(self, question: str, near: Vectors, k: int) -> list[NDArray[np.intp]]:
+        """The `k` things that a question asks for most likely, once a reranker has read the nearest wording of each of the first."""
+        assert self._meanings is not None
+        found, scores = self._asking.found(self._plain(question), self._meanings.centred(question), READ_AGAIN)
+        nearest = [self._asked[max(same, key=near.__getitem__)] for same in found]
+        fits = self._fits(question, nearest)
+        fitting = [0.0 if refused(each.answer) else fit for each, fit in zip(nearest, fits, strict=True)]
+        return [found[i] for i in np.argsort(-(scores + ASKED * np.array(fitting)), kind="stable")[:k]]
 
     @cached_property
     def _asking(self) -> _Asking:
@@ -223,16 +238,17 @@ class _Asking:
         """The numbers of all wordings of a question."""
         return self._groups[int(self._group[number])]
 
-    def found(self, question: str, centred: Vectors, k: int) -> list[NDArray[np.intp]]:
-        """The numbers of all wordings of each of the `k` things that `question` asks for most likely, the likeliest first."""
+    def found(self, question: str, centred: Vectors, k: int) -> tuple[list[NDArray[np.intp]], Vectors]:
+        """The numbers of all wordings of each of the `k` things that `question` asks for most likely, the likeliest first; their scores."""
         nearest = np.full(len(self._groups), -np.inf, np.float32)
         np.maximum.at(nearest, self._group, self._centred @ centred)
         scores = nearest + WORDINGS * (self._means @ centred) + SHARED * self._texts.scores(question)
         least = np.sort(scores)[-min(k, len(scores))]
         close = np.flatnonzero(scores >= least - SUITS)  # nothing else can come among the first
         suiting = [refused(self._answers[i]) or suits(question, self._answers[i]) for i in close]
-        best = np.argsort(-(scores[close] + SUITS * np.array(suiting)), kind="stable")[:k]
-        return [self._groups[int(close[i])] for i in best]
+        suited = scores[close] + SUITS * np.array(suiting)
+        best = np.argsort(-suited, kind="stable")[:k]
+        return [self._groups[int(close[i])] for i in best], suited[best]
 
 
 def _asks_for(asked: Asked, number: int) -> tuple[str, int, str]:

@@ -67,7 +67,7 @@ def test_six_steps_from_nothing_to_an_answer(page: Any, address: str, tmp_path: 
 @pytest.mark.model
 @pytest.mark.timeout(3600)  # a whole build: some minutes, on a busy machine several times that
 @pytest.mark.parametrize("address", ["embedded"], indirect=True)
-def test_documents_of_the_bundled_business_become_a_right_answer(page: Any, address: str) -> None:
+def test_documents_of_the_bundled_business_become_a_right_answer(page: Any, address: str, tmp_path: Path) -> None:
     page.goto(f"{address}/#key={KEY}")
     page.locator("#files").set_input_files(EXAMPLE / "docs" / "faq.md")
     page.get_by_role("button", name="Write facts and examples").click()
@@ -88,6 +88,7 @@ def test_documents_of_the_bundled_business_become_a_right_answer(page: Any, addr
         assert value in answer.locator(".text").inner_text()
         answer.locator("details", has_text="faq.md").first.locator("summary").click()
         answer.locator("blockquote mark", has_text=value).first.wait_for()
+    take_it_away(page, tmp_path)
 
 
 def add_documents(page: Any, address: str, tmp_path: Path) -> None:
