@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,19 @@ from engrain.encoder import Encoder, Meaning, load_encoder
 from engrain.errors import ModelError
 from engrain.fetch import Wheel
 from engrain.files import sha256_of
+from engrain.models import load_model, locate
 
 TEXTS = ["The firm keeps 96 vehicles.", "We close at six.", "A", "The firm keeps 96 vehicles."]
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    return Encoder(tiny.build_encoder(tmp_path_factory.mktemp("encoder")))
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.build_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def small(small_folder: Path) -> Encoder:
+    return Encoder(small_folder)
 
 
 def test_a_vector_does_not_depend_on_the_texts_beside_it(small: Encoder) -> None:
@@ -30,6 +37,16 @@ def test_a_vector_does_not_depend_on_the_texts_beside_it(small: Encoder) -> None
     assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
     assert np.array_equal(together[0], together[3])
     assert not np.allclose(together[0], together[1])
+
+
+def test_models_may_be_loaded_in_several_threads(small_folder: Path, tiny_folder: Path) -> None:
+    """Loading makes a model without numbers first, by a switch of transformers that all threads share."""
+    base = locate(str(tiny_folder))
+    with ThreadPoolExecutor(4) as threads:
+        models = [threads.submit(load_model, base, device="cpu") for _ in range(12)]
+        encoders = [threads.submit(Encoder, small_folder) for _ in range(12)]
+    assert all(p.device.type == "cpu" for each in models for p in each.result().parameters())
+    assert all(each.result().vectors(["one"]).shape == (1, each.result().width) for each in encoders)
 
 
 def test_no_text_and_a_blank_text(small: Encoder) -> None:

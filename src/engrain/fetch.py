@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from threading import RLock
 from typing import Any
 
 from engrain.errors import EngrainError, ModelError
@@ -269,6 +270,10 @@ def _gguf_progress(title: str, progress: Progress) -> Iterator[None]:
         yield
     finally:
         loader.tqdm = bar
+
+
+LOADING = RLock()
+"""Held while a model is loaded: transformers makes it on the meta device by switches that all threads share."""
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from engrain.errors import ModelError, SettingError
 from engrain.fetch import (
     EMBEDDED,
+    LOADING,
     MANIFEST,
     cached_hub,
     convert_gguf,
@@ -130,7 +131,7 @@ def outline(base: str) -> PreTrainedModel:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     found = on_disk(base)
-    with quiet(), model_errors(f"the configuration of base={base!r} cannot be used"):
+    with LOADING, quiet(), model_errors(f"the configuration of base={base!r} cannot be used"):
         if found is None and base in EMBEDDED:
             config = AutoConfig.for_model(**EMBEDDED[base].config)
         else:
@@ -150,7 +151,7 @@ def load_model(base: Base, *, dtype: torch.dtype | None = None, device: str | No
 
     device = device or choose_device()
     options = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-    with quiet(), model_errors(f"base={base.name!r} cannot be loaded"):
+    with LOADING, quiet(), model_errors(f"base={base.name!r} cannot be loaded"):
         model, report = AutoModelForCausalLM.from_pretrained(base.folder, dtype=dtype or choose_dtype(device), **options)
         model = model.to(device)
     problems = [f"{name} is missing" for name in sorted(report["missing_keys"])]
