@@ -1,7 +1,7 @@
 """Take the pictures of the page that docs/page.md shows: `scripts/make_pictures.py RUN [FOLDER]`.
 
-RUN is a run of the bundled business, as `engrain demo` leaves it. The page is driven in Debian's Chromium on a server of its own; for
-the picture of a training it learns anew for some minutes. Nothing of RUN is changed.
+RUN is a run of the bundled business, as `engrain demo` leaves it. The page is driven in Debian's Chromium on a server of its own, which
+takes about a minute. Nothing of RUN is changed.
 """
 
 from __future__ import annotations
@@ -136,14 +136,12 @@ def take_away(page: Page) -> None:
 
 
 def train(page: Page) -> None:
-    """A training under way."""
+    """The choice before a training, and what it is estimated to take."""
     go(page, "Documents")
     page.get_by_role("button", name="Write facts and examples").click()
     page.get_by_role("tab", name="Facts").wait_for()
     go(page, "Train")
     page.get_by_text("How this was worked out").wait_for()
-    page.get_by_role("button", name="Start training").click()
-    page.get_by_role("img", name="Right words on unseen questions").wait_for()
 
 
 STEPS = {"1-documents": documents, "2-facts": facts, "4-verdict": verdict, "5-ask": ask, "6-take-away": take_away}
