@@ -34,20 +34,14 @@ PATIENCE = 900_000
 
 
 def main(run: Path, out: Path) -> None:
-    """Take all pictures, in the order of the page's steps."""
+    """Take all pictures; that of a training comes last, because a new version is begun for it."""
     with tempfile.TemporaryDirectory() as scratch, serving(run, Path(scratch)) as address, sync_playwright() as started:
         chromium = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--no-proxy-server"])
         page = chromium.new_page(viewport=DESK, reduced_motion="reduce")
         page.set_default_timeout(PATIENCE)
         page.goto(f"{address}/#key={KEY}")
-        for name, step in {
-            "1-documents": documents,
-            "2-facts": facts,
-            "4-verdict": verdict,
-            "5-ask": ask,
-            "6-take-away": take_away,
-        }.items():
-            step(page)
+        for name, show in STEPS.items():
+            show(page)
             page.screenshot(path=out / f"page-{name}.png")
         for name, size, scheme in (("dark", DESK, "dark"), ("phone", PHONE, "light")):
             page.emulate_media(color_scheme=scheme)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from engrain.batches import micro_batches
-from engrain.fetch import LOADING, Wheel, made_from, model_errors, quiet
+from engrain.fetch import Wheel, loading, made_from, model_errors
 from engrain.files import sha256_of, staged
 from engrain.progress import SILENT, Progress
 
@@ -55,7 +55,7 @@ class Encoder:
     def __init__(self, folder: Path, adapter: Path | None = None) -> None:
         from transformers import AutoModel, AutoTokenizer
 
-        with LOADING, model_errors(f"{folder} cannot be read"), quiet():
+        with loading(f"{folder} cannot be read"):
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             # over texts as short as questions plain attention is a third faster on a CPU than the fused one
             model = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")

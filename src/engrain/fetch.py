@@ -272,8 +272,17 @@ def _gguf_progress(title: str, progress: Progress) -> Iterator[None]:
         loader.tqdm = bar
 
 
-LOADING = RLock()
-"""Held while a model is loaded: transformers makes it on the meta device by switches that all threads share."""
+_LOADING = RLock()
+
+
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """Around the loading of a model: in silence, what goes wrong raises a ModelError (see `model_errors`), and one model at a time.
+
+    For transformers makes a model on the meta device first, by switches that all threads share.
+    """
+    with _LOADING, quiet(), model_errors(what):
+        yield
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from engrain.errors import ModelError, SettingError
 from engrain.fetch import (
     EMBEDDED,
-    LOADING,
     MANIFEST,
     cached_hub,
     convert_gguf,
@@ -27,6 +26,7 @@ from engrain.fetch import (
     fetch_hub,
     hub_config,
     is_whole,
+    loading,
     manifest,
     model_errors,
     quiet,
@@ -131,7 +131,7 @@ def outline(base: str) -> PreTrainedModel:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     found = on_disk(base)
-    with LOADING, quiet(), model_errors(f"the configuration of base={base!r} cannot be used"):
+    with loading(f"the configuration of base={base!r} cannot be used"):
         if found is None and base in EMBEDDED:
             config = AutoConfig.for_model(**EMBEDDED[base].config)
         else:
@@ -151,7 +151,7 @@ def load_model(base: Base, *, dtype: torch.dtype | None = None, device: str | No
 
     device = device or choose_device()
     options = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-    with LOADING, quiet(), model_errors(f"base={base.name!r} cannot be loaded"):
+    with loading(f"base={base.name!r} cannot be loaded"):
         model, report = AutoModelForCausalLM.from_pretrained(base.folder, dtype=dtype or choose_dtype(device), **options)
         model = model.to(device)
     problems = [f"{name} is missing" for name in sorted(report["missing_keys"])]

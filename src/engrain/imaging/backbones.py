@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engrain.errors import ModelError
-from engrain.fetch import LOADING, Wheel, made_from, model_errors, quiet
+from engrain.fetch import Wheel, loading, made_from, model_errors
 from engrain.files import sha256_of
 from engrain.progress import SILENT, Progress
 
@@ -287,7 +287,7 @@ def _converted(file: Path) -> dict[str, Tensor]:
 def _transformers(name: str) -> tuple[Backbone, str]:
     from transformers import AutoConfig, AutoModel
 
-    with LOADING, model_errors(f"backbone={name!r} cannot be loaded"), quiet():
+    with loading(f"backbone={name!r} cannot be loaded"):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         model = AutoModel.from_pretrained(name, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False)
         mean, std = _normalization(name)
@@ -306,7 +306,7 @@ def _sum_of(backbone: Backbone) -> str:
 def _transformers_outline(name: str) -> Backbone:
     from transformers import AutoConfig, AutoModel
 
-    with LOADING, model_errors(f"the configuration of backbone={name!r} cannot be used"), quiet():
+    with loading(f"the configuration of backbone={name!r} cannot be used"):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         return TransformersBackbone(AutoModel.from_config(config, trust_remote_code=False), IMAGENET_MEAN, IMAGENET_STD)
 
