@@ -130,7 +130,8 @@ class Index:
             return self._phrase(places, question, answer)
         own = {value: shown for value, shown in wanted.items() if not holds(canonical(question), value)}
         if not own:
-            places = {number: weight for number, weight in places.items() if self._tells(number, question, answer)}
+            said = set(keywords(answer)) - set(keywords(question))
+            places = {number: weight for number, weight in places.items() if self._tells(number, said, answer)}
         wanted = own or wanted
         found = {value: {n for n in places if self._places[n].holds(value) and not self._outdone(n, question, value)} for value in wanted}
         if not all(found.values()):
@@ -164,10 +165,10 @@ class Index:
         least = NEAR * max(weights.values(), default=0)
         return {number: weight for number, weight in weights.items() if weight >= least}
 
-    def _tells(self, number: int, question: str, answer: str) -> bool:
-        """Whether a place says what an answer says whose values the question brought: most of its own words, and no denial of it."""
-        place, own = self._places[number], set(keywords(answer)) - set(keywords(question))
-        return len(own & place.words) >= PHRASE * len(own) and not _contradicts(place.text, answer)
+    def _tells(self, number: int, said: set[str], answer: str) -> bool:
+        """Whether a place holds most of what an answer `said` in words of its own, and does not deny it."""
+        place = self._places[number]
+        return len(said & place.words) >= PHRASE * len(said) and not _contradicts(place.text, answer)
 
     def _phrase(self, places: Mapping[int, float], question: str, answer: str) -> Support:
         """Support for an answer of plain words: the place that holds most of those the question did not bring.
