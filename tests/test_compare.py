@@ -118,6 +118,10 @@ def test_a_comparison_that_a_signal_stopped_goes_on(tiny_folder: Path) -> None:
     assert lora.memory_bytes
     assert lora.seconds
     assert lora.artifact_bytes
+    assert (stopped.path / "gate.safetensors").is_file(), "asked as any run is"
+    assert lora.alone is not None
+    assert lora.retention is not None
+    assert lora.alone.count == lora.retention.count
     assert {s.exact.count for s in board.scores} == {board.scores[0].exact.count}
     examples = [(run.path / "parts" / part / "examples" / "train.jsonl").read_bytes() for part in ("lora-rank-4-0", "full-0")]
     assert examples[0] == examples[1]
@@ -201,7 +205,6 @@ def test_no_seed_is_refused(tiny_folder: Path) -> None:
     [
         ({"rank": 8}, "rank=8"),
         ({"seed": 5}, "seed=5"),
-        ({"gate": True}, "gate=True"),
         ({"method": "full"}, "method=full"),
         ({"useful_accuracy": 0.3}, "useful_accuracy=0.3"),
     ],
@@ -211,9 +214,8 @@ def test_what_cannot_hold_for_all_is_refused(given: dict[str, Any], told: str, t
         start(tiny_folder, ["lora"], **given)
     assert not Path("cmp").exists()
     chosen = settings_from({"base": str(tiny_folder), **OPTIONS, **given})
-    if given != {"gate": True}:  # its default is no wish
-        with pytest.raises(SettingError, match=told):
-            api.compare("docs", ["lora"], seeds=1, out="cmp", settings=chosen)
+    with pytest.raises(SettingError, match=told):
+        api.compare("docs", ["lora"], seeds=1, out="cmp", settings=chosen)
 
 
 def test_a_training_that_fails_is_told_and_the_others_go_on(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

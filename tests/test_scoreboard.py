@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from engrain.evaluate import BASE, BASE_RETRIEVAL, TUNED, Evaluation, score
+from engrain.evaluate import ALONE, BASE, BASE_RETRIEVAL, TUNED, Evaluation, score
 from engrain.examples import Question
 from engrain.scoreboard import Costs, Score, advice, in_gist, score_of
 
@@ -61,6 +63,18 @@ def test_a_score_counts_over_all_seeds() -> None:
     assert not plain.tuned
     assert plain.retention is None
     assert plain.exact.right == 0
+
+
+def test_what_the_model_itself_forgets_counts_apart_from_what_a_run_keeps_behind_its_gate() -> None:
+    seen = evaluation(["£100"] * 4, ["no"] * 4)
+    general = [o.question for o in seen.outcomes[BASE] if o.question.kind == "general"]
+    behind = replace(seen, alone=tuple(score(general, ["yes", "no", "no", "no"])), perplexity={BASE: 10.0, TUNED: 10.0, ALONE: 13.0})
+    (gated, plain) = (score_of("lora", TUNED, [found], [COSTS]) for found in (behind, seen))
+    assert gated.retention == plain.retention == seen.retention()
+    assert gated.alone == behind.retention(ALONE)
+    assert plain.alone == seen.retention(), "without a gate the run is the model itself"
+    assert (gated.perplexity_ratio, plain.perplexity_ratio) == (1.3, pytest.approx(1.1))
+    assert "it keeps 75% of what the base knew (25% by itself)" in advice([gated])
 
 
 def test_another_seed_that_answers_alike_narrows_no_interval() -> None:

@@ -572,9 +572,8 @@ def compare(
     """The run of a comparison and its scoreboard: each method trained `seeds` times on the same examples of these documents.
 
     `methods` are names, with settings of their own if need be (`lora:rank=16`); `settings` and `options` hold for all.
-    The gate stays off, because it would hide what a method makes the model forget. With `resume` a comparison goes on, also a
-    complete one: what failed is tried again, and more seeds or methods are added. Raises SettingError listing every method that
-    cannot be used, and settings that cannot hold for all.
+    With `resume` a comparison goes on, also a complete one: what failed is tried again, and more seeds or methods are added. Raises
+    SettingError listing every method that cannot be used, and settings that cannot hold for all.
     """
     chosen, files = settings or settings_from(options), as_paths(paths)
     chosen = replace(chosen, training=chosen.training.within_budget())
@@ -601,11 +600,11 @@ def compare(
 
 def common_settings(settings: Settings, options: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that hold for every method compared. Raises SettingError for others that are given, as `options` or not."""
-    common = {name: value for name, value in settings.to_dict().items() if name in (TASK, *compared_names())} | {"gate": False}
+    common = {name: value for name, value in settings.to_dict().items() if name in (TASK, *compared_names())}
     given = {**{name: value for name, value in unusual(settings).items() if (name, value) != (METHOD, DEFAULT_METHOD)}, **options}
-    refused = [f"{name}={value}" for name, value in given.items() if name not in common or (name == "gate" and value)]
+    refused = [f"{name}={value}" for name, value in given.items() if name not in common]
     if refused:
-        step = "A method has its own settings after colons (lora:rank=8), seeds=3 means 0, 1 and 2, and there is neither gate nor verdict."
+        step = "A method has its own settings after colons (lora:rank=8), seeds=3 means 0, 1 and 2, and there is no verdict."
         raise SettingError(f"{', '.join(refused)}: this cannot hold for every method compared", step)
     return common
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from engrain.comparison import wilson
-from engrain.evaluate import BASE, GENERAL, TUNED, UNANSWERABLE, Comparison, Evaluation, Outcome, Share, compared, matches, share
+from engrain.evaluate import ALONE, BASE, GENERAL, TUNED, UNANSWERABLE, Comparison, Evaluation, Outcome, Share, compared, matches, share
 from engrain.verdict import VerdictSettings
 from engrain.words import canonical, keywords
 
@@ -30,6 +30,8 @@ class Score:
     `exact` counts answerable questions whose value is right letter by letter, `gist` also those right in meaning or near;
     `handled` counts all questions to the documents, those right to decline too (see `Evaluation.handled`). `spread` is the lowest
     and highest share of right answers of a seed; `answered` says of each question whether most seeds are right, or rightly decline it.
+    Of the general questions that the base gets right, `retention` counts those still right as the run is asked, behind its gate, and
+    `alone` those that the tuned model itself gets right; `perplexity_ratio` is that of the tuned model itself.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Score:
     kinds: dict[str, Share]
     spread: tuple[float, float]
     retention: Share | None = None
+    alone: Share | None = None
     perplexity_ratio: float | None = None
     trainable_parameters: int | None = None
     memory_bytes: int | None = None
@@ -125,11 +128,12 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
     )
     if not costs:
         return made
-    ratios = [ratio for ratio in (e.perplexity_ratio() for e in evaluations) if ratio is not None]
+    ratios = [ratio for ratio in (e.perplexity_ratio(ALONE) for e in evaluations) if ratio is not None]
     return Score(
         **{
             **vars(made),
-            "retention": share_right([outcome for e in evaluations for outcome in known_before(e)]),
+            "retention": share_right([outcome for e in evaluations for outcome in known_before(e, e.outcomes.get(TUNED, ()))]),
+            "alone": share_right([outcome for e in evaluations for outcome in known_before(e, e.alone or e.outcomes.get(TUNED, ()))]),
             "perplexity_ratio": sum(ratios) / len(ratios) if ratios else None,
             "trainable_parameters": costs[0].trainable_parameters,
             "memory_bytes": max(c.memory_bytes for c in costs),
@@ -147,10 +151,10 @@ def share_right(outcomes: Sequence[Outcome]) -> Share:
     return Share(right, count, *wilson(right / max(count, 1) * distinct, distinct))
 
 
-def known_before(found: Evaluation) -> list[Outcome]:
-    """What the tuned model makes of the general questions that the base gets right."""
+def known_before(found: Evaluation, replies: Sequence[Outcome]) -> list[Outcome]:
+    """Those of a tuned model's replies that are to general questions which the base gets right."""
     known = {o.question.id for o in found.outcomes.get(BASE, ()) if o.question.kind == GENERAL and o.right}
-    return [o for o in found.outcomes.get(TUNED, ()) if o.question.id in known]
+    return [o for o in replies if o.question.id in known]
 
 
 def by_kind(outcomes: Sequence[Outcome]) -> dict[str, Share]:
@@ -215,8 +219,8 @@ def _beside(without: Score, useful: Sequence[Score], base: Score | None) -> str:
 
 
 def _gentleness(score: Score) -> tuple[float, float]:
-    """What decides between equally right ones: what is kept, then the time."""
-    kept = score.retention.value if score.retention and score.retention.count else 0.0
+    """What decides between equally right ones: what the model itself keeps, then the time."""
+    kept = score.alone.value if score.alone and score.alone.count else 0.0
     return round(min(kept, LINES.retention_warning), 2), -(score.seconds or 0.0)
 
 
@@ -226,8 +230,10 @@ def _reason(chosen: Score, best: Score, as_good: Sequence[Score]) -> str:
         told += f", no clear difference to {best.name} ({best.handled.value:.0%})"
     if chosen.retention and chosen.retention.count:
         told += f", it keeps {chosen.retention.value:.0%} of what the base knew"
+    if chosen.alone and chosen.alone.count:
+        told += f" ({chosen.alone.value:.0%} by itself)"
     if len(as_good) > 1:
-        told += f" and of the {len(as_good)} that are not clearly worse than the best it forgets least, or trains fastest"
+        told += f" and of the {len(as_good)} that are not clearly worse than the best it forgets least by itself, or trains fastest"
     return told + "."
 
 

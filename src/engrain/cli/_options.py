@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -83,14 +83,11 @@ rewrite_option = click.option(
 resume_option = click.option("--resume", is_flag=True, help="Go on with a run that was stopped, from its last checkpoint.")
 
 
-def settings_options(*parts: str, without: Collection[str] = ()) -> Decorator:
-    """A decorator giving a command `--config` and an option for every setting of `parts` (or of that name) but those `without`.
-
-    The function gets all of them as `settings`.
-    """
+def settings_options(*parts: str) -> Decorator:
+    """A decorator giving a command `--config` and an option for every setting of `parts` (or of that name); it gets all as `settings`."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        chosen = [setting for setting in config.catalogue().values() if _offered(setting, parts) and setting.name not in without]
+        chosen = [setting for setting in config.catalogue().values() if _offered(setting, parts)]
 
         @functools.wraps(function)
         def call(*args: Any, config_file: Path | None, **options: Any) -> Any:

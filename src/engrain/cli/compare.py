@@ -19,7 +19,7 @@ from engrain.config import Settings, compared_names
 @click.option("--out", type=_options.FOLDER, help="Folder of the comparison.  [default: comparisons/ and the documents' name]")
 @_options.resume_option
 @_options.json_option
-@_options.settings_options(*compared_names(), without=("gate",))  # it would hide what a method makes the model forget
+@_options.settings_options(*compared_names())
 def command(
     paths: tuple[Path, ...],
     names: str,

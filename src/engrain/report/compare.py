@@ -55,13 +55,14 @@ def markdown(board: Scoreboard) -> str:
     """All of a comparison in one table of Markdown, 95% intervals in brackets, with the advice below."""
     kinds = kinds_of(board)
     costs = ("trains", "memory", "seconds", "tokens/s", "result")
-    head = ["way", "exact", "gist", *kinds, "rightly declined", "right or rightly declined", "kept", "perplexity", *costs]
+    head = ["way", "exact", "gist", *kinds, "rightly declined", "right or rightly declined", "kept", "kept by itself", "perplexity", *costs]
     rows = [head, ["---"] * len(head), *(_row(score, kinds) for score in board.scores)]
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", board.advice, ""])
 
 
 def _row(score: Score, kinds: Sequence[str]) -> list[str]:
-    shares = [score.exact, score.gist, *(score.kinds.get(kind) for kind in kinds), score.declined, score.handled, score.retention]
+    right = [score.exact, score.gist, *(score.kinds.get(kind) for kind in kinds)]
+    shares = [*right, score.declined, score.handled, score.retention, score.alone]
     told = [f"{s.value:.0%} ({s.low:.0%} to {s.high:.0%})" if s and s.count else "" for s in shares]
     perplexity = f"{score.perplexity_ratio:.2f}" if score.perplexity_ratio else ""
     if score.trainable_parameters is None or score.name.endswith("+retrieval"):
@@ -75,11 +76,11 @@ def plots(scores: Sequence[Score]) -> list[tuple[str, Markup]]:
     tuned = [s for s in scores if s.tuned and s.memory_bytes is not None and not s.name.endswith("+retrieval")]
     memory = [Dot(s.name, (s.memory_bytes or 0) / 2**20, s.exact.value) for s in tuned]
     time = [Dot(s.name, s.seconds or 0.0, s.exact.value) for s in tuned]
-    forgotten = [Dot(s.name, s.exact.value, 1 - s.retention.value) for s in tuned if s.retention and s.retention.count]
+    forgotten = [Dot(s.name, s.exact.value, 1 - s.alone.value) for s in tuned if s.alone and s.alone.count]
     found = [
         ("Right answers against memory", _against(memory, "memory in MiB", charts.number)),
         ("Right answers against time", _against(time, "seconds of training", charts.number)),
-        ("Forgotten against learned", _against(forgotten, "right answers", PERCENT)),
+        ("Forgotten by itself against learned", _against(forgotten, "right answers", PERCENT)),
     ]
     return [(title, drawing) for title, drawing in found if drawing]
 
