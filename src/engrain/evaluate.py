@@ -138,10 +138,14 @@ class Evaluation:
         """The share of questions that were declined although the documents hold the answer."""
         return share([o.refused and not o.right for o in self._of(column) if o.question.kind in self.kinds])
 
+    def known_before(self, column: str = TUNED) -> list[Outcome]:
+        """What becomes of the general questions that the base gets right."""
+        known = {o.question.id for o in self.outcomes.get(BASE, ()) if o.question.kind == GENERAL and o.right}
+        return [o for o in self._of(column) if o.question.id in known]
+
     def retention(self, column: str = TUNED) -> Share:
         """Of the general questions that the base gets right, the share that the tuned model still gets right."""
-        known = {o.question.id for o in self.outcomes.get(BASE, ()) if o.question.kind == GENERAL and o.right}
-        return share([o.right for o in self._of(column) if o.question.id in known])
+        return share([o.right for o in self.known_before(column)])
 
     def perplexity_ratio(self, column: str = TUNED) -> float | None:
         """The tuned model's perplexity on plain text as a multiple of the base's; None where it was not measured."""

@@ -132,8 +132,8 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
     return Score(
         **{
             **vars(made),
-            "retention": share_right([outcome for e in evaluations for outcome in known_before(e, e.outcomes.get(TUNED, ()))]),
-            "alone": share_right([outcome for e in evaluations for outcome in known_before(e, e.alone or e.outcomes.get(TUNED, ()))]),
+            "retention": share_right([outcome for e in evaluations for outcome in e.known_before()]),
+            "alone": share_right([outcome for e in evaluations for outcome in e.known_before(ALONE if e.alone else TUNED)]),
             "perplexity_ratio": sum(ratios) / len(ratios) if ratios else None,
             "trainable_parameters": costs[0].trainable_parameters,
             "memory_bytes": max(c.memory_bytes for c in costs),
@@ -149,12 +149,6 @@ def share_right(outcomes: Sequence[Outcome]) -> Share:
     right, count = sum(o.right for o in outcomes), len(outcomes)
     distinct = len({o.question.id for o in outcomes})
     return Share(right, count, *wilson(right / max(count, 1) * distinct, distinct))
-
-
-def known_before(found: Evaluation, replies: Sequence[Outcome]) -> list[Outcome]:
-    """Those of a tuned model's replies that are to general questions which the base gets right."""
-    known = {o.question.id for o in found.outcomes.get(BASE, ()) if o.question.kind == GENERAL and o.right}
-    return [o for o in replies if o.question.id in known]
 
 
 def by_kind(outcomes: Sequence[Outcome]) -> dict[str, Share]:
