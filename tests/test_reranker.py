@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,24 @@ def test_question_and_answer_are_read_as_one_text(reranker: Reranker) -> None:
 def test_a_score_does_not_depend_on_the_answers_beside_it(reranker: Reranker) -> None:
     together = reranker.scores(QUESTION, [*CANDIDATES, "x" * 300])
     assert reranker.scores(QUESTION, CANDIDATES[:1]) == pytest.approx(together[:1], abs=0.05)  # bf16, padded otherwise
+
+
+def test_what_was_read_is_not_read_again(reranker: Reranker, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, logits = list[tuple[str, str]](), reranker.logits
+
+    def noted(questions: Sequence[str], candidates: Sequence[str]) -> torch.Tensor:
+        read.extend(zip(questions, candidates, strict=True))
+        return logits(questions, candidates)
+
+    monkeypatch.setattr(reranker, "logits", noted)
+    monkeypatch.setattr(module, "REMEMBERED", 3)
+    pairs = [(QUESTION, each) for each in CANDIDATES]
+    scores = reranker.read([*pairs, *pairs])
+    assert scores[:2] == scores[2:] == reranker.scores(QUESTION, CANDIDATES)
+    assert read == pairs
+    reranker.read([("What else?", "a"), ("What else?", "b")])
+    assert reranker.read(pairs) == pytest.approx(scores[:2], abs=0.05)
+    assert read == [*pairs, ("What else?", "a"), ("What else?", "b"), pairs[0]], "the oldest is forgotten"
 
 
 def test_a_long_question_leaves_room_for_the_answer(reranker: Reranker) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -292,8 +293,8 @@ def test_without_documents_nothing_is_found_by_meaning() -> None:
 class ByAnswer:
     """A stand-in for the reranker: the longer what an answer stands in, the better it fits."""
 
-    def scores(self, question: str, candidates: Sequence[str]) -> list[float]:
-        return [float(len(each)) for each in candidates]
+    def read(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        return [float(len(each)) for _, each in pairs]
 
 
 def test_of_what_a_question_may_ask_for_what_a_reranker_finds_fitting_comes_first() -> None:
@@ -324,13 +325,45 @@ def test_an_answer_is_read_with_the_nearest_question_that_has_it_and_its_evidenc
     assert Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).fits("The fee please", ["£85.", "no"]) == [0, 0]
 
 
+def test_what_many_questions_need_of_a_reranker_is_read_at_once() -> None:
+    class Remembering:
+        def __init__(self) -> None:
+            self.known = set[tuple[str, str]]()
+            self.late = list[tuple[str, str]]()
+
+        def read(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+            self.late += [pair for pair in pairs if pair not in self.known]
+            self.known |= set(pairs)
+            return [0.0] * len(pairs)
+
+    asked = [
+        Asked("Who is the boss?", "Ana.", "guide.md#2", 0, "Ana."),
+        Asked("Who leads it?", "Ben.", "guide.md#2", 9, "Ben leads it from nine to five."),
+    ]
+    reranker, questions = Remembering(), ["Your chief?", "The fee please", in_full("And on Sunday?", ["Your chief?"]), "Who leads it?"]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), load_reranker=lambda: reranker)  # type: ignore[arg-type, return-value]
+    retriever.read_questions(questions)
+    assert reranker.late
+    reranker.late.clear()
+    words = [retriever.known_words(question, 3) for question in questions]
+    assert any(words)
+    assert not reranker.late
+    retriever.read_answers((question, ["Ana.", "Nobody"]) for question in questions)
+    reranker.late.clear()
+    assert [retriever.fits(question, ["Ana.", "Nobody"]) for question in questions] == [[0, 0]] * 4
+    assert not reranker.late
+    plain = Retriever(SECTIONS, asked)
+    plain.read_questions(questions)
+    plain.read_answers([("Your chief?", ["Ana."])])
+
+
 def test_names_are_left_out_of_what_is_read_but_never_of_the_answer() -> None:
     read: list[str] = []
 
     class Reading:
-        def scores(self, question: str, candidates: Sequence[str]) -> list[float]:
-            read.extend([question, *candidates])
-            return [0.0] * len(candidates)
+        def read(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+            read.extend(chain.from_iterable(pairs))
+            return [0.0] * len(pairs)
 
     asked = [Asked("Who at Tern Hire lends the list?", "Tern Hire", "guide.md#1", 0, "Tern Hire lends it.")]
     retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning(), ["Tern Hire"]), load_reranker=Reading)
@@ -340,8 +373,8 @@ def test_names_are_left_out_of_what_is_read_but_never_of_the_answer() -> None:
 
 def test_what_fits_a_follow_up_fits_it_by_itself_and_with_what_it_leans_on() -> None:
     class ByQuestion:
-        def scores(self, question: str, candidates: Sequence[str]) -> list[float]:
-            return [{"How much is the fee? And on Sunday?": 1.0, "And on Sunday?": 4.0}[question]] * len(candidates)
+        def read(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+            return [{"How much is the fee? And on Sunday?": 1.0, "And on Sunday?": 4.0}[question] for question, _ in pairs]
 
     retriever = Retriever(SECTIONS, meaning=Meaning(ByMeaning()), load_reranker=ByQuestion)
     follow_up = in_full("And on Sunday?", ["How much is the fee?"])

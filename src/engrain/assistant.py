@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from engrain.retrieval import NUM_KNOWN, Asked, Retriever, in_full
 from engrain.support import Index
 from engrain.tokens import Shown, fitted, passage, turn_messages
 from engrain.weighing import NUM_SIMILAR, Weighing, likelihoods
-from engrain.words import canonical
+from engrain.words import canonical, refused
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -189,6 +190,9 @@ class Assistant:
         It is asked once: what is measured closed-book is weighed again later.
         """
         new = [talk for talk in dict.fromkeys(talks) if (mode, self.system, talk) not in self._known]
+        if self.retriever and mode == "closed-book" and self.rewrites:
+            with progress.stage("Looking up what is meant"):
+                self.retriever.read_questions([full(talk) for talk in new])
         put: dict[Talk, list[Talk]] = {talk: [(known, ()) for known in self._known_words(talk, mode)] or [talk] for talk in new}
         each = list(dict.fromkeys(asked for several in put.values() for asked in several))
         texts = dict(zip(each, self._generated(self.model, each, mode, progress, title), strict=True))
@@ -224,9 +228,7 @@ class Assistant:
 
     def _known_words(self, talk: Talk, mode: str) -> list[str]:
         """The trained questions that stand for this one, each whole in itself; none where the model is asked what the user asks."""
-        if mode != "closed-book" or self.retriever is None or not self.rewrites:
-            return []
-        return self.retriever.known_words(full(talk), NUM_KNOWN)
+        return self.retriever.known_words(full(talk), NUM_KNOWN) if self.retriever and mode == "closed-book" and self.rewrites else []
 
     def _weighs(self, mode: str) -> bool:
         """Whether what the model says is weighed against declining before it is given."""
@@ -234,12 +236,23 @@ class Assistant:
 
     def _weighed(self, questions: Sequence[str], mode: str, progress: Progress, title: str) -> list[str]:
         talks: list[Talk] = [(question, ()) for question in questions]
-        said, found = [self._said(talks, way, progress, title) for way in ways_of(mode)], list[str]()
+        each = zip(*(self._said(talks, way, progress, title) for way in ways_of(mode)), strict=True)
+        said = [dict(zip(ways_of(mode), texts, strict=True)) for texts in each]
+        assert self.retriever is not None
+        offered = [[*self._similar(talk, texts), *chain.from_iterable(texts.values())] for talk, texts in zip(talks, said, strict=True)]
+        with progress.stage("Reading answers"):
+            self.retriever.read_answers((full(t), [x for x in texts if not refused(x)]) for t, texts in zip(talks, offered, strict=True))
+        found = list[str]()
         with progress.stage("Weighing answers", len(questions), "questions") as stage:
-            for talk, *texts in zip(talks, *said, strict=True):
-                found.append(self._likeliest(talk, dict(zip(ways_of(mode), texts, strict=True))))
+            for talk, texts in zip(talks, said, strict=True):
+                found.append(self._likeliest(talk, texts))
                 stage.advance()
         return found
+
+    def _similar(self, talk: Talk, said: Mapping[str, Sequence[str]]) -> Sequence[str]:
+        """What similar questions are answered with, where the model was asked in every way; else nothing."""
+        assert self.retriever is not None
+        return self.retriever.answers(full(talk), NUM_SIMILAR) if set(said) == set(WAYS) else ()
 
     def _likeliest(self, talk: Talk, said: Mapping[str, Sequence[str]]) -> str:
         """Of what the model `said` in one way or more, what the documents support and it finds likeliest, or that they do not say it.
@@ -249,14 +262,13 @@ class Assistant:
         assert self.retriever is not None
         prompts = [self._fitted(talk[0], way, talk[1]).messages for way in said]
         question = full(talk)
-        similar = self.retriever.answers(question, NUM_SIMILAR) if set(said) == set(WAYS) else ()
 
         def supports(text: str) -> bool:
             return self.check(question, text).status == "supported"
 
         near, fits = partial(self.retriever.nearness, question), partial(self.retriever.fits, question)
-        texts = [text for several in said.values() for text in several]
-        weighing = Weighing.of(self.tokenizer, prompts, texts, similar, supports, near, fits)
+        texts = [*chain.from_iterable(said.values())]
+        weighing = Weighing.of(self.tokenizer, prompts, texts, self._similar(talk, said), supports, near, fits)
         return weighing.decide([likelihoods(self.model, rows) for rows in weighing.rows], self.tuned)
 
     def check(self, question: str, text: str) -> Answer:

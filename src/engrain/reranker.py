@@ -23,6 +23,8 @@ TAUGHT: Path | None = Path(__file__).parent / "study" / "adapters" / f"{EMBEDDED
 """The adapter that makes the sentence encoder a reranker."""
 MAX_TOKENS = 80
 """Word pieces that are read of a question and an answer together."""
+REMEMBERED = 8192
+"""Pairs whose scores are remembered."""
 WEIGHT, BIAS = "score.weight", "score.bias"
 
 
@@ -34,19 +36,26 @@ class Reranker:
         import torch
 
         self.encoder = encoder
+        self._read: dict[tuple[str, str], float] = {}
         self.score = torch.nn.Linear(encoder.width, 1)
         torch.nn.init.zeros_(self.score.weight)
         torch.nn.init.constant_(self.score.bias, -1.0)
 
     def scores(self, question: str, candidates: Sequence[str]) -> list[float]:
-        """The score of each candidate (log-odds against "none of these")."""
+        """The score of each candidate (log-odds against "none of these"); what was read already is not read again."""
+        return self.read([(question, candidate) for candidate in candidates])
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The score of each pair of question and candidate. Many at once are faster: every batch costs one pass over all weights."""
         import torch
 
-        if not candidates:
-            return []
-        with torch.inference_mode():
-            found: list[float] = self.logits([question] * len(candidates), candidates).tolist()
-        return found
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self._read]
+        found = {pair: self._read[pair] for pair in pairs if pair in self._read}
+        if new:
+            with torch.inference_mode():
+                found |= zip(new, self.logits(*zip(*new, strict=True)).tolist(), strict=True)
+            self._read = dict([*self._read.items(), *found.items()][-REMEMBERED:])
+        return [found[pair] for pair in pairs]
 
     def logits(self, questions: Sequence[str], candidates: Sequence[str]) -> torch.Tensor:
         """The score of each pair of question and candidate (N), through which gradients flow."""
@@ -62,12 +71,14 @@ def load_reranker(progress: Progress = SILENT) -> Reranker | None:
     """The reranker that comes with the package; None where there is none. Raises ModelError where its encoder cannot be had."""
     if not TAUGHT:
         return None
-    reranker = Reranker(_encoder(encoder_folder(progress), TAUGHT))
-    put_score_in(reranker, TAUGHT)
+    return _loaded(encoder_folder(progress), TAUGHT)
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, adapter: Path) -> Reranker:
+    reranker = Reranker(Encoder(folder, adapter))
+    put_score_in(reranker, adapter)
     return reranker
-
-
-_encoder = lru_cache(maxsize=1)(Encoder)
 
 
 def put_score_in(reranker: Reranker, adapter: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -117,12 +117,28 @@ class Retriever:
         return self._fits(question, [self.candidate(question, answer) for answer in answers])
 
     def _fits(self, question: str, candidates: Sequence[Asked]) -> list[float]:
-        if not self._reranker:
+        if not candidates or not self._reranker:
             return [0.0] * len(candidates)
-        shown = [replace(each, question=self._plain(each.question), evidence=self._plain(each.evidence)).shown for each in candidates]
+        scores = np.reshape(self._reranker.read(self._pairs(question, candidates)), (len(candidates), -1))
+        return list(map(float, scores.mean(axis=1)))
+
+    def _pairs(self, question: str, candidates: Sequence[Asked]) -> list[tuple[str, str]]:
+        """What the reranker reads of a question and of each candidate for its answer."""
         asked = (question, question.alone) if isinstance(question, FollowUp) else (question,)
-        scores = [self._reranker.scores(self._plain(text), shown) for text in asked]
-        return [sum(each) / len(each) for each in zip(*scores, strict=True)]
+        shown = [replace(each, question=self._plain(each.question), evidence=self._plain(each.evidence)).shown for each in candidates]
+        return [(self._plain(text), each) for each in shown for text in asked]
+
+    def read_questions(self, questions: Iterable[str]) -> None:
+        """Let the reranker read at once, which is faster, all that `known_words` needs of it for these questions."""
+        if self._reranker and self._meanings and self._asked:
+            new = [question for question in questions if question not in self._numbers]
+            self._reranker.read([pair for question in new for pair in self._pairs(question, self._likely(question)[2])])
+
+    def read_answers(self, offered: Iterable[tuple[str, Sequence[str]]]) -> None:
+        """Let the reranker read at once all that `fits` needs of it for these questions with their answers."""
+        if self._reranker:
+            found = [(question, [self.candidate(question, answer) for answer in answers]) for question, answers in offered]
+            self._reranker.read([pair for question, candidates in found for pair in self._pairs(question, candidates)])
 
     def candidate(self, question: str, answer: str) -> Asked:
         """The nearest question that has this answer; where none has, the answer with the sentence of fitting passages that holds it."""
@@ -165,19 +181,24 @@ class Retriever:
             return []
         near = self._meanings.near(question)
         number = self._numbers.get(question)
-        found = [self._asking.like(number)] if number is not None else self._meant(question, near, k)
+        found = [self._asking.like(number)] if number is not None else self._meant(question, k)
         meant = [same for same in found if near[same].max() >= KNOWN_WORDS]
         known = [self._asked[max(same, key=lambda number: (self._asked[number].repeats, near[number]))].question for same in meant]
         return known if known != [question] else []
 
-    def _meant(self, question: str, near: Vectors, k: int) -> list[NDArray[np.intp]]:
+    def _meant(self, question: str, k: int) -> list[NDArray[np.intp]]:
         """The `k` things that a question asks for most likely, once a reranker has read the nearest wording of each of the first."""
-        assert self._meanings is not None
-        found, scores = self._asking.found(self._plain(question), self._meanings.centred(question), READ_AGAIN)
-        nearest = [self._asked[max(same, key=near.__getitem__)] for same in found]
+        found, scores, nearest = self._likely(question)
         fits = self._fits(question, nearest)
         fitting = [0.0 if refused(each.answer) else fit for each, fit in zip(nearest, fits, strict=True)]
         return [found[i] for i in np.argsort(-(scores + ASKED * np.array(fitting)), kind="stable")[:k]]
+
+    def _likely(self, question: str) -> tuple[list[NDArray[np.intp]], Vectors, list[Asked]]:
+        """What a question likely asks for, without a reranker: all wordings of each, their scores, and the nearest wording of each."""
+        assert self._meanings is not None
+        near = self._meanings.near(question)
+        found, scores = self._asking.found(self._plain(question), self._meanings.centred(question), READ_AGAIN)
+        return found, scores, [self._asked[max(same, key=near.__getitem__)] for same in found]
 
     @cached_property
     def _asking(self) -> _Asking:

@@ -48,7 +48,6 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, tiny_folder: Path, m
         monkeypatch.setattr(encoder, "made_from", fetch.made_from)
         monkeypatch.setattr(encoder, "TAUGHT", TAUGHT_ENCODER)
         monkeypatch.setattr(reranker, "TAUGHT", TAUGHT_RERANKER)
-        monkeypatch.setenv("OMP_NUM_THREADS", "2")  # builds have a process of their own, while nothing else works here
         base = "smollm2-135m"
     with running(tmp_path / "runs", base, context=1024, requests_per_minute=5000) as found:
         yield found.url
