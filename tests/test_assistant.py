@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,11 +14,12 @@ import torch
 
 from engrain.assistant import Answer, Assistant, Everyday, Library
 from engrain.documents.base import Section, read_documents
-from engrain.encoder import Meaning
+from engrain.encoder import Encoder, Meaning
 from engrain.gate import Gate
 from engrain.knowledge.facts import find_facts
 from engrain.knowledge.wording import REFUSAL
 from engrain.progress import Progress, Stage
+from engrain.reranker import Reranker
 from engrain.retrieval import Asked, Retriever
 from engrain.run import Run
 from engrain.tokens import Shown
@@ -140,6 +141,28 @@ def test_of_what_several_trained_questions_are_answered_with_the_likeliest_is_gi
         monkeypatch.setattr("engrain.assistant.likelihoods", lambda model, rows, likely=likely: likely[: len(rows)])
         answer = shop.ask("Something else?")
         assert (answer.text, answer.asked_as) == (found, list(said)[chosen])
+
+
+def test_of_more_questions_than_the_reranker_remembers_nothing_is_read_twice(
+    shop: Assistant, tiny_encoder_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reranker, read = Reranker(Encoder(tiny_encoder_folder())), list[tuple[str, str]]()
+    logits = reranker.logits
+
+    def noted(questions: Sequence[str], candidates: Sequence[str]) -> torch.Tensor:
+        read.extend(zip(questions, candidates, strict=True))
+        return logits(questions, candidates)
+
+    monkeypatch.setattr(reranker, "logits", noted)
+    monkeypatch.setattr("engrain.reranker.REMEMBERED", 8)
+    monkeypatch.setattr("engrain.assistant.READ_AT_ONCE", 2)
+    shop.retriever = Retriever((PRICES,), ASKED, meaning=Meaning(ByFirstLetter()), load_reranker=lambda: reranker)
+    monkeypatch.setattr(shop, "_generated", lambda model, talks, *_: ["£24."] * len(talks))
+    questions, progress = [f"What does bird {number} cost?" for number in range(12)], Recorder()
+    shop._said([(question, ()) for question in questions], "closed-book", progress)
+    assert sorted({question for question, _ in read}) == sorted(questions)
+    assert len(read) == len(set(read))
+    assert progress.ended == [("Looking up what is meant", 12, 12)]
 
 
 @pytest.mark.parametrize("shop", [{"rewrite": False}, {"tuned": False}], indirect=True)

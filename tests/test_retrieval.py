@@ -355,6 +355,7 @@ def test_what_many_questions_need_of_a_reranker_is_read_at_once() -> None:
     plain = Retriever(SECTIONS, asked)
     plain.read_questions(questions)
     plain.read_answers([("Your chief?", ["Ana."])])
+    assert plain.fits("Your chief?", ["Ana."]) == [0], "without a reranker there is nothing to read"
 
 
 def test_names_are_left_out_of_what_is_read_but_never_of_the_answer() -> None:

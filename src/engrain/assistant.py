@@ -38,6 +38,8 @@ BOTH = "both"
 WAYS = ("closed-book", "retrieval")
 MODES = (*WAYS, BOTH)
 NUM_PASSAGES = 2
+READ_AT_ONCE = 64
+"""Questions that the reranker reads together what it needs for; its memory holds all of that."""
 ASKING = ("question", "reverse")
 """Kinds of examples whose questions help to find passages."""
 MAX_NEW_TOKENS = 64
@@ -190,10 +192,8 @@ class Assistant:
         It is asked once: what is measured closed-book is weighed again later.
         """
         new = [talk for talk in dict.fromkeys(talks) if (mode, self.system, talk) not in self._known]
-        if self.retriever and mode == "closed-book" and self.rewrites:
-            with progress.stage("Looking up what is meant"):
-                self.retriever.read_questions([full(talk) for talk in new])
-        put: dict[Talk, list[Talk]] = {talk: [(known, ()) for known in self._known_words(talk, mode)] or [talk] for talk in new}
+        words = zip(new, self._known_words(new, mode, progress), strict=True)
+        put: dict[Talk, list[Talk]] = {talk: [(known, ()) for known in several] or [talk] for talk, several in words}
         each = list(dict.fromkeys(asked for several in put.values() for asked in several))
         texts = dict(zip(each, self._generated(self.model, each, mode, progress, title), strict=True))
         self._known |= {(mode, self.system, talk): {asked: texts[asked] for asked in several} for talk, several in put.items()}
@@ -226,9 +226,18 @@ class Assistant:
         """Whether a question, by itself or with the one before it, concerns the documents."""
         return any(self.concerns([question, *([f"{history[-1][0]} {question}"] if history else [])]))
 
-    def _known_words(self, talk: Talk, mode: str) -> list[str]:
-        """The trained questions that stand for this one, each whole in itself; none where the model is asked what the user asks."""
-        return self.retriever.known_words(full(talk), NUM_KNOWN) if self.retriever and mode == "closed-book" and self.rewrites else []
+    def _known_words(self, talks: Sequence[Talk], mode: str, progress: Progress) -> list[list[str]]:
+        """For each talk the trained questions that stand for its question, each whole in itself; none where the user's own is asked."""
+        if mode != "closed-book" or self.retriever is None or not self.rewrites:
+            return [[] for _ in talks]
+        found, questions = list[list[str]](), [full(talk) for talk in talks]
+        with progress.stage("Looking up what is meant", len(talks), "questions") as stage:
+            for start in range(0, len(questions), READ_AT_ONCE):
+                group = questions[start : start + READ_AT_ONCE]
+                self.retriever.read_questions(group)
+                found += [self.retriever.known_words(question, NUM_KNOWN) for question in group]
+                stage.advance(len(group))
+        return found
 
     def _weighs(self, mode: str) -> bool:
         """Whether what the model says is weighed against declining before it is given."""
@@ -239,15 +248,19 @@ class Assistant:
         each = zip(*(self._said(talks, way, progress, title) for way in ways_of(mode)), strict=True)
         said = [dict(zip(ways_of(mode), texts, strict=True)) for texts in each]
         assert self.retriever is not None
-        offered = [[*self._similar(talk, texts), *chain.from_iterable(texts.values())] for talk, texts in zip(talks, said, strict=True)]
-        with progress.stage("Reading answers"):
-            self.retriever.read_answers((full(t), [x for x in texts if not refused(x)]) for t, texts in zip(talks, offered, strict=True))
         found = list[str]()
         with progress.stage("Weighing answers", len(questions), "questions") as stage:
-            for talk, texts in zip(talks, said, strict=True):
-                found.append(self._likeliest(talk, texts))
-                stage.advance()
+            for start in range(0, len(talks), READ_AT_ONCE):
+                group = list(zip(talks, said, strict=True))[start : start + READ_AT_ONCE]
+                self.retriever.read_answers((full(talk), self._offered(talk, texts)) for talk, texts in group)
+                for talk, texts in group:
+                    found.append(self._likeliest(talk, texts))
+                    stage.advance()
         return found
+
+    def _offered(self, talk: Talk, said: Mapping[str, Sequence[str]]) -> list[str]:
+        """The answers that are weighed beside declining."""
+        return [text for text in (*self._similar(talk, said), *chain.from_iterable(said.values())) if not refused(text)]
 
     def _similar(self, talk: Talk, said: Mapping[str, Sequence[str]]) -> Sequence[str]:
         """What similar questions are answered with, where the model was asked in every way; else nothing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,13 +50,13 @@ class Reranker:
         """The score of each pair of question and candidate. Many at once are faster: every batch costs one pass over all weights."""
         import torch
 
-        new = [pair for pair in dict.fromkeys(pairs) if pair not in self._read]
-        found = {pair: self._read[pair] for pair in pairs if pair in self._read}
+        known = self._read  # never changed, only replaced: other threads may read meanwhile
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in known]
         if new:
             with torch.inference_mode():
-                found |= zip(new, self.logits(*zip(*new, strict=True)).tolist(), strict=True)
-            self._read = dict([*self._read.items(), *found.items()][-REMEMBERED:])
-        return [found[pair] for pair in pairs]
+                known = known | dict(zip(new, self.logits(*zip(*new, strict=True)).tolist(), strict=True))
+            self._read = dict(islice(known.items(), max(len(known) - REMEMBERED, 0), None))
+        return [known[pair] for pair in pairs]
 
     def logits(self, questions: Sequence[str], candidates: Sequence[str]) -> torch.Tensor:
         """The score of each pair of question and candidate (N), through which gradients flow."""

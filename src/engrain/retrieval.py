@@ -93,6 +93,7 @@ class Retriever:
         self._asked = asked
         self._meanings = _Meanings(self.passages, asked, holding, meaning) if meaning and self.passages else None
         self._plain, self._load_reranker = meaning.plain if meaning else str, load_reranker
+        self._likely = lru_cache(maxsize=RECENT, typed=True)(self._likely_meant)  # a question's is read ahead, and then used
 
     def search(self, question: str, k: int = 3) -> list[Section]:
         """At most `k` passages, the best first; none where no word of the question stands in the documents and there is no encoder.
@@ -193,7 +194,7 @@ class Retriever:
         fitting = [0.0 if refused(each.answer) else fit for each, fit in zip(nearest, fits, strict=True)]
         return [found[i] for i in np.argsort(-(scores + ASKED * np.array(fitting)), kind="stable")[:k]]
 
-    def _likely(self, question: str) -> tuple[list[NDArray[np.intp]], Vectors, list[Asked]]:
+    def _likely_meant(self, question: str) -> tuple[list[NDArray[np.intp]], Vectors, list[Asked]]:
         """What a question likely asks for, without a reranker: all wordings of each, their scores, and the nearest wording of each."""
         assert self._meanings is not None
         near = self._meanings.near(question)
