@@ -39,7 +39,7 @@ WAYS = ("closed-book", "retrieval")
 MODES = (*WAYS, BOTH)
 NUM_PASSAGES = 2
 READ_AT_ONCE = 64
-"""Questions that the reranker reads together what it needs for; its memory holds all of that."""
+"""Questions whose pairs the reranker reads together: few enough that it remembers all of them until they are used."""
 ASKING = ("question", "reverse")
 """Kinds of examples whose questions help to find passages."""
 MAX_NEW_TOKENS = 64
