@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from engrain import measuring
 from engrain.assistant import Assistant, Library
 from engrain.evaluate import matches
 from engrain.examples import Example, Message, Question, asked_in, example_to_row
+from engrain.knowledge.wording import STUDIED
 from engrain.progress import Progress
 from engrain.run import Run
 
@@ -100,6 +102,30 @@ def test_rows_are_drawn_at_equal_distances(rows: int, count: int, drawn: int) ->
     found = measuring.spread(range(rows), count)
     assert len({*found}) == len(found) == drawn
     assert all(abs(number - i * rows / drawn) < 1 for i, number in enumerate(found))
+
+
+def rows_of(kind: str, form: str, count: int) -> list[Example]:
+    return [replace(example(f"{form} {kind} {i}?", "£3.", kind), form=form) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("written", "ruled", "absent", "asked"),
+    [
+        (60, 300, 50, {"studied": 60, "absent": 20}),
+        (300, 300, 50, {"studied": 80, "absent": 20}),
+        (39, 300, 50, {"studied": 39, "wh-0": 41, "absent": 20}),
+        (0, 300, 4, {"wh-0": 96, "absent": 4}),
+        (10, 5, 0, {"studied": 10, "wh-0": 5}),
+    ],
+)
+def test_what_rules_wrote_is_asked_where_there_is_little_else(written: int, ruled: int, absent: int, asked: dict[str, int]) -> None:
+    rows = [*rows_of("question", "wh-0", ruled), *rows_of("question", STUDIED, written), *rows_of("unanswerable", "absent", absent)]
+    assert Counter(row.form for row in measuring.telling(rows)) == asked
+
+
+def test_other_kinds_than_plain_questions_are_asked_whoever_wrote_them() -> None:
+    rows = [*rows_of("question", "wh-0", 90), *rows_of("reverse", "wh-0", 30), *rows_of("two", "both", 20)]
+    assert Counter(row.kind for row in measuring.telling(rows)) == {"reverse": 30, "two": 20}
 
 
 @pytest.fixture

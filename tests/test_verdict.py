@@ -171,3 +171,10 @@ def test_settings_that_make_no_sense_are_listed() -> None:
     assert len(caught.value.problems) == 2
     with pytest.raises(SettingError, match=r"retention_limit=0\.99"):
         VerdictSettings(retention_limit=0.99)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_it_is_said_that_engrain_wrote_the_questions(own: bool) -> None:
+    (found,) = [c for c in decide(evaluation(2, 60, 90, 91), own=own).checks if c.name == "sample"]
+    assert found.passed
+    assert ("written by engrain" in found.finding) is not own

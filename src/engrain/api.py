@@ -424,7 +424,7 @@ def measured(run: Run, settings: Settings, test: Sequence[Question], progress: P
     if not test:
         return Result(run)
     evaluation = measuring.measure(run, test, progress)
-    verdict = decide(evaluation, settings.verdict)
+    verdict = decide(evaluation, settings.verdict, own=bool(run.info.get("questions")) or not pipeline.facts_of(run))
     run.update(verdict=asdict(verdict), heldout_accuracy=evaluation.accuracy(TUNED).value)
     return Result(run, verdict, evaluation)
 
@@ -731,7 +731,7 @@ def plan(
         heldout=measuring.spread(measuring.guiding(made.heldout), pipeline.HELDOUT_EXAMPLES),
         replay=len(replayed),
         unanswered=sum(prompt not in known for prompt in replayed),
-        questions=min(len(measuring.testing(made.heldout)), measuring.HELDOUT_QUESTIONS),
+        questions=len(measuring.telling(measuring.testing(made.heldout))),
         general=len(read_questions(measuring.EVERYDAY / "questions.jsonl")),
         passage_characters=sum(len(p.text) for p in passages) / max(1, len(passages)),
         text_tokens=measuring.PERPLEXITY_TOKENS,

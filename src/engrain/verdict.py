@@ -89,8 +89,11 @@ class Verdict:
         return "both" if self.choice in (USE_BOTH, USE_RETRIEVAL) else "closed-book"
 
 
-def decide(evaluation: Evaluation, settings: VerdictSettings | None = None) -> Verdict:
-    """The verdict on an evaluation. Raises SettingError when the untouched model was not asked: there is nothing to compare with."""
+def decide(evaluation: Evaluation, settings: VerdictSettings | None = None, own: bool = True) -> Verdict:
+    """The verdict on an evaluation; `own` tells whether people wrote its questions, and not engrain.
+
+    Raises SettingError when the untouched model was not asked: there is nothing to compare with.
+    """
     settings = settings or VerdictSettings()
     if not evaluation.accuracy(BASE).count:
         raise SettingError(f"columns={', '.join(evaluation.columns)}: a verdict compares with {BASE!r}", "Evaluate the base as well.")
@@ -100,7 +103,7 @@ def decide(evaluation: Evaluation, settings: VerdictSettings | None = None) -> V
     if forgot:
         allowed.sort(key=lambda column: column.startswith(TUNED))
     column = _choose(evaluation, allowed, settings)
-    checks = _checks(evaluation, column or TUNED, settings)
+    checks = _checks(evaluation, column or TUNED, settings, own)
     told = [c for c in checks if not c.passed and (c.name not in ABOUT_TUNED or forgot_too_much or (column or TUNED).startswith(TUNED))]
     why = _why(evaluation, column, allowed, forgot) if column else _why_not(evaluation, allowed, settings)
     return Verdict(CHOICES[column] if column else DO_NOT_USE, " ".join([why, *(c.finding for c in told)]), tuple(checks))
@@ -168,7 +171,7 @@ def _why_not(evaluation: Evaluation, allowed: list[str], settings: VerdictSettin
     return f"Even the best, {NAMES[best]}, answers only {_of(found, digits)} right, {least}."
 
 
-def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings) -> list[Check]:
+def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings, own: bool) -> list[Check]:
     found = evaluation.accuracy(column)
     checks = []
     kept = evaluation.retention()
@@ -200,7 +203,8 @@ def _checks(evaluation: Evaluation, column: str, settings: VerdictSettings) -> l
     )
     enough = found.count >= settings.small_sample
     words = f"{found.count} questions were asked" if enough else f"Only {found.count} questions were asked, too few to be sure"
-    checks.append(Check("sample", enough, f"{words}: the true share lies between {found.low:.0%} and {found.high:.0%}."))
+    told = "" if own else " They were written by engrain; people's own may be harder (--questions asks yours)."
+    checks.append(Check("sample", enough, f"{words}: the true share lies between {found.low:.0%} and {found.high:.0%}.{told}"))
     return checks
 
 

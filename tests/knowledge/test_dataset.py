@@ -6,9 +6,9 @@ import pytest
 
 from engrain.errors import SettingError
 from engrain.examples import Example, practised
-from engrain.knowledge.dataset import KnowledgeSettings, make_examples, patterns
+from engrain.knowledge.dataset import STUDIED_HELDOUT, KnowledgeSettings, Studied, make_examples, patterns
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.wording import REFUSAL, Wording, normal
+from engrain.knowledge.wording import REFUSAL, STUDIED, Wording, normal
 
 
 def used(examples: list[Example]) -> set[str]:
@@ -99,6 +99,14 @@ def test_examples_say_where_they_come_from(facts: list[Fact]) -> None:
     asked = [e for e in make_examples(facts).train if e.kind == "question"]
     assert all(e.fact in known and e.document in {"guide.md", "rules.md"} and e.form for e in asked)
     assert all([m.role for m in e.messages] == ["user", "assistant"] for e in asked)
+
+
+def test_of_what_a_model_wrote_a_share_is_held_out_before_what_rules_wrote(facts: list[Fact]) -> None:
+    written = {f.id: [Wording("question", STUDIED, f"{word} about {f.id}?", f.value) for word in ("Well", "Now", "So")] for f in facts}
+    split = make_examples(facts, studied=Studied(written))
+    out = [e for e in split.heldout if e.form == STUDIED]
+    assert len(out) == round(STUDIED_HELDOUT * 3 * len(facts)), "also where a fact has more wordings of rules than are kept"
+    assert not {e.messages[0].content for e in out} & {e.messages[0].content for e in split.train}
 
 
 def test_bad_settings_are_named() -> None:
