@@ -113,7 +113,7 @@ def rows_of(kind: str, form: str, count: int) -> list[Example]:
     [
         (60, 300, 50, {"studied": 60, "absent": 20}),
         (300, 300, 50, {"studied": 80, "absent": 20}),
-        (29, 300, 50, {"studied": 29, "wh-0": 51, "absent": 20}),
+        (19, 300, 50, {"studied": 19, "wh-0": 61, "absent": 20}),
         (0, 300, 4, {"wh-0": 96, "absent": 4}),
         (10, 5, 0, {"studied": 10, "wh-0": 5}),
     ],

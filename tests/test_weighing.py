@@ -16,7 +16,7 @@ from engrain.generate import generate
 from engrain.knowledge.wording import REFUSAL
 from engrain.retrieval import Asked
 from engrain.tokens import encode_example
-from engrain.weighing import FIT, LEAD, NEARNESS, SUPPORTED, Weighing, likelihoods
+from engrain.weighing import FIRST, FIT, LEAD, NEARNESS, SUPPORTED, Weighing, likelihoods
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,28 +31,25 @@ def unfit(texts: Sequence[str]) -> list[float]:
     return [0.0] * len(texts)
 
 
-def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_each_prompt(
+def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_the_prompt(
     tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    prompts = [(Message("user", text),) for text in (QUESTION, f"{SECTION.text}\n\n{QUESTION}")]
-    answers = ["£41.", "At nine, on a Sunday."]
-    weighing = Weighing.of(tiny_tokenizer, prompts, answers, (), lambda text: True, lambda texts: [0.5] * len(texts), unfit)
+    prompt, answers, expected = (Message("user", QUESTION),), ["£41.", "At nine, on a Sunday."], []
+    weighing = Weighing.of(tiny_tokenizer, prompt, answers, (), lambda text: True, lambda texts: [0.5] * len(texts), unfit)
     assert weighing.answers == tuple(answers)
-    assert weighing.worth == (0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS)
-    for prompt, rows in zip(prompts, weighing.rows, strict=True):
-        expected = []
-        for answer in (*answers, REFUSAL):
-            row = encode_example(tiny_tokenizer, (*prompt, Message("assistant", answer)))
-            ids = torch.from_numpy(row.ids).long()
-            with torch.no_grad():
-                scores = tiny_model(ids[None]).logits[0, :-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
-            expected.append(float(scores[torch.from_numpy(row.supervised)[1:]].mean()))
-        assert likelihoods(tiny_model, rows) == pytest.approx(expected, abs=1e-4)
+    assert weighing.worth == (0.5 * NEARNESS + SUPPORTED + FIRST, 0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS)
+    for answer in (*answers, REFUSAL):
+        row = encode_example(tiny_tokenizer, (*prompt, Message("assistant", answer)))
+        ids = torch.from_numpy(row.ids).long()
+        with torch.no_grad():
+            scores = tiny_model(ids[None]).logits[0, :-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
+        expected.append(float(scores[torch.from_numpy(row.supervised)[1:]].mean()))
+    assert likelihoods(tiny_model, weighing.rows) == pytest.approx(expected, abs=1e-4)
 
 
 def test_of_a_talk_only_the_new_answer_is_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
     talk = (Message("user", "Hello."), Message("assistant", "Good day to you."), Message("user", QUESTION))
-    ((row, declining),) = Weighing.of(tiny_tokenizer, [talk], ["£41."], (), lambda text: True, unfit, unfit).rows
+    row, declining = Weighing.of(tiny_tokenizer, talk, ["£41."], (), lambda text: True, unfit, unfit).rows
     said = [tiny_tokenizer.decode(each.ids[each.supervised], skip_special_tokens=True) for each in (row, declining)]
     assert said == ["£41.", REFUSAL]
 
@@ -62,49 +59,55 @@ def test_what_was_made_up_is_not_weighed_and_what_the_documents_support_weighs_m
 
     def weighing(said: Sequence[str], similar: Sequence[str], *supported: str) -> Weighing:
         cosines = lambda texts: [near.get(text, 0.0) for text in texts]  # noqa: E731
-        return Weighing.of(tiny_tokenizer, [prompt], said, similar, lambda text: text in supported, cosines, unfit)
+        return Weighing.of(tiny_tokenizer, prompt, said, similar, lambda text: text in supported, cosines, unfit)
 
     found = weighing(["£999.", "At nine.", "£41."], ["£52."], "£41.", "At nine.")
     assert found.answers == ("£52.", "At nine.", "£41."), "£999 neither answers a trained question nor stands in the documents"
-    assert found.worth == (0.4 * NEARNESS, SUPPORTED, 0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS)
+    assert found.worth == (0.4 * NEARNESS + FIRST, SUPPORTED, 0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS)
     none = weighing(["£999."], ())
     assert none.rows == ()
     assert none.decide([]) == none.declined
     near["£52."] = 0.9
-    assert weighing([], ["£52."]).worth[0] == 0.9 * NEARNESS + SUPPORTED, "a trained question that means the same has this answer"
-
-
-def test_the_mean_over_the_prompts_decides() -> None:
-    weighing = Weighing(("b", "c"), (0.0, 0.0, 0.0), ())
-    assert weighing.decide([[-0.2, -0.9, -2.0], [-0.8, -0.2, -2.0]]) == "b"
+    assert weighing([], ["£52."]).worth[0] == 0.9 * NEARNESS + SUPPORTED + FIRST, "a trained question that means the same has this answer"
 
 
 def test_an_answer_that_weighs_less_than_declining_is_not_given() -> None:
     weighing = Weighing(("b", "c"), (0.0, 0.0, 0.0), ())
-    assert weighing.decide([[-2.0, -3.0, -2.1 - LEAD]]) == "b"
-    assert weighing.decide([[-2.0, -3.0, -1.9 - LEAD]]) == weighing.declined
+    assert weighing.decide([-2.0, -3.0, -2.1 - LEAD]) == "b"
+    assert weighing.decide([-2.0, -3.0, -1.9 - LEAD]) == weighing.declined
     like_one_to_decline = Weighing(("b", "c"), (0.5, 0.0, 0.9), ())
-    assert like_one_to_decline.decide([[-2.0, -3.0, -2.1 - LEAD]]) == weighing.declined
+    assert like_one_to_decline.decide([-2.0, -3.0, -2.1 - LEAD]) == weighing.declined
 
 
 def test_an_untouched_model_declines_where_it_said_so() -> None:
     weighing = Weighing(("b",), (0.0, 0.0), ())
-    assert weighing.decide([[-9.0, -0.1]], tuned=False) == "b", "what it finds unlikely says nothing"
+    assert weighing.decide([-9.0, -0.1], tuned=False) == "b", "what it finds unlikely says nothing"
     declined = Weighing(("b",), (0.0, 0.0), (), refused=True, declined="The documents don’t say.")
-    assert declined.decide([[-0.1, -0.1]], tuned=False) == "The documents don’t say."
-    assert declined.decide([[-0.1, -0.2]]) == "b"
+    assert declined.decide([-0.1, -0.1], tuned=False) == "The documents don’t say."
+    assert declined.decide([-0.1, -0.2 - LEAD]) == "b"
 
 
 def test_a_near_question_with_the_answer_counts_beside_its_likelihood() -> None:
-    scores = [[-0.8, -0.5, -3.0]]
+    scores = [-0.8, -0.5, -3.0]
     assert Weighing(("b", "c"), (0.9, 0.2, 0.0), ()).decide(scores) == "b"
     assert Weighing(("b", "c"), (0.3, 0.2, 0.0), ()).decide(scores) == "c"
 
 
+def test_the_answer_of_the_most_similar_question_counts_and_without_any_what_was_said_first(
+    tiny_tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    def worth(said: Sequence[str], similar: Sequence[str]) -> tuple[float, ...]:
+        return Weighing.of(tiny_tokenizer, (Message("user", QUESTION),), said, similar, lambda text: True, unfit, unfit).worth
+
+    assert worth(["£41.", "£52."], ["£9.", "£41."]) == (SUPPORTED + FIRST, SUPPORTED, SUPPORTED, 0.0)
+    assert worth(["£41.", "£52."], []) == (SUPPORTED + FIRST, SUPPORTED, 0.0)
+    assert worth([REFUSAL, "£52."], []) == (SUPPORTED, 0.0), "what comes first is to be declined"
+
+
 def test_how_well_an_answer_fits_counts_beside_how_near_a_question_with_it_is(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
     prompt, held = (Message("user", QUESTION),), ["£41.", "£52."]
-    weighing = Weighing.of(tiny_tokenizer, [prompt], held, (), lambda text: False, lambda texts: [0.2, 0.4, 0.1], lambda texts: [3.0, -2.0])
-    assert weighing.worth == pytest.approx((0.2 * NEARNESS + 3 * FIT, 0.4 * NEARNESS - 2 * FIT, 0.1 * NEARNESS))
+    weighing = Weighing.of(tiny_tokenizer, prompt, held, (), lambda text: False, lambda texts: [0.2, 0.4, 0.1], lambda texts: [3.0, -2.0])
+    assert weighing.worth == pytest.approx((0.2 * NEARNESS + 3 * FIT + FIRST, 0.4 * NEARNESS - 2 * FIT, 0.1 * NEARNESS))
 
 
 def test_only_what_is_weighed_is_read_by_the_reranker(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
@@ -114,7 +117,7 @@ def test_only_what_is_weighed_is_read_by_the_reranker(tiny_tokenizer: PreTrained
         read.extend(texts)
         return unfit(texts)
 
-    Weighing.of(tiny_tokenizer, [prompt], ["£41.", "£999."], (), lambda text: text == "£41.", unfit, fits)
+    Weighing.of(tiny_tokenizer, prompt, ["£41.", "£999."], (), lambda text: text == "£41.", unfit, fits)
     assert read == ["£41."]
 
 
@@ -159,7 +162,7 @@ def test_mode_both_declines_where_that_is_likelier_than_any_answer(
     tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = {"closed-book": "£41.", "retrieval": "£9."}
-    assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=SUPPORTED - LEAD) == REFUSAL
+    assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=SUPPORTED + FIRST - LEAD) == REFUSAL
 
 
 @pytest.mark.parametrize(

@@ -273,16 +273,15 @@ class Assistant:
         Where it was asked in more than one way, what similar questions are answered with is weighed too.
         """
         assert self.retriever is not None
-        prompts = [self._fitted(talk[0], way, talk[1]).messages for way in said]
-        question = full(talk)
+        question, prompt = full(talk), self._fitted(talk[0], [*said][-1], talk[1]).messages
 
         def supports(text: str) -> bool:
             return self.check(question, text).status == "supported"
 
         near, fits = partial(self.retriever.nearness, question), partial(self.retriever.fits, question)
         texts = [*chain.from_iterable(said.values())]
-        weighing = Weighing.of(self.tokenizer, prompts, texts, self._similar(talk, said), supports, near, fits)
-        return weighing.decide([likelihoods(self.model, rows) for rows in weighing.rows], self.tuned)
+        weighing = Weighing.of(self.tokenizer, prompt, texts, self._similar(talk, said), supports, near, fits)
+        return weighing.decide(likelihoods(self.model, weighing.rows) if weighing.rows else [], self.tuned)
 
     def check(self, question: str, text: str) -> Answer:
         """The answer `text` with what the documents say to it."""

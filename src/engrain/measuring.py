@@ -42,7 +42,7 @@ HELDOUT_QUESTIONS = 100
 """Questions in held-out wordings that are asked where the user brings none."""
 UNANSWERED = 0.2
 """Share of them, at most, that the documents do not answer."""
-ENOUGH = 30
+ENOUGH = 20
 """Questions that rules did not write, from which on those that they wrote, in patterns like the trained ones, are not asked."""
 PERPLEXITY_TOKENS = 4096
 KINDS = {"question": "paraphrase"}

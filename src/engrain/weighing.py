@@ -1,8 +1,8 @@
-"""Weighing: which of several answers to a question a model finds likeliest, from memory and from what it reads.
+"""Weighing: which of several answers to a question is given, or none of them.
 
 A model that was asked twice, closed-book and from passages, is often right once. Answers that similar questions had are
-further candidates. The model's own likelihood, how near in meaning a question is that has the answer, and how well a reranker
-finds that it fits, tell them apart better than any single way of asking does.
+further candidates. How likely the model finds each after the last of these prompts, how near in meaning a question is that has the
+answer, and how well a reranker finds that it fits, tell them apart better than any single way of asking does.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ NUM_SIMILAR = 6
 """Answers of similar questions that are weighed beside what the model says."""
 NEARNESS = 1.5
 """Nats a token that the cosine between the question and the nearest one with the same answer is worth."""
-FIT = 0.5
+FIT = 1.0
 """Nats a token that a nat of the reranker's is worth."""
 SUPPORTED = 0.75
 """Nats a token that it is worth to an answer that its values stand in a place that is about the question."""
-LEAD = 0.0
+FIRST = 0.75
+"""Nats a token that it is worth to an answer that it comes first: that of the most similar question, or said to the likeliest meant."""
+LEAD = 0.25
 """How much more than declining (nats a token) an answer must weigh at least."""
 
 
@@ -38,12 +40,12 @@ class Weighing:
     """Answers to a question that stand in the documents and that are to be weighed against declining.
 
     `worth` says what speaks for each answer, and last for declining, beside its likelihood (nats a token); `rows` has each answer and
-    last the refusal after each of the prompts, one tuple for a prompt. `refused` tells whether nothing else was said.
+    last the refusal after the prompt. `refused` tells whether nothing else was said.
     """
 
     answers: tuple[str, ...]
     worth: tuple[float, ...]
-    rows: tuple[tuple[Encoded, ...], ...]
+    rows: tuple[Encoded, ...]
     refused: bool = False
     declined: str = REFUSAL
 
@@ -51,14 +53,14 @@ class Weighing:
     def of(
         cls,
         tokenizer: PreTrainedTokenizerBase,
-        prompts: Sequence[Sequence[Message]],
+        prompt: Sequence[Message],
         said: Sequence[str],
         similar: Sequence[str],
         supports: Callable[[str], bool],
         near: Callable[[Sequence[str]], Sequence[float]],
         fits: Callable[[Sequence[str]], Sequence[float]],
     ) -> Weighing:
-        """What `similar` questions are answered with, and what the model `said`; each answer is read after each of the prompts.
+        """What `similar` questions are answered with, the most similar first, and what the model `said`; each is read after the prompt.
 
         What was made up is left out: the documents must support what answers no trained question. `supports` tells whether they do, `near`
         how near a question is that has the answer (a cosine, 0 where none has it), and `fits` how well it fits (log-odds against none of
@@ -69,27 +71,27 @@ class Weighing:
         declines = all(refused(text) for text in said)
         declined = said[0] if declines and said else REFUSAL
         offered = list({canonical(text): text for text in (*similar, *said) if not refused(text)}.values())
+        first = canonical(next(iter((*similar, *said)), ""))
         *nearness, declining = near([*offered, REFUSAL])
         found = [(text, close, close >= THE_LIKE or supports(text)) for text, close in zip(offered, nearness, strict=True)]
         held = [(text, close, supported) for text, close, supported in found if close > 0 or supported]
         if not held:
             return cls((), (), (), declines, declined)
         answers, close, supported = zip(*held, strict=True)
-        voices = zip((*close, declining), (*fits(answers), 0.0), (*supported, False), strict=True)
-        worth = (NEARNESS * near + FIT * fit + SUPPORTED * yes for near, fit, yes in voices)
-        rows = tuple(tuple(_row(tokenizer, prompt, text) for text in (*answers, REFUSAL)) for prompt in prompts)
-        return cls(answers, tuple(worth), rows, declines, declined)
+        voices = zip(close, fits(answers), supported, (canonical(text) == first for text in answers), strict=True)
+        worth = [NEARNESS * near + FIT * fit + SUPPORTED * yes + FIRST * leads for near, fit, yes, leads in voices]
+        rows = tuple(_row(tokenizer, prompt, text) for text in (*answers, REFUSAL))
+        return cls(answers, (*worth, NEARNESS * declining), rows, declines, declined)
 
-    def decide(self, scores: Sequence[Sequence[float]], tuned: bool = True) -> str:
+    def decide(self, scores: Sequence[float], tuned: bool = True) -> str:
         """The answer that weighs most; nothing is answered where there is none, or declining weighs more.
 
-        `scores` are the mean log-probabilities (nats a token) of the rows; how likely an answer is, is the mean over the prompts. A model
-        that was not `tuned` to short answers and to this refusal finds neither likely, which says nothing: it declines where it said so.
+        `scores` are the mean log-probabilities (nats a token) of the rows. A model that was not `tuned` to short answers and to this
+        refusal finds neither likely, which says nothing: it declines where it said so.
         """
         if not self.answers or (self.refused and not tuned):
             return self.declined
-        means = (sum(each) / len(each) for each in zip(*scores, strict=True))
-        *weights, declining = (mean + worth for mean, worth in zip(means, self.worth, strict=True))
+        *weights, declining = (score + worth for score, worth in zip(scores, self.worth, strict=True))
         weight, best = max(zip(weights, self.answers, strict=True))
         return best if weight > declining + LEAD or not tuned else self.declined
 

@@ -168,20 +168,20 @@ async def _decided(parts: Parts, asked: Chat, number: int, written: Written) -> 
             pass
     said = [one for way in ways for _, one in way]
     weighing = await asyncio.to_thread(_weighing, parts, asked, [one.text.strip() for one in said])
-    found = [await likelihoods(parts, asked.served, rows) for rows in weighing.rows]
-    best = weighing.decide([each.means for each in found], asked.served.weights.tuned)
+    found = await likelihoods(parts, asked.served, weighing.rows) if weighing.rows else Likelihoods((), 0)
+    best = weighing.decide(found.means, asked.served.weights.tuned)
     text = _until(best, asked.sampling.stop)
     chosen = next((one for one in said if canonical(one.text) == canonical(best)), Written(finish="stop"))
     written.asked_as = chosen.asked_as if asked.mode != BOTH else ""
     written.source, written.status = await asyncio.to_thread(asked.knowledge.verdict, asked.question, text)
-    written.prompt_tokens = sum(one.prompt_tokens for one in said) + sum(each.tokens for each in found)
-    cached = sum(one.cached_tokens for one in said) + sum(each.cached for each in found)
+    written.prompt_tokens = sum(one.prompt_tokens for one in said) + found.tokens
+    cached = sum(one.cached_tokens for one in said) + found.cached
     return Piece(text, (), chosen.finish, cached, sum(one.written_tokens for one in said))
 
 
 def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
     tokenizer = parts.engine.tokenizer(asked.served.weights.base)
-    prompts = [several[0].messages for several in asked.prompts]
+    prompt = asked.prompts[-1][0].messages
     knowledge, question = asked.knowledge, asked.question
 
     def supports(text: str) -> bool:
@@ -189,7 +189,7 @@ def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
 
     near, fits = partial(knowledge.nearness, question), partial(knowledge.fits, question)
     similar = knowledge.similar(question) if asked.mode == BOTH else ()
-    return Weighing.of(tokenizer, prompts, said, similar, supports, near, fits)
+    return Weighing.of(tokenizer, prompt, said, similar, supports, near, fits)
 
 
 def _until(text: str, stop: Sequence[str]) -> str:
