@@ -31,7 +31,7 @@ SUPPORTED = 0.75
 """Nats a token that it is worth to an answer that its values stand in a place that is about the question."""
 FIRST = 0.75
 """Nats a token that it is worth to an answer that it comes first: that of the most similar question, or said to the likeliest meant."""
-LEAD = 0.25
+LEAD = 0.5
 """How much more than declining (nats a token) an answer must weigh at least."""
 
 
