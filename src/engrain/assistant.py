@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engrain import registry
+from engrain.batches import batches
 from engrain.documents.base import Section
 from engrain.encoder import Meaning, load_encoder
 from engrain.errors import ModelError, RunError, SettingError
@@ -230,10 +231,9 @@ class Assistant:
         """For each talk the trained questions that stand for its question, each whole in itself; none where the user's own is asked."""
         if mode != "closed-book" or self.retriever is None or not self.rewrites:
             return [[] for _ in talks]
-        found, questions = list[list[str]](), [full(talk) for talk in talks]
+        found = list[list[str]]()
         with progress.stage("Looking up what is meant", len(talks), "questions") as stage:
-            for start in range(0, len(questions), READ_AT_ONCE):
-                group = questions[start : start + READ_AT_ONCE]
+            for group in batches([full(talk) for talk in talks], READ_AT_ONCE):
                 self.retriever.read_questions(group)
                 found += [self.retriever.known_words(question, NUM_KNOWN) for question in group]
                 stage.advance(len(group))
@@ -250,8 +250,7 @@ class Assistant:
         assert self.retriever is not None
         found = list[str]()
         with progress.stage("Weighing answers", len(questions), "questions") as stage:
-            for start in range(0, len(talks), READ_AT_ONCE):
-                group = list(zip(talks, said, strict=True))[start : start + READ_AT_ONCE]
+            for group in batches(list(zip(talks, said, strict=True)), READ_AT_ONCE):
                 self.retriever.read_answers((full(talk), self._offered(talk, texts)) for talk, texts in group)
                 for talk, texts in group:
                     found.append(self._likeliest(talk, texts))

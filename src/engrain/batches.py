@@ -9,8 +9,11 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -77,3 +80,8 @@ def _filled(order: Sequence[int], lengths: Sequence[int], max_tokens: int, share
         groups[-1].append(index)
         room -= own
     return groups
+
+
+def batches(items: Sequence[T], size: int) -> list[list[T]]:
+    """The items in lists of at most `size`."""
+    return [list(items[i : i + size]) for i in range(0, len(items), size)]

@@ -333,7 +333,7 @@ def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: S
     passages = NUM_PASSAGES * work.passage_characters / CHARACTERS_A_TOKEN
     asked, answer = 2 * work.questions + work.general, tokens.targets / len(tokens.lengths)
     reading = asked * prompt + work.questions * passages + 2 * work.text_tokens
-    weighed = work.questions * (2 * prompt + passages + 2 * (NUM_SIMILAR + 3) * answer)  # read again, with answers that may be right
+    weighed = work.questions * (prompt + passages + (NUM_SIMILAR + 3) * answer)  # read again, with answers that may be right
     words = NUM_KNOWN if settings.study.encoder else 0  # in which a tuned model is asked from memory, and then weighed
     known = max(0, words - 1) * work.questions
     remembered = known * prompt + bool(words) * work.questions * (prompt + (words + 1) * answer)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from engrain.batches import batches
 from engrain.documents.base import Section
 from engrain.knowledge.blocks import Block, blocks, plain
 from engrain.knowledge.extract import MAX_CHARACTERS
@@ -84,11 +85,6 @@ def sentences(section: Section) -> list[Block]:
     """The statements of a section that can hold details, each once."""
     found = (block for block in blocks(section.text, *section.headings[-1:]) if is_sentence(block))
     return list({block.start: block for block in found if len(block.text) <= MAX_CHARACTERS}.values())
-
-
-def batches(items: Sequence[T], size: int) -> list[list[T]]:
-    """The items in lists of at most `size`."""
-    return [list(items[i : i + size]) for i in range(0, len(items), size)]
 
 
 def batches_by_section(facts: Sequence[Fact], size: int) -> list[list[Fact]]:
