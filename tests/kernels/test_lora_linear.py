@@ -88,6 +88,26 @@ def test_bfloat16_rounds_once() -> None:
         assert (a.float() - b.float()).norm() <= 0.02 * b.float().norm()
 
 
+@pytest.mark.parametrize("rank", [8, 64])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_many_rows_in_bfloat16_are_near_the_textbook(rank: int, bias: bool, dropout: float) -> None:
+    """So many that a matrix unit, where there is one, computes them."""
+    torch.manual_seed(0)
+    made = layer(64, 160, rank, bias=bias, dropout=dropout, dtype=torch.bfloat16)
+    x, direction = torch.randn(300, 64).bfloat16().requires_grad_(), torch.randn(300, 160)
+    torch.manual_seed(1)
+    fast = made(x)
+    torch.manual_seed(1)
+    dropped = F.dropout(x, dropout) if dropout else x
+    exact = F.linear(x.float(), made.weight.float(), made.bias if made.bias is None else made.bias.float())
+    exact = exact + made.scale * F.linear(F.linear(dropped.float(), made.lora_A), made.lora_B)
+    wanted = [made.lora_A, made.lora_B, x]
+    gradients = [torch.autograd.grad((y.float() * direction).sum(), wanted) for y in (fast, exact)]
+    for near, right in ((fast, exact), *zip(*gradients, strict=True)):
+        assert (near.float() - right.float()).norm() <= 0.01 * right.float().norm()
+
+
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_starts_as_the_layer_and_merges_into_one(bias: bool, dtype: torch.dtype) -> None:

@@ -32,8 +32,8 @@ def test_it_is_compiled_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_another_source_is_compiled_anew(home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     native.library.__wrapped__()
     other = tmp_path_factory.mktemp("source") / "elementwise.c"
-    other.write_text(native.SOURCE.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    monkeypatch.setattr(native, "SOURCE", other)
+    other.write_text(native.SOURCES[0].read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    monkeypatch.setattr(native, "SOURCES", (other, *native.SOURCES[1:]))
     native.library.__wrapped__()
     assert len(list(home.rglob("*.so"))) == 2
 

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engrain.kernels import native
 from engrain.kernels import supervised_loss as module
 from engrain.kernels.supervised_loss import reference_loss, supervised_loss
 
@@ -67,6 +68,30 @@ def test_bfloat16_is_near_the_reference(softcap: float | None) -> None:
     assert total.item() == pytest.approx(plain.item(), rel=0.01)
     for narrow, wide in ((hidden, wide_hidden), (weight, wide_weight)):
         assert (narrow.grad.float() - wide.grad).norm() <= 0.02 * wide.grad.norm()
+
+
+@pytest.mark.skipif(native.library() is None, reason="no C compiler")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_native_code_computes_what_pytorch_does(dtype: torch.dtype, wanted: bool) -> None:
+    """Of distributions of several widths too: the narrower ones end in words without a share, which may be words that have one."""
+    torch.manual_seed(0)
+    logits, targets = (8 * torch.randn(9, 300)).to(dtype), torch.randint(300, (9, 4))
+    targets[:4, 2:] = targets[:4, :1]
+    shares = torch.rand(9, 4)
+    shares[:4, 2:] = 0
+    fast = module._native(logits.clone(), targets, shares, wanted)
+    plain = module._plain(logits.clone(), targets, shares, wanted, None)
+    torch.testing.assert_close(fast[:2], plain[:2], rtol=1e-5, atol=1e-5)
+    if wanted:
+        narrow = dtype == torch.bfloat16
+        torch.testing.assert_close(fast[2], plain[2], rtol=2**-7 if narrow else 1e-4, atol=1e-6)
+
+
+def test_a_target_as_likely_as_any_counts_as_right() -> None:
+    weight, hidden = torch.tensor([[1.0], [2.0], [2.0]]), torch.ones(3, 1)
+    for function in (supervised_loss, reference_loss):
+        assert int(function(hidden, weight, torch.tensor([0, 1, 2]))[1]) == 2
 
 
 @pytest.mark.parametrize("trains", ["hidden", "weight", "none"])

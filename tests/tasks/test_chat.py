@@ -73,6 +73,33 @@ def test_a_packed_batch_equals_each_example_alone(name: str, shared: int) -> Non
         assert float((fast[parameter] - expected).norm()) <= 1e-4 * scale, parameter
 
 
+def test_rows_are_made_of_round_length_without_changing_a_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small_model("llama").requires_grad_(True)
+    batch = sorted(examples(5, shared=10), key=len, reverse=True)
+    monkeypatch.setattr(module, "ROUND", 1)
+    plain = gradients(model, Chat(batch).loss(model, batch).total)
+    lengths: list[int] = []
+    monkeypatch.setattr(module, "ROUND", 4)
+    monkeypatch.setattr(model.base_model.norm, "forward", noted(model.base_model.norm.forward, lengths))
+    rounded = gradients(model, Chat(batch).loss(model, batch).total)
+    assert lengths[-1] % 4 == 0 != (10 + sum(len(e) - 10 for e in batch)) % 4
+    for parameter, expected in plain.items():
+        torch.testing.assert_close(rounded[parameter], expected, rtol=1e-4, atol=1e-5)
+
+
+def noted(forward: Any, lengths: list[int]) -> Any:
+    def run(x: Tensor) -> Tensor:
+        lengths.append(x.shape[-2])
+        return forward(x)
+
+    return run
+
+
+@pytest.mark.parametrize("lengths", [[30], [30, 30], [30, 29]])
+def test_no_row_grows_beyond_the_longest(lengths: list[int]) -> None:
+    assert module._to_round(lengths, sum(lengths)) == 0
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_model_that_packing_would_compute_wrongly_is_refused(name: str) -> None:
     model = small_model(name, **REFUSED[name])

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engrain.kernels.matmul import can, product
+
 
 class _LoRAProduct(torch.autograd.Function):  # type: ignore[misc]
     """The product above. No gradient for W and the bias; x·Aᵀ is small and kept, everything else is x itself."""
@@ -25,29 +27,30 @@ class _LoRAProduct(torch.autograd.Function):  # type: ignore[misc]
         ctx: Any, x: Tensor, dropped: Tensor, joined: Tensor, bias: Tensor | None, a_RI: Tensor, b_OR: Tensor, scale: float
     ) -> Tensor:
         width = x.shape[-1]
-        a, b = a_RI.to(x.dtype), b_OR.to(x.dtype)
+        a, scaled_b = a_RI.to(x.dtype), (b_OR * scale).to(x.dtype)
         u = dropped @ a.t()
-        with torch.no_grad():
-            joined[:, width:] = b_OR * scale
-        ctx.save_for_backward(dropped, u, a, b)
+        ctx.save_for_backward(dropped, u, a, scaled_b)
         # Not saved as a tensor that must stay as it is: a second forward pass writes its (equal) s·B before the first goes back.
         ctx.weight = joined[:, :width]
         ctx.scale, ctx.same = scale, dropped is x
+        if can(x, len(joined)):
+            return product(x, ctx.weight.t(), (u, scaled_b.t()), bias)
+        with torch.no_grad():
+            joined[:, width:] = scaled_b
         return F.linear(torch.cat([x, u], -1), joined, bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         dy = grads[0].contiguous()
-        dropped, u, a, b = ctx.saved_tensors
-        v = dy @ b
-        da = (v.t() @ dropped).float() * ctx.scale
+        dropped, u, a, scaled_b = ctx.saved_tensors
+        v = dy @ scaled_b
+        da = (v.t() @ dropped).float()
         db = (dy.t() @ u).float() * ctx.scale
         if not ctx.needs_input_grad[0]:
             return None, None, None, None, da, db, None
-        dx = dy @ ctx.weight
         if ctx.same:
-            return dx.addmm_(v, a, alpha=ctx.scale), None, None, None, da, db, None
-        return dx, (v @ a) * ctx.scale, None, None, da, db, None
+            return product(dy, ctx.weight, (v, a)), None, None, None, da, db, None
+        return product(dy, ctx.weight), v @ a, None, None, da, db, None
 
 
 class LoRALinear(nn.Module):  # type: ignore[misc]

@@ -1,6 +1,6 @@
-"""The elementwise parts of a layer in C (`elementwise.c`), compiled where a compiler is present.
+"""The elementwise parts of a layer (`elementwise.c`) and products of matrices (`matmul.c`) in C, compiled where a compiler is present.
 
-Each of these parts is several passes over memory in PyTorch and one here. Compiling takes a second, once for a machine;
+Each of the elementwise parts is several passes over memory in PyTorch and one here. Compiling takes a second, once for a machine;
 without a compiler, or with ENGRAIN_NATIVE=0, the plain code beside each caller does the same in more time.
 """
 
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from engrain.fetch import cache_folder
 
-SOURCE = Path(__file__).with_name("elementwise.c")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("elementwise.c", "matmul.c"))
 COMPILERS = ("cc", "gcc", "clang")
 FAST = "-O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -ffinite-math-only -fno-signed-zeros"
 """Without `-ffast-math`: with that, loading the library would change how the whole process computes tiny numbers."""
@@ -75,14 +75,15 @@ def _compile(command: str, made: Path) -> None:
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent) as folder:
         fresh = Path(folder) / made.name
-        subprocess.run([command, *FLAGS, "-o", str(fresh), str(SOURCE), "-lm"], check=True, capture_output=True, timeout=SECONDS)
+        subprocess.run([command, *FLAGS, "-o", str(fresh), *map(str, SOURCES), "-lm"], check=True, capture_output=True, timeout=SECONDS)
         fresh.replace(made)
 
 
 def _fingerprint(command: str) -> str:
     """What the compiled code depends on: its source and flags, the compiler, and the processor that it is made for."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text(encoding="utf-8", errors="replace").splitlines() if told.is_file() else []
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text(encoding="utf-8", errors="replace").splitlines() if facts.is_file() else []
     processor = next((line for line in lines if line.startswith("flags")), "") or f"{platform.machine()} {platform.processor()}"
-    parts = [SOURCE.read_bytes(), " ".join([command, *FLAGS]).encode(), processor.encode(), torch.__version__.encode()]
+    told = (" ".join([command, *FLAGS]), processor, torch.__version__)
+    parts = [*(source.read_bytes() for source in SOURCES), *(text.encode() for text in told)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

@@ -8,11 +8,14 @@ Shapes: K supervised positions, C candidates of a target, D model width, V vocab
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from engrain.kernels import native
 
 CHUNK = 256
 """Positions a chunk: 256 × 49,152 logits in fp32 are 50 MB."""
@@ -40,23 +43,11 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
         d_apart = torch.zeros_like(apart_RD, dtype=torch.float32) if needs_apart else None
         for at in range(0, len(targets_KC), CHUNK):
             rows = slice(at, at + CHUNK)
-            logits = F.linear(hidden_KD[rows], weight_VD).float()
-            if softcap is not None:
-                logits = torch.tanh(logits / softcap) * softcap
-            targets, shares = targets_KC[rows], shares_KC[rows]
-            weights = shares.sum(-1, keepdim=True)
-            correct += (logits.argmax(-1) == targets[:, 0]).sum()
-            slope = 1 - (logits / softcap) ** 2 if softcap is not None and (needs_hidden or needs_weight or needs_apart) else None
-            largest, chosen = logits.amax(-1, keepdim=True), logits.gather(-1, targets)
-            grad = logits.sub_(largest).exp_()
-            summed = grad.sum(-1, keepdim=True)
-            total += ((summed.log() + largest - chosen) * shares).sum()
-            if not (needs_hidden or needs_weight or needs_apart):
-                continue
-            grad.mul_(weights / summed).scatter_add_(-1, targets, -shares)
-            if slope is not None:
-                grad *= slope
-            grad = grad.to(weight_VD.dtype)
+            logits = F.linear(hidden_KD[rows], weight_VD)
+            compute = _native if softcap is None and native.can(logits) else partial(_plain, softcap=softcap)
+            loss, right, grad = compute(logits, targets_KC[rows], shares_KC[rows], needs_hidden or needs_weight or needs_apart)
+            total += loss
+            correct += right
             if d_hidden is not None:
                 d_hidden[rows] = grad @ weight_VD
             if d_weight is not None:
@@ -75,6 +66,32 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
         hidden = d_hidden * scale.to(d_hidden.dtype) if d_hidden is not None else None
         weight, apart = ((d * scale).to(ctx.weight_dtype) if d is not None else None for d in (d_weight, d_apart))
         return hidden, weight, None, None, None, None, apart
+
+
+def _native(logits_KV: Tensor, targets_KC: Tensor, shares_KC: Tensor, wanted: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The summed loss of logits, how many get their first target right, and the gradient that was wanted, in the place of the logits."""
+    targets, shares = targets_KC.contiguous(), shares_KC.float().contiguous()
+    losses, right, slopes = torch.empty_like(shares[:, 0]), torch.empty_like(targets[:, 0]), torch.empty_like(shares)
+    sizes = (*logits_KV.shape, targets.shape[1])
+    native.call("cross_entropy", logits_KV.dtype, logits_KV, targets, shares, losses, right, slopes, *sizes, int(wanted))
+    return losses.sum(), right.sum(), logits_KV
+
+
+def _plain(logits_KV: Tensor, targets_KC: Tensor, shares_KC: Tensor, wanted: bool, softcap: float | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The same in PyTorch, with the cap that some models put on their logits."""
+    logits = logits_KV.float()
+    if softcap is not None:
+        logits = torch.tanh(logits / softcap) * softcap
+    slope = 1 - (logits / softcap) ** 2 if softcap is not None and wanted else None
+    largest, chosen = logits.amax(-1, keepdim=True), logits.gather(-1, targets_KC)
+    grad = logits.sub_(largest).exp_()
+    summed = grad.sum(-1, keepdim=True)
+    loss = ((summed.log() + largest - chosen) * shares_KC).sum()
+    if wanted:
+        grad.mul_(shares_KC.sum(-1, keepdim=True) / summed).scatter_add_(-1, targets_KC, -shares_KC)
+        if slope is not None:
+            grad *= slope
+    return loss, (chosen[:, :1] >= largest).sum(), grad.to(logits_KV.dtype)
 
 
 def supervised_loss(
@@ -103,7 +120,7 @@ def reference_loss(
     if softcap is not None:
         logits = torch.tanh(logits / softcap) * softcap
     wanted_KV = torch.zeros_like(logits).scatter_add(-1, targets_KC, shares_KC)
-    return -(wanted_KV * logits.log_softmax(-1)).sum(), (logits.argmax(-1) == targets_KC[:, 0]).sum()
+    return -(wanted_KV * logits.log_softmax(-1)).sum(), (logits.gather(-1, targets_KC[:, :1]) >= logits.amax(-1, keepdim=True)).sum()
 
 
 def _distributions(targets: Tensor, shares_KC: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -15,12 +15,10 @@ import torch
 from torch.nn import functional as F
 
 from engrain.errors import ModelError
-from engrain.kernels.gated import lean_gates
-from engrain.kernels.packed_attention import Packing, pack, packed
+from engrain.kernels.lean import lean
+from engrain.kernels.packed_attention import Packing, pack
 from engrain.kernels.partial_model import upper
 from engrain.kernels.recompute import LONG, recomputed
-from engrain.kernels.rms_norm import lean_norms
-from engrain.kernels.rotary import lean_rotary
 from engrain.progress import SILENT, Progress
 from engrain.tasks._trunk import Trunk, depth
 from engrain.tasks.base import Task
@@ -29,6 +27,8 @@ from engrain.tokens import Encoded, shared_prefix
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+ROUND = 64
+"""Rows are made as long as the next multiple of this."""
 SHORTEST_PREFIX = 8
 """Below this many shared tokens, computing them once saves nothing."""
 TOLERANCE, TOLERANCE_16_BITS = 1e-3, 0.1
@@ -93,13 +93,30 @@ def supervised_hidden(model: nn.Module, batch: Sequence[Encoded], prefix: int, t
     """
     device = next(model.parameters()).device
     ids_N, positions_K, targets_K = (x.to(device) for x in flatten(batch, prefix))
-    packing = pack([len(e.ids) - prefix for e in batch], prefix, device)
+    lengths = [len(e.ids) - prefix for e in batch]
+    more = _to_round(lengths, len(ids_N))
+    packing = pack([*lengths[:-1], lengths[-1] + more], prefix, device)
     if trunk is not None and trunk.holds(batch):
         with upper(model, trunk.depth):
-            hidden_ND = packed_hidden(model, packing, inputs_embeds=trunk.states(batch, prefix)[None])
+            hidden_ND = packed_hidden(model, packing, inputs_embeds=_lengthened(trunk.states(batch, prefix), more)[None])
     else:
-        hidden_ND = packed_hidden(model, packing, input_ids=ids_N[None])
+        hidden_ND = packed_hidden(model, packing, input_ids=_lengthened(ids_N, more)[None])
     return hidden_ND.index_select(0, positions_K), targets_K
+
+
+def _to_round(lengths: Sequence[int], tokens: int) -> int:
+    """How many tokens, which nobody looks at, the last segment needs behind it for a row of round length.
+
+    A processor's library makes code for each length it meets, which takes longer than computing some tokens more. No segment grows
+    beyond the longest.
+    """
+    more = -tokens % ROUND
+    return more if lengths[-1] + more <= max(lengths) else 0
+
+
+def _lengthened(row: Tensor, more: int) -> Tensor:
+    """A row (N, …) whose last entry comes so many times more."""
+    return torch.cat([row, row[-1:].expand(more, *row.shape[1:])]) if more else row
 
 
 def packed_hidden(model: nn.Module, packing: Packing, **inputs: Tensor) -> Tensor:
@@ -108,13 +125,6 @@ def packed_hidden(model: nn.Module, packing: Packing, **inputs: Tensor) -> Tenso
     with lean(model), recomputed(model, partial(lean, model)) if long else nullcontext():
         out = model.base_model(**inputs, position_ids=packing.positions[None], use_cache=False, packing=packing)
     return out.last_hidden_state[0]
-
-
-@contextmanager
-def lean(model: nn.Module) -> Iterator[None]:
-    """Inside, the model computes a packed row with the fast parts."""
-    with packed(model), lean_norms(model), lean_gates(model), lean_rotary(model):
-        yield
 
 
 def head(model: nn.Module) -> tuple[Tensor, float | None]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from engrain.batches import micro_batches
-from engrain.kernels.packed_attention import pack, packed
+from engrain.kernels.lean import lean
+from engrain.kernels.packed_attention import pack
 from engrain.kernels.partial_model import states_before
 from engrain.models import decoder_layers, lowest_trained
 from engrain.tokens import Encoded, shared_prefix
@@ -50,7 +51,7 @@ class Trunk:
         ids = [batch[0].ids[:prefix], *(e.ids[prefix:] for e in batch)]
         ids_N = torch.cat([torch.from_numpy(part).long() for part in ids]).to(self._states.device)
         packing = pack([len(part) for part in ids[1:]], prefix, ids_N.device)
-        with torch.no_grad(), packed(model):
+        with torch.no_grad(), lean(model):
             inputs = {"input_ids": ids_N[None], "position_ids": packing.positions[None], "use_cache": False, "packing": packing}
             states_ND = states_before(model, self.depth, **inputs)[0]
         shared, *own = states_ND.split([len(part) for part in ids])
