@@ -18,6 +18,7 @@ import torch
 
 from engrain.errors import ExampleError, SettingError
 from engrain.healing import after, beginnings, rest_of
+from engrain.kernels.lean import lean_steps
 from engrain.kernels.plain_attention import plain, roomy_cache
 from engrain.progress import SILENT, Progress
 
@@ -375,11 +376,11 @@ def _check_room(model: PreTrainedModel, prompts: Sequence[Sequence[int]], max_ne
 
 @contextmanager
 def _evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """The model without dropout and with the attention that is quick for short rows; afterwards as it was."""
+    """The model without dropout and with the parts that are quick for short rows; afterwards as it was."""
     training = model.training
     model.eval()
     try:
-        with plain(model):
+        with plain(model), lean_steps(model):
             yield
     finally:
         model.train(training)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engrain.kernels import matmul, native
-from engrain.kernels.matmul import FEWEST_COLUMNS, FEWEST_ROWS, can, product, reference_product
+from engrain.kernels.matmul import FEWEST_COLUMNS, FEWEST_ROWS, can, packed, packed_product, product, reference_product
 
 needs_unit = pytest.mark.skipif(not matmul.ready(), reason="no matrix unit")
 
@@ -66,6 +66,21 @@ def test_a_row_does_not_depend_on_the_others_nor_on_threads(case: dict[str, Any]
         torch.set_num_threads(threads)
     fewer = (more[0][:FEWEST_ROWS], more[1]) if more else None
     assert torch.equal(product(x[:FEWEST_ROWS], w, fewer, bias), whole[:FEWEST_ROWS])
+
+
+@needs_unit
+@pytest.mark.parametrize("rows", [1, 5, 16, 17, 32, 33, 100, 300])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_packed_weight_serves_any_number_of_rows_with_the_same_bits(rows: int, bias: bool) -> None:
+    torch.manual_seed(rows)
+    x, weight_OK = numbers(rows, 96, spare=3), numbers(416, 96, spare=5)
+    bias_O = torch.randn(416).bfloat16() if bias else None
+    kept = packed(weight_OK)
+    found = packed_product(x, kept, bias_O)
+    exact = reference_product(x.float(), weight_OK.float().t(), bias_O=bias_O.float() if bias_O is not None else None)
+    torch.testing.assert_close(found.float(), exact, rtol=2**-8, atol=1e-3)
+    for row in (0, rows - 1):
+        assert torch.equal(packed_product(x[row : row + 1], kept, bias_O)[0], found[row])
 
 
 @needs_unit

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from engrain.kernels import native
+from engrain.kernels import plain_attention as module
 from engrain.kernels.plain_attention import BLOCK, FEW_KEYS, FEW_QUERIES, NAME, RoomyLayer, plain, plain_attention, roomy_cache
 
 
@@ -26,6 +28,28 @@ def test_equals_the_fused_attention(data: st.DataObject) -> None:
     out, _ = plain_attention(torch.nn.Identity().eval(), q, k, v, mask)
     wanted = F.scaled_dot_product_attention(q, k, v, mask, enable_gqa=True).transpose(1, 2)
     torch.testing.assert_close(out, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.skipif(native.library() is None, reason="no C compiler")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("width", [8, 64])
+@pytest.mark.parametrize("shared", [True, False])
+def test_few_queries_are_computed_natively(dtype: torch.dtype, width: int, shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As over all scores, whatever lies between the queries of a row in memory; a row that sees nothing gets zeros."""
+    torch.manual_seed(0)
+    q = torch.randn(5, 3, 6, width + 1).to(dtype)[..., :width].transpose(1, 2)
+    k, v = torch.randn(2, 5, 2, 40, width).to(dtype)
+    mask = torch.rand(1 if shared else 5, 1, 3, 40) < 0.7
+    mask[0, :, 2] = False
+    wanted = plain_attention(torch.nn.Identity().eval(), q.float(), k.float(), v.float(), mask)[0]  # with gradients, so not natively
+    monkeypatch.setattr(module, "with_scores", lambda *_: pytest.fail("over all scores"))
+    with torch.no_grad():
+        out, _ = plain_attention(torch.nn.Identity().eval(), q, k, v, mask)
+    assert not out[0, 2].any()
+    wanted[mask.expand(5, -1, -1, -1)[:, 0].sum(-1) == 0] = 0
+    torch.testing.assert_close(
+        out.float(), wanted, atol=1e-5 if dtype == torch.float32 else 0.02, rtol=1e-5 if dtype == torch.float32 else 0.02
+    )
 
 
 def test_room_is_made_in_blocks_and_stays_empty() -> None:

@@ -12,6 +12,7 @@ typedef uint16_t bf16;
 
 #define INLINE static inline __attribute__((always_inline))
 #define MOST_KEYS 4096 /* as in short_attention.py */
+#define MOST_WIDTH 512 /* as in plain_attention.py */
 #define SMALL 16384 /* elements below which a second thread costs more than it brings */
 
 INLINE uint32_t bits(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
@@ -143,6 +144,45 @@ INLINE float fast_exp(float x) {
             for (int64_t i = start; i < end; i++) store_##S(d + i, load_##S(p + i) * (load_##S(d + i) - along));        \
             memset(d + end, 0, (keys - end) * sizeof(T));                                                               \
         }                                                                                                               \
+    }                                                                                                                   \
+    /* one query on the keys it has seen; zeros where it has seen none */                                               \
+    INLINE void attend_one_##S(const T *q, const T *k, const T *v, const uint8_t *seen, T *y, int64_t keys, int64_t width, float scale) { \
+        float shares[MOST_KEYS], one[MOST_WIDTH], sums[MOST_WIDTH], most = -INFINITY, all = 0;                          \
+        for (int64_t i = 0; i < width; i++) { one[i] = load_##S(q + i) * scale; sums[i] = 0; }                          \
+        for (int64_t t = 0; t < keys; t++) {                                                                            \
+            float sum = 0;                                                                                              \
+            if (!seen[t]) continue;                                                                                     \
+            _Pragma("omp simd reduction(+ : sum)")                                                                      \
+            for (int64_t i = 0; i < width; i++) sum += one[i] * load_##S(k + t * width + i);                            \
+            shares[t] = sum;                                                                                            \
+            most = sum > most ? sum : most;                                                                             \
+        }                                                                                                               \
+        _Pragma("omp simd reduction(+ : all)")                                                                          \
+        for (int64_t t = 0; t < keys; t++) all += shares[t] = seen[t] ? fast_exp(shares[t] - most) : 0;                 \
+        for (int64_t t = 0; t < keys; t++) {                                                                            \
+            if (!seen[t]) continue;                                                                                     \
+            _Pragma("omp simd")                                                                                         \
+            for (int64_t i = 0; i < width; i++) sums[i] += shares[t] * load_##S(v + t * width + i);                     \
+        }                                                                                                               \
+        for (int64_t i = 0; i < width; i++) store_##S(y + i, all > 0 ? sums[i] / all : 0);                              \
+    }                                                                                                                   \
+    /* attention of few queries: q (rows, heads, queries, width) by its strides, k and v (rows, heads / groups, keys, width), */ \
+    /* y (rows, queries, heads, width) */                                                                               \
+    void attend_##S(const T *q, const T *k, const T *v, const uint8_t *seen, T *y, int64_t rows, int64_t heads, int64_t groups, \
+                    int64_t queries, int64_t keys, int64_t width, int64_t q_row, int64_t q_head, int64_t q_query,       \
+                    int64_t seen_row, int64_t seen_query, float scale) {                                                \
+        _Pragma("omp parallel for schedule(static)")                                                                    \
+        for (int64_t part = 0; part < rows * (heads / groups); part++)                                                  \
+            for (int64_t each = 0; each < groups * queries; each++) {                                                   \
+                const int64_t row = part / (heads / groups), query = each % queries;                                    \
+                const int64_t head = part % (heads / groups) * groups + each / queries;                                 \
+                const T *from = q + row * q_row + head * q_head + query * q_query;                                      \
+                const T *key = k + part * keys * width, *value = v + part * keys * width;                               \
+                const uint8_t *sees = seen + row * seen_row + query * seen_query;                                       \
+                T *to = y + ((row * queries + query) * heads + head) * width;                                           \
+                if (width == 64) attend_one_##S(from, key, value, sees, to, keys, 64, scale);                           \
+                else attend_one_##S(from, key, value, sees, to, keys, width, scale);                                    \
+            }                                                                                                           \
     }                                                                                                                   \
     /* of each row of logits the cross-entropy against shares of some words, and whether none is above the first of these; the */ \
     /* logits become their slopes where wanted, which are in `made` (rows, candidates) at those words */                \

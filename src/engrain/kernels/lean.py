@@ -21,3 +21,13 @@ def lean(model: nn.Module) -> Iterator[None]:
     """Inside, the model computes a packed row with the fast parts."""
     with packed(model), lean_linears(model), lean_norms(model), lean_gates(model), lean_rotary(model):
         yield
+
+
+@contextmanager
+def lean_steps(model: nn.Module) -> Iterator[None]:
+    """Inside, the model that writes token after token does so with the fast parts; each weight is packed once.
+
+    Rotary positions are a function that all models of a class share, and stay as they are: others may be writing in other threads.
+    """
+    with lean_linears(model, kept=True), lean_norms(model), lean_gates(model):
+        yield

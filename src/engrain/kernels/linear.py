@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engrain.kernels.matmul import can, product, ready
+from engrain.kernels.matmul import UNIT, can, packed, packed_product, product, ready
 from engrain.kernels.replacing import replaced
+
+MOST_KEPT = 2**29
+"""Bytes of a model's linear layers up to which packed copies are kept beside them."""
 
 
 class _Linear(torch.autograd.Function):  # type: ignore[misc]
@@ -41,11 +45,41 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return y.reshape(*x.shape[:-1], len(weight))
 
 
+def kept_linear(layer: nn.Linear, x: Tensor) -> Tensor:
+    """The same with the weight packed once for all calls until it changes: few rows take less time than packing. No gradient."""
+    if x.dtype != torch.bfloat16 or torch.is_grad_enabled() or not _packable(layer):
+        return linear(x, layer.weight, layer.bias)
+    weight = layer.weight
+    state = (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
+    if _kept.get(layer, (None, None))[0] != state:
+        _kept[layer] = (state, packed(weight.detach()))
+    flat = x.reshape(-1, x.shape[-1])
+    return packed_product(flat, _kept[layer][1], layer.bias).reshape(*x.shape[:-1], len(weight))
+
+
+_kept: WeakKeyDictionary[nn.Linear, Any] = WeakKeyDictionary()
+
+
+def _packable(layer: nn.Linear) -> bool:
+    weight = layer.weight
+    return (
+        weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and weight.stride(1) == 1 and not any(n % UNIT for n in weight.shape)
+    )
+
+
 @contextmanager
-def lean_linears(model: nn.Module) -> Iterator[None]:
-    """Inside, the model's plain linear layers compute by `linear`; without a matrix unit they stay as they are."""
-    with replaced(model, lambda module: type(module) is nn.Linear and ready(), _forward):
+def lean_linears(model: nn.Module, *, kept: bool = False) -> Iterator[None]:
+    """Inside, the model's plain linear layers compute by `linear`, or `kept_linear` where wanted and the copies are not large.
+
+    Without a matrix unit they stay as they are.
+    """
+    small = kept and sum(module.weight.nbytes for module in model.modules() if _is_plain(module)) <= MOST_KEPT
+    with replaced(model, lambda module: ready() and _is_plain(module), kept_linear if small else _forward):
         yield
+
+
+def _is_plain(module: nn.Module) -> bool:
+    return type(module) is nn.Linear
 
 
 def _forward(layer: Any, x: Tensor) -> Tensor:

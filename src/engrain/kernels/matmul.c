@@ -172,31 +172,63 @@ static bf16 *scratch(int64_t count) {
     return kept;
 }
 
+typedef void packer(const factor *, int64_t, bf16 *);
+
+/* all panels from `from` on; the work of each thread */
+static void pack(const factor *f, int64_t from, int64_t to, int64_t by_rows, bf16 *out) {
+    packer *one = by_rows ? pack_rows : pack_columns;
+    const int64_t size = (f[0].terms + f[1].terms) * PANEL;
+#pragma omp for schedule(static)
+    for (int64_t panel = from; panel < to; panel++) {
+        one(f, panel * PANEL, out + (panel - from) * size);
+        one(f + 1, panel * PANEL, out + (panel - from) * size + f[0].terms * PANEL);
+    }
+}
+
+/* these panels of y; the work of each thread */
+static void multiply(const factor *f, int64_t from, int64_t to, const bf16 *packed, const bf16 *bias, bf16 *y, int64_t rows, int64_t columns) {
+    const int64_t size = (f[0].terms + f[1].terms) * PANEL, widths = (to - from + PANELS - 1) / PANELS, heights = (rows + ROWS - 1) / ROWS;
+#pragma omp for schedule(dynamic)
+    for (int64_t part = 0; part < widths * heights; part++) {
+        const int64_t first = from + part / heights * PANELS, top = part % heights * ROWS;
+        chunk(f, bias, y, columns, top, top + ROWS < rows ? top + ROWS : rows, first, first + PANELS < to ? first + PANELS : to,
+              packed + (first - from) * size);
+    }
+}
+
 /* y (rows, columns), rows of w being columns of the factor where `by_rows`; terms and columns are multiples of 32 */
 void matmul_bf16(const bf16 *x1, int64_t x1_stride, const bf16 *w1, int64_t w1_stride, int64_t terms1, const bf16 *x2, int64_t x2_stride,
                  const bf16 *w2, int64_t w2_stride, int64_t terms2, const bf16 *bias, bf16 *y, int64_t rows, int64_t columns, int64_t by_rows) {
     const factor f[2] = {{x1, w1, x1_stride, w1_stride, terms1}, {x2, w2, x2_stride, w2_stride, terms2}};
     const int64_t panels = columns / PANEL, size = (terms1 + terms2) * PANEL, most = PACKED / size < 1 ? 1 : PACKED / size;
-    const int64_t heights = (rows + ROWS - 1) / ROWS;
     bf16 *packed = scratch((panels < most ? panels : most) * size);
 #pragma omp parallel
     {
         configure(TILE);
         for (int64_t from = 0; from < panels; from += most) {
-            const int64_t to = from + most < panels ? from + most : panels, widths = (to - from + PANELS - 1) / PANELS;
-#pragma omp for schedule(static)
-            for (int64_t panel = from; panel < to; panel++) {
-                bf16 *out = packed + (panel - from) * size;
-                (by_rows ? pack_rows : pack_columns)(f, panel * PANEL, out);
-                (by_rows ? pack_rows : pack_columns)(f + 1, panel * PANEL, out + terms1 * PANEL);
-            }
-#pragma omp for schedule(dynamic)
-            for (int64_t part = 0; part < widths * heights; part++) {
-                const int64_t first = from + part / heights * PANELS, top = part % heights * ROWS;
-                chunk(f, bias, y, columns, top, top + ROWS < rows ? top + ROWS : rows, first, first + PANELS < to ? first + PANELS : to,
-                      packed + (first - from) * size);
-            }
+            const int64_t to = from + most < panels ? from + most : panels;
+            pack(f, from, to, by_rows, packed);
+            multiply(f, from, to, packed, bias, y, rows, columns);
         }
+        _tile_release();
+    }
+}
+
+/* w (columns, terms) as `matmul_packed` takes it */
+void pack_bf16(const bf16 *w, int64_t stride, int64_t terms, int64_t columns, bf16 *packed) {
+    const factor f[2] = {{0, w, 0, stride, terms}, {0, w, 0, stride, 0}};
+#pragma omp parallel
+    pack(f, 0, columns / PANEL, 1, packed);
+}
+
+/* y (rows, columns) = x w + bias */
+void matmul_packed_bf16(const bf16 *x, int64_t stride, const bf16 *packed, int64_t terms, const bf16 *bias, bf16 *y, int64_t rows,
+                        int64_t columns) {
+    const factor f[2] = {{x, 0, stride, 0, terms}, {x, 0, stride, 0, 0}};
+#pragma omp parallel
+    {
+        configure(TILE);
+        multiply(f, 0, columns / PANEL, packed, bias, y, rows, columns);
         _tile_release();
     }
 }

@@ -62,6 +62,21 @@ def _whole(x_NK: Tensor, w_KO: Tensor, by_rows: bool) -> tuple[Tensor, Tensor]:
     return F.pad(x_NK, (0, short)), F.pad(w_KO.t(), (0, short)).t() if by_rows else F.pad(w_KO, (0, 0, 0, short))
 
 
+def packed(weight_OK: Tensor) -> Tensor:
+    """A weight as `packed_product` takes it; terms and columns are full units."""
+    out = torch.empty(weight_OK.numel(), dtype=weight_OK.dtype)
+    native.call("pack", weight_OK.dtype, weight_OK, weight_OK.stride(0), weight_OK.shape[1], len(weight_OK), out)
+    return out
+
+
+def packed_product(x_NK: Tensor, packed_OK: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    """x·Wᵀ + bias (N, O) of any number of rows, each with the same bits alone and beside others."""
+    y = x_NK.new_empty(len(x_NK), len(packed_OK) // x_NK.shape[1])
+    bias = bias_O if bias_O is not None else 0
+    native.call("matmul_packed", x_NK.dtype, x_NK, x_NK.stride(0), packed_OK, x_NK.shape[1], bias, y, len(y), y.shape[1])
+    return y
+
+
 def reference_product(x_NK: Tensor, w_KO: Tensor, more: tuple[Tensor, Tensor] | None = None, bias_O: Tensor | None = None) -> Tensor:
     """The same in fp32, rounded at the end."""
     y = x_NK.float() @ w_KO.float()

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from engrain.kernels import native
 from engrain.kernels.packed_attention import Options, with_attention, with_scores
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ NAME = "engrain_plain"
 REPLACED = "sdpa"
 FEW_QUERIES, FEW_KEYS = 8, 192
 """Queries or keys of a row up to which all scores are made; for more of both the fused attention is as quick and needs less room."""
+MOST_KEYS, MOST_WIDTH = 4096, 512
+"""As in `elementwise.c`, which holds what a query has of them beside the stack."""
 BLOCK = 64
 """Room for keys and values is made for so many tokens at once."""
 
@@ -49,7 +53,25 @@ def plain_attention(
         )
         return fused
     options = Options(scaling, dropout if module.training else 0.0, None, None, query.shape[1] // key.shape[1])
+    if attention_mask is not None and not options.dropout and _can(query, key, value, attention_mask):
+        return _attend(query, key, value, attention_mask, options), None
     return with_scores(query, key, value, attention_mask, options).transpose(1, 2), None
+
+
+def _can(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> bool:
+    """Whether the attention of these is computed natively: of few queries, with nothing to go back for."""
+    few = query.shape[2] <= FEW_QUERIES and key.shape[2] <= MOST_KEYS and query.shape[-1] <= MOST_WIDTH
+    whole = query.stride(-1) == mask.stride(-1) == mask.shape[1] == 1 and mask.dtype == torch.bool and mask.shape[-1] == key.shape[2]
+    return few and whole and query.dtype == key.dtype and not torch.is_grad_enabled() and native.can(key, value)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, options: Options) -> Tensor:
+    rows, heads, queries, width = query.shape
+    y = query.new_empty(rows, queries, heads, width)
+    sizes = (rows, heads, options.groups, queries, key.shape[2], width)
+    strides = (*query.stride()[:3], mask.stride(0) if len(mask) > 1 else 0, mask.stride(2))
+    native.call("attend", query.dtype, query, key, value, mask, y, *sizes, *strides, options.scale(width))
+    return y
 
 
 def whole_mask(*args: Any, **kwargs: Any) -> Tensor:
