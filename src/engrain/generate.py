@@ -18,6 +18,7 @@ import torch
 
 from engrain.errors import ExampleError, SettingError
 from engrain.healing import after, beginnings, rest_of
+from engrain.kernels.decoder import decoder
 from engrain.kernels.lean import lean_steps
 from engrain.kernels.plain_attention import plain, roomy_cache
 from engrain.progress import SILENT, Progress
@@ -219,7 +220,7 @@ class _Batch:
     """Prompts that grow together, padded on the left, with the keys and values of all tokens so far; equal ones are read once."""
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad: int, prefix: Any = None) -> None:
-        self.model = model
+        self.model, self.decoder = model, decoder(model)
         self.cache: Any = copy.deepcopy(prefix) or roomy_cache(model)
         given, prompts = [tuple(p) for p in prompts], list(dict.fromkeys(tuple(p) for p in prompts))
         self.copies = [prompts.index(p) for p in given] if len(prompts) < len(given) else []
@@ -237,6 +238,8 @@ class _Batch:
 
     def logits(self) -> torch.Tensor:
         """The logits (B, V) of every row's next token."""
+        if self.decoder and self.ids_BT.shape[1] == 1 and self.cache is not None and self.decoder.can(self.cache):
+            return self.decoder.step(self.model, self.ids_BT[:, 0], self.positions_BT, self.mask_BT, self.cache).float()
         output = self.model(
             input_ids=self.ids_BT,
             attention_mask=self.mask_BT if self.padded else None,
@@ -380,7 +383,7 @@ def _evaluating(model: PreTrainedModel) -> Iterator[None]:
     training = model.training
     model.eval()
     try:
-        with plain(model), lean_steps(model):
+        with plain(model), lean_steps(model, kept=decoder(model) is None):
             yield
     finally:
         model.train(training)

@@ -24,10 +24,10 @@ def lean(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def lean_steps(model: nn.Module) -> Iterator[None]:
-    """Inside, the model that writes token after token does so with the fast parts; each weight is packed once.
+def lean_steps(model: nn.Module, *, kept: bool) -> Iterator[None]:
+    """Inside, the model that writes token after token does so with the fast parts; where `kept`, each weight is packed once.
 
     Rotary positions are a function that all models of a class share, and stay as they are: others may be writing in other threads.
     """
-    with lean_linears(model, kept=True), lean_norms(model), lean_gates(model):
+    with lean_linears(model, kept=kept), lean_norms(model), lean_gates(model):
         yield

@@ -6,29 +6,23 @@
  * A tile has 16 rows of 64 bytes. Of a factor on the left 16 rows by 32 terms are one; of a factor on the right 32 terms by 16
  * columns are one, two terms of a column beside each other: so `w` is packed first, in panels of 32 columns.
  */
-#include <stdint.h>
+#include "matmul.h"
 
-#if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
+#ifdef MATRIX_UNIT
 #include <immintrin.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-typedef uint16_t bf16;
 
 enum {
     TILE = 16,         /* rows of a tile, and columns */
     TERMS = 32,        /* terms that a tile holds */
-    PANEL = 32,        /* columns computed together */
     HALF = 512,        /* bf16 numbers of a tile */
     ROWS = 96,         /* rows that stay in the cache beside a few panels */
     PANELS = 9,        /* these few */
     PACKED = 2 << 20,  /* bf16 numbers that are packed at a time */
     REQUEST = 0x1023, DATA = 18 /* arch_prctl: ask Linux for the tiles' room */
 };
-
-typedef struct { const bf16 *x, *w; int64_t x_stride, w_stride, terms; } factor;
 
 /* a block's sums that are yet to be rounded into y, from row `row` on */
 typedef struct { const float *sums; bf16 *y; const bf16 *bias; int row, rows; } pending;
@@ -42,6 +36,9 @@ static void configure(int rows) {
     for (int i = 0; i < 8; i++) { tiles.bytes[i] = 64; tiles.rows[i] = i < 6 ? rows : TILE; }
     _tile_loadconfig(&tiles);
 }
+
+void open_tiles(void) { configure(TILE); }
+void close_tiles(void) { _tile_release(); }
 
 /* 16 rows of 16 words each become columns */
 static inline void transpose(const bf16 *in, int64_t stride, bf16 *out) {
@@ -185,8 +182,7 @@ static void pack(const factor *f, int64_t from, int64_t to, int64_t by_rows, bf1
     }
 }
 
-/* these panels of y; the work of each thread */
-static void multiply(const factor *f, int64_t from, int64_t to, const bf16 *packed, const bf16 *bias, bf16 *y, int64_t rows, int64_t columns) {
+void multiply(const factor *f, int64_t from, int64_t to, const bf16 *packed, const bf16 *bias, bf16 *y, int64_t rows, int64_t columns) {
     const int64_t size = (f[0].terms + f[1].terms) * PANEL, widths = (to - from + PANELS - 1) / PANELS, heights = (rows + ROWS - 1) / ROWS;
 #pragma omp for schedule(dynamic)
     for (int64_t part = 0; part < widths * heights; part++) {
@@ -204,13 +200,13 @@ void matmul_bf16(const bf16 *x1, int64_t x1_stride, const bf16 *w1, int64_t w1_s
     bf16 *packed = scratch((panels < most ? panels : most) * size);
 #pragma omp parallel
     {
-        configure(TILE);
+        open_tiles();
         for (int64_t from = 0; from < panels; from += most) {
             const int64_t to = from + most < panels ? from + most : panels;
             pack(f, from, to, by_rows, packed);
             multiply(f, from, to, packed, bias, y, rows, columns);
         }
-        _tile_release();
+        close_tiles();
     }
 }
 
@@ -227,9 +223,9 @@ void matmul_packed_bf16(const bf16 *x, int64_t stride, const bf16 *packed, int64
     const factor f[2] = {{x, 0, stride, 0, terms}, {x, 0, stride, 0, 0}};
 #pragma omp parallel
     {
-        configure(TILE);
+        open_tiles();
         multiply(f, 0, columns / PANEL, packed, bias, y, rows, columns);
-        _tile_release();
+        close_tiles();
     }
 }
 #else

@@ -1,4 +1,4 @@
-"""The elementwise parts of a layer (`elementwise.c`) and products of matrices (`matmul.c`) in C, compiled where a compiler is present.
+"""The elementwise parts of a layer, products of matrices and the writing of tokens in C (`SOURCES`), compiled where a compiler is present.
 
 Each of the elementwise parts is several passes over memory in PyTorch and one here. Compiling takes a second, once for a machine;
 without a compiler, or with ENGRAIN_NATIVE=0, the plain code beside each caller does the same in more time.
@@ -22,11 +22,12 @@ from torch import Tensor
 
 from engrain.fetch import cache_folder
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("elementwise.c", "matmul.c"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("elementwise.c", "matmul.c", "decoder.c"))
 COMPILERS = ("cc", "gcc", "clang")
 FAST = "-O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -ffinite-math-only -fno-signed-zeros"
 """Without `-ffast-math`: with that, loading the library would change how the whole process computes tiny numbers."""
 FLAGS = (*FAST.split(), "-fopenmp", "-shared", "-fPIC")
+HEADERS = tuple(Path(__file__).with_name(name) for name in ("parts.h", "matmul.h"))
 SECONDS = 60
 """Longest time that compiling may take."""
 SUFFIXES = {torch.bfloat16: "bf16", torch.float32: "f32"}
@@ -75,7 +76,12 @@ def _compile(command: str, made: Path) -> None:
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent) as folder:
         fresh = Path(folder) / made.name
-        subprocess.run([command, *FLAGS, "-o", str(fresh), *map(str, SOURCES), "-lm"], check=True, capture_output=True, timeout=SECONDS)
+        subprocess.run(
+            [command, *FLAGS, f"-I{HEADERS[0].parent}", "-o", str(fresh), *map(str, SOURCES), "-lm"],
+            check=True,
+            capture_output=True,
+            timeout=SECONDS,
+        )
         fresh.replace(made)
 
 
@@ -85,5 +91,5 @@ def _fingerprint(command: str) -> str:
     lines = facts.read_text(encoding="utf-8", errors="replace").splitlines() if facts.is_file() else []
     processor = next((line for line in lines if line.startswith("flags")), "") or f"{platform.machine()} {platform.processor()}"
     told = (" ".join([command, *FLAGS]), processor, torch.__version__)
-    parts = [*(source.read_bytes() for source in SOURCES), *(text.encode() for text in told)]
+    parts = [*(file.read_bytes() for file in (*SOURCES, *HEADERS)), *(text.encode() for text in told)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

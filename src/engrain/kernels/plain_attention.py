@@ -97,11 +97,15 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         """Add tokens (B, Hkv, T, D); all keys and values with their room."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        start, end = self.length, self.length + key_states.shape[2]
-        self.keys, self.values = (_with_room(old, new, end) for old, new in ((self.keys, key_states), (self.values, value_states)))
-        self.keys[:, :, start:end], self.values[:, :, start:end] = key_states, value_states
-        self.length = end
+        start = self.length
+        self.grow(key_states, value_states)
+        self.keys[:, :, start : self.length], self.values[:, :, start : self.length] = key_states, value_states
         return self.keys, self.values
+
+    def grow(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Have room for as many tokens more as these (B, Hkv, T, D) are."""
+        self.length += key_states.shape[2]
+        self.keys, self.values = (_with_room(old, new, self.length) for old, new in ((self.keys, key_states), (self.values, value_states)))
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """How many keys the mask covers once `query_length` tokens are added, and which is the first."""

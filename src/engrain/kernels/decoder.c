@@ -1,0 +1,145 @@
+/* The next token of rows that are being written: all layers of a model of Llama's kind in one call, in bf16.
+ *
+ * A call from Python costs more than what it computes for a few rows, and a layer is some forty of them. Every number is rounded where
+ * the model's own modules round it. A row's numbers depend neither on the other rows nor on the number of threads.
+ */
+#include "matmul.h"
+
+#ifdef MATRIX_UNIT
+#include <immintrin.h>
+
+/* as decoder.py lays a layer's pointers out; weights are packed, biases may be missing, keys and values (rows, heads, room, width) */
+typedef struct {
+    const bf16 *before, *qkv, *qkv_bias, *out, *out_bias, *after, *gate_up, *gate_up_bias, *down, *down_bias;
+    bf16 *keys, *values;
+} layer;
+
+typedef struct { int64_t rows, width, heads, kv_heads, head, inner, place, room; float epsilon, scale; } sizes;
+
+INLINE float squares(const bf16 *x, int64_t n) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) { float v = load_bf16(x + i); sum += v * v; }
+    return sum;
+}
+
+/* x += more, and y = norm of x; the work of each thread */
+static void add_and_norm(const sizes *s, bf16 *x, const bf16 *more, const bf16 *weight, bf16 *y) {
+#pragma omp for schedule(static)
+    for (int64_t row = 0; row < s->rows; row++) {
+        bf16 *in = x + row * s->width, *out = y + row * s->width;
+        if (more)
+#pragma omp simd
+            for (int64_t i = 0; i < s->width; i++) store_bf16(in + i, load_bf16(in + i) + load_bf16(more + row * s->width + i));
+        float by = 1.0f / sqrtf(squares(in, s->width) / s->width + s->epsilon);
+#pragma omp simd
+        for (int64_t i = 0; i < s->width; i++) store_bf16(out + i, load_bf16(weight + i) * round_bf16(load_bf16(in + i) * by));
+    }
+}
+
+static void multiplied(const bf16 *x, int64_t terms, const bf16 *packed, const bf16 *bias, bf16 *y, int64_t rows, int64_t columns) {
+    const factor f[2] = {{x, 0, terms, 0, terms}, {x, 0, 0, 0, 0}};
+    multiply(f, 0, columns / PANEL, packed, bias, y, rows, columns);
+}
+
+static void turn(const bf16 *x, const bf16 *cos, const bf16 *sin, bf16 *y, int64_t width) {
+    const int64_t half = width / 2;
+    for (int64_t i = 0; i < half; i++) {
+        float a = load_bf16(x + i), b = load_bf16(x + half + i);
+        store_bf16(y + i, round_bf16(a * load_bf16(cos + i)) - round_bf16(b * load_bf16(sin + i)));
+        store_bf16(y + half + i, round_bf16(b * load_bf16(cos + half + i)) + round_bf16(a * load_bf16(sin + half + i)));
+    }
+}
+
+INLINE __m512 widened(__m256i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }
+
+/* one query on the keys that are seen; a head's width is a multiple of 32 */
+INLINE void attend(const bf16 *q, const bf16 *k, const bf16 *v, const uint8_t *seen, bf16 *y, int64_t keys, int64_t width, float scale) {
+    float shares[MOST_KEYS], most = -INFINITY, all = 0;
+    __m512 sums[MOST_WIDTH / 16];
+    for (int64_t t = 0; t < keys; t++) {
+        if (!seen[t]) continue;
+        __m512 sum = _mm512_setzero_ps();
+        for (int64_t i = 0; i < width; i += 32)
+            sum = _mm512_dpbf16_ps(sum, (__m512bh)_mm512_loadu_si512(q + i), (__m512bh)_mm512_loadu_si512(k + t * width + i));
+        shares[t] = _mm512_reduce_add_ps(sum) * scale;
+        most = shares[t] > most ? shares[t] : most;
+    }
+#pragma omp simd reduction(+ : all)
+    for (int64_t t = 0; t < keys; t++) all += shares[t] = seen[t] ? fast_exp(shares[t] - most) : 0;
+    for (int64_t i = 0; i < width / 16; i++) sums[i] = _mm512_setzero_ps();
+    for (int64_t t = 0; t < keys; t++) {
+        if (!seen[t]) continue;
+        const __m512 share = _mm512_set1_ps(shares[t]);
+        for (int64_t i = 0; i < width / 16; i++)
+            sums[i] = _mm512_fmadd_ps(share, widened(_mm256_loadu_si256((const __m256i *)(v + t * width + 16 * i))), sums[i]);
+    }
+    const __m512 by = _mm512_set1_ps(all > 0 ? 1 / all : 0);
+    for (int64_t i = 0; i < width / 16; i++)
+        _mm256_storeu_si256((__m256i *)(y + 16 * i), (__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(sums[i], by)));
+}
+
+/* positions, the new keys and values in their place, and attention; the work of each thread */
+static void mix(const sizes *s, const layer *l, bf16 *qkv, const bf16 *cos, const bf16 *sin, const uint8_t *seen, bf16 *mixed) {
+    const int64_t head = s->head, groups = s->heads / s->kv_heads, columns = (s->heads + 2 * s->kv_heads) * head;
+#pragma omp for schedule(dynamic, 4)
+    for (int64_t part = 0; part < s->rows * s->kv_heads; part++) {
+        const int64_t row = part / s->kv_heads, own = part % s->kv_heads;
+        bf16 *queries = qkv + row * columns + own * groups * head, *key = qkv + row * columns + (s->heads + own) * head;
+        bf16 *keys = l->keys + part * s->room * head, *values = l->values + part * s->room * head;
+        bf16 turned[MOST_WIDTH];
+        turn(key, cos + row * head, sin + row * head, keys + s->place * head, head);
+        memcpy(values + s->place * head, key + s->kv_heads * head, head * sizeof(bf16));
+        for (int64_t each = 0; each < groups; each++) {
+            bf16 *to = mixed + (row * s->heads + own * groups + each) * head;
+            turn(queries + each * head, cos + row * head, sin + row * head, turned, head);
+            if (head == 64) attend(turned, keys, values, seen + row * s->room, to, s->room, 64, s->scale);
+            else attend(turned, keys, values, seen + row * s->room, to, s->room, head, s->scale);
+        }
+    }
+}
+
+/* silu(gate) * up; the work of each thread */
+static void gate(const sizes *s, const bf16 *gate_up, bf16 *y) {
+#pragma omp for schedule(static) collapse(2)
+    for (int64_t row = 0; row < s->rows; row++)
+        for (int64_t block = 0; block < s->inner; block += 32) {
+            const bf16 *g = gate_up + 2 * row * s->inner + block, *u = g + s->inner;
+            bf16 *out = y + row * s->inner + block;
+#pragma omp simd
+            for (int64_t i = 0; i < 32; i++) {
+                float x = load_bf16(g + i);
+                store_bf16(out + i, round_bf16(x / (1.0f + fast_exp(-x))) * load_bf16(u + i));
+            }
+        }
+}
+
+/* x (rows, width), the embedded tokens, become the last norm's output; `room` keys are held, of which `seen` (rows, room) are seen,
+   the new one at `place` */
+void decode_bf16(const layer *layers, int64_t count, bf16 *x, const bf16 *norm, const bf16 *cos, const bf16 *sin, const uint8_t *seen,
+                 bf16 *scratch, int64_t rows, int64_t width, int64_t heads, int64_t kv_heads, int64_t head, int64_t inner, int64_t place,
+                 int64_t room, float epsilon, float scale) {
+    const sizes s = {rows, width, heads, kv_heads, head, inner, place, room, epsilon, scale};
+    const int64_t columns = (heads + 2 * kv_heads) * head;
+    bf16 *normed = scratch, *more = normed + rows * width, *qkv = more + rows * width, *mixed = qkv + rows * columns;
+    bf16 *gate_up = mixed + rows * heads * head, *gated = gate_up + 2 * rows * inner;
+#pragma omp parallel
+    {
+        open_tiles();
+        for (int64_t i = 0; i < count; i++) {
+            const layer *l = layers + i;
+            add_and_norm(&s, x, i ? more : 0, l->before, normed);
+            multiplied(normed, width, l->qkv, l->qkv_bias, qkv, rows, columns);
+            mix(&s, l, qkv, cos, sin, seen, mixed);
+            multiplied(mixed, heads * head, l->out, l->out_bias, more, rows, width);
+            add_and_norm(&s, x, more, l->after, normed);
+            multiplied(normed, width, l->gate_up, l->gate_up_bias, gate_up, rows, 2 * inner);
+            gate(&s, gate_up, gated);
+            multiplied(gated, inner, l->down, l->down_bias, more, rows, width);
+        }
+        add_and_norm(&s, x, more, norm, normed);
+        close_tiles();
+    }
+    memcpy(x, normed, rows * width * sizeof(bf16));
+}
+#endif

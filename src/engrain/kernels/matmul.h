@@ -1,0 +1,21 @@
+/* Products in the matrix unit as parts of a parallel region; see matmul.c. */
+#ifndef ENGRAIN_MATMUL_H
+#define ENGRAIN_MATMUL_H
+#include "parts.h"
+
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
+#define MATRIX_UNIT
+
+enum { PANEL = 32 /* columns computed together */ };
+
+typedef struct { const bf16 *x, *w; int64_t x_stride, w_stride, terms; } factor;
+
+/* before and after a thread's products */
+void open_tiles(void);
+void close_tiles(void);
+
+/* these panels of y, to be called by all threads; `packed` begins with panel `from` */
+void multiply(const factor *f, int64_t from, int64_t to, const bf16 *packed, const bf16 *bias, bf16 *y, int64_t rows, int64_t columns);
+#endif
+
+#endif
