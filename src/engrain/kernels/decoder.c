@@ -6,7 +6,6 @@
 #include "matmul.h"
 
 #ifdef MATRIX_UNIT
-#include <immintrin.h>
 
 /* as decoder.py lays a layer's pointers out; weights are packed, biases may be missing, keys and values (rows, heads, room, width) */
 typedef struct {
@@ -51,8 +50,6 @@ static void turn(const bf16 *x, const bf16 *cos, const bf16 *sin, bf16 *y, int64
     }
 }
 
-INLINE __m512 widened(__m256i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }
-
 /* one query on the keys that are seen; a head's width is a multiple of 32 */
 INLINE void attend(const bf16 *q, const bf16 *k, const bf16 *v, const uint8_t *seen, bf16 *y, int64_t keys, int64_t width, float scale) {
     float shares[MOST_KEYS], most = -INFINITY, all = 0;
@@ -72,7 +69,7 @@ INLINE void attend(const bf16 *q, const bf16 *k, const bf16 *v, const uint8_t *s
         if (!seen[t]) continue;
         const __m512 share = _mm512_set1_ps(shares[t]);
         for (int64_t i = 0; i < width / 16; i++)
-            sums[i] = _mm512_fmadd_ps(share, widened(_mm256_loadu_si256((const __m256i *)(v + t * width + 16 * i))), sums[i]);
+            sums[i] = _mm512_fmadd_ps(share, widened(v + t * width + 16 * i), sums[i]);
     }
     const __m512 by = _mm512_set1_ps(all > 0 ? 1 / all : 0);
     for (int64_t i = 0; i < width / 16; i++)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from engrain.kernels import native
 from engrain.kernels.gated import is_gated
+from engrain.kernels.linear import packable
 from engrain.kernels.matmul import UNIT, packed, packed_product, ready
 from engrain.kernels.plain_attention import MOST_KEYS, MOST_WIDTH, RoomyLayer, plain, roomy_cache
 from engrain.kernels.rms_norm import is_rms_norm
@@ -29,7 +30,7 @@ MOST_PACKED = 2**30
 """Bytes of weights up to which packed copies of all are held beside them."""
 CLOSE = 0.03
 """How far apart both ways may lie, as a share of their size."""
-ATTENTION, MLP = {"q_proj", "k_proj", "v_proj", "o_proj"}, {"gate_proj", "up_proj", "down_proj", "act_fn"}
+ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 LAYER = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
 
 
@@ -92,20 +93,15 @@ def _checked(model: PreTrainedModel) -> Decoder | None:
 
 def _is_of_kind(model: PreTrainedModel) -> bool:
     base: Any = getattr(model, "base_model", None)
-    if base is None:
-        return False
-    config = model.config.get_text_config()
+    head: Any = model.get_output_embeddings() if base is not None else None
     weights = list(model.parameters())
-    whole = all(p.dtype == torch.bfloat16 and p.device.type == "cpu" for p in weights) and sum(p.nbytes for p in weights) <= MOST_PACKED
-    head = model.get_output_embeddings()
     named = (
-        is_rms_norm(getattr(base, "norm", nn.Identity())) and hasattr(base, "rotary_emb") and type(head) is nn.Linear and head.bias is None
+        type(head) is nn.Linear and head.bias is None and hasattr(base, "rotary_emb") and is_rms_norm(getattr(base, "norm", nn.Identity()))
     )
-    width = getattr(decoder_layers(model)[0].self_attn, "head_dim", 0) if named else 0
-    narrow = (
-        width % UNIT == 0 and 0 < width <= MOST_WIDTH and getattr(config, "intermediate_size", 1) % UNIT == 0 == len(head.weight) % UNIT
-    )
-    return whole and named and narrow and not _has_windows(config) and all(map(_is_layer, decoder_layers(model)))
+    if not named or not packable(head) or _has_windows(model.config.get_text_config()):
+        return False
+    narrow = all(p.dtype == torch.bfloat16 and p.device.type == "cpu" for p in weights) and sum(p.nbytes for p in weights) <= MOST_PACKED
+    return narrow and all(map(_is_layer, decoder_layers(model)))
 
 
 def _has_windows(config: Any) -> bool:
@@ -118,9 +114,10 @@ def _is_layer(layer: Any) -> bool:
     named = _names(layer) == LAYER and _names(layer.self_attn) == ATTENTION
     if not named or not is_gated(layer.mlp) or not getattr(layer.self_attn, "use_rope", True):
         return False
+    width = getattr(layer.self_attn, "head_dim", 0)
     linears = [*layer.self_attn.children(), layer.mlp.gate_proj, layer.mlp.up_proj, layer.mlp.down_proj]
-    plain_ones = all(type(one) is nn.Linear and not any(n % UNIT for n in one.weight.shape) for one in linears)
-    return plain_ones and is_rms_norm(layer.input_layernorm) and is_rms_norm(layer.post_attention_layernorm)
+    packed_ones = 0 < width <= MOST_WIDTH and width % UNIT == 0 and all(type(one) is nn.Linear and packable(one) for one in linears)
+    return packed_ones and is_rms_norm(layer.input_layernorm) and is_rms_norm(layer.post_attention_layernorm)
 
 
 def _names(module: nn.Module) -> set[str]:

@@ -47,7 +47,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def kept_linear(layer: nn.Linear, x: Tensor) -> Tensor:
     """The same with the weight packed once for all calls until it changes: few rows take less time than packing. No gradient."""
-    if x.dtype != torch.bfloat16 or torch.is_grad_enabled() or not _packable(layer):
+    if x.dtype != torch.bfloat16 or torch.is_grad_enabled() or not packable(layer):
         return linear(x, layer.weight, layer.bias)
     weight = layer.weight
     state = (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
@@ -60,7 +60,8 @@ def kept_linear(layer: nn.Linear, x: Tensor) -> Tensor:
 _kept: WeakKeyDictionary[nn.Linear, Any] = WeakKeyDictionary()
 
 
-def _packable(layer: nn.Linear) -> bool:
+def packable(layer: nn.Linear) -> bool:
+    """Whether a layer's weight can be packed: bf16 on the processor, in full units."""
     weight = layer.weight
     return (
         weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and weight.stride(1) == 1 and not any(n % UNIT for n in weight.shape)

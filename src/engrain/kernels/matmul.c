@@ -9,7 +9,6 @@
 #include "matmul.h"
 
 #ifdef MATRIX_UNIT
-#include <immintrin.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -89,10 +88,6 @@ static void pack_columns(const factor *f, int64_t column, bf16 *out) {
         _mm512_storeu_si512(tile, _mm512_permutex2var_epi16(even, left, odd));
         _mm512_storeu_si512(tile + HALF, _mm512_permutex2var_epi16(even, right, odd));
     }
-}
-
-static inline __m512 widened(const bf16 *x) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)x)), 16));
 }
 
 static inline void settle(pending *p, int64_t stride, int upto) {

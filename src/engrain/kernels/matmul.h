@@ -5,10 +5,16 @@
 
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
 #define MATRIX_UNIT
+#include <immintrin.h>
 
 enum { PANEL = 32 /* columns computed together */ };
 
 typedef struct { const bf16 *x, *w; int64_t x_stride, w_stride, terms; } factor;
+
+/* 16 numbers in fp32 */
+INLINE __m512 widened(const bf16 *x) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)x)), 16));
+}
 
 /* before and after a thread's products */
 void open_tiles(void);
