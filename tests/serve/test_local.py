@@ -18,12 +18,15 @@ from coders import make_coder
 from engrain.errors import ModelError
 from engrain.examples import Message
 from engrain.generate import generate
+from engrain.kernels import matmul
 from engrain.serve.engine import Sampling, Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.local import LocalEngine, load_lane
 from engrain.serve.metrics import Metrics
+from engrain.serve.passes import ByDecoder, ByModules
 from engrain.tokens import Encoded, encode_example, encode_prompt, question_messages
 
+needs_unit = pytest.mark.skipif(not matmul.ready(), reason="no matrix unit")
 QUESTIONS = [
     "When do you open?", "What does a long loaf of rye bread cost on a Tuesday?", "Who?", "Tell me all about the shop and its owner.",
     "2+2?", "Is there a car park near the shop, and what does it cost by the hour?", "How?", "Which bread is sold out first?",
@@ -59,16 +62,39 @@ def choices(runs: Path, base: Path) -> list[Weights]:
     return [every[i % len(every)] for i in range(len(QUESTIONS))]
 
 
-def test_eleven_requests_of_six_models_give_the_same_tokens_alone_and_together(many_runs: Path, tiny_folder: Path) -> None:
-    asked = list(zip(choices(many_runs, tiny_folder), QUESTIONS, strict=True))
+@pytest.fixture(scope="session")
+def wide_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The base `base` in sizes that a matrix unit takes, and runs one … five on it."""
+    from making import make_run
+
+    import tiny
+
+    folder = tmp_path_factory.mktemp("wide")
+    tiny.build_tokenizer(folder / "base")
+    tiny.build_model(folder / "base", vocab_size=288, num_attention_heads=2, num_key_value_heads=1)
+    for seed, name in enumerate(["one", "two", "three", "four", "five"]):
+        make_run(folder / "runs", name, folder / "base", seed, rank=4 + seed)
+    return folder
+
+
+@pytest.mark.parametrize("wide", [False, pytest.param(True, marks=needs_unit)])
+def test_eleven_requests_of_six_models_give_the_same_tokens_alone_and_together(
+    many_runs: Path, tiny_folder: Path, wide: bool, request: pytest.FixtureRequest
+) -> None:
+    runs, base, how = many_runs, tiny_folder, {}
+    if wide:
+        made = request.getfixturevalue("wide_runs")
+        runs, base, how = made / "runs", made / "base", {"precision": "bfloat16"}
+    asked = list(zip(choices(runs, base), QUESTIONS, strict=True))
 
     async def work(engine: LocalEngine) -> tuple[list[str], list[str], list[str]]:
         alone = [(await ask(engine, weights, question))[0] for weights, question in asked]
         together = await asyncio.gather(*(ask(engine, weights, question) for weights, question in asked))
         again = await asyncio.gather(*(ask(engine, weights, question) for weights, question in reversed(asked)))
+        assert [type(lane.passes) for lane in engine.lanes.values()] == [ByDecoder if wide else ByModules]
         return alone, [text for text, _ in together], [text for text, _ in reversed(again)]
 
-    alone, together, again = run(many_runs, tiny_folder, work)
+    alone, together, again = run(runs, base, work, **how)
     assert together == alone
     assert again == alone  # in other slots, with other neighbours
     assert len(set(alone)) == len(alone)
@@ -268,32 +294,6 @@ def test_more_than_the_queue_holds_is_refused_at_once(many_runs: Path, tiny_fold
     assert all(error.status == 429 and int(error.headers["Retry-After"]) > 0 for error in refused)
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2", "gemma2", "gpt_neox", "mistral"])
-def test_slots_compute_what_the_model_computes(kind: str, tmp_path: Path) -> None:
-    """Chunks of a prompt and single tokens, in slots, against one plain pass; sliding windows and soft caps included."""
-    import torch
-
-    from engrain.serve.lane import Lane
-    from engrain.serve.slots import Rows
-    from training import small_model
-
-    special = {"gemma2": {"sliding_window": 12, "head_dim": 8}, "mistral": {"sliding_window": 12}}
-    model = small_model(kind, **special.get(kind, {}))
-    tokens = torch.randint(3, 97, (1, 40), generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        wanted = model(input_ids=tokens, use_cache=False).logits[0]
-    lane = Lane(model, settings(tmp_path, tmp_path, prefill_chunk=16, slots=2), 64)
-    lane.close()
-    with torch.inference_mode():
-        ids = tokens[0].tolist()
-        for start in (0, 16):
-            found = lane._read(1, start, tuple(ids[start : start + 16]), [3, 15])
-            assert torch.allclose(found, wanted[[start + 3, start + 15]], atol=1e-4)
-        for place in range(32, 40):
-            found = lane._pass([[0], [ids[place]]], [[0], [place]], Rows((0, 1), (0, place), (0, 1)), [0])[1, 0]
-            assert torch.allclose(found, wanted[place], atol=1e-4)
-
-
 def test_hidden_states_are_those_of_the_untouched_base_while_others_write(many_runs: Path, tiny_folder: Path, tiny_model: Any) -> None:
     import torch
 
@@ -347,14 +347,14 @@ def test_likelihoods_are_computed_a_chunk_at_a_time_and_end_when_nobody_waits(
         base = Weights(str(tiny_folder))
         await ask(engine, base, "Who?", tokens=1)  # so that the lane is there
         lane = next(iter(engine.lanes.values()))
-        read, chunks, size = lane._read, list[int](), engine.settings.prefill_chunk
+        logits, chunks, size = lane.passes.logits, list[int](), engine.settings.prefill_chunk
 
-        def noted(slot: int, start: int, tokens: tuple[int, ...], places: Any) -> Any:
-            chunks.append(len(tokens))
+        def noted(read: Any, steps: Any, adapters: Any) -> Any:
+            chunks.append(sum(len(part.tokens) for part in read))
             time.sleep(0.01)
-            return read(slot, start, tokens, places)
+            return logits(read, steps, adapters)
 
-        lane._read = noted  # type: ignore[method-assign]
+        lane.passes.logits = noted  # type: ignore[method-assign]
         task = asyncio.create_task(engine.likelihoods(base, answered(tiny_tokenizer, "What?") * 50))
         while not chunks:
             await asyncio.sleep(0.01)
@@ -366,15 +366,6 @@ def test_likelihoods_are_computed_a_chunk_at_a_time_and_end_when_nobody_waits(
 
     count, still = run(many_runs, tiny_folder, work)
     assert (count < 50, still) == (True, 0)
-
-
-def test_a_model_with_a_state_of_another_kind_is_refused(tmp_path: Path) -> None:
-    from engrain.serve.lane import Lane
-    from training import small_model
-
-    model = small_model("lfm2", layer_types=["conv", "full_attention"])
-    with pytest.raises(ModelError, match="vllm"):
-        Lane(model, settings(tmp_path, tmp_path), 64)
 
 
 def test_an_answer_that_cannot_go_on_fails_alone(many_runs: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

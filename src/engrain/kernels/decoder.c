@@ -1,19 +1,28 @@
-/* The next token of rows that are being written: all layers of a model of Llama's kind in one call, in bf16.
+/* Tokens of texts that are read or written: all layers of a model of Llama's kind in one call, in bf16.
  *
- * A call from Python costs more than what it computes for a few rows, and a layer is some forty of them. Every number is rounded where
- * the model's own modules round it. A row's numbers depend neither on the other rows nor on the number of threads.
+ * A call from Python costs more than what it computes for a few rows, and a layer is some forty of them. A row is a token, and sees
+ * the keys of its slot up to its own place; several rows may be of one slot. Every number is rounded where the model's own modules
+ * round it; what an adapter adds to a product is rounded with it. A row's numbers depend neither on the other rows nor on the number of
+ * threads.
  */
 #include "matmul.h"
 
 #ifdef MATRIX_UNIT
 
-/* as decoder.py lays a layer's pointers out; weights are packed, biases may be missing, keys and values (rows, heads, room, width) */
+/* as decoder.py lays a layer's pointers out; weights are packed, biases may be missing, keys and values (slots, heads, room, width) */
 typedef struct {
     const bf16 *before, *qkv, *qkv_bias, *out, *out_bias, *after, *gate_up, *gate_up_bias, *down, *down_bias;
     bf16 *keys, *values;
 } layer;
 
-typedef struct { int64_t rows, width, heads, kv_heads, head, inner, place, room; float epsilon, scale; } sizes;
+/* what an adapter adds to a linear layer: x a b, both packed; a rank of 0 adds nothing */
+typedef struct { const bf16 *a, *b; int64_t rank; } update;
+enum { QUERY, KEY, VALUE, OUT, GATE, UP, DOWN, LINEARS };
+
+/* rows from `first` to before `last`, and the updates of their adapter, LINEARS a layer */
+typedef struct { int64_t first, last; const update *updates; } group;
+
+typedef struct { int64_t rows, width, heads, kv_heads, head, inner, room, seen_stride, groups; float epsilon, scale; } sizes;
 
 INLINE float squares(const bf16 *x, int64_t n) {
     float sum = 0;
@@ -38,7 +47,20 @@ static void add_and_norm(const sizes *s, bf16 *x, const bf16 *more, const bf16 *
 
 static void multiplied(const bf16 *x, int64_t terms, const bf16 *packed, const bf16 *bias, bf16 *y, int64_t rows, int64_t columns) {
     const factor f[2] = {{x, 0, terms, 0, terms}, {x, 0, 0, 0, 0}};
-    multiply(f, 0, columns / PANEL, packed, bias, y, rows, columns);
+    multiply(f, 0, columns / PANEL, packed, bias, 0, y, rows, columns);
+}
+
+/* `columns` of y, whose rows have `stride`, get what each row's adapter adds to linear layer `which` */
+static void add_updates(const sizes *s, const group *groups, int64_t which, const bf16 *x, int64_t terms, bf16 *y, int64_t columns,
+                        int64_t stride, bf16 *narrow) {
+    for (const group *g = groups; g < groups + s->groups; g++) {
+        const update *u = g->updates + which;
+        const int64_t rows = g->last - g->first;
+        if (!u->rank) continue;
+        multiplied(x + g->first * terms, terms, u->a, 0, narrow, rows, u->rank);
+        const factor f[2] = {{narrow, 0, u->rank, 0, u->rank}, {narrow, 0, 0, 0, 0}};
+        multiply(f, 0, columns / PANEL, u->b, 0, y + g->first * stride, y + g->first * stride, rows, stride);
+    }
 }
 
 static void turn(const bf16 *x, const bf16 *cos, const bf16 *sin, bf16 *y, int64_t width) {
@@ -76,22 +98,29 @@ INLINE void attend(const bf16 *q, const bf16 *k, const bf16 *v, const uint8_t *s
         _mm256_storeu_si256((__m256i *)(y + 16 * i), (__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(sums[i], by)));
 }
 
-/* positions, the new keys and values in their place, and attention; the work of each thread */
-static void mix(const sizes *s, const layer *l, bf16 *qkv, const bf16 *cos, const bf16 *sin, const uint8_t *seen, bf16 *mixed) {
+/* positions, the new keys and values in their place, then attention; the work of each thread */
+static void mix(const sizes *s, const layer *l, bf16 *qkv, const bf16 *cos, const bf16 *sin, const int64_t *slots, const int64_t *places,
+                const uint8_t *seen, bf16 *mixed) {
     const int64_t head = s->head, groups = s->heads / s->kv_heads, columns = (s->heads + 2 * s->kv_heads) * head;
+#pragma omp for schedule(static)
+    for (int64_t row = 0; row < s->rows; row++) {
+        bf16 *own = qkv + row * columns;
+        for (int64_t each = 0; each < s->heads; each++) turn(own + each * head, cos + row * head, sin + row * head, own + each * head, head);
+        for (int64_t each = 0; each < s->kv_heads; each++) {
+            const int64_t at = ((slots[row] * s->kv_heads + each) * s->room + places[row]) * head;
+            bf16 *key = own + (s->heads + each) * head;
+            turn(key, cos + row * head, sin + row * head, l->keys + at, head);
+            memcpy(l->values + at, key + s->kv_heads * head, head * sizeof(bf16));
+        }
+    }
 #pragma omp for schedule(dynamic, 4)
     for (int64_t part = 0; part < s->rows * s->kv_heads; part++) {
-        const int64_t row = part / s->kv_heads, own = part % s->kv_heads;
-        bf16 *queries = qkv + row * columns + own * groups * head, *key = qkv + row * columns + (s->heads + own) * head;
-        bf16 *keys = l->keys + part * s->room * head, *values = l->values + part * s->room * head;
-        bf16 turned[MOST_WIDTH];
-        turn(key, cos + row * head, sin + row * head, keys + s->place * head, head);
-        memcpy(values + s->place * head, key + s->kv_heads * head, head * sizeof(bf16));
-        for (int64_t each = 0; each < groups; each++) {
-            bf16 *to = mixed + (row * s->heads + own * groups + each) * head;
-            turn(queries + each * head, cos + row * head, sin + row * head, turned, head);
-            if (head == 64) attend(turned, keys, values, seen + row * s->room, to, s->room, 64, s->scale);
-            else attend(turned, keys, values, seen + row * s->room, to, s->room, head, s->scale);
+        const int64_t row = part / s->kv_heads, own = part % s->kv_heads, at = (slots[row] * s->kv_heads + own) * s->room * head;
+        for (int64_t each = own * groups; each < (own + 1) * groups; each++) {
+            const bf16 *query = qkv + row * columns + each * head, *keys = l->keys + at, *values = l->values + at;
+            bf16 *to = mixed + (row * s->heads + each) * head;
+            if (head == 64) attend(query, keys, values, seen + row * s->seen_stride, to, places[row] + 1, 64, s->scale);
+            else attend(query, keys, values, seen + row * s->seen_stride, to, places[row] + 1, head, s->scale);
         }
     }
 }
@@ -111,28 +140,38 @@ static void gate(const sizes *s, const bf16 *gate_up, bf16 *y) {
         }
 }
 
-/* x (rows, width), the embedded tokens, become the last norm's output; `room` keys are held, of which `seen` (rows, room) are seen,
-   the new one at `place` */
-void decode_bf16(const layer *layers, int64_t count, bf16 *x, const bf16 *norm, const bf16 *cos, const bf16 *sin, const uint8_t *seen,
-                 bf16 *scratch, int64_t rows, int64_t width, int64_t heads, int64_t kv_heads, int64_t head, int64_t inner, int64_t place,
-                 int64_t room, float epsilon, float scale) {
-    const sizes s = {rows, width, heads, kv_heads, head, inner, place, room, epsilon, scale};
-    const int64_t columns = (heads + 2 * kv_heads) * head;
+/* x (rows, width), the embedded tokens, become the last norm's output. Row i is put at `places[i]` of slot `slots[i]`, which holds `room`
+   keys, and sees those up to its place that `seen` says, each row's `seen_stride` behind the one before. `scratch` has room for
+   rows (2 width + (heads + 2 kv_heads) head + heads head + 3 inner + the largest rank) numbers. */
+void decode_bf16(const layer *layers, int64_t count, bf16 *x, const bf16 *norm, const bf16 *cos, const bf16 *sin, const int64_t *slots,
+                 const int64_t *places, const uint8_t *seen, int64_t seen_stride, const group *groups, int64_t group_count, bf16 *scratch,
+                 int64_t rows, int64_t width, int64_t heads, int64_t kv_heads, int64_t head, int64_t inner, int64_t room, float epsilon,
+                 float scale) {
+    const sizes s = {rows, width, heads, kv_heads, head, inner, room, seen_stride, group_count, epsilon, scale};
+    const int64_t q = heads * head, k = kv_heads * head, columns = q + 2 * k;
     bf16 *normed = scratch, *more = normed + rows * width, *qkv = more + rows * width, *mixed = qkv + rows * columns;
-    bf16 *gate_up = mixed + rows * heads * head, *gated = gate_up + 2 * rows * inner;
+    bf16 *gate_up = mixed + rows * q, *gated = gate_up + 2 * rows * inner, *narrow = gated + rows * inner;
 #pragma omp parallel
     {
         open_tiles();
         for (int64_t i = 0; i < count; i++) {
             const layer *l = layers + i;
+            const int64_t own = i * LINEARS;
             add_and_norm(&s, x, i ? more : 0, l->before, normed);
             multiplied(normed, width, l->qkv, l->qkv_bias, qkv, rows, columns);
-            mix(&s, l, qkv, cos, sin, seen, mixed);
-            multiplied(mixed, heads * head, l->out, l->out_bias, more, rows, width);
+            add_updates(&s, groups, own + QUERY, normed, width, qkv, q, columns, narrow);
+            add_updates(&s, groups, own + KEY, normed, width, qkv + q, k, columns, narrow);
+            add_updates(&s, groups, own + VALUE, normed, width, qkv + q + k, k, columns, narrow);
+            mix(&s, l, qkv, cos, sin, slots, places, seen, mixed);
+            multiplied(mixed, q, l->out, l->out_bias, more, rows, width);
+            add_updates(&s, groups, own + OUT, mixed, q, more, width, width, narrow);
             add_and_norm(&s, x, more, l->after, normed);
             multiplied(normed, width, l->gate_up, l->gate_up_bias, gate_up, rows, 2 * inner);
+            add_updates(&s, groups, own + GATE, normed, width, gate_up, inner, 2 * inner, narrow);
+            add_updates(&s, groups, own + UP, normed, width, gate_up + inner, inner, 2 * inner, narrow);
             gate(&s, gate_up, gated);
             multiplied(gated, inner, l->down, l->down_bias, more, rows, width);
+            add_updates(&s, groups, own + DOWN, gated, inner, more, width, width, narrow);
         }
         add_and_norm(&s, x, more, norm, normed);
         close_tiles();

@@ -1,19 +1,21 @@
-"""Writing token by token in one call of C a step (`decoder.c`), for models of Llama's kind in bf16 on a processor with a matrix unit.
+"""Reading and writing tokens in one call of C a pass (`decoder.c`), for models of Llama's kind in bf16 on a processor with a matrix unit.
 
-A model is of that kind by its parts, and by what both ways make of a few tokens; every other one computes its steps itself.
+A model is of that kind by its parts, and by what both ways make of a few tokens; every other one computes its passes itself.
 
-Shapes: B rows, D model width, H heads, K heads of keys and values, W head width, F width of the MLP, R keys with their room.
+Shapes: N tokens of a pass, B rows, V words, D model width, H heads, K heads of keys and values, W head width, F width of the MLP, R keys
+with their room, S slots with keys and values of their own, I and O widths of a linear layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from engrain.kernels import native
 from engrain.kernels.gated import is_gated
@@ -30,8 +32,33 @@ MOST_PACKED = 2**30
 """Bytes of weights up to which packed copies of all are held beside them."""
 CLOSE = 0.03
 """How far apart both ways may lie, as a share of their size."""
-ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+LINEARS = (*(f"self_attn.{name}" for name in ATTENTION), "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
+"""As decoder.c numbers the linear layers of a layer."""
+HEAD = -1
 LAYER = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
+
+
+Pair = tuple[Tensor, Tensor]
+
+
+@dataclass(eq=False)
+class Update:
+    """What an adapter adds: for each linear layer where its packed A and B lie, and their rank (`table`); the `head`'s lie apart."""
+
+    table: Tensor
+    held: list[Pair]
+    rank: int
+    head: Pair | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tokens from `first` to before `last` that an adapter's update is added for."""
+
+    first: int
+    last: int
+    update: Update
 
 
 @dataclass(eq=False)
@@ -47,6 +74,8 @@ class Decoder:
     inner: int
     epsilon: float
     scale: float
+    names: dict[str, int]
+    """The number of each linear layer by its name; the head's is -1."""
 
     def can(self, cache: Cache) -> bool:
         """Whether a step goes on from these keys and values."""
@@ -55,23 +84,67 @@ class Decoder:
 
     def step(self, model: PreTrainedModel, ids_B: Tensor, positions_B1: Tensor, seen_BT: Tensor, cache: Cache) -> Tensor:
         """The logits (B, V) after one token more of every row; `seen_BT` says which tokens each row sees, the new one among them."""
-        x_BD = model.get_input_embeddings()(ids_B)
-        rows, place, kind = len(ids_B), cache.get_seq_length(), x_BD.dtype
-        token = x_BD.new_empty(1).expand(rows, self.kv_heads, 1, self.width)
+        rows, place = len(ids_B), cache.get_seq_length()
+        token = self.norm.new_empty(1).expand(rows, self.kv_heads, 1, self.width)
         for layer in cache.layers:
             layer.grow(token, token)
-        room = cache.layers[0].keys.shape[2]
-        seen_BR = torch.zeros(rows, room, dtype=torch.uint8)
-        seen_BR[:, : place + 1] = seen_BT
-        cos, sin = (part.expand(rows, 1, -1).contiguous() for part in model.base_model.rotary_emb(x_BD, positions_B1))
-        pairs = zip(self.layers, cache.layers, strict=True)
-        pointers = [[0 if t is None else t.data_ptr() for t in (*parts, layer.keys, layer.values)] for parts, layer in pairs]
-        columns = (self.heads + 2 * self.kv_heads) * self.width
-        scratch = x_BD.new_empty(rows * (2 * x_BD.shape[1] + columns + self.heads * self.width + 3 * self.inner))
-        sizes = (rows, x_BD.shape[1], self.heads, self.kv_heads, self.width, self.inner, place, room)
-        table = torch.tensor(pointers)
-        native.call("decode", kind, table, len(pointers), x_BD, self.norm, cos, sin, seen_BR, scratch, *sizes, self.epsilon, self.scale)
+        pairs = [(layer.keys, layer.values) for layer in cache.layers]
+        seen = seen_BT.to(torch.uint8).contiguous()
+        x_BD = self.states(model, ids_B, positions_B1[:, 0], torch.arange(rows), torch.full((rows,), place), seen, pairs)
         return packed_product(x_BD, self.head)
+
+    def states(
+        self,
+        model: PreTrainedModel,
+        ids_N: Tensor,
+        positions_N: Tensor,
+        slots_N: Tensor,
+        places_N: Tensor,
+        seen_NT: Tensor,
+        pairs: Sequence[Pair],
+        groups: Sequence[Group] = (),
+    ) -> Tensor:
+        """The last norm's output (N, D) of tokens that are put at these places of these slots, below MOST_KEYS.
+
+        A token sees what `seen_NT` (uint8; one row for all, or one each) says of its slot up to its own place. `pairs` are each layer's
+        keys and values (S, K, R, W). A token's numbers are the same alone and beside others.
+        """
+        x_ND = model.get_input_embeddings()(ids_N)
+        count, room = len(x_ND), pairs[0][0].shape[2]
+        cos, sin = (part[0].contiguous() for part in model.base_model.rotary_emb(x_ND, positions_N[None]))
+        made = [[0 if t is None else t.data_ptr() for t in (*parts, *pair)] for parts, pair in zip(self.layers, pairs, strict=True)]
+        table, grouped = torch.tensor(made), torch.tensor([[g.first, g.last, g.update.table.data_ptr()] for g in groups])
+        columns, rank = (self.heads + 2 * self.kv_heads) * self.width, max((g.update.rank for g in groups), default=0)
+        scratch = x_ND.new_empty(count * (2 * x_ND.shape[1] + columns + self.heads * self.width + 3 * self.inner + rank))
+        where = (cos, sin, slots_N, places_N, seen_NT, seen_NT.stride(0) if len(seen_NT) > 1 else 0, grouped, len(groups), scratch)
+        sizes = (count, x_ND.shape[1], self.heads, self.kv_heads, self.width, self.inner, room)
+        native.call("decode", x_ND.dtype, table, len(made), x_ND, self.norm, *where, *sizes, self.epsilon, self.scale)
+        return x_ND
+
+    def logits(self, x_ND: Tensor, groups: Sequence[Group] = ()) -> Tensor:
+        """The logits (N, V) of such outputs."""
+        y_NV = packed_product(x_ND, self.head)
+        for group in groups:
+            if group.update.head:
+                own, (a, b) = slice(group.first, group.last), group.update.head
+                y_NV[own] += packed_product(packed_product(x_ND[own], a), b)
+        return y_NV
+
+    def update(self, pairs: Mapping[str, Pair]) -> Update:
+        """An adapter's A (rank, I) and B (O, rank) by the names of their linear layers, packed."""
+        table = torch.zeros(len(self.layers) * len(LINEARS), 3, dtype=torch.long)
+        held = {self.names[name]: _padded(*pair) for name, pair in pairs.items()}
+        head = held.pop(HEAD, None)
+        for number, (a, b, rank) in held.items():
+            table[number] = torch.tensor([a.data_ptr(), b.data_ptr(), rank])
+        most = max((rank for _, _, rank in held.values()), default=0)
+        return Update(table, [(a, b) for a, b, _ in held.values()], most, head[:2] if head else None)
+
+
+def _padded(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Both packed, with zeros up to a rank of full units, and that rank."""
+    short = -len(a) % UNIT
+    return packed(F.pad(a, (0, 0, 0, short))), packed(F.pad(b, (0, short))), len(a) + short
 
 
 _known: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
@@ -98,7 +171,7 @@ def _is_of_kind(model: PreTrainedModel) -> bool:
     named = (
         type(head) is nn.Linear and head.bias is None and hasattr(base, "rotary_emb") and is_rms_norm(getattr(base, "norm", nn.Identity()))
     )
-    if not named or not packable(head) or _has_windows(model.config.get_text_config()):
+    if not named or not packable(head) or _has_windows(model.config.get_text_config()) or _turns_by_length(base.rotary_emb):
         return False
     narrow = all(p.dtype == torch.bfloat16 and p.device.type == "cpu" for p in weights) and sum(p.nbytes for p in weights) <= MOST_PACKED
     return narrow and all(map(_is_layer, decoder_layers(model)))
@@ -110,8 +183,14 @@ def _has_windows(config: Any) -> bool:
     return any(kind != "full_attention" for kind in kinds) if kinds else getattr(config, "sliding_window", None) is not None
 
 
+def _turns_by_length(rotary: Any) -> bool:
+    """Whether the longest text beside a token changes how its position is told."""
+    kind = str(getattr(rotary, "rope_type", ""))
+    return "dynamic" in kind or kind == "longrope"
+
+
 def _is_layer(layer: Any) -> bool:
-    named = _names(layer) == LAYER and _names(layer.self_attn) == ATTENTION
+    named = _names(layer) == LAYER and _names(layer.self_attn) == set(ATTENTION)
     if not named or not is_gated(layer.mlp) or not getattr(layer.self_attn, "use_rope", True):
         return False
     width = getattr(layer.self_attn, "head_dim", 0)
@@ -130,7 +209,15 @@ def _made(model: PreTrainedModel) -> Decoder:
     counts = (len(first.self_attn.q_proj.weight) // width, len(first.self_attn.k_proj.weight) // width)
     norm, layers = model.base_model.norm, [_parts(layer) for layer in decoder_layers(model)]
     head, inner = packed(model.get_output_embeddings().weight.detach()), len(first.mlp.up_proj.weight)
-    return Decoder(layers, norm.weight.detach(), head, *counts, width, inner, norm.variance_epsilon, first.self_attn.scaling)
+    return Decoder(
+        layers, norm.weight.detach(), head, *counts, width, inner, norm.variance_epsilon, first.self_attn.scaling, _numbers(model)
+    )
+
+
+def _numbers(model: PreTrainedModel) -> dict[str, int]:
+    names = {module: name for name, module in model.named_modules()}
+    linears = [layer.get_submodule(name) for layer in decoder_layers(model) for name in LINEARS]
+    return {**{names[linear]: number for number, linear in enumerate(linears)}, names[model.get_output_embeddings()]: HEAD}
 
 
 def _parts(layer: Any) -> list[Tensor | None]:

@@ -24,7 +24,7 @@ enum {
 };
 
 /* a block's sums that are yet to be rounded into y, from row `row` on */
-typedef struct { const float *sums; bf16 *y; const bf16 *bias; int row, rows; } pending;
+typedef struct { const float *sums; bf16 *y; const bf16 *bias, *before; int row, rows; } pending;
 
 int matmul_ready(void) { return syscall(SYS_arch_prctl, REQUEST, DATA) == 0; }
 
@@ -94,6 +94,10 @@ static inline void settle(pending *p, int64_t stride, int upto) {
     for (; p->row < upto && p->row < p->rows; p->row++) {
         __m512 left = _mm512_load_ps(p->sums + PANEL * p->row), right = _mm512_load_ps(p->sums + PANEL * p->row + TILE);
         if (p->bias) { left = _mm512_add_ps(left, widened(p->bias)); right = _mm512_add_ps(right, widened(p->bias + TILE)); }
+        if (p->before) {
+            const bf16 *before = p->before + p->row * stride;
+            left = _mm512_add_ps(left, widened(before)); right = _mm512_add_ps(right, widened(before + TILE));
+        }
         _mm512_storeu_si512(p->y + p->row * stride, (__m512i)_mm512_cvtne2ps_pbh(right, left));
     }
 }
@@ -138,10 +142,10 @@ static void rest_block(const factor *f, int64_t row, int rows, const bf16 *packe
 }
 
 /* rows from `top` and the panels from `first` on, which begin at `packed` */
-static void chunk(const factor *f, const bf16 *bias, bf16 *y, int64_t stride, int64_t top, int64_t bottom, int64_t first, int64_t last,
-                  const bf16 *packed) {
+static void chunk(const factor *f, const bf16 *bias, const bf16 *onto, bf16 *y, int64_t stride, int64_t top, int64_t bottom, int64_t first,
+                  int64_t last, const bf16 *packed) {
     float sums[2][2 * HALF] __attribute__((aligned(64)));
-    pending before = {sums[1], y, bias, 0, 0};
+    pending before = {sums[1], y, bias, onto, 0, 0};
     int turn = 0;
     for (int64_t panel = first; panel < last; panel++, packed += (f[0].terms + f[1].terms) * PANEL)
         for (int64_t row = top, rows; row < bottom; row += rows, turn ^= 1) {
@@ -149,7 +153,8 @@ static void chunk(const factor *f, const bf16 *bias, bf16 *y, int64_t stride, in
             if (rows == PANEL) whole_block(f, row, packed, sums[turn], &before, stride);
             else rest_block(f, row, (int)rows, packed, sums[turn]);
             settle(&before, stride, PANEL);
-            before = (pending){sums[turn], y + row * stride + panel * PANEL, bias ? bias + panel * PANEL : 0, 0, (int)rows};
+            const int64_t at = row * stride + panel * PANEL;
+            before = (pending){sums[turn], y + at, bias ? bias + panel * PANEL : 0, onto ? onto + at : 0, 0, (int)rows};
         }
     settle(&before, stride, PANEL);
 }
@@ -177,12 +182,13 @@ static void pack(const factor *f, int64_t from, int64_t to, int64_t by_rows, bf1
     }
 }
 
-void multiply(const factor *f, int64_t from, int64_t to, const bf16 *packed, const bf16 *bias, bf16 *y, int64_t rows, int64_t columns) {
+void multiply(const factor *f, int64_t from, int64_t to, const bf16 *packed, const bf16 *bias, const bf16 *onto, bf16 *y, int64_t rows,
+              int64_t columns) {
     const int64_t size = (f[0].terms + f[1].terms) * PANEL, widths = (to - from + PANELS - 1) / PANELS, heights = (rows + ROWS - 1) / ROWS;
 #pragma omp for schedule(dynamic)
     for (int64_t part = 0; part < widths * heights; part++) {
         const int64_t first = from + part / heights * PANELS, top = part % heights * ROWS;
-        chunk(f, bias, y, columns, top, top + ROWS < rows ? top + ROWS : rows, first, first + PANELS < to ? first + PANELS : to,
+        chunk(f, bias, onto, y, columns, top, top + ROWS < rows ? top + ROWS : rows, first, first + PANELS < to ? first + PANELS : to,
               packed + (first - from) * size);
     }
 }
@@ -199,7 +205,7 @@ void matmul_bf16(const bf16 *x1, int64_t x1_stride, const bf16 *w1, int64_t w1_s
         for (int64_t from = 0; from < panels; from += most) {
             const int64_t to = from + most < panels ? from + most : panels;
             pack(f, from, to, by_rows, packed);
-            multiply(f, from, to, packed, bias, y, rows, columns);
+            multiply(f, from, to, packed, bias, 0, y, rows, columns);
         }
         close_tiles();
     }
@@ -219,7 +225,7 @@ void matmul_packed_bf16(const bf16 *x, int64_t stride, const bf16 *packed, int64
 #pragma omp parallel
     {
         open_tiles();
-        multiply(f, 0, columns / PANEL, packed, bias, y, rows, columns);
+        multiply(f, 0, columns / PANEL, packed, bias, 0, y, rows, columns);
         close_tiles();
     }
 }

@@ -20,8 +20,10 @@ INLINE __m512 widened(const bf16 *x) {
 void open_tiles(void);
 void close_tiles(void);
 
-/* these panels of y, to be called by all threads; `packed` begins with panel `from` */
-void multiply(const factor *f, int64_t from, int64_t to, const bf16 *packed, const bf16 *bias, bf16 *y, int64_t rows, int64_t columns);
+/* these panels of y, whose rows begin `columns` apart, to be called by all threads; `packed` begins with panel `from`. What `onto` (maybe y
+   itself) has at these places is added. */
+void multiply(const factor *f, int64_t from, int64_t to, const bf16 *packed, const bf16 *bias, const bf16 *onto, bf16 *y, int64_t rows,
+              int64_t columns);
 #endif
 
 #endif

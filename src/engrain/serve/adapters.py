@@ -1,9 +1,6 @@
-"""Many LoRA adapters beside one copy of a base's weights, each row of a pass with its own.
+"""The LoRA adapters in memory beside one copy of a base's weights.
 
-An adapter's product is computed for all rows of a pass and counts on its own rows only: so its shape, and with it
-every bit of a row, does not depend on which other rows have the same adapter.
-
-Shapes: B rows, T tokens, I and O widths of a linear layer, R rank.
+Shapes: I and O widths of a linear layer, R rank.
 """
 
 from __future__ import annotations
@@ -11,15 +8,11 @@ from __future__ import annotations
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from engrain.errors import ModelError
 from engrain.serve.engine import Weights
@@ -33,11 +26,9 @@ EXTRA = ("modules_to_save", "alpha_pattern", "trainable_token_indices", "target_
 Pair = tuple[Tensor, Tensor]
 
 
-@dataclass(frozen=True)
-class Adapter:
-    """A (R, I) and scale · B (O, R) of every adapted linear layer, by the layer's name."""
-
-    pairs: dict[str, Pair]
+Adapter = Mapping[str, Pair]
+"""A (R, I) and scale · B (O, R) of every adapted linear layer, by the layer's name."""
+A = TypeVar("A")
 
 
 def is_plain(folder: Path) -> bool:
@@ -57,7 +48,7 @@ def load_adapter(folder: Path, model: nn.Module) -> Adapter:
     problems = [problem for name in names if (problem := _misfit(name, linears.get(name), tensors))]
     if problems or not names:
         raise ModelError(f"{folder} does not fit this model:", "Load it with the base it was trained on.", problems or ["no tensor"])
-    return Adapter({name: _pair(tensors, name, config, linears[name].weight) for name in names})
+    return {name: _pair(tensors, name, config, linears[name].weight) for name in names}
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -89,16 +80,12 @@ def _pair(tensors: dict[str, Tensor], name: str, config: dict[str, Any], like: T
     return a.to(like), (b * scale).to(like)
 
 
-class Adapters:
-    """The adapters in memory, and which rows of the pass under way use which; the least recently used one gives way."""
+class Adapters(Generic[A]):
+    """The adapters in memory as a model takes them; the least recently used one gives way."""
 
-    def __init__(self, model: nn.Module, most: int) -> None:
-        self.model, self.most = model, most
-        self.loaded: OrderedDict[Weights, Adapter] = OrderedDict()
-        self._active: list[tuple[Adapter, Tensor | None]] = []
-        for name, module in model.named_modules():
-            if isinstance(module, nn.Linear):
-                module.register_forward_hook(partial(self._add, name))
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.loaded: OrderedDict[Weights, A] = OrderedDict()
 
     def has(self, weights: Weights) -> bool:
         """Whether the adapter is in memory; if so it counts as used now."""
@@ -106,29 +93,9 @@ class Adapters:
             self.loaded.move_to_end(weights)
         return weights in self.loaded
 
-    def put(self, weights: Weights, adapter: Adapter, in_use: Collection[Weights]) -> None:
+    def put(self, weights: Weights, adapter: A, in_use: Collection[Weights]) -> None:
         """Keep an adapter in memory; those `in_use` stay, whatever their number."""
         self.loaded[weights] = adapter
         idle = [other for other in self.loaded if other not in in_use and other != weights]
         for other in idle[: max(0, len(self.loaded) - self.most)]:
             del self.loaded[other]
-
-    def choose(self, rows: Sequence[Weights | None]) -> None:
-        """Use these weights in the next passes, one for each row (None: an idle row)."""
-        chosen = dict.fromkeys(row for row in rows if row is not None and row.adapter)
-        self._active = [(self.loaded[weights], self._mask(rows, weights)) for weights in chosen]
-
-    def _mask(self, rows: Sequence[Weights | None], weights: Weights) -> Tensor | None:
-        """Which rows use the adapter, (B, 1, 1) of 0 and 1; None where all do."""
-        if all(row == weights for row in rows):
-            return None
-        weight = next(iter(self.loaded[weights].pairs.values()))[0]
-        return torch.tensor([row == weights for row in rows], device=weight.device)[:, None, None].to(weight)
-
-    def _add(self, name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        """A linear layer's output (B, T, O) with the updates of the adapters that are in use."""
-        for adapter, mask in self._active:
-            if (pair := adapter.pairs.get(name)) is not None:
-                update = F.linear(F.linear(inputs[0], pair[0]), pair[1])
-                output = output + (update if mask is None else update * mask)
-        return output

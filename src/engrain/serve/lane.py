@@ -1,15 +1,14 @@
 """One model in memory and everything that is written with it, by one thread.
 
-Each turn of the thread reads one chunk of one prompt (or of a row that is scored, see `scoring.py`) and writes one token
-of every answer under way. The shape of the first depends on the prompt alone, that of the second is the same every time,
-idle rows included: so an answer's numbers never depend on its neighbours.
+Each turn of the thread reads a chunk of each of some prompts (or of rows that are scored, see `scoring.py`), as many as have the tokens
+of one chunk together, and writes one token of every answer under way. How that is computed: `passes.py`.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from engrain.errors import ModelError
-from engrain.serve.adapters import Adapter, Adapters, load_adapter
+from engrain.serve.adapters import Adapters, load_adapter
 from engrain.serve.engine import Weights
 from engrain.serve.failures import ApiError
+from engrain.serve.passes import Part, passes
 from engrain.serve.settings import ServeSettings
-from engrain.serve.slots import Prefixes, Rows, Slots, use_slots
+from engrain.serve.slots import Prefixes, Slots
 from engrain.serve.tenant import Tenant
 from engrain.serve.writing import Writing
-
-SHORTEST = 16
-"""A chunk is filled up to a power of two, and at least to this: few shapes, each computed fast."""
-TOLERANCE = 0.05
-"""How far logits in slots may be from plain ones, as a share of their spread: rounding is far below, a forgotten state far above."""
 
 
 class Lane:
@@ -41,8 +35,8 @@ class Lane:
         self.store = Slots(settings.slots, context)
         self.prefixes = Prefixes(settings.prefix_tokens)
         with torch.inference_mode():
-            self._check()
-        self.adapters = Adapters(model, settings.max_adapters)
+            self.passes = passes(model, self.store, settings.prefill_chunk)
+        self.adapters: Adapters[Any] = Adapters(settings.max_adapters)
         self.used, self.holders = time.monotonic(), 0
         self._slots: list[Tenant[Any] | None] = [None] * settings.slots
         self._waiting: list[Tenant[Any]] = []
@@ -112,15 +106,13 @@ class Lane:
                     self._changed.wait(timeout=1.0 if self._waiting else None)
                     continue
             for errand in errands:
-                self.adapters.choose([])
                 errand()
-            self._guarded(self._read_chunk)
-            self._guarded(self._write_tokens)
+            self._guarded_turn()
 
-    def _guarded(self, step: Callable[[], None]) -> None:
-        """Take a step; if it fails, the answers under way do, and the lane goes on."""
+    def _guarded_turn(self) -> None:
+        """Take a turn; if it fails, the answers under way do, and the lane goes on."""
         try:
-            step()
+            self._turn()
         except Exception as error:  # a thread that ended silently would leave everybody waiting
             for tenant in self._under_way():
                 tenant.fail(error)
@@ -157,37 +149,62 @@ class Lane:
 
     def _load(self, weights: Weights, folder: Path) -> None:
         """Load an adapter (in another thread); those who wait for one that cannot be loaded are told."""
-        loaded: Adapter | Exception
         try:
-            loaded = load_adapter(folder, self.model)
+            loaded = self.passes.prepared(load_adapter(folder, self.model))
         except Exception as error:
-            loaded = error
+            failed: Exception | None = error
+        else:
+            failed = None
         with self._changed:
             self._loading.discard(weights)
-            if isinstance(loaded, Adapter):
+            if failed is None:
                 self.adapters.put(weights, loaded, {t.weights for t in self._under_way()})
             else:
                 for tenant in [t for t in self._waiting if t.weights == weights]:
-                    tenant.fail(loaded)
+                    tenant.fail(failed)
             self._changed.notify()
 
-    def _read_chunk(self) -> None:
-        """Compute the next chunk of the prompt that has waited longest; its last chunk gives the first token."""
-        reading = [tenant for tenant in self._under_way() if tenant.reading and not tenant.left]
-        if not reading:
+    def _turn(self) -> None:
+        """Read some chunks, and write one more token of every answer whose prompt was read before."""
+        writing = [t for t in self._under_way() if isinstance(t, Writing) and not (t.reading or t.over or t.left)]
+        reading = self._readers()
+        if not writing and not reading:
             return
-        tenant = min(reading, key=lambda t: t.deadline)
-        if tenant.read == 0:
-            self._reuse(tenant)
-        prompt, start, chunk = tenant.prompt, tenant.read, self.settings.prefill_chunk
-        end = next(end for end in tenant.chunk_ends(chunk) if end > start)
+        chunks = [self._chunk(tenant) for tenant in reading]
+        found = self.passes.logits(chunks, [_step(answer) for answer in writing], self.adapters.loaded)
+        for tenant, chunk, logits_KV in zip(reading, chunks, found, strict=False):
+            self._read(tenant, chunk)
+            _hand_over(tenant, tenant.take, logits_KV)
+        for answer, logits_1V in zip(writing, found[len(reading) :], strict=True):
+            _hand_over(answer, answer.next, logits_1V[0])
+
+    def _readers(self) -> list[Tenant[Any]]:
+        """Those whose next chunk is read now: who has waited longest, and more of them while one chunk's tokens are not exceeded."""
+        chosen, room = list[Tenant[Any]](), self.settings.prefill_chunk
+        for tenant in sorted((t for t in self._under_way() if t.reading and not t.left), key=lambda t: t.deadline):
+            if tenant.read == 0:
+                self._reuse(tenant)
+            room -= self._end(tenant) - tenant.read
+            if chosen and room < 0:
+                break
+            chosen.append(tenant)
+        return chosen
+
+    def _end(self, tenant: Tenant[Any]) -> int:
+        """Where the next chunk of its prompt ends."""
+        return next(end for end in tenant.chunk_ends(self.settings.prefill_chunk) if end > tenant.read)
+
+    def _chunk(self, tenant: Tenant[Any]) -> Part:
+        start, end = tenant.read, self._end(tenant)
         assert tenant.slot is not None
-        self.adapters.choose([tenant.weights])
-        logits_KV = self._read(tenant.slot, start, prompt[start:end], [p - start for p in tenant.places() if start <= p < end])
-        tenant.read = end
-        if self.prefixes.most and end in tenant.reusable_ends(chunk):
-            self.prefixes.keep(tenant.weights, prompt[:end], self.store.copy_out(tenant.slot, start, end))
-        _hand_over(tenant, tenant.take, logits_KV)
+        places = tuple(place - start for place in tenant.places() if start <= place < end)
+        return Part(tenant.weights, tenant.slot, start, tenant.prompt[start:end], places)
+
+    def _read(self, tenant: Tenant[Any], chunk: Part) -> None:
+        """Count a chunk as read, and keep it where other prompts may begin with it too."""
+        tenant.read = end = chunk.start + len(chunk.tokens)
+        if self.prefixes.most and end in tenant.reusable_ends(self.settings.prefill_chunk):
+            self.prefixes.keep(tenant.weights, tenant.prompt[:end], self.store.copy_out(chunk.slot, chunk.start, end))
 
     def _reuse(self, tenant: Tenant[Any]) -> None:
         """Take over what is known of the prompt's beginning."""
@@ -197,51 +214,11 @@ class Lane:
             tenant.read = end
         tenant.cached = tenant.read
 
-    def _read(self, slot: int, start: int, tokens: tuple[int, ...], places: Sequence[int]) -> Tensor:
-        """The logits (K, V) at places of a chunk of a prompt, computed in a shape that its length alone decides."""
-        length = min(self.settings.prefill_chunk, max(SHORTEST, 1 << (len(tokens) - 1).bit_length()))
-        padded = [*tokens, *[0] * (length - len(tokens))]
-        positions = range(start, start + len(padded))
-        return self._pass([padded], [list(positions)], Rows((slot,), (start,), (len(tokens),)), places)[0]
 
-    def _write_tokens(self) -> None:
-        """One more token of every answer whose prompt is read."""
-        rows = [t if isinstance(t, Writing) and not (t.reading or t.over or t.left) else None for t in self._slots]
-        if not any(rows):
-            return
-        starts = [len(w.prompt) + len(w.ids) - 1 if w else 0 for w in rows]
-        self.adapters.choose([w.weights if w else None for w in rows])
-        chosen = Rows(tuple(range(len(rows))), tuple(starts), tuple(int(w is not None) for w in rows))
-        logits_BV = self._pass([[w.ids[-1] if w else 0] for w in rows], [[start] for start in starts], chosen, [0])[:, 0]
-        for writing, logits_V in zip(rows, logits_BV, strict=True):
-            if writing is not None:
-                _hand_over(writing, writing.next, logits_V)
-
-    def _pass(self, ids: list[list[int]], positions: list[list[int]], rows: Rows, places: Sequence[int]) -> Tensor:
-        """The logits (B, K, V) at these places of every row."""
-        device = self.model.device
-        output = self.model(
-            input_ids=torch.tensor(ids, device=device),
-            position_ids=torch.tensor(positions, device=device).clamp_(max=self.context - 1),
-            use_cache=False,
-            logits_to_keep=torch.tensor(places, dtype=torch.long, device=device),
-            store=self.store,
-            rows=rows,
-        )
-        return output.logits
-
-    def _check(self) -> None:
-        """Raise ModelError for a model that keeps a state beside keys and values: in slots it would say something else."""
-        count = min(self.settings.prefill_chunk, self.context - 1)
-        tokens = tuple((7 * i + 3) % self.model.config.get_text_config().vocab_size for i in range(count + 1))
-        wanted = self.model(input_ids=torch.tensor([tokens], device=self.model.device), use_cache=False).logits[0, -1].float()
-        use_slots(self.model)
-        self._read(0, 0, tokens[:count], [])
-        found = self._read(0, count, tokens[count:], [0])[0].float()
-        if not float((found - wanted).abs().max()) <= TOLERANCE * float(wanted.max() - wanted.min()):
-            raise ModelError(
-                f"{type(self.model).__name__} keeps a state that the local engine does not know", "Serve it with --engine vllm."
-            )
+def _step(answer: Writing) -> Part:
+    """The newest token of an answer, after which the next one is wanted."""
+    assert answer.slot is not None
+    return Part(answer.weights, answer.slot, len(answer.prompt) + len(answer.ids) - 1, (answer.ids[-1],), (0,))
 
 
 def _hand_over(tenant: Tenant[Any], take: Callable[[Tensor], None], logits: Tensor) -> None:

@@ -61,12 +61,21 @@ class Alike:
 
 @dataclass
 class Slots:
-    """The keys and values (S, K, C, D) of every layer; memory is taken when a layer first computes."""
+    """The keys and values (S, K, C, D) of every layer; memory is taken when a layer first computes, or by `open`."""
 
     count: int
     context: int
     keys: dict[int, Tensor] = field(default_factory=dict)
     values: dict[int, Tensor] = field(default_factory=dict)
+
+    def open(self, layers: int, heads: int, width: int, like: Tensor) -> None:
+        """Have room in so many layers, of numbers `like` these."""
+        for layer in range(layers):
+            self.keys[layer], self.values[layer] = (_zeros((self.count, heads, self.context, width), like) for _ in range(2))
+
+    def pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """The keys and values of all layers."""
+        return [(self.keys[layer], self.values[layer]) for layer in sorted(self.keys)]
 
     def single(self, rows: Rows, computed: Tensor) -> bool:
         """Whether a pass computes one token (B, H, 1, D) of every slot, or none of it."""
