@@ -86,6 +86,17 @@ def test_a_row_has_the_same_bits_alone_and_beside_others() -> None:
 
 
 @needs_unit
+def test_a_token_beyond_the_room_of_its_slot_is_refused() -> None:
+    model = small("llama")
+    own = decoder(model)
+    assert own is not None
+    pairs = [(torch.zeros(1, 2, 8, 32, dtype=torch.bfloat16), torch.zeros(1, 2, 8, 32, dtype=torch.bfloat16)) for _ in range(3)]
+    one = torch.zeros(1, dtype=torch.long)
+    with pytest.raises(IndexError, match="place 8 of a slot that holds 8"), torch.inference_mode():
+        own.states(model, one, one + 8, one, one + 8, torch.ones(1, 9, dtype=torch.uint8), pairs)
+
+
+@needs_unit
 @pytest.mark.parametrize("kind", OTHERS)
 def test_models_of_another_kind_keep_their_own_steps(kind: str) -> None:
     assert decoder(small(kind, **OTHERS[kind])) is None

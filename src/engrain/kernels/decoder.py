@@ -107,10 +107,12 @@ class Decoder:
         """The last norm's output (N, D) of tokens that are put at these places of these slots, below MOST_KEYS.
 
         A token sees what `seen_NT` (uint8; one row for all, or one each) says of its slot up to its own place. `pairs` are each layer's
-        keys and values (S, K, R, W). A token's numbers are the same alone and beside others.
+        keys and values (S, K, R, W). A token's numbers are the same alone and beside others. Raises IndexError beyond R or MOST_KEYS.
         """
         x_ND = model.get_input_embeddings()(ids_N)
         count, room = len(x_ND), pairs[0][0].shape[2]
+        if (last := int(places_N.max())) >= min(room, MOST_KEYS):
+            raise IndexError(f"place {last} of a slot that holds {min(room, MOST_KEYS)} tokens")
         cos, sin = (part[0].contiguous() for part in model.base_model.rotary_emb(x_ND, positions_N[None]))
         made = [[0 if t is None else t.data_ptr() for t in (*parts, *pair)] for parts, pair in zip(self.layers, pairs, strict=True)]
         table, grouped = torch.tensor(made), torch.tensor([[g.first, g.last, g.update.table.data_ptr()] for g in groups])
