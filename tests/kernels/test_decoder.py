@@ -102,6 +102,12 @@ def test_models_of_another_kind_keep_their_own_steps(kind: str) -> None:
     assert decoder(small(kind, **OTHERS[kind])) is None
 
 
+@needs_unit
+def test_a_model_whose_positions_depend_on_the_length_keeps_its_own_steps() -> None:
+    assert decoder(small("llama")) is not None
+    assert decoder(small("llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0})) is None
+
+
 def test_other_numbers_keep_the_models_own_steps() -> None:
     assert decoder(small("llama", torch.float32)) is None
 

@@ -44,7 +44,10 @@ Pair = tuple[Tensor, Tensor]
 
 @dataclass(eq=False)
 class Update:
-    """What an adapter adds: for each linear layer where its packed A and B lie, and their rank (`table`); the `head`'s lie apart."""
+    """What an adapter adds: for each linear layer where its packed A and B lie, and their rank (`table`); the `head`'s lie apart.
+
+    `held` keeps what the table points to.
+    """
 
     table: Tensor
     held: list[Pair]

@@ -167,35 +167,33 @@ class Lane:
     def _turn(self) -> None:
         """Read some chunks, and write one more token of every answer whose prompt was read before."""
         writing = [t for t in self._under_way() if isinstance(t, Writing) and not (t.reading or t.over or t.left)]
-        reading = self._readers()
+        reading = self._chunks()
         if not writing and not reading:
             return
-        chunks = [self._chunk(tenant) for tenant in reading]
-        found = self.passes.logits(chunks, [_step(answer) for answer in writing], self.adapters.loaded)
-        for tenant, chunk, logits_KV in zip(reading, chunks, found, strict=False):
+        found = self.passes.logits([chunk for _, chunk in reading], [_step(answer) for answer in writing], self.adapters.loaded)
+        for (tenant, chunk), logits_KV in zip(reading, found, strict=False):
             self._read(tenant, chunk)
             _hand_over(tenant, tenant.take, logits_KV)
         for answer, logits_1V in zip(writing, found[len(reading) :], strict=True):
             _hand_over(answer, answer.next, logits_1V[0])
 
-    def _readers(self) -> list[Tenant[Any]]:
-        """Those whose next chunk is read now: who has waited longest, and more of them while one chunk's tokens are not exceeded."""
-        chosen, room = list[Tenant[Any]](), self.settings.prefill_chunk
+    def _chunks(self) -> list[tuple[Tenant[Any], Part]]:
+        """What is read now: the next chunk of who has waited longest, and of more while one chunk's tokens are not exceeded."""
+        chosen, room = list[tuple[Tenant[Any], Part]](), self.settings.prefill_chunk
         for tenant in sorted((t for t in self._under_way() if t.reading and not t.left), key=lambda t: t.deadline):
             if tenant.read == 0:
                 self._reuse(tenant)
-            room -= self._end(tenant) - tenant.read
+            chunk = self._chunk(tenant)
+            room -= len(chunk.tokens)
             if chosen and room < 0:
                 break
-            chosen.append(tenant)
+            chosen.append((tenant, chunk))
         return chosen
 
-    def _end(self, tenant: Tenant[Any]) -> int:
-        """Where the next chunk of its prompt ends."""
-        return next(end for end in tenant.chunk_ends(self.settings.prefill_chunk) if end > tenant.read)
-
     def _chunk(self, tenant: Tenant[Any]) -> Part:
-        start, end = tenant.read, self._end(tenant)
+        """The next chunk of its prompt."""
+        start = tenant.read
+        end = next(end for end in tenant.chunk_ends(self.settings.prefill_chunk) if end > start)
         assert tenant.slot is not None
         places = tuple(place - start for place in tenant.places() if start <= place < end)
         return Part(tenant.weights, tenant.slot, start, tenant.prompt[start:end], places)

@@ -31,7 +31,7 @@ class ServeSettings:
     vllm_command: str = setting("", "vLLM program in an environment of its own, started for --engine vllm (path to `vllm`).")
     slots: int = setting(16, "Answers that one base model writes at the same time.")
     context: int = setting(2048, "Longest prompt with its answer in tokens; memory grows with slots times context.")
-    prefill_chunk: int = setting(128, "Tokens of a prompt that are read at once; answers of others wait no longer than that.")
+    prefill_chunk: int = setting(128, "Tokens of prompts that are read at once; answers of others wait no longer than that.")
     prefix_tokens: int = setting(8192, "Tokens of prompt beginnings whose keys and values are kept for the next request; 0 keeps none.")
     max_adapters: int = setting(16, "Adapters of one base held in memory; the least recently used gives way.")
     max_models: int = setting(2, "Whole models held in memory; the least recently used gives way.")
