@@ -324,6 +324,8 @@ def test_tune_uses_ones_own_examples(tmp_path: Path, tiny_folder: Path) -> None:
     assert result.evaluation is not None
     assert result.evaluation.columns == ("base", "tuned")
     assert len(result.run.read_rows("examples/heldout.jsonl")) == 2
+    assert result.run.info["settings"]["epochs"] == 16.0
+    assert result.run.info["settings"]["patience"] is None
 
 
 def test_a_tuning_does_not_go_on_with_another_base(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -548,6 +550,6 @@ def test_private_data_is_listed_and_masked_where_asked(documents: Path, tiny_fol
 
 def test_lora_learns_documents_in_the_top_half_of_the_layers() -> None:
     chosen = settings_from({}).for_documents()
-    assert (chosen.training.minutes, chosen.method_settings.layers) == (8, "0.5")
-    assert settings_from({"layers": "1.0", "max_steps": 3}).for_documents() == settings_from({"layers": "1.0", "max_steps": 3})
-    assert settings_from({"method": "full", "epochs": 1}).for_documents() == settings_from({"method": "full", "epochs": 1})
+    assert (chosen.training.minutes, chosen.training.patience, chosen.method_settings.layers) == (8, 3, "0.5")
+    for told in ({"layers": "1.0", "max_steps": 3, "patience": 2}, {"method": "full", "epochs": 1, "patience": 0}):
+        assert settings_from(told).for_documents() == settings_from(told)

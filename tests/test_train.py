@@ -154,8 +154,19 @@ def test_early_stopping_and_the_best_weights_come_back(tmp_path: Path, monkeypat
 
 def test_the_loss_decides_and_not_the_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_figures(monkeypatch, [0.2, 0.9, 0.3, 0.1], [0.8, 0.7, 0.4, 0.5])
-    trained = Training(tmp_path / "run", max_steps=4, evaluate=True, evaluate_every=1 / 3)()
+    trained = Training(tmp_path / "run", max_steps=4, evaluate=True, evaluate_every=1 / 3, patience=3)()
     assert trained.best_step == 3
+
+
+def test_without_patience_training_goes_to_its_end_and_the_last_weights_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_figures(monkeypatch, [0.9, 0.1, 0.1, 0.1, 0.1, 0.1])
+    training = Training(tmp_path / "run", evaluate=True, evaluate_every=1 / 3)
+    trained = training()
+    assert (trained.stopped, trained.steps, trained.best_step) == ("complete", 6, 0)
+    assert [row["heldout_accuracy"] for row in training.rows] == [0.9, 0.1, 0.1, 0.1, 0.1, 0.1]
+    unjudged = Training(tmp_path / "unjudged")
+    unjudged()
+    assert sha256_of_weights(unjudged.model) == sha256_of_weights(training.model)
 
 
 def test_a_run_that_stopped_early_stays_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +197,7 @@ def test_a_kill_between_checkpoint_and_mark_loses_no_best(tmp_path: Path, monkey
 
 def test_a_damaged_best_checkpoint_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_figures(monkeypatch, [0.9, 0.1, 0.1])
-    training = Training(tmp_path / "run", evaluate=True, evaluate_every=1 / 3, max_steps=3)
+    training = Training(tmp_path / "run", evaluate=True, evaluate_every=1 / 3, max_steps=3, patience=3)
     monkeypatch.setattr(Run, "best_checkpoint", lambda self: None)
     training()
     assert training.notes.told == [
@@ -216,7 +227,7 @@ class Ending(Notes):
 
 
 def test_an_evaluation_is_saved_before_it_is_told(tmp_path: Path) -> None:
-    training = Training(tmp_path / "run", evaluate=True, evaluate_every=1.0)
+    training = Training(tmp_path / "run", evaluate=True, evaluate_every=1.0, patience=3)
     training.notes = Ending()
     with pytest.raises(ZeroDivisionError):
         training()
@@ -634,3 +645,15 @@ def test_without_a_word_on_how_long_documents_get_the_usual_budget() -> None:
     for given in ({"epochs": 2.0}, {"max_steps": 5}, {"minutes": 1.0}):
         assert TrainingSettings(**given).within_budget() == TrainingSettings(**given)
     assert (TrainingSettings().passes, TrainingSettings(epochs=2.0).passes) == (3.0, 2.0)
+
+
+@pytest.mark.parametrize(("count", "epochs"), [(1, 16), (100, 16), (300, 10), (1000, 3), (100_000, 3)])
+def test_few_examples_of_ones_own_are_passed_over_more_often(count: int, epochs: float) -> None:
+    assert TrainingSettings().for_own(count).epochs == epochs
+    assert TrainingSettings(epochs=2.0).for_own(count).epochs == 2.0
+    assert TrainingSettings().for_own(count).patience is None
+
+
+def test_evaluations_decide_with_the_usual_patience_or_the_given_one() -> None:
+    assert TrainingSettings().judged().patience == 3
+    assert TrainingSettings(patience=0).judged().patience == 0

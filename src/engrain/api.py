@@ -170,6 +170,7 @@ def build(
 
 def build_task(settings: Settings, files: Sequence[Path], out: Path | None, resume: bool, progress: Progress) -> Result:
     """The run of a task with a pipeline of its own."""
+    settings = replace(settings, training=settings.training.judged())
     own = PIPELINES[settings.task.task]
     own.check(settings)
     check_fits(settings, own.outlined(settings))
@@ -361,14 +362,14 @@ def tune(
     file = Path(examples)
     check_usable(chosen)
     rows, own = read_examples(file), read_examples(heldout) if heldout else None
+    train_rows, others = split(rows, HELDOUT_SHARE if chosen.training.evaluate and own is None else 0, chosen.training.seed)
+    chosen = replace(chosen, training=chosen.training.for_own(len(train_rows)))
     run = stopped(as_path(out), file.stem) if resume else Run.create(as_path(out), file.stem)
     if resume and pipeline.has_examples(run):
         check_unchanged(run, settings_of_examples(chosen))
 
     def work() -> Result:
         if not (resume and pipeline.has_examples(run)):
-            share = HELDOUT_SHARE if chosen.training.evaluate and own is None else 0
-            train_rows, others = split(rows, share, chosen.training.seed)
             pipeline.save_examples(run, train_rows, own or others)
             pipeline.write_replay(run, chosen, progress)
         return finish(run, chosen, None, progress)
@@ -576,7 +577,7 @@ def compare(
     SettingError listing every method that cannot be used, and settings that cannot hold for all.
     """
     chosen, files = settings or settings_from(options), as_paths(paths)
-    chosen = replace(chosen, training=chosen.training.within_budget())
+    chosen = replace(chosen, training=chosen.training.within_budget().judged())
     common = common_settings(chosen, options)
     asked = entries(methods, common)
     if seeds < 1:
@@ -722,7 +723,7 @@ def plan(
     passages = Retriever(sections).passages
     base = on_disk(chosen.model.base)
     known = known_answers(base.key, cache_folder() / "replay") if base else {}
-    replayed = replay_prompts(chosen.study.replay, chosen.training.seed)
+    replayed = replay_prompts(chosen.study.replayed(len(made.train)), chosen.training.seed)
     studies = run is None and chosen.study.study and not chosen.study.teacher and base is not None and pipeline.study_adapter(base)
     work = Work(
         documents=len({section.file for section in sections}),

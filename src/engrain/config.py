@@ -83,7 +83,8 @@ class Settings:
     def for_documents(self) -> Settings:
         """These settings as documents are built with: a time budget where nothing says how long, and of lora's layers the top ones."""
         usual = {name: value for name, value in as_built(self.method).items() if not getattr(self.method_settings, name)}
-        return replace(self, training=self.training.within_budget(), method_settings=replace(self.method_settings, **usual))
+        training = self.training.within_budget().judged()
+        return replace(self, training=training, method_settings=replace(self.method_settings, **usual))
 
     def to_dict(self) -> dict[str, Any]:
         """Every setting that takes effect, under its own name, as JSON knows it; `settings_from` makes the same Settings of it."""

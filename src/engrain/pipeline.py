@@ -302,9 +302,10 @@ def write_replay(run: Run, settings: Settings, progress: Progress) -> None:
     """The base's own answers to everyday prompts, in `examples/replay.jsonl`; kept in the cache for the next build."""
     base = locate(settings.model.base, progress)
     device, dtype = settings.model.resolve()
+    count = settings.study.replayed(sum(len(run.read_rows(f"examples/{name}.jsonl")) for name in ("train", "own")))
     rows = replay_examples(
         lambda: (load_model(base, dtype=dtype, device=device), load_tokenizer(base)),
-        replay_prompts(settings.study.replay, settings.training.seed),
+        replay_prompts(count, settings.training.seed),
         base.key,
         cache_folder() / "replay",
         progress,

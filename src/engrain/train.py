@@ -41,6 +41,9 @@ METRICS = "metrics.jsonl"
 EPOCHS, MINUTES = 3.0, 8.0
 """Passes over the examples, and the time budget for documents, where the settings do not say. After three passes more
 exposures taught hardly more (docs/experiments.md)."""
+MOST_EPOCHS, ENOUGH_SEEN = 16.0, 3000
+"""Of examples of one's own each is all there is of what it says: few are passed over until so many were seen, at most so often."""
+PATIENCE = 3
 GIVE_BACK_SECONDS = 4.0
 """How often freed memory is given back; it takes some hundredths of a second."""
 WARM_STEPS, PROBE_SHARES = 2, (0.05, 0.5, 0.8)
@@ -62,7 +65,11 @@ class TrainingSettings:
     """How long, how fast and in what order to train."""
 
     seed: int = setting(0, "Seed of everything random: order of examples, first adapter values, dropout, made-up names.")
-    epochs: float | None = setting(None, "Passes over the examples; default: 3, and for documents no more than the time budget allows.")
+    epochs: float | None = setting(
+        None,
+        "Passes over the examples. Default: 3, for documents no more than the time budget allows; up to 16 where examples of your own "
+        "are fewer than 1,000.",
+    )
     max_steps: int | None = setting(None, "Stop after this many steps, whatever the epochs say.")
     minutes: float | None = setting(
         None,
@@ -86,7 +93,11 @@ class TrainingSettings:
     shuffle: bool = setting(True, "Keep the examples in the order of the file.", flag="--no-shuffle")
     evaluate: bool = setting(True, "Skip the held-out evaluation and the verdict.", flag="--no-evaluate")
     evaluate_every: float = setting(0.5, "Epochs between evaluations on held-out wordings.")
-    patience: int = setting(3, "Stop after this many evaluations without improvement (0: never).")
+    patience: int | None = setting(
+        None,
+        "Stop after this many evaluations without improvement (0: never), and keep the weights of the best. Default: 3; examples of your "
+        "own are trained to the end, and the last weights stay.",
+    )
     checkpoint_minutes: float = setting(5.0, "Longest time between checkpoints.")
 
     def __post_init__(self) -> None:
@@ -97,7 +108,8 @@ class TrainingSettings:
             self,
             **{name: (getattr(self, name) > 0, "must be above 0") for name in positive},
             **{name: (getattr(self, name) is None or getattr(self, name) > 0, "must be above 0") for name in optional},
-            **{name: (getattr(self, name) >= 0, "must not be negative") for name in ("seed", "weight_decay", "patience")},
+            **{name: (getattr(self, name) >= 0, "must not be negative") for name in ("seed", "weight_decay")},
+            patience=((self.patience or 0) >= 0, "must not be negative"),
             review=(0 <= self.review <= 1, "must be from 0 to 1"),
             warmup=(
                 self.warmup >= 0 and not 1 <= (self.max_steps or math.inf) <= self.warmup,
@@ -114,6 +126,15 @@ class TrainingSettings:
         """These settings, with the usual time budget where nothing says how long to train."""
         open_ended = (self.epochs, self.max_steps, self.minutes) == (None, None, None)
         return replace(self, minutes=MINUTES) if open_ended else self
+
+    def judged(self) -> TrainingSettings:
+        """These settings, with the usual patience where nothing is said."""
+        return self if self.patience is not None else replace(self, patience=PATIENCE)
+
+    def for_own(self, count: int) -> TrainingSettings:
+        """These settings as `count` examples of one's own are trained on: more passes over few of them, where nothing is said."""
+        enough = max(EPOCHS, min(MOST_EPOCHS, round(ENOUGH_SEEN / max(1, count))))
+        return self if self.epochs is not None else replace(self, epochs=enough)
 
 
 @dataclass(frozen=True)
@@ -289,6 +310,8 @@ class Trainer:
         middle of the schedule.
         """
         p = self.position
+        if self.settings.patience is None:
+            return False
         found, best = ((-figures["heldout_loss"], figures["heldout_accuracy"]), (-p.best_loss, p.best_accuracy))
         better = p.best_step == 0 or found > best
         p.stale = 0 if better else p.stale + 1

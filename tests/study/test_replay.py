@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engrain.study.base import StudySettings
 from engrain.study.replay import GENERAL, SHORT_QUESTION, TEXT_SHARE, everyday_texts, replay_examples, replay_prompts
 
 ROWS = [json.loads(line) for line in (GENERAL / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -19,6 +20,12 @@ def test_prompts_are_mostly_short_questions_and_depend_on_the_seed_alone() -> No
     assert prompts == replay_prompts(90, 0)
     assert prompts != replay_prompts(90, 1)
     assert replay_prompts(0, 0) == []
+
+
+def test_there_is_no_more_replay_than_other_examples_unless_it_is_asked_for() -> None:
+    assert [StudySettings().replayed(count) for count in (0, 7, 200, 3000)] == [0, 7, 200, 200]
+    assert [StudySettings(replay=50).replayed(count) for count in (7, 3000)] == [50, 50]
+    assert StudySettings(replay=0).replayed(7) == 0
 
 
 def test_answers_are_asked_for_once(tmp_path: Path, tiny_model: Any, tiny_tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from engrain.knowledge.facts import Fact
 
 
+REPLAY = 200
+"""Everyday prompts that are practised beside the facts. More of them than of other examples would be what is learned most."""
+
+
 class Writer(ABC):
     """Studies a business's sections as a careful reader would. What it returns has passed its own check against the source."""
 
@@ -43,7 +47,11 @@ class StudySettings:
     teacher_concurrency: int = setting(8, "Requests to the teacher at a time.")
     teacher_price_sent: float | None = setting(None, "What a million tokens sent to the teacher cost, so that cost is shown.")
     teacher_price_received: float | None = setting(None, "What a million tokens received from the teacher cost, so that cost is shown.")
-    replay: int = setting(200, "Everyday prompts whose untouched answers are practised again against forgetting (0: none).")
+    replay: int | None = setting(
+        None,
+        "Everyday prompts whose untouched answers are practised again against forgetting (0: none). Default: 200, but no more than there "
+        "are other examples.",
+    )
     encoder: bool = setting(
         True, "Find passages and questions by their words alone, without the sentence encoder (84 MB, fetched once).", flag="--no-encoder"
     )
@@ -59,6 +67,10 @@ class StudySettings:
             teacher_concurrency=(self.teacher_concurrency >= 1, "use at least 1"),
             **{name: (price is None or price >= 0, "must not be negative") for name, price in prices.items()},
             study_minutes=(self.study_minutes >= 0, "must not be negative"),
-            replay=(self.replay >= 0, "must not be negative"),
+            replay=((self.replay or 0) >= 0, "must not be negative"),
             readings=(0 <= self.readings <= 1, "use a share from 0 to 1"),
         )
+
+    def replayed(self, examples: int) -> int:
+        """How many everyday prompts are practised beside so many other examples."""
+        return min(REPLAY, examples) if self.replay is None else self.replay
