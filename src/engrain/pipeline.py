@@ -330,7 +330,8 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
         progress.note(f"{len(long):,} examples longer than {limit:,} tokens are left out ({step} to keep them).")
     run.update(mix=mix_of([("replay" if name == "replay" else e.kind, row) for name in LEARNED for e, row in kept[name]]))
     rows = {name: [row for _, row in kept[name]] for name in FILES}
-    return Chat([*rows["train"], *rows["own"]], spread(rows["heldout"], HELDOUT_EXAMPLES), rows["replay"])
+    heldout = spread(rows["heldout"], HELDOUT_EXAMPLES)
+    return Chat([*rows["train"], *rows["own"]], heldout, rows["replay"], settings.training.label_smoothing)
 
 
 def to_learn(

@@ -83,6 +83,9 @@ class TrainingSettings:
     warmup: float = setting(0.05, "Warm-up: a share of all steps (below 1) or a number of steps.", sweep=(0.02, 0.05, 0.1, 0.2))
     weight_decay: float = setting(0.0, "AdamW's decoupled weight decay.", sweep=(0.0, 0.01, 0.1))
     clip: float = setting(1.0, "Largest norm of the gradient; larger ones are scaled down.")
+    label_smoothing: float = setting(
+        0.0, "Share of each target that goes to all tokens (or classes) alike while training (0: none).", sweep=(0.0, 0.05, 0.1)
+    )
     max_length: int = setting(1024, "Longest example in tokens.")
     review: float = setting(
         0.5,
@@ -111,6 +114,7 @@ class TrainingSettings:
             **{name: (getattr(self, name) >= 0, "must not be negative") for name in ("seed", "weight_decay")},
             patience=((self.patience or 0) >= 0, "must not be negative"),
             review=(0 <= self.review <= 1, "must be from 0 to 1"),
+            label_smoothing=(0 <= self.label_smoothing < 1, "must be at least 0 and below 1"),
             warmup=(
                 self.warmup >= 0 and not 1 <= (self.max_steps or math.inf) <= self.warmup,
                 "must not be negative, and below all steps",

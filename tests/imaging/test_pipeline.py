@@ -321,6 +321,17 @@ def test_rare_classes_count_as_much_as_common_ones() -> None:
     assert task.content(train[0]) != task.content(train[1])
 
 
+def test_labels_are_smoothed_while_the_model_trains_alone() -> None:
+    pictures = [picture_of(kind, number) for kind in ("disc", "square") for number in range(2)]
+    tasks = [ImageClassification(("disc", "square"), pictures, label_smoothing=share) for share in (0.0, 0.2)]
+    model = Classifier(small_backbone(), 2)
+    torch.nn.init.normal_(model.head.weight)
+    logits_BC = model(torch.from_numpy(np.stack([picture.pixels for picture in pictures]))).float()
+    expected = torch.nn.functional.cross_entropy(logits_BC, torch.tensor([0, 0, 1, 1]), reduction="sum", label_smoothing=0.2)
+    torch.testing.assert_close(tasks[1].loss(model.train(), pictures).total, expected)
+    torch.testing.assert_close(tasks[1].loss(model.eval(), pictures).total, tasks[0].loss(model.eval(), pictures).total)
+
+
 def test_images_change_while_training_only_and_by_the_seed_alone() -> None:
     train = [picture_of("disc", i) for i in range(4)]
     task = ImageClassification(("disc", "square"), train, augment=("shift", "colour", "flip", "upside-down"))

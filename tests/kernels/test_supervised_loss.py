@@ -26,12 +26,17 @@ def tensors(positions: int, seed: int, dtype: torch.dtype = torch.float32) -> tu
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sampled_from([0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 23]), st.sampled_from([None, 3.0]), st.integers(0, 1000))
-def test_equals_the_reference(positions: int, softcap: float | None, seed: int) -> None:
+@given(
+    st.sampled_from([0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 23]),
+    st.sampled_from([None, 3.0]),
+    st.sampled_from([0.0, 0.2]),
+    st.integers(0, 1000),
+)
+def test_equals_the_reference(positions: int, softcap: float | None, smoothing: float, seed: int) -> None:
     results = []
     for function in (supervised_loss, reference_loss):
         hidden, weight, targets = tensors(positions, seed)
-        total, correct = function(hidden, weight, targets, softcap)
+        total, correct = function(hidden, weight, targets, softcap, smoothing=smoothing)
         (total / 7).backward()
         results.append((total.detach(), correct, hidden.grad, weight.grad))
     for fast, plain in zip(*results, strict=True):
@@ -70,18 +75,45 @@ def test_bfloat16_is_near_the_reference(softcap: float | None) -> None:
         assert (narrow.grad.float() - wide.grad).norm() <= 0.02 * wide.grad.norm()
 
 
+def test_smoothing_is_what_pytorch_calls_label_smoothing() -> None:
+    results = []
+    for function in (supervised_loss, reference_loss, lambda h, w, t, smoothing: (smoothed(h, w, t, smoothing), None)):
+        hidden, weight, targets = tensors(2 * CHUNK + 1, 4)
+        total, _ = function(hidden, weight, targets, smoothing=0.2)
+        total.backward()
+        results.append((total.detach(), hidden.grad, weight.grad))
+    for fast, plain, torchs in zip(*results, strict=True):
+        torch.testing.assert_close(fast, torchs, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(plain, torchs, rtol=1e-4, atol=1e-5)
+
+
+def smoothed(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(hidden @ weight.t(), targets, reduction="sum", label_smoothing=smoothing)
+
+
+def test_distributions_are_soft_already() -> None:
+    hidden, weight, targets = tensors(2, 5)
+    candidates, shares = torch.stack([targets, (targets + 1) % 31], 1), torch.tensor([[0.7, 0.3], [1.0, 0.0]])
+    for function in (supervised_loss, reference_loss):
+        total, _ = function(hidden, weight, candidates, None, shares, smoothing=0.2)
+        soft, _ = function(hidden[:1], weight, candidates[:1], None, shares[:1])
+        torch.testing.assert_close(total, soft + smoothed(hidden[1:], weight, targets[1:], 0.2))
+
+
 @pytest.mark.skipif(native.library() is None, reason="no C compiler")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("wanted", [True, False])
-def test_native_code_computes_what_pytorch_does(dtype: torch.dtype, wanted: bool) -> None:
+@pytest.mark.parametrize("spread", [False, True])
+def test_native_code_computes_what_pytorch_does(dtype: torch.dtype, wanted: bool, spread: bool) -> None:
     """Of distributions of several widths too: the narrower ones end in words without a share, which may be words that have one."""
     torch.manual_seed(0)
     logits, targets = (8 * torch.randn(9, 300)).to(dtype), torch.randint(300, (9, 4))
     targets[:4, 2:] = targets[:4, :1]
     shares = torch.rand(9, 4)
     shares[:4, 2:] = 0
-    fast = module._native(logits.clone(), targets, shares, wanted)
-    plain = module._plain(logits.clone(), targets, shares, wanted, None)
+    rest = torch.rand(9) * (torch.arange(9) > 2) if spread else None
+    fast = module._native(logits.clone(), targets, shares, rest, wanted)
+    plain = module._plain(logits.clone(), targets, shares, rest, wanted, None)
     torch.testing.assert_close(fast[:2], plain[:2], rtol=1e-5, atol=1e-5)
     if wanted:
         narrow = dtype == torch.bfloat16

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engrain.errors import ModelError
 from engrain.tasks import _packed as module
@@ -213,3 +214,21 @@ def test_content_tells_examples_apart() -> None:
     rows = [encoded([1, 2], [0, 1]), encoded([1, 3], [0, 1]), encoded([1, 2], [1, 1])]
     assert len({task.content(row) for row in rows}) == 3
     assert task.content(rows[0]) == task.content(encoded([1, 2], [0, 1]))
+
+
+def test_labels_are_smoothed_while_the_model_trains_and_not_where_it_is_measured() -> None:
+    model, rows = small_model(), examples(6)
+    task = Chat(rows[:3], [], rows[3:], label_smoothing=0.2)
+    task.prepare(model)
+    own, replay = task.train[:3], task.train[3:]
+    plain = [task.loss(model.eval(), part).total for part in (own, replay)]
+    torch.testing.assert_close(plain[0], plain_loss(model, own))
+    smoothed = [task.loss(model.train(), part).total for part in (own, replay)]
+    expected = torch.zeros(())
+    for row in own:
+        ids = torch.from_numpy(row.ids).long()
+        labels = torch.where(torch.from_numpy(row.supervised), ids, -100)[1:]
+        logits = model(input_ids=ids[None], use_cache=False).logits[0, :-1]
+        expected = expected + F.cross_entropy(logits, labels, reduction="sum", label_smoothing=0.2)
+    torch.testing.assert_close(smoothed[0], expected)
+    torch.testing.assert_close(smoothed[1], plain[1])

@@ -119,7 +119,8 @@ def encoded(
         raise ExampleError("There is too little code to learn from and to measure with", "Name a larger code base.")
     prepare = partial(make_room, tokenizer=tokenizer, sentinels=sentinels)
     new = sentinels.marks if sentinels.added and settings.code.fim_rate else ()
-    return Code(rows, spread(heldout, HELDOUT_ROWS), prepare, new), spread(plain, HELDOUT_ROWS)
+    task = Code(rows, spread(heldout, HELDOUT_ROWS), prepare, new, settings.training.label_smoothing)
+    return task, spread(plain, HELDOUT_ROWS)
 
 
 def measure_base(

@@ -75,7 +75,7 @@ def build(run: Run, settings: Settings, paths: Sequence[Path], progress: Progres
         model.head.requires_grad_(True)  # it is new, whatever else trains
     chosen = settings.images
     augment = () if "none" in chosen.augment else chosen.augment
-    task = ImageClassification(reading.classes, parts[0], parts[1], augment, chosen.class_weights)
+    task = ImageClassification(reading.classes, parts[0], parts[1], augment, chosen.class_weights, settings.training.label_smoothing)
     method.prepare(model, passes(model, task))
     trained = train(model, method, task, settings.training, run, torch.float32, progress)
     with run.stage(method.artifact) as folder:

@@ -145,20 +145,25 @@
                 else attend_one_##S(from, key, value, sees, to, keys, width, scale);                                    \
             }                                                                                                           \
     }                                                                                                                   \
-    /* of each row of logits the cross-entropy against shares of some words, and whether none is above the first of these; the */ \
-    /* logits become their slopes where wanted, which are in `made` (rows, candidates) at those words */                \
-    void cross_entropy_##S(T *logits, const int64_t *words, const float *shares, float *losses, int64_t *right, float *made, \
-                           int64_t rows, int64_t vocabulary, int64_t candidates, int64_t wanted) {                      \
+    /* of each row of logits the cross-entropy against shares of some words and what is spread over all, and whether none is */ \
+    /* above the first of these; the logits become their slopes where wanted, which are in `made` (rows, candidates) at those words */ \
+    void cross_entropy_##S(T *logits, const int64_t *words, const float *shares, const float *spread, float *losses, int64_t *right, \
+                           float *made, int64_t rows, int64_t vocabulary, int64_t candidates, int64_t wanted) {         \
         _Pragma("omp parallel for schedule(static)")                                                                    \
         for (int64_t row = 0; row < rows; row++) {                                                                      \
             T *x = logits + row * vocabulary;                                                                           \
             const int64_t *word = words + row * candidates;                                                             \
-            const float *share = shares + row * candidates;                                                             \
-            float most = load_##S(x), sum = 0, all = 0, loss = 0, *slope = made + row * candidates;                     \
+            const float *share = shares + row * candidates, even = spread[row] / vocabulary;                            \
+            float most = load_##S(x), sum = 0, total = 0, all = spread[row], loss = 0, *slope = made + row * candidates; \
             _Pragma("omp simd reduction(max : most)")                                                                   \
             for (int64_t i = 0; i < vocabulary; i++) { float v = load_##S(x + i); most = v > most ? v : most; }         \
             _Pragma("omp simd reduction(+ : sum)")                                                                      \
             for (int64_t i = 0; i < vocabulary; i++) sum += fast_exp(load_##S(x + i) - most);                           \
+            if (even > 0) {                                                                                             \
+                _Pragma("omp simd reduction(+ : total)")                                                                \
+                for (int64_t i = 0; i < vocabulary; i++) total += load_##S(x + i) - most;                               \
+                loss = spread[row] * logf(sum) - even * total;                                                          \
+            }                                                                                                           \
             for (int64_t c = 0; c < candidates; c++) {                                                                  \
                 all += share[c];                                                                                        \
                 loss += share[c] * (logf(sum) + most - load_##S(x + word[c]));                                          \
@@ -168,11 +173,11 @@
             if (!wanted) continue;                                                                                      \
             float by = all / sum;                                                                                       \
             for (int64_t c = 0; c < candidates; c++) {                                                                  \
-                slope[c] = by * fast_exp(load_##S(x + word[c]) - most);                                                 \
+                slope[c] = by * fast_exp(load_##S(x + word[c]) - most) - even;                                          \
                 for (int64_t other = 0; other < candidates; other++) slope[c] -= word[other] == word[c] ? share[other] : 0; \
             }                                                                                                           \
             _Pragma("omp simd")                                                                                         \
-            for (int64_t i = 0; i < vocabulary; i++) store_##S(x + i, by * fast_exp(load_##S(x + i) - most));           \
+            for (int64_t i = 0; i < vocabulary; i++) store_##S(x + i, by * fast_exp(load_##S(x + i) - most) - even);    \
             for (int64_t c = 0; c < candidates; c++) store_##S(x + word[c], slope[c]);                                  \
         }                                                                                                               \
     }

@@ -41,8 +41,8 @@ class PackedTask(Task):
     train: Sequence[Encoded]
     heldout: Sequence[Encoded]
 
-    def __init__(self, train: Sequence[Encoded], heldout: Sequence[Encoded]) -> None:
-        self.train, self.heldout = train, heldout
+    def __init__(self, train: Sequence[Encoded], heldout: Sequence[Encoded], label_smoothing: float = 0.0) -> None:
+        self.train, self.heldout, self.label_smoothing = train, heldout, label_smoothing
         self._checked: WeakSet[nn.Module] = WeakSet()
         self.trunk: Trunk | None = None
 

@@ -43,6 +43,8 @@ class Task(ABC):
 
     train: Sequence[Any]
     heldout: Sequence[Any]
+    label_smoothing: float = 0.0
+    """Share of each target that goes to all there are alike, while the model trains."""
 
     def prepare(self, model: nn.Module) -> None:
         """Called once with the untouched model, before a method is applied to it."""
@@ -80,6 +82,10 @@ class Task(ABC):
     def not_known(self, model: nn.Module) -> list[int]:
         """Of those, the numbers of the ones that it would not give."""
         return []
+
+    def smoothing(self, model: nn.Module) -> float:
+        """`label_smoothing` while the model trains; what is held out is measured as it is."""
+        return self.label_smoothing if model.training else 0.0
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Sequence[Any]) -> Loss:

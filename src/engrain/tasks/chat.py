@@ -36,8 +36,14 @@ CANDIDATES = 64
 class Chat(PackedTask):
     """Conversations as token rows, computed without padding; what all rows of a micro-batch begin with is computed once."""
 
-    def __init__(self, train: Sequence[Encoded], heldout: Sequence[Encoded] = (), replay: Sequence[Encoded] = ()) -> None:
-        super().__init__([*train, *replay], heldout)
+    def __init__(
+        self,
+        train: Sequence[Encoded],
+        heldout: Sequence[Encoded] = (),
+        replay: Sequence[Encoded] = (),
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__([*train, *replay], heldout, label_smoothing)
         self._replayed = len(replay)
 
     def prepare(self, model: nn.Module) -> None:
@@ -57,7 +63,7 @@ class Chat(PackedTask):
         hidden_KD, targets_K = supervised_hidden(model, batch, prefix, self.trunk)
         weight, softcap = head(model)
         wanted = [x.to(weight.device) for x in distributions(batch, prefix)] if any(e.likely for e in batch) else [targets_K, None]
-        total, correct = supervised_loss(hidden_KD, weight, wanted[0], softcap, wanted[1])
+        total, correct = supervised_loss(hidden_KD, weight, wanted[0], softcap, wanted[1], smoothing=self.smoothing(model))
         return Loss(total, len(targets_K), int(correct))
 
     def by_heart(self) -> list[int]:

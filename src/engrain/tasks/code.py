@@ -34,8 +34,9 @@ class Code(PackedTask):
         heldout: Sequence[Encoded],
         prepare_model: Callable[[nn.Module], None],
         new_tokens: Sequence[int] = (),
+        label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(train, heldout)
+        super().__init__(train, heldout, label_smoothing)
         self.prepare_model, self.new_tokens = prepare_model, new_tokens
         self.new_rows: NewRows | None = None
 
@@ -59,7 +60,7 @@ class Code(PackedTask):
         hidden_KD, targets_K = supervised_hidden(model, batch, common_prefix(batch), self.trunk)
         weight, softcap = head(model)
         apart = self.new_rows.of_head if self.new_rows else None
-        total, correct = supervised_loss(hidden_KD, weight, targets_K, softcap, apart=apart)
+        total, correct = supervised_loss(hidden_KD, weight, targets_K, softcap, apart=apart, smoothing=self.smoothing(model))
         return Loss(total, len(targets_K), int(correct))
 
 

@@ -37,7 +37,9 @@ class ImageClassification(Task):
         heldout: Sequence[Picture] = (),
         augment: Sequence[str] = (),
         class_weights: bool = True,
+        label_smoothing: float = 0.0,
     ) -> None:
+        self.label_smoothing = label_smoothing
         self.classes, self.train, self.heldout, self.augment = tuple(classes), train, heldout, tuple(augment)
         self.number = {label: i for i, label in enumerate(self.classes)}
         counts = Counter(p.label for p in train)
@@ -63,7 +65,8 @@ class ImageClassification(Task):
             pixels_BSSC = augmented(pixels_BSSC, self.augment)
         targets_B = torch.tensor([self.number[p.label] for p in batch], device=device)
         logits_BC = model(pixels_BSSC.to(device)).float()
-        total = F.cross_entropy(logits_BC, targets_B, self.weights.to(device), reduction="sum")
+        weights, smoothing = self.weights.to(device), self.smoothing(model)
+        total = F.cross_entropy(logits_BC, targets_B, weights, reduction="sum", label_smoothing=smoothing)
         return Loss(total, len(batch), int((logits_BC.argmax(1) == targets_B).sum()))
 
 
