@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from engrain.train import Trained
 
 VOCABULARY = 97
+UNUSUAL: dict[str, dict[str, Any]] = {
+    "granite": {"logits_scaling": 8.0},
+    "deepseek_v3": {
+        "num_key_value_heads": 4, "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8, "n_group": 1,
+        "topk_group": 1, "kv_lora_rank": 8, "q_lora_rank": 8, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 12,
+    },
+    "cohere2": {"head_dim": 8, "logit_scale": 0.25, "sliding_window": 7},
+    "gpt_oss": {
+        "head_dim": 8, "num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 7,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+    },
+}  # fmt: skip
+"""Small models with scaled logits, values of another width than keys, and attention sinks."""
 SIZES = {"rank": 8}
 """Settings that fit these models where a test names no others."""
 

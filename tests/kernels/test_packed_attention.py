@@ -20,6 +20,9 @@ shapes = st.fixed_dictionaries(
         "scaling": st.sampled_from([None, 0.3]),
         "sliding_window": st.sampled_from([None, 1, 3, 7, 100]),
         "softcap": st.sampled_from([None, None, 2.0]),
+        "sinks": st.sampled_from([False, False, True]),
+        # Values may be of another width than queries and keys.
+        "value_width": st.sampled_from([8, 8, 12]),
         "seed": st.integers(0, 1000),
         # Keys up to which scores are made whole: all of these, some, or none, as in long rows.
         "short": st.sampled_from([kernel.SHORT, 8, 0]),
@@ -34,20 +37,23 @@ def both(shape: dict[str, Any], dtype: torch.dtype) -> list[list[torch.Tensor]]:
     torch.manual_seed(shape["seed"])
     lengths, prefix = shape["lengths"], shape["prefix"]
     tokens, heads, width = prefix + sum(lengths), 2 * shape["groups"], 8
-    made = [torch.randn(1, h, tokens, width).to(dtype) for h in (heads, 2, 2)]
-    direction = torch.randn(1, tokens, heads, width)
+    widths = ((heads, width), (2, width), (2, shape["value_width"]))
+    made = [torch.randn(1, h, tokens, w).to(dtype) for h, w in widths] + [torch.randn(heads).to(dtype)]
+    direction = torch.randn(1, tokens, heads, shape["value_width"])
     options = {name: shape[name] for name in ("scaling", "sliding_window", "softcap")}
     results = []
     for plain in (False, True):
-        q, k, v = (x.float().requires_grad_() if plain else x.clone().requires_grad_() for x in made)
+        q, k, v, sinks = (x.float().requires_grad_() if plain else x.clone().requires_grad_() for x in made)
+        told = sinks if shape["sinks"] else None
         if plain:
-            out = reference_attention(q, k, v, lengths, prefix, **options)
+            out = reference_attention(q, k, v, lengths, prefix, sinks=told, **options)
         else:
             with mock.patch.multiple(kernel, SHORT=shape["short"], FEW=shape["few"]):
-                out, _ = packed_attention(SimpleNamespace(training=True), q, k, v, None, packing=pack(lengths, prefix, "cpu"), **options)
+                packing = pack(lengths, prefix, "cpu")
+                out, _ = packed_attention(SimpleNamespace(training=True), q, k, v, None, packing=packing, s_aux=told, **options)
             assert out.dtype == dtype
         (out.float() * direction).sum().backward()
-        results.append([out, *(x.grad.float() for x in (q, k, v))])
+        results.append([out, *(x.grad.float() for x in (q, k, v)), *([sinks.grad.float()] if shape["sinks"] else [])])
     return results
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from engrain.kernels import native
 from engrain.kernels import plain_attention as module
 from engrain.kernels.plain_attention import BLOCK, FEW_KEYS, FEW_QUERIES, NAME, RoomyLayer, plain, plain_attention, roomy_cache
+from training import UNUSUAL, small_model
 
 
 @settings(max_examples=30, deadline=None)
@@ -77,9 +78,11 @@ def small(kind: str) -> Any:
     return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").eval()
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "mistral", "gemma", "gemma3_text", "phi3", "smollm3"])
+@pytest.mark.parametrize(
+    "kind", ["llama", "qwen2", "qwen3", "mistral", "gemma", "gemma3_text", "phi3", "smollm3", "granite", "deepseek_v3", "cohere2"]
+)
 def test_step_by_step_gives_the_logits_of_the_whole_row(kind: str) -> None:
-    model = small(kind)
+    model = small_model(kind, **UNUSUAL[kind]) if kind in UNUSUAL else small(kind)
     ids = torch.randint(3, 64, (2, 20))
     with torch.no_grad():
         wanted = model(ids, use_cache=False).logits

@@ -17,7 +17,7 @@ from engrain.serve.adapters import Adapter
 from engrain.serve.engine import Weights
 from engrain.serve.passes import ByDecoder, ByModules, Part, passes
 from engrain.serve.slots import Slots
-from training import small_model
+from training import UNUSUAL, small_model
 
 BASE, ONE, TWO = (Weights("base", adapter=Path(name) if name else None) for name in ("", "one", "two"))
 LINEARS = ("self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
@@ -30,10 +30,10 @@ def plain(model: Any, ids: list[int]) -> Tensor:
     return logits
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2", "gemma2", "gpt_neox", "mistral"])
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gemma2", "gpt_neox", "mistral", *UNUSUAL])
 def test_modules_compute_in_slots_what_the_model_computes(kind: str) -> None:
     """Chunks of a prompt and single tokens, against one plain pass; sliding windows and soft caps included."""
-    special = {"gemma2": {"sliding_window": 12, "head_dim": 8}, "mistral": {"sliding_window": 12}}
+    special = {"gemma2": {"sliding_window": 12, "head_dim": 8}, "mistral": {"sliding_window": 12}, **UNUSUAL}
     model = small_model(kind, **special.get(kind, {}))
     ids = torch.randint(3, 97, (40,), generator=torch.Generator().manual_seed(0)).tolist()
     wanted = plain(model, ids)

@@ -73,7 +73,9 @@ def test_kept_beginnings_have_no_more_tokens_than_they_may() -> None:
     assert prefixes.held == 9
 
 
-def decoded(lengths: list[int], active: list[bool], window: int | None, softcap: float | None, dtype: torch.dtype) -> Tensor:
+def decoded(
+    lengths: list[int], active: list[bool], window: int | None, softcap: float | None, dtype: torch.dtype, sinks: Tensor | None = None
+) -> Tensor:
     """What attention gives (S, 1, H, D) for the next token of slots that hold so many tokens; the same numbers every time."""
     store, heads, kv, width = Slots(len(lengths), 400), 6, 2, 16
     for slot, length in enumerate(lengths):
@@ -83,7 +85,8 @@ def decoded(lengths: list[int], active: list[bool], window: int | None, softcap:
     new = torch.cat([seeded(slot, "n", (1, kv, 1, width), dtype) for slot in range(len(lengths))])
     rows = Rows(tuple(range(len(lengths))), tuple(lengths), tuple(int(one) for one in active))
     module = SimpleNamespace(layer_idx=0)
-    return slot_attention(module, query, new, new, None, sliding_window=window, softcap=softcap, store=store, rows=rows)[0]  # type: ignore[arg-type]
+    options: dict[str, Any] = {"sliding_window": window, "softcap": softcap, "s_aux": sinks, "store": store, "rows": rows}
+    return slot_attention(module, query, new, new, None, **options)[0]  # type: ignore[arg-type]
 
 
 def seeded(slot: int, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -96,16 +99,17 @@ def seeded(slot: int, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> 
     st.sampled_from([None, 7, 130]),
     st.sampled_from([None, 20.0]),
     st.sampled_from([torch.float32, torch.bfloat16]),
+    st.sampled_from([None, torch.linspace(-1, 3, 6)]),
     st.data(),
 )
 def test_an_answer_has_the_same_bits_alone_and_beside_others(
-    lengths: list[int], window: int | None, softcap: float | None, dtype: torch.dtype, data: st.DataObject
+    lengths: list[int], window: int | None, softcap: float | None, dtype: torch.dtype, sinks: Tensor | None, data: st.DataObject
 ) -> None:
     active = data.draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths)).filter(any))
-    together = decoded(lengths, active, window, softcap, dtype)
+    together = decoded(lengths, active, window, softcap, dtype, sinks)
     assert not together[[not one for one in active]].any()
     for slot in (slot for slot, one in enumerate(active) if one):
-        alone = decoded(lengths, [other == slot for other in range(len(lengths))], window, softcap, dtype)
+        alone = decoded(lengths, [other == slot for other in range(len(lengths))], window, softcap, dtype, sinks)
         assert torch.equal(together[slot], alone[slot])
         assert together[slot].isfinite().all()
 

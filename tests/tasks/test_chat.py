@@ -13,7 +13,7 @@ from engrain.tasks import _packed as module
 from engrain.tasks._packed import check_model, common_prefix, flatten
 from engrain.tasks.chat import Chat
 from engrain.tokens import Encoded
-from training import examples, small_model
+from training import UNUSUAL, examples, small_model
 
 WINDOW = {"sliding_window": 7}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -26,11 +26,9 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "mistral": {"head_dim": 8, **WINDOW},
     "phi3": {**WINDOW},
     "smollm3": {},
+    **UNUSUAL,
 }
 REFUSED: dict[str, dict[str, Any]] = {
-    "granite": {"logits_scaling": 8.0},
-    "cohere2": {"head_dim": 8, **WINDOW},
-    "gpt_oss": {"head_dim": 8, "num_local_experts": 2, "num_experts_per_tok": 1, **WINDOW},
     "qwen2_moe": {
         "use_sliding_window": True, "max_window_layers": 1, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 8,
         "shared_expert_intermediate_size": 8, **WINDOW,

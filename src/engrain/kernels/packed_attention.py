@@ -26,6 +26,8 @@ SHORT = 256
 """Keys up to which scores are made whole on a CPU: there the fused attention goes back several times slower over few tokens."""
 FEW = 1024
 """The same, where the softmax is computed natively."""
+SINK_WIDTH = 8
+"""By how much a sink makes heads wider: fused attention wants multiples of this."""
 WASTE = 1.3
 """Segments share a padded bucket while its area stays below this multiple of their real length."""
 
@@ -116,15 +118,17 @@ def packed_attention(
     sliding_window: int | None = None,
     softcap: float | None = None,
     packing: Packing | None = None,
+    s_aux: Tensor | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Block-diagonal causal attention in the form that transformers' attention interface asks for.
 
     query (1, H, N, D), key and value (1, Hkv, N, D) → output (1, N, H, D). Keys and values that come before those of the
-    row, out of a cache, are seen by all of it.
+    row, out of a cache, are seen by all of it. `s_aux` are the sinks of the heads (H): what a further key without a value scores
+    (gpt-oss, after arXiv 2309.17453).
     """
     assert packing is not None, "the packed attention runs inside `packed(model)` with packing=… only"
-    options = Options(scaling, dropout if module.training else 0.0, sliding_window, softcap, query.shape[1] // key.shape[1])
+    options = Options(scaling, dropout if module.training else 0.0, sliding_window, softcap, query.shape[1] // key.shape[1], s_aux)
     before = key.shape[2] - query.shape[2]
     seen, rows = zip(*(x[0].transpose(0, 1).tensor_split([before]) for x in (key, value)), strict=True)
     q, k, v = (_Pad.apply(x, packing).split(packing.sizes) for x in (query[0].transpose(0, 1), *rows))
@@ -141,13 +145,14 @@ def packed_attention(
 
 @dataclass(frozen=True)
 class Options:
-    """How to attend: `groups` query heads share a head of keys and values."""
+    """How to attend: `groups` query heads share a head of keys and values; `sinks` (H) are what each head's sink scores."""
 
     scaling: float | None
     dropout: float
     sliding_window: int | None
     softcap: float | None
     groups: int
+    sinks: Tensor | None = None
 
     def scale(self, width: int) -> float:
         """What scores are multiplied by."""
@@ -157,16 +162,30 @@ class Options:
 def _attend(q: Tensor, k: Tensor, v: Tensor, offset: int, options: Options) -> Tensor:
     """Causal attention of q (S, M, H, D) at positions from `offset` on k, v (S, offset + M, Hkv, D)."""
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    if options.softcap is None and not options.dropout and k.shape[2] <= FEW and can(q, k, v):
+    plain = options.softcap is None and options.sinks is None and not options.dropout
+    if plain and k.shape[2] <= FEW and can(q, k, v):
         return short_attention(q, k, v, options.sliding_window, options.scale(q.shape[-1])).transpose(1, 2)
     mask = _mask(q.shape[2], offset, options.sliding_window, q.device)
     if options.softcap is not None or (q.device.type == "cpu" and k.shape[2] <= SHORT):
         return with_scores(q, k, v, mask, options).transpose(1, 2)
     if options.groups > 1:
         k, v = (x.repeat_interleave(options.groups, 1) for x in (k, v))
+    if options.sinks is not None:
+        return _with_sinks(q, k, v, mask, options, options.sinks).transpose(1, 2)
     causal = mask is None
     out = F.scaled_dot_product_attention(q, k, v, mask, options.dropout, is_causal=causal, scale=options.scaling)
     return out.transpose(1, 2)
+
+
+def _with_sinks(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: Options, sinks: Tensor) -> Tensor:
+    """Fused attention of q (S, H, M, D) on k, v (S, H, T, D): the sink is a key before all others, which alone has a further dimension."""
+    width, scale = q.shape[-1], options.scale(q.shape[-1])
+    told = (sinks / scale).to(q.dtype)[:, None, None].expand(*q.shape[:-1], 1)
+    sink = F.pad(k.new_ones(*k.shape[:2], 1, 1), (width, SINK_WIDTH - 1))
+    q, k = F.pad(torch.cat([q, told], -1), (0, SINK_WIDTH - 1)), torch.cat([sink, F.pad(k, (0, SINK_WIDTH))], 2)
+    seen = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device).tril() if mask is None else mask
+    v, seen = F.pad(v, (0, SINK_WIDTH, 1, 0)), F.pad(seen, (1, 0), value=True)
+    return F.scaled_dot_product_attention(q, k, v, seen, options.dropout, scale=scale)[..., : v.shape[-1] - SINK_WIDTH]
 
 
 def with_scores(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: Options) -> Tensor:
@@ -186,7 +205,10 @@ def with_scores(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: O
     if mask is not None:
         each_head = mask.repeat(*(1 for _ in mask.shape[:-2]), options.groups, 1)
         scores = scores.masked_fill(~each_head, torch.finfo(scores.dtype).min)  # finite: padding sees nothing, and must not be NaN
-    return (F.dropout(scores.softmax(-1).to(v.dtype), options.dropout) @ v).reshape(q.shape)
+    if options.sinks is not None:
+        sinks = options.sinks.to(scores.dtype).view(k.shape[1], -1, 1, 1).expand(len(q), -1, -1, length, 1).flatten(2, 3)
+        scores = torch.cat([scores, sinks], -1)
+    return (F.dropout(scores.softmax(-1)[..., :keys].to(v.dtype), options.dropout) @ v).reshape(*q.shape[:-1], v.shape[-1])
 
 
 def _mask(length: int, offset: int, window: int | None, device: torch.device) -> Tensor | None:
@@ -207,6 +229,7 @@ def reference_attention(
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    sinks: Tensor | None = None,
 ) -> Tensor:
     """The same attention the plain way: one dense mask over all N × N scores. Shapes as `packed_attention`."""
     segments = torch.arange(len(lengths) + 1).repeat_interleave(torch.tensor([prefix, *lengths]))
@@ -219,8 +242,10 @@ def reference_attention(
     scores = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
-    weights = scores.float().masked_fill(~visible.to(scores.device), float("-inf")).softmax(-1)
-    return (weights.to(value.dtype) @ value).transpose(1, 2)
+    scores = scores.float().masked_fill(~visible.to(scores.device), float("-inf"))
+    if sinks is not None:
+        scores = torch.cat([scores, sinks.float().view(1, -1, 1, 1).expand(len(scores), -1, scores.shape[2], 1)], -1)
+    return (scores.softmax(-1)[..., : key.shape[2]].to(value.dtype) @ value).transpose(1, 2)
 
 
 AttentionInterface.register(NAME, packed_attention)

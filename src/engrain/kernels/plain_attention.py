@@ -62,7 +62,8 @@ def _can(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> bool:
     """Whether the attention of these is computed natively: of few queries, with nothing to go back for."""
     few = query.shape[2] <= FEW_QUERIES and key.shape[2] <= MOST_KEYS and query.shape[-1] <= MOST_WIDTH
     whole = query.stride(-1) == mask.stride(-1) == mask.shape[1] == 1 and mask.dtype == torch.bool and mask.shape[-1] == key.shape[2]
-    return few and whole and query.dtype == key.dtype and not torch.is_grad_enabled() and native.can(key, value)
+    alike = query.dtype == key.dtype and key.shape == value.shape
+    return few and whole and alike and not torch.is_grad_enabled() and native.can(key, value)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, options: Options) -> Tensor:

@@ -62,4 +62,4 @@ def short_attention(q: Tensor, k: Tensor, v: Tensor, window: int | None, scale: 
     length, keys = q.shape[2], k.shape[2]
     grouped = q.reshape(len(q) * k.shape[1], -1, q.shape[-1])
     flat = (x.reshape(-1, *x.shape[2:]) for x in (k, v))
-    return _ShortAttention.apply(grouped, *flat, length, window or keys, scale).reshape(q.shape)
+    return _ShortAttention.apply(grouped, *flat, length, window or keys, scale).reshape(*q.shape[:-1], v.shape[-1])

@@ -166,37 +166,48 @@ def slot_attention(
     softcap: float | None = None,
     store: Slots | None = None,
     rows: Rows | None = None,
+    s_aux: Tensor | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention in the form that transformers' interface asks for: query (B, H, T, D), key and value (B, K, T, D) → (B, T, H, D).
 
-    Places of idle rows, and beyond a row's count, come out as zeros.
+    Places of idle rows, and beyond a row's count, come out as zeros. `s_aux` (H) is what a further key without a value scores.
     """
     assert store is not None, "this attention runs inside a lane only"
     assert rows is not None
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    how = Scores(query.shape[-1] ** -0.5 if scaling is None else scaling, sliding_window, softcap, s_aux)
     store.put(module.layer_idx, rows, key, value)
     if store.single(rows, query):
-        return _attend_single(query, store, module.layer_idx, rows, scale, sliding_window, softcap), None
+        return _attend_single(query, store, module.layer_idx, rows, how), None
     out = query.new_zeros(query.shape[0], query.shape[2], query.shape[1], value.shape[3])
     for row, (slot, start, count) in enumerate(zip(rows.slots, rows.starts, rows.counts, strict=True)):
         if count:
             keys, values = store.of(module.layer_idx, slot, start + count)
-            out[row, :count] = _attend(query[row, :, :count], keys, values, scale, sliding_window, softcap)
+            out[row, :count] = _attend(query[row, :, :count], keys, values, how)
     return out, None
 
 
-def _attend(query: Tensor, keys: Tensor, values: Tensor, scale: float, window: int | None, softcap: float | None) -> Tensor:
+@dataclass(frozen=True)
+class Scores:
+    """What makes scores of products: their scale, the window of keys that are seen, a soft cap, and the sink of each head (H)."""
+
+    scale: float
+    window: int | None
+    softcap: float | None
+    sinks: Tensor | None
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, how: Scores) -> Tensor:
     """Causal attention of the last tokens of one answer: query (H, T, D), keys and values (K, L, D) → (T, H, D)."""
-    heads, count, width = query.shape
+    (heads, count, width), window = query.shape, how.window
     if window is not None and keys.shape[1] > window + count - 1:
         keys, values = keys[:, -(window + count - 1) :], values[:, -(window + count - 1) :]
     grouped = query.reshape(keys.shape[0], -1, width)  # the heads of a group are rows of one product
     hidden = _hidden(count, keys.shape[1], window, heads // keys.shape[0], query.device, query.dtype)
-    return _mixed(grouped[None], keys[None], values[None], hidden, scale, softcap).reshape(heads, count, -1).transpose(0, 1)
+    return _mixed(grouped[None], keys[None], values[None], hidden, how).reshape(heads, count, -1).transpose(0, 1)
 
 
-def _attend_single(query: Tensor, store: Slots, layer: int, rows: Rows, scale: float, window: int | None, softcap: float | None) -> Tensor:
+def _attend_single(query: Tensor, store: Slots, layer: int, rows: Rows, how: Scores) -> Tensor:
     """Attention of one new token of every answer, those of about the same length together: query (S, H, 1, D) → (S, 1, H, D).
 
     An answer's numbers follow from its own tokens and from the rounded length, whoever is computed with it.
@@ -204,20 +215,27 @@ def _attend_single(query: Tensor, store: Slots, layer: int, rows: Rows, scale: f
     keys, values = store.keys[layer], store.values[layer]
     grouped = query.reshape(len(query), keys.shape[1], -1, query.shape[-1])
     out = query.new_zeros(*grouped.shape[:3], values.shape[-1])
-    for alike in _alike(rows, store.context, window, query.device, query.dtype):
+    for alike in _alike(rows, store.context, how.window, query.device, query.dtype):
         chosen = slice(alike.first, alike.last)
         own_keys, own_values = keys[chosen, :, : alike.length], values[chosen, :, : alike.length]
-        mixed = _mixed(grouped[chosen], own_keys, own_values, alike.hidden, scale, softcap)
+        mixed = _mixed(grouped[chosen], own_keys, own_values, alike.hidden, how)
         out[alike.members] = mixed[alike.members - alike.first]
     return out.reshape(len(query), 1, query.shape[1], -1)
 
 
-def _mixed(query: Tensor, keys: Tensor, values: Tensor, hidden: Tensor, scale: float, softcap: float | None) -> Tensor:
-    """The values as the queries weigh them; soft-capped scores, which PyTorch's own attention does not know, step by step."""
-    if softcap is None:
-        return F.scaled_dot_product_attention(query, keys, values, attn_mask=hidden, scale=scale)
-    scores = torch.tanh((query @ keys.transpose(-1, -2)).float() * (scale / softcap)) * softcap
-    return (scores + hidden).softmax(-1).to(values.dtype) @ values
+def _mixed(query: Tensor, keys: Tensor, values: Tensor, hidden: Tensor, how: Scores) -> Tensor:
+    """The values as the queries (B, K, G T, D) weigh them; soft caps and sinks, which PyTorch's own attention has not, step by step."""
+    if how.softcap is None and how.sinks is None:
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=hidden, scale=how.scale)
+    scores = (query @ keys.transpose(-1, -2)).float() * how.scale
+    if how.softcap is not None:
+        scores = torch.tanh(scores / how.softcap) * how.softcap
+    scores = scores + hidden
+    if how.sinks is not None:
+        groups = len(how.sinks) // keys.shape[1]
+        sinks = how.sinks.float().view(-1, groups, 1).expand(-1, -1, query.shape[2] // groups).flatten(1)
+        scores = torch.cat([scores, sinks[..., None].expand(len(query), -1, -1, 1)], -1)
+    return scores.softmax(-1)[..., : keys.shape[2]].to(values.dtype) @ values
 
 
 @lru_cache(maxsize=8)  # every layer of a pass asks for the same one
