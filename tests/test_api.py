@@ -324,7 +324,7 @@ def test_tune_uses_ones_own_examples(tmp_path: Path, tiny_folder: Path) -> None:
     assert result.evaluation is not None
     assert result.evaluation.columns == ("base", "tuned")
     assert len(result.run.read_rows("examples/heldout.jsonl")) == 2
-    assert result.run.info["settings"]["epochs"] == 16.0
+    assert result.run.info["settings"]["epochs"] == 25.0
     assert result.run.info["settings"]["patience"] is None
 
 

@@ -647,7 +647,7 @@ def test_without_a_word_on_how_long_documents_get_the_usual_budget() -> None:
     assert (TrainingSettings().passes, TrainingSettings(epochs=2.0).passes) == (3.0, 2.0)
 
 
-@pytest.mark.parametrize(("count", "epochs"), [(1, 16), (100, 16), (300, 10), (1000, 3), (100_000, 3)])
+@pytest.mark.parametrize(("count", "epochs"), [(1, 25), (100, 25), (300, 10), (1000, 3), (100_000, 3)])
 def test_few_examples_of_ones_own_are_passed_over_more_often(count: int, epochs: float) -> None:
     assert TrainingSettings().for_own(count).epochs == epochs
     assert TrainingSettings(epochs=2.0).for_own(count).epochs == 2.0

@@ -41,7 +41,7 @@ METRICS = "metrics.jsonl"
 EPOCHS, MINUTES = 3.0, 8.0
 """Passes over the examples, and the time budget for documents, where the settings do not say. After three passes more
 exposures taught hardly more (docs/experiments.md)."""
-MOST_EPOCHS, ENOUGH_SEEN = 16.0, 3000
+MOST_EPOCHS, ENOUGH_SEEN = 25.0, 3000
 """Of examples of one's own each is all there is of what it says: few are passed over until so many were seen, at most so often."""
 PATIENCE = 3
 GIVE_BACK_SECONDS = 4.0
@@ -67,7 +67,7 @@ class TrainingSettings:
     seed: int = setting(0, "Seed of everything random: order of examples, first adapter values, dropout, made-up names.")
     epochs: float | None = setting(
         None,
-        "Passes over the examples. Default: 3, for documents no more than the time budget allows; up to 16 where examples of your own "
+        "Passes over the examples. Default: 3, for documents no more than the time budget allows; up to 25 where examples of your own "
         "are fewer than 1,000.",
     )
     max_steps: int | None = setting(None, "Stop after this many steps, whatever the epochs say.")
