@@ -145,7 +145,8 @@ class TrainingSettings:
 class Trained:
     """What training came to; `stopped` is complete or early (no improvement on held-out wordings).
 
-    `seconds` were spent on steps and on what had to be made ready for them, those before a resume as well.
+    `best_step` is 0 where no evaluation decided. `seconds` were spent on steps and on what had to be made ready for them, those before
+    a resume as well.
     """
 
     steps: int
@@ -308,7 +309,7 @@ class Trainer:
         return {"heldout_loss": total / max(1, count), "heldout_accuracy": correct / max(1, count)}
 
     def judge(self, figures: dict[str, float]) -> bool:
-        """Note an evaluation's figures; True when they are the best so far.
+        """Note an evaluation's figures; True when they are the best so far. Without patience none is: they decide nothing.
 
         The loss decides: between two evaluations the accuracy moves by a few tokens more or less, and would keep weights from the
         middle of the schedule.
@@ -363,7 +364,7 @@ def train(
     progress: Progress = SILENT,
     spent: float = 0.0,
 ) -> Trained:
-    """Train `model` in place, from the run's newest checkpoint where it has one; the best held-out weights stay in it.
+    """Train `model` in place, from the run's newest checkpoint where it has one; with patience the best held-out weights stay in it.
 
     `model` has had `method.apply` and `method.prepare`, on which `spent` seconds went; what trains in it is fp32. Rows go to
     the run's `metrics.jsonl`. Raises Interrupted on Ctrl-C or SIGTERM after writing a checkpoint, TrainingError when a step

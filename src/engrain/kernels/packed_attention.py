@@ -205,10 +205,17 @@ def with_scores(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, options: O
     if mask is not None:
         each_head = mask.repeat(*(1 for _ in mask.shape[:-2]), options.groups, 1)
         scores = scores.masked_fill(~each_head, torch.finfo(scores.dtype).min)  # finite: padding sees nothing, and must not be NaN
-    if options.sinks is not None:
-        sinks = options.sinks.to(scores.dtype).view(k.shape[1], -1, 1, 1).expand(len(q), -1, -1, length, 1).flatten(2, 3)
-        scores = torch.cat([scores, sinks], -1)
-    return (F.dropout(scores.softmax(-1)[..., :keys].to(v.dtype), options.dropout) @ v).reshape(*q.shape[:-1], v.shape[-1])
+    return (F.dropout(shares(scores, options.sinks).to(v.dtype), options.dropout) @ v).reshape(*q.shape[:-1], v.shape[-1])
+
+
+def shares(scores: Tensor, sinks: Tensor | None) -> Tensor:
+    """The softmax of scores (S, Hkv, G M, T), where the heads of a group are rows; what the heads' `sinks` (H) take is left out."""
+    if sinks is None:
+        return scores.softmax(-1)
+    rows, kv, queries, keys = scores.shape
+    groups = len(sinks) // kv
+    told = sinks.to(scores.dtype).view(1, kv, groups, 1).expand(rows, -1, -1, queries // groups).flatten(2)
+    return torch.cat([scores, told[..., None]], -1).softmax(-1)[..., :keys]
 
 
 def _mask(length: int, offset: int, window: int | None, device: torch.device) -> Tensor | None:

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
+from engrain.kernels.packed_attention import Options, shares
+
 NAME = "engrain_slots"
 BLOCK = 128
 """Answers are computed together where as many of these blocks hold them."""
@@ -175,7 +177,7 @@ def slot_attention(
     """
     assert store is not None, "this attention runs inside a lane only"
     assert rows is not None
-    how = Scores(query.shape[-1] ** -0.5 if scaling is None else scaling, sliding_window, softcap, s_aux)
+    how = Options(scaling, 0.0, sliding_window, softcap, query.shape[1] // key.shape[1], s_aux)
     store.put(module.layer_idx, rows, key, value)
     if store.single(rows, query):
         return _attend_single(query, store, module.layer_idx, rows, how), None
@@ -187,27 +189,17 @@ def slot_attention(
     return out, None
 
 
-@dataclass(frozen=True)
-class Scores:
-    """What makes scores of products: their scale, the window of keys that are seen, a soft cap, and the sink of each head (H)."""
-
-    scale: float
-    window: int | None
-    softcap: float | None
-    sinks: Tensor | None
-
-
-def _attend(query: Tensor, keys: Tensor, values: Tensor, how: Scores) -> Tensor:
+def _attend(query: Tensor, keys: Tensor, values: Tensor, how: Options) -> Tensor:
     """Causal attention of the last tokens of one answer: query (H, T, D), keys and values (K, L, D) → (T, H, D)."""
-    (heads, count, width), window = query.shape, how.window
+    (heads, count, width), window = query.shape, how.sliding_window
     if window is not None and keys.shape[1] > window + count - 1:
         keys, values = keys[:, -(window + count - 1) :], values[:, -(window + count - 1) :]
     grouped = query.reshape(keys.shape[0], -1, width)  # the heads of a group are rows of one product
-    hidden = _hidden(count, keys.shape[1], window, heads // keys.shape[0], query.device, query.dtype)
+    hidden = _hidden(count, keys.shape[1], window, how.groups, query.device, query.dtype)
     return _mixed(grouped[None], keys[None], values[None], hidden, how).reshape(heads, count, -1).transpose(0, 1)
 
 
-def _attend_single(query: Tensor, store: Slots, layer: int, rows: Rows, how: Scores) -> Tensor:
+def _attend_single(query: Tensor, store: Slots, layer: int, rows: Rows, how: Options) -> Tensor:
     """Attention of one new token of every answer, those of about the same length together: query (S, H, 1, D) → (S, 1, H, D).
 
     An answer's numbers follow from its own tokens and from the rounded length, whoever is computed with it.
@@ -215,7 +207,7 @@ def _attend_single(query: Tensor, store: Slots, layer: int, rows: Rows, how: Sco
     keys, values = store.keys[layer], store.values[layer]
     grouped = query.reshape(len(query), keys.shape[1], -1, query.shape[-1])
     out = query.new_zeros(*grouped.shape[:3], values.shape[-1])
-    for alike in _alike(rows, store.context, how.window, query.device, query.dtype):
+    for alike in _alike(rows, store.context, how.sliding_window, query.device, query.dtype):
         chosen = slice(alike.first, alike.last)
         own_keys, own_values = keys[chosen, :, : alike.length], values[chosen, :, : alike.length]
         mixed = _mixed(grouped[chosen], own_keys, own_values, alike.hidden, how)
@@ -223,19 +215,15 @@ def _attend_single(query: Tensor, store: Slots, layer: int, rows: Rows, how: Sco
     return out.reshape(len(query), 1, query.shape[1], -1)
 
 
-def _mixed(query: Tensor, keys: Tensor, values: Tensor, hidden: Tensor, how: Scores) -> Tensor:
+def _mixed(query: Tensor, keys: Tensor, values: Tensor, hidden: Tensor, how: Options) -> Tensor:
     """The values as the queries (B, K, G T, D) weigh them; soft caps and sinks, which PyTorch's own attention has not, step by step."""
+    scale = how.scale(query.shape[-1])
     if how.softcap is None and how.sinks is None:
-        return F.scaled_dot_product_attention(query, keys, values, attn_mask=hidden, scale=how.scale)
-    scores = (query @ keys.transpose(-1, -2)).float() * how.scale
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=hidden, scale=scale)
+    scores = (query @ keys.transpose(-1, -2)).float() * scale
     if how.softcap is not None:
         scores = torch.tanh(scores / how.softcap) * how.softcap
-    scores = scores + hidden
-    if how.sinks is not None:
-        groups = len(how.sinks) // keys.shape[1]
-        sinks = how.sinks.float().view(-1, groups, 1).expand(-1, -1, query.shape[2] // groups).flatten(1)
-        scores = torch.cat([scores, sinks[..., None].expand(len(query), -1, -1, 1)], -1)
-    return scores.softmax(-1)[..., : keys.shape[2]].to(values.dtype) @ values
+    return shares(scores + hidden, how.sinks).to(values.dtype) @ values
 
 
 @lru_cache(maxsize=8)  # every layer of a pass asks for the same one

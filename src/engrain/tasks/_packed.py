@@ -101,7 +101,7 @@ def supervised_hidden(model: nn.Module, batch: Sequence[Encoded], prefix: int, t
             hidden_ND = packed_hidden(model, packing, inputs_embeds=_lengthened(trunk.states(batch, prefix), more)[None])
     else:
         hidden_ND = packed_hidden(model, packing, input_ids=_lengthened(ids_N, more)[None])
-    return hidden_ND.index_select(0, positions_K) * logit_scale(model), targets_K
+    return scaled(model, hidden_ND.index_select(0, positions_K)), targets_K
 
 
 def _to_round(lengths: Sequence[int], tokens: int) -> int:
@@ -133,10 +133,11 @@ def head(model: nn.Module) -> tuple[Tensor, float | None]:
     return model.get_output_embeddings().weight, getattr(config, "final_logit_softcapping", None)
 
 
-def logit_scale(model: nn.Module) -> float:
-    """What some models multiply their logits by (Cohere), or divide them by (Granite): before the head it is the same."""
+def scaled(model: nn.Module, hidden: Tensor) -> Tensor:
+    """Hidden states times what some models multiply logits by (Cohere), or divide them by (Granite): before the head it is the same."""
     config = model.config.get_text_config()
-    return float(getattr(config, "logit_scale", None) or 1) / float(getattr(config, "logits_scaling", None) or 1)
+    scale = float(getattr(config, "logit_scale", None) or 1) / float(getattr(config, "logits_scaling", None) or 1)
+    return hidden if scale == 1 else hidden * scale
 
 
 def check_model(model: nn.Module) -> None:
@@ -172,7 +173,7 @@ def _packed_from_plain(model: nn.Module) -> float:
     shared, *own = ids_N.split([8, 9, 6, 5])
     plain = torch.cat([model(input_ids=torch.cat([shared, row])[None], use_cache=False).logits[0, 8:] for row in own])
     hidden_ND = packed_hidden(model, pack([len(row) for row in own], 8, ids_N.device), input_ids=ids_N[None])[8:]
-    logits = F.linear(hidden_ND * logit_scale(model), weight_VD)
+    logits = F.linear(scaled(model, hidden_ND), weight_VD)
     if softcap is not None:
         logits = torch.tanh(logits / softcap) * softcap
     return float((logits.float() - plain.float()).norm() / plain.float().norm())
