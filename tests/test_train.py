@@ -23,7 +23,7 @@ from engrain.run import Run
 from engrain.tasks.base import Loss
 from engrain.tasks.chat import Chat
 from engrain.train import METRICS, WARM_STEPS, Trainer, TrainingSettings, peak_resident, train
-from training import examples, method, sha256_of_weights, small_model, train_in_child, train_run
+from training import UNUSUAL, examples, method, sha256_of_weights, small_model, train_in_child, train_run
 
 FIELDS = ["step", "epoch", "loss", "learning_rate", "gradient_norm", "tokens", "tokens_per_second", "memory_bytes"]
 HELDOUT = ["heldout_loss", "heldout_accuracy"]
@@ -657,3 +657,15 @@ def test_few_examples_of_ones_own_are_passed_over_more_often(count: int, epochs:
 def test_evaluations_decide_with_the_usual_patience_or_the_given_one() -> None:
     assert TrainingSettings().judged().patience == 3
     assert TrainingSettings(patience=0).judged().patience == 0
+
+
+@pytest.mark.parametrize("name", ["lora", "full"])
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_models_with_sinks_scaled_logits_or_other_widths_train(tmp_path: Path, kind: str, name: str) -> None:
+    model, chosen, task = small_model(kind, **UNUSUAL[kind]), method(name), Chat(examples(12))
+    chosen.apply(model)
+    settings = TrainingSettings(batch_size=4, epochs=6, learning_rate=3e-3, evaluate=False)
+    run = Run.create(tmp_path / "run", "test")
+    train(model, chosen, task, settings, run, torch.float32)
+    losses = [row["loss"] for row in run.read_rows(METRICS)]
+    assert losses[-1] < losses[0]
