@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engrain.errors import ExampleError, SettingError
-from engrain.examples import Example, Message, example_from_row, example_to_row, learned, practised, read_examples, split, usual_system
+from engrain.examples import (
+    Example,
+    Message,
+    example_from_row,
+    example_to_row,
+    held_out,
+    learned,
+    practised,
+    read_examples,
+    usual_system,
+    which,
+)
 from engrain.tool_calls import calls_in
 
 PAIR = (Message("user", "When do you open?"), Message("assistant", "At 9:30."))
@@ -250,6 +261,11 @@ def test_written_examples_are_read_back(tmp_path_factory, examples):
     read = read_examples(path) if examples else []
     assert read == examples
     assert [example.place for example in read] == [f"{path}:{line}" for line in range(1, len(read) + 1)]
+
+
+def split(examples: list[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    out = held_out(examples, share, seed)
+    return list(which(examples, ~out)), list(which(examples, out))
 
 
 def test_a_fact_is_never_on_both_sides():

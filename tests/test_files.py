@@ -87,7 +87,7 @@ def test_a_really_full_disk(tiny_disk: Path) -> None:
 def test_a_line_torn_by_a_kill_gives_way(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n\n{"a": 2')
-    assert whole_lines(path) == ['{"a": 1}', ""]
+    assert list(whole_lines(path)) == ['{"a": 1}', ""]
     append_line(path, '{"a": 3}')
     assert path.read_text() == '{"a": 1}\n\n{"a": 3}\n'
 
@@ -95,7 +95,7 @@ def test_a_line_torn_by_a_kill_gives_way(tmp_path: Path) -> None:
 def test_a_whole_last_line_without_newline_stays(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n{"a": 2}')
-    assert len(whole_lines(path)) == 2
+    assert len(list(whole_lines(path))) == 2
     append_line(path, '{"a": 3}')
     assert path.read_text() == '{"a": 1}\n{"a": 2}\n{"a": 3}\n'
 

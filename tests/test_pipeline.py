@@ -120,8 +120,11 @@ def asked(question: str, answer: str, repeats: int = 1) -> Example:
 
 def test_the_mix_counts_tokens_that_loss_is_taken_on() -> None:
     rows = [Encoded(np.arange(4, dtype=np.int32), np.array([False, False, True, True])) for _ in range(3)]
-    assert pipeline.mix_of([("question", rows[0]), ("question", rows[1]), ("replay", rows[2])]) == {
-        "question": {"examples": 2, "tokens": 8, "graded": 4},
+    mix = pipeline.Mix()
+    for kind, row, repeats in zip(("question", "question", "replay"), rows, (1, 2, 1), strict=True):
+        mix.count(kind, row, repeats)
+    assert mix.kinds == {
+        "question": {"examples": 3, "tokens": 12, "graded": 6},
         "replay": {"examples": 1, "tokens": 4, "graded": 2},
     }
 

@@ -59,26 +59,28 @@ def random_job(method: str, steps: int, length: int, batch: int, model: str = ""
 
 
 def read(count: int) -> Row:
-    """Seconds from a file of so many conversations to what training begins with: read, encoded, put in order."""
+    """Seconds from a file of so many conversations to what training begins with: divided, encoded, put in order; what that held."""
     from engrain.batches import Order
-    from engrain.examples import read_examples
+    from engrain.examples import each_example, held_out
     from engrain.models import load_tokenizer, locate
-    from engrain.tasks.chat import Chat
+    from engrain.token_rows import TokenRows
     from engrain.tokens import encode_example
+    from engrain.train import peak_resident
 
     file = write_rows(cache() / "workloads" / f"chats-{count}.jsonl", chats(count, seed=count))
     tokenizer = load_tokenizer(locate(BASE))
-    started = time.perf_counter()
-    examples = read_examples(file)
+    rows, before, started = TokenRows(file.parent), peak_resident(), time.perf_counter()
+    held_out(each_example(file), 0.05, 0)
     was_read = time.perf_counter()
-    task = Chat([encode_example(tokenizer, example.messages) for example in examples])
+    for example in each_example(file):
+        rows.append(encode_example(tokenizer, example.messages))
     encoded = time.perf_counter()
     order = Order(count, 16, 0)
     for step in range(100):
         order.step(step)
     ordered = (time.perf_counter() - encoded) / 100
-    tokens = sum(map(task.length, task.train))
-    return {"read_seconds": was_read - started, "encode_seconds": encoded - was_read, "order_seconds": ordered, "tokens": tokens}
+    seconds = {"read_seconds": was_read - started, "encode_seconds": encoded - was_read, "order_seconds": ordered}
+    return {**seconds, "tokens": sum(map(len, rows)), "held_bytes": peak_resident() - before}
 
 
 def points(found: dict[str, Row], kind: str, key: str) -> list[tuple[float, float]]:

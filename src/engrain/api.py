@@ -24,7 +24,7 @@ from engrain.config import DEFAULT_METHOD, DEFAULT_TASK, METHOD, PARTS, TASK, Se
 from engrain.documents.base import Reading, Section, Unread, check_paths, read_documents
 from engrain.errors import RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, check_gradable, read_questions
-from engrain.examples import Example, Question, example_to_row, practised, read_examples, split, usual_system
+from engrain.examples import Example, Question, each_example, example_to_row, held_out, practised, read_examples, usual_system, which
 from engrain.export import Offer, offers
 from engrain.export import export as export_run
 from engrain.export.base import Exported
@@ -361,16 +361,17 @@ def tune(
     chosen = settings or settings_from(options)
     file = Path(examples)
     check_usable(chosen)
-    rows, own = read_examples(file), read_examples(heldout) if heldout else None
-    train_rows, others = split(rows, HELDOUT_SHARE if chosen.training.evaluate and own is None else 0, chosen.training.seed)
-    chosen = replace(chosen, training=chosen.training.for_own(len(train_rows)))
+    own = read_examples(heldout) if heldout else None
+    out_of = held_out(each_example(file), HELDOUT_SHARE if chosen.training.evaluate and own is None else 0, chosen.training.seed)
+    chosen = replace(chosen, training=chosen.training.for_own(int((~out_of).sum())))
     run = stopped(as_path(out), file.stem) if resume else Run.create(as_path(out), file.stem)
     if resume and pipeline.has_examples(run):
         check_unchanged(run, settings_of_examples(chosen))
 
     def work() -> Result:
         if not (resume and pipeline.has_examples(run)):
-            pipeline.save_examples(run, train_rows, own or others)
+            others = own or list(which(each_example(file), out_of))
+            pipeline.save_examples(run, which(each_example(file), ~out_of), others)
             pipeline.write_replay(run, chosen, progress)
         return finish(run, chosen, None, progress)
 
@@ -480,7 +481,7 @@ def load(
         return load_assistant(None, base_only=True, base=base, mode=mode, progress=progress)
     found = run_for(DEFAULT_TASK, run)
     assistant = load_assistant(found, base_only=base_only, base=base, mode=mode, gate=gate, rewrite=rewrite, progress=progress)
-    return assistant.told(usual_system(measuring.load_taught(found)))
+    return assistant.told(usual_system(measuring.each_taught(found)))
 
 
 def complete(

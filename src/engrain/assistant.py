@@ -322,13 +322,13 @@ def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
     have none, and of those only such are taken that stand alone.
     """
     places = {fact.id: (fact.section, fact.start, fact.in_context) for fact in facts}
-    for row in run.read_rows("examples/train.jsonl"):
+    for row in run.each_row("examples/train.jsonl"):
         found = row.get("kind") in ASKING and row.get("fact") in places
         if found or row.get("kind") == "unanswerable":
             question, answer = (message["content"] for message in row["messages"][-2:])
             section, start, evidence = places[row["fact"]] if found else ("", -1, "")
             yield Asked(question, answer, section, start, evidence, row.get("repeats", 1))
-    for messages in (exchange(example_from_row(row)) for row in run.read_rows("examples/own.jsonl")):
+    for messages in (exchange(example_from_row(row)) for row in run.each_row("examples/own.jsonl")):
         *before, said = messages
         if [message.role for message in before if message.role != "system"] == ["user"]:
             yield Asked(before[-1].content, said.content)

@@ -6,7 +6,7 @@ trained, so it says what stuck and not what was understood.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ class ByHeart:
 
 
 def by_heart(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], progress: Progress = SILENT
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: Iterable[Example], progress: Progress = SILENT
 ) -> list[ByHeart]:
     """What the model says of each fact that one of the examples asks for, in their order.
 
@@ -53,7 +53,7 @@ def by_heart(
     return [ByHeart(e.fact, users_turns(e)[-1], exchange(e)[-1].content, known[i]) for i, (e, _) in enumerate(asked)]
 
 
-def most_practised(examples: Sequence[Example]) -> dict[str, Example]:
+def most_practised(examples: Iterable[Example]) -> dict[str, Example]:
     """Fact → the question about it that a pass practises most often, of several the first."""
     found: dict[str, Example] = {}
     for example in examples:

@@ -10,16 +10,18 @@ Written are `messages` rows, with where each came from.
 from __future__ import annotations
 
 import json
-import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from engrain import tool_calls
 from engrain.errors import ExampleError, SettingError
-from engrain.rows import parse_rows
+from engrain.files import short_hash
+from engrain.rows import each_parsed
 from engrain.settings import check_choices, setting
 from engrain.words import canonical
 
@@ -40,6 +42,8 @@ PROVENANCE = ("kind", "form", "fact", "document", "place")
 TURNS = ("messages", "conversations", "conversation")
 TOOLS = ("tools", "functions")
 MOST_REPEATS = 100
+MOST_HELD_OUT = 1000
+"""Groups of examples that are held out at most; no more of them are read or asked."""
 
 
 @dataclass(frozen=True)
@@ -126,19 +130,30 @@ def told_first(messages: Sequence[Message]) -> str:
     return messages[0].content if messages and messages[0].role == "system" else ""
 
 
-def usual_system(examples: Sequence[Example]) -> str:
+def usual_system(examples: Iterable[Example]) -> str:
     """What the system says first in more than half of the conversations; "" where that is nothing, or always something else."""
     counts = Counter(told_first(example.messages) for example in examples)
     text = max(counts, key=lambda told: counts[told], default="")
-    return text if 2 * counts[text] > len(examples) else ""
+    return text if 2 * counts[text] > counts.total() else ""
+
+
+def each_example(path: str | Path) -> Iterator[Example]:
+    """The examples of a .jsonl, .json, .csv, .tsv or .parquet file, one after the other.
+
+    Raises, after the last, ExampleError that lists every row that cannot be used, with file and line.
+    """
+    return each_parsed(path, lambda row: replace(example_from_row(row.values), place=row.place))
+
+
+def check_examples(path: str | Path) -> None:
+    """Raise ExampleError where rows of a file cannot be used, as `each_example` does."""
+    for _ in each_example(path):
+        pass
 
 
 def read_examples(path: str | Path) -> list[Example]:
-    """The examples of a .jsonl, .json, .csv, .tsv or .parquet file.
-
-    Raises ExampleError that lists every row that cannot be used, with file and line.
-    """
-    return parse_rows(path, lambda row: replace(example_from_row(row.values), place=row.place))
+    """The examples of a file. Raises ExampleError as `each_example` does."""
+    return list(each_example(path))
 
 
 def example_to_row(example: Example) -> dict[str, Any]:
@@ -172,17 +187,28 @@ def practised(examples: Iterable[Example]) -> list[Example]:
     return [example for example in examples for _ in range(example.repeats)]
 
 
-def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
-    """Training and held-out examples, about `share` of them held out; those of one fact, or that ask the same, stay together."""
+def held_out(examples: Iterable[Example], share: float, seed: int) -> np.ndarray:
+    """Which of N examples are held out: (N,) bool, about `share` of them and at most MOST_HELD_OUT groups.
+
+    A group are those of one fact, or that ask the same; it stays together.
+    """
     if not 0 <= share < 1:
         raise SettingError(f"share={share}: it must be at least 0 and below 1", "Change it and start again.")
-    groups = [(e.fact,) if e.fact else ("", *(asked_with(e) or [f"\0{i}"])) for i, e in enumerate(examples)]
-    order = sorted(set(groups))
-    random.Random(seed).shuffle(order)
-    wanted = min(round(share * len(order)) or (share > 0), len(order) - 1)
-    heldout = set(order[: max(wanted, 0)])
-    train = [example for example, group in zip(examples, groups, strict=True) if group not in heldout]
-    return train, [example for example, group in zip(examples, groups, strict=True) if group in heldout]
+    groups_N = np.fromiter((_group(number, example) for number, example in enumerate(examples)), np.uint64)
+    order = np.random.default_rng(seed).permutation(np.unique(groups_N))
+    wanted = min(round(share * len(order)) or (share > 0), MOST_HELD_OUT, len(order) - 1)
+    return np.isin(groups_N, order[: max(wanted, 0)])
+
+
+def _group(number: int, example: Example) -> int:
+    """What stands for the group of example `number`."""
+    key = (example.fact,) if example.fact else ("", *(asked_with(example) or [str(number), ""]))
+    return short_hash("\0".join(key).encode())
+
+
+def which(examples: Iterable[Example], wanted_N: np.ndarray) -> Iterator[Example]:
+    """Those of N examples that are wanted (N,), one after the other."""
+    return (example for example, wanted in zip(examples, wanted_N, strict=True) if wanted)
 
 
 def learned(example: Example, turns: str) -> Example:

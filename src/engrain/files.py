@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
@@ -57,6 +57,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Put lines, which bring their ends, at `path`, whole or not at all. Raises RunError when the disk is full."""
+    with staged(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(lines)
+
+
 def append_line(path: Path, line: str) -> None:
     """Add a line to a text file and hand it to the system at once. A last line torn by a kill gives way.
 
@@ -76,13 +82,15 @@ def append_line(path: Path, line: str) -> None:
             raise
 
 
-def whole_lines(path: Path) -> list[str]:
-    """The lines of a text file, without a last one that a kill tore before its newline.
+def whole_lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, one after the other, without a last one that a kill tore before its newline.
 
     A file edited by hand may lack the last newline: there a line that is whole JSON counts.
     """
-    *lines, rest = path.read_bytes().split(b"\n")
-    return [line.decode("utf-8", errors="replace") for line in (*lines, *([rest] if _is_json(rest) else []))]
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n") or _is_json(line):
+                yield line.removesuffix(b"\n").decode("utf-8", errors="replace")
 
 
 def sync(path: Path) -> None:
@@ -139,6 +147,11 @@ def sha256_of(path: Path) -> str:
     """The sha256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def short_hash(content: bytes) -> int:
+    """A hash of eight bytes, by which millions of things are told apart without keeping them."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,14 +51,19 @@ KINDS = {"question": "paraphrase"}
 COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: BOTH, TUNED: "closed-book", TUNED_RETRIEVAL: BOTH}
 
 
+def each_example(run: Run, name: str) -> Iterator[Example]:
+    """The examples of a run by the name of their file (train, own, heldout or replay), one after the other."""
+    return map(example_from_row, run.each_row(f"examples/{name}.jsonl"))
+
+
 def load_examples(run: Run, name: str) -> list[Example]:
     """The examples of a run by the name of their file: train, own, heldout or replay."""
-    return [example_from_row(row) for row in run.read_rows(f"examples/{name}.jsonl")]
+    return list(each_example(run, name))
 
 
-def load_taught(run: Run) -> list[Example]:
+def each_taught(run: Run) -> Iterator[Example]:
     """The examples that a run is to learn, made of documents and people's own: all it trains on but everyday texts."""
-    return [example for name in ("train", "own") for example in load_examples(run, name)]
+    return (example for name in ("train", "own") for example in each_example(run, name))
 
 
 def guiding(heldout: Sequence[T]) -> list[T]:
@@ -91,10 +97,11 @@ def heldout_questions(run: Run, progress: Progress) -> list[Question]:
     """Held-out rows as test questions: nothing trained asks them, nothing was chosen by them, and the model has room for them."""
     values = {row["id"]: row["value"] for row in run.read_rows("facts.jsonl")}
     rows = load_examples(run, "heldout")
-    used = [*load_examples(run, "train"), *load_examples(run, "own"), *(guiding(rows) if len(rows) > 1 else [])]
-    known = {asked_with(example) for example in used}
     heldout = testing(rows)
-    new = [e for e in {asked_with(e): e for e in heldout}.values() if asked_with(e) not in known]
+    asking = {asked_with(example): example for example in heldout}
+    used = chain(each_taught(run), guiding(rows) if len(rows) > 1 else [])
+    known = {asked for asked in map(asked_with, used) if asked in asking}
+    new = [example for asked, example in asking.items() if asked not in known]
     found = {e: question for e in new if (question := heldout_question(e, values.get(e.fact, "")))}
     short = fitting(run, found)
     left = {
@@ -194,7 +201,7 @@ def measure(run: Run, questions: Sequence[Question], progress: Progress) -> Eval
 
 def note_by_heart(run: Run, assistant: Assistant, progress: Progress) -> None:
     """Which of its facts the tuned model has by heart, in `by-heart.jsonl`; nothing where it learned none."""
-    rows = by_heart(assistant.model, assistant.tokenizer, load_examples(run, "train"), progress)
+    rows = by_heart(assistant.model, assistant.tokenizer, each_example(run, "train"), progress)
     if rows:
         run.write_rows(BY_HEART, map(asdict, rows))
         progress.note(f"By heart, in the words that were practised most: {sum(row.known for row in rows):,} of {len(rows):,} facts.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from engrain.knowledge.facts import Fact, find_facts, names_of
 from engrain.knowledge.forms import IN_CONTEXT
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.knowledge.wording import REFUSAL, Wording
-from engrain.measuring import guiding, load_examples, load_taught, spread
+from engrain.measuring import each_example, each_taught, guiding, load_examples, spread
 from engrain.methods.base import drawn
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.pace import told_rate
@@ -49,6 +49,7 @@ from engrain.tasks._packed import PackedTask
 from engrain.tasks.base import FILE as TASK_FILE
 from engrain.tasks.base import Task
 from engrain.tasks.chat import Chat
+from engrain.token_rows import Joined, TokenRows
 from engrain.tokens import Encoded, encode_example
 from engrain.train import SEEDS, Trained, train
 
@@ -58,8 +59,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 HELDOUT_EXAMPLES = 128
 """Held-out examples whose loss is followed while training."""
-PASS_TOKENS = 1024
-"""Tokens that a method which looks at the examples first sees at once."""
+PASS_TOKENS, PASS_EXAMPLES = 1024, 2**16
+"""Tokens that a method which looks at the examples first sees at once, and the examples that it can see at most."""
 LISTED = 5
 """Pieces of private data whose place is said before training."""
 FILES = ("train", "own", "replay", "heldout")
@@ -155,7 +156,7 @@ def sections_of(run: Run) -> list[Section]:
 
 def made_in(run: Run) -> tuple[list[Fact], list[Section], Split]:
     """The facts and sections of a run, and its examples."""
-    return facts_of(run), sections_of(run), Split(load_taught(run), load_examples(run, "heldout"))
+    return facts_of(run), sections_of(run), Split(list(each_taught(run)), load_examples(run, "heldout"))
 
 
 def superseded_of(run: Run | None) -> list[Fact]:
@@ -182,7 +183,10 @@ def write_examples(run: Run, settings: Settings, facts: Sequence[Fact], progress
     run.write_rows("dropped.jsonl", wrote.dropped)
     meaning = Meaning(load_encoder(progress), names_of(facts)) if settings.study.encoder else None
     made = practice(facts, sections, settings, progress, wrote, meaning)
-    save_examples(run, with_edited(made.train, edited_before(earlier, values)), made.heldout)
+    rows = with_edited(made.train, edited_before(earlier, values)), made.heldout
+    save_examples(run, *rows)
+    for name, written in zip(EXAMPLES, rows, strict=True):
+        note_made(run, name, written)
     write_replay(run, settings, progress)
     Library.of(run).retriever(progress)  # keeps its vectors, so that asking starts at once
 
@@ -275,11 +279,10 @@ def practice(
     return Split([*made.train, *readings], made.heldout)
 
 
-def save_examples(run: Run, train_rows: Sequence[Example], heldout: Sequence[Example]) -> None:
+def save_examples(run: Run, train_rows: Iterable[Example], heldout: Iterable[Example]) -> None:
     """Put training and held-out examples where training looks for them."""
     for name, rows in zip(EXAMPLES, (train_rows, heldout), strict=True):
         run.write_rows(name, map(example_to_row, rows))
-        note_made(run, name, rows)
 
 
 def take_edited(run: Run, with_examples: bool, progress: Progress) -> list[Fact]:
@@ -302,7 +305,7 @@ def write_replay(run: Run, settings: Settings, progress: Progress) -> None:
     """The base's own answers to everyday prompts, in `examples/replay.jsonl`; kept in the cache for the next build."""
     base = locate(settings.model.base, progress)
     device, dtype = settings.model.resolve()
-    count = settings.study.replayed(sum(len(run.read_rows(f"examples/{name}.jsonl")) for name in ("train", "own")))
+    count = settings.study.replayed(sum(run.count_rows(f"examples/{name}.jsonl") for name in ("train", "own")))
     rows = replay_examples(
         lambda: (load_model(base, dtype=dtype, device=device), load_tokenizer(base)),
         replay_prompts(count, settings.training.seed),
@@ -319,34 +322,39 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     context = context_length(outline(settings.model.base))
     limit = min(settings.training.max_length, context)
     step = "raise --max-length" if limit < context else "choose a base that sees more at once"
-    with progress.stage("Encoding examples"):
-        kept, long = to_learn(run, tokenizer, settings.chat.turns, limit)
-    own = [f"{e.place}: {length:,} tokens" for e, length in long if e.place]
-    if not kept["train"] and not kept["own"] and not long:
+    rows, mix, long = {name: TokenRows(run.path) for name in FILES}, Mix(), list[tuple[str, int]]()
+    with progress.stage("Encoding examples", sum(run.count_rows(f"examples/{name}.jsonl") for name in FILES), "examples") as stage:
+        for name, example, row in to_learn(run, tokenizer, settings.chat.turns):
+            stage.advance()
+            if len(row) > limit:
+                long.append((example.place, len(row)))
+                continue
+            rows[name].append(row, example.repeats)
+            if name in LEARNED:
+                mix.count("replay" if name == "replay" else example.kind, row, example.repeats)
+    own = [f"{place}: {length:,} tokens" for place, length in long if place]
+    if not rows["train"] and not rows["own"] and not long:
         raise ExampleError("No example is practised: repeats is 0 in all of them", "Set it to 1 or more in examples/train.jsonl.")
-    if own or not kept["train"]:
+    if own or not rows["train"]:
         raise ExampleError(f"Examples must not be longer than {limit:,} tokens:", f"Shorten them, or {step}.", own or ["all are"])
     if long:
         progress.note(f"{len(long):,} examples longer than {limit:,} tokens are left out ({step} to keep them).")
-    run.update(mix=mix_of([("replay" if name == "replay" else e.kind, row) for name in LEARNED for e, row in kept[name]]))
-    rows = {name: [row for _, row in kept[name]] for name in FILES}
+    run.update(mix=mix.kinds)
     heldout = spread(rows["heldout"], HELDOUT_EXAMPLES)
-    return Chat([*rows["train"], *rows["own"]], heldout, rows["replay"], settings.training.label_smoothing)
+    return Chat(Joined(rows["train"], rows["own"]), heldout, rows["replay"], settings.training.label_smoothing)
 
 
-def to_learn(
-    run: Run, tokenizer: PreTrainedTokenizerBase, turns: str, limit: int
-) -> tuple[dict[str, list[tuple[Example, Encoded]]], list[tuple[Example, int]]]:
-    """What is practised of each file, as often as it is, in tokens; and what is longer than `limit`, with its length.
+def to_learn(run: Run, tokenizer: PreTrainedTokenizerBase, turns: str) -> Iterator[tuple[str, Example, Encoded]]:
+    """What is practised, one after the other: the name of its file, the example, and that in tokens.
 
-    What people wrote has the last word: written examples with the same question give way. Of held-out ones, those that guide.
+    What people wrote has the last word: written examples with the same question give way. Of held-out ones come those that guide.
     """
-    read = {name: [learned(e, turns) for e in load_examples(run, name) if e.repeats] for name in FILES}
-    asked = {asked_in(e) for e in read["own"]}
-    read |= {"train": [e for e in read["train"] if asked_in(e) not in asked], "heldout": guiding(read["heldout"])}
-    pairs = {name: [(e, encoded(tokenizer, e)) for e in read[name]] for name in FILES}
-    long = [(e, len(row)) for name in FILES for e, row in pairs[name] if len(row) > limit]
-    return {name: [(e, row) for e, row in pairs[name] if len(row) <= limit for _ in range(e.repeats)] for name in FILES}, long
+    said = {asked_in(e) for e in each_example(run, "own") if e.repeats}
+    for name in FILES:
+        practised_here = (learned(e, turns) for e in each_example(run, name) if e.repeats)
+        for example in guiding(list(practised_here)) if name == "heldout" else practised_here:
+            if name != "train" or asked_in(example) not in said:
+                yield name, example, encoded(tokenizer, example)
 
 
 def encoded(tokenizer: PreTrainedTokenizerBase, example: Example) -> Encoded:
@@ -359,14 +367,17 @@ def encoded(tokenizer: PreTrainedTokenizerBase, example: Example) -> Encoded:
         ) from error
 
 
-def mix_of(rows: Sequence[tuple[str, Encoded]]) -> dict[str, dict[str, int]]:
-    """Kind of example → how many, their tokens, and the tokens that loss is taken on."""
-    mix: dict[str, dict[str, int]] = {}
-    for kind, row in rows:
-        sums = mix.setdefault(kind, {"examples": 0, "tokens": 0, "graded": 0})
+class Mix:
+    """`kinds`: kind of example → how many, their tokens, and the tokens that loss is taken on."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, dict[str, int]] = {}
+
+    def count(self, kind: str, row: Encoded, repeats: int) -> None:
+        """Add an example that comes `repeats` times."""
+        sums = self.kinds.setdefault(kind, {"examples": 0, "tokens": 0, "graded": 0})
         for name, count in (("examples", 1), ("tokens", len(row)), ("graded", int(row.supervised.sum()))):
-            sums[name] += count
-    return mix
+            sums[name] += count * repeats
 
 
 def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> Trained:
@@ -407,7 +418,7 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
     tokenizer = load_tokenizer(locate(settings.model.base, progress))
     about, heldout = (
         list(dict.fromkeys(text for e in rows if stands_alone(e) for text in users_turns(e)[-1:]))
-        for rows in (load_taught(run), guiding(load_examples(run, "heldout")))
+        for rows in (each_taught(run), guiding(load_examples(run, "heldout")))
     )
     told = [e.messages[-1].content for e in load_examples(run, "replay")]
     everyday = [*everyday_texts(), *told]  # what is asked and what is told: prose is none of the documents'
@@ -430,9 +441,10 @@ def gate_of_base(run: Run, settings: Settings, progress: Progress) -> None:
 
 def passes(model: PreTrainedModel, task: Task) -> Iterator[Callable[[], object]]:
     """Each computes the model on some of the training examples, short and long ones in an order that is always the same."""
-    groups = micro_batches(range(len(task.train)), [task.length(e) for e in task.train], PASS_TOKENS)
+    rows = spread(task.train, PASS_EXAMPLES)
+    groups = micro_batches(range(len(rows)), [task.length(e) for e in rows], PASS_TOKENS)
     for number in drawn(len(groups), len(groups), 0):
-        yield partial(task.loss, model, [task.train[i] for i in groups[number]])
+        yield partial(task.loss, model, [rows[i] for i in groups[number]])
 
 
 def described(settings: Settings) -> str:

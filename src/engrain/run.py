@@ -21,7 +21,19 @@ from typing import Any
 import psutil
 
 from engrain.errors import RunError
-from engrain.files import append_line, clear_partials, delete, is_held, lock, sha256_of, staged, to_json, whole_lines, write_text
+from engrain.files import (
+    append_line,
+    clear_partials,
+    delete,
+    is_held,
+    lock,
+    sha256_of,
+    staged,
+    to_json,
+    whole_lines,
+    write_lines,
+    write_text,
+)
 
 Row = dict[str, Any]
 Rows = list[Row]  # inside the class, `list` is Run.list
@@ -122,8 +134,17 @@ class Run:
 
         Raises RunError that lists every other broken line.
         """
+        return list(self.each_row(name))
+
+    def each_row(self, name: str) -> Iterator[Row]:
+        """The rows that `read_rows` gives, one after the other; RunError comes after the last."""
         path = self.path / name
-        return _rows(path, whole_lines(path) if path.is_file() else [])
+        return _each(path, whole_lines(path) if path.is_file() else [])
+
+    def count_rows(self, name: str) -> int:
+        """How many rows a JSONL file has; none when it is not there."""
+        path = self.path / name
+        return sum(1 for line in whole_lines(path) if line.strip()) if path.is_file() else 0
 
     def read_on(self, name: str, mark: Mark) -> tuple[Rows, Mark]:
         """The rows of a JSONL file after `mark`, and the mark after them; a last line that is half written is left for the next time.
@@ -140,12 +161,12 @@ class Run:
             file.seek(mark.end)
             *lines, half = file.read().split(b"\n")
             end = file.tell() - len(half)
-        rows = _rows(path, [line.decode("utf-8", errors="replace") for line in lines], mark.lines)
-        return rows, Mark(found.st_ino, end, mark.lines + len(lines))
+        rows = _each(path, [line.decode("utf-8", errors="replace") for line in lines], mark.lines)
+        return list(rows), Mark(found.st_ino, end, mark.lines + len(lines))
 
     def write_rows(self, name: str, rows: Iterable[Any]) -> None:
         """Put rows (dataclasses or mappings) into a JSONL file of the run."""
-        write_text(self.path / name, "".join(to_json(row) + "\n" for row in rows))
+        write_lines(self.path / name, (to_json(row) + "\n" for row in rows))
 
     def append_row(self, name: str, row: Any) -> None:
         """Add one row to a JSONL file and hand it to the system at once; a torn last line gives way."""
@@ -284,18 +305,20 @@ def _refuse_if_taken(path: Path) -> None:
     raise RunError(f"{path} holds an unfinished run (status: {status}).", "Go on with it by --resume, or choose another folder with --out.")
 
 
-def _rows(path: Path, lines: Iterable[str], before: int = 0) -> Rows:
-    """The rows that these lines of a file hold, of which `before` more stand above. Raises RunError that lists every broken one."""
-    rows, broken = [], []
+def _each(path: Path, lines: Iterable[str], before: int = 0) -> Iterator[Row]:
+    """The rows that these lines of a file hold, of which `before` more stand above.
+
+    Raises, after the last, RunError that lists every broken one.
+    """
+    broken = []
     for number, line in enumerate(lines, before + 1):
         row = _row(line)
         if row is not None:
-            rows.append(row)
+            yield row
         elif line.strip():
             broken.append(f"{path}:{number}: not a JSON object")
     if broken:
         raise RunError(f"{path} is damaged:", "The file was changed by hand: mend these lines or make a new run.", broken)
-    return rows
 
 
 def _row(line: str) -> Row | None:

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 from engrain import pipeline, registry
 from engrain.config import Setting, Settings, settings_from, sweepable
 from engrain.errors import Interrupted, SettingError
-from engrain.examples import practised
 from engrain.files import delete
-from engrain.measuring import load_examples
+from engrain.measuring import each_example
 from engrain.models import outline
 from engrain.pace import own_pace
 from engrain.processes import STOPPED, in_own_process
@@ -120,10 +119,10 @@ def sweep(run: Run, settings: Settings, names: Sequence[str], trials: int, progr
 
     A training that fails is told and does not end the sweep. Raises Interrupted after a signal, with every step saved.
     """
-    if not run.read_rows("examples/heldout.jsonl"):
+    if not run.count_rows("examples/heldout.jsonl"):
         raise SettingError("Nothing is held out, so there is nothing to judge by", "Add documents or examples.")
     seed = settings.training.seed
-    chosen = short(settings, len(practised(load_examples(run, "train"))))
+    chosen = short(settings, sum(example.repeats for example in each_example(run, "train")))
     known, proposed = sweepable(settings.method), space(chosen, names, progress)
     with opened(run.path / STUDY, seed) as study, progress.stage("Trying settings", trials, "trainings") as stage:
         study.enqueue_trial({name: usual(chosen, known[name]) for name in names}, skip_if_exists=True)

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -167,7 +168,7 @@ class Trainer:
         self.model, self.method, self.task, self.settings, self.run = model, method, task, settings, run
         self.masters = Masters(model, dtype, method.keeps_float32, method.narrow(model))
         self.order = Order(len(task.train), settings.batch_size, settings.seed, settings.shuffle)
-        self.lengths = [task.length(e) for e in task.train]
+        self.lengths = array("l", (task.length(e) for e in task.train))
         self.shared = task.shared(task.train)
         self.by_heart = task.by_heart() if settings.review else []
         self.peak = settings.learning_rate or method.learning_rate * method.pace(model)

@@ -72,7 +72,10 @@ def fingerprint(
 
 def _sha256(task: Task, examples: Any) -> str:
     """The sha256 of the examples' sha256 sums, in order."""
-    return hashlib.sha256(b"".join(hashlib.sha256(task.content(e)).digest() for e in examples)).hexdigest()
+    whole = hashlib.sha256()
+    for encoded in examples:
+        whole.update(hashlib.sha256(task.content(encoded)).digest())
+    return whole.hexdigest()
 
 
 def check_same(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> str:

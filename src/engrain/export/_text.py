@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -89,8 +90,10 @@ def probes(source: Source, tokenizer: PreTrainedTokenizerBase) -> list[list[int]
     """Prompts to compare models on: questions of the run, held-out ones first, else some of ours."""
     if source.task == CODE:
         return [tokenizer.encode(text, add_special_tokens=False) for text in CODE_BEGINNINGS]
-    examples = [example_from_row(row) for part in ("heldout", "train") for row in source.run.read_rows(f"examples/{part}.jsonl")]
-    asked = [encode_prompt(tokenizer, question(example)) for example in examples[:: max(1, len(examples) // MOST_PROMPTS)]]
+    files = [f"examples/{part}.jsonl" for part in ("heldout", "train")]
+    step = max(1, sum(map(source.run.count_rows, files)) // MOST_PROMPTS)
+    rows = islice(chain.from_iterable(map(source.run.each_row, files)), 0, None, step)
+    asked = [encode_prompt(tokenizer, question(example_from_row(row))) for row in rows]
     usual = [encode_prompt(tokenizer, question_messages(text)) for text in QUESTIONS]
     return [ids for ids in (*asked, *usual) if len(ids) <= MOST_TOKENS][:MOST_PROMPTS]
 

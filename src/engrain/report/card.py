@@ -35,7 +35,7 @@ def _data(run: Run) -> Iterator[str]:
     counts = {
         "sections": len(run.read_rows("documents.jsonl")),
         "facts": len(run.read_rows("facts.jsonl")),
-        "training examples": sum(row.get("repeats", 1) for row in run.read_rows("examples/train.jsonl")),
+        "training examples": sum(row.get("repeats", 1) for row in run.each_row("examples/train.jsonl")),
         "replayed examples of the base model's own answers": len(run.read_rows("examples/replay.jsonl")),
     }
     files = run.info.get("documents")

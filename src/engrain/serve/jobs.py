@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from engrain.errors import EngrainError, RunError
-from engrain.examples import read_examples
+from engrain.examples import check_examples
 from engrain.run import Run
 from engrain.serve.database import Database
 from engrain.serve.failures import ApiError
@@ -165,7 +165,7 @@ class Jobs:
         """Queue the job if its files can be used, else fail it with every reason."""
         try:
             for path in job.meta["check"]:
-                read_examples(path)
+                check_examples(path)
         except EngrainError as error:
             self._fail(job, error.told(), ("validating_files",), "invalid_training_file", "training_file")
         else:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 
 from engrain.errors import EngrainError
-from engrain.examples import read_examples
+from engrain.examples import check_examples
 from engrain.files import delete
 from engrain.rows import READERS
 from engrain.serve.catalogue import FINE_TUNE
@@ -154,7 +154,7 @@ def page(rows: list[dict[str, Any]], after: str | None, limit: int) -> dict[str,
 def _check(path: Path) -> None:
     """Raise ApiError 400 with every row that cannot be used, by the file's own name."""
     try:
-        read_examples(path)
+        check_examples(path)
     except EngrainError as error:
         raise ApiError(400, str(error).replace(str(path), path.name), "invalid_file", "file") from error
 

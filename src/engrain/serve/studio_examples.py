@@ -142,7 +142,7 @@ def examples(
         total=len(fitting),
         editable=is_editable(found) and not found.in_use(),
         stale=is_editable(found) and not has_examples(found),
-        counts={name: len(found.read_rows(f"examples/{name}.jsonl")) for name in PARTS},
+        counts={name: found.count_rows(f"examples/{name}.jsonl") for name in PARTS},
         kinds=dict(Counter(str(row.get("kind")) for row in rows).most_common()),
         rows=[_row(number, row) for number, row in fitting[offset:][:limit]],
     )
@@ -280,9 +280,12 @@ def _texts(tokenizer: Any, ids: list[int]) -> list[str]:
 def _lengths(folder: Path, changed: tuple[int, ...], base: str, turns: str, max_length: int) -> tuple[list[int], int]:
     """The tokens of each row that the run trains on, as often as a pass comes to it, and how many of them are graded in all."""
     limit = min(max_length, context_length(outline(base)))
-    kept, _ = to_learn(Run(folder), _tokenizer(base), turns, limit)
-    rows = [row for name in LEARNED for _, row in kept[name]]
-    return [len(row) for row in rows], sum(int(row.supervised.sum()) for row in rows)
+    counts, trained = list[int](), 0
+    for name, example, row in to_learn(Run(folder), _tokenizer(base), turns):
+        if name in LEARNED and len(row) <= limit:
+            counts += [len(row)] * example.repeats
+            trained += int(row.supervised.sum()) * example.repeats
+    return counts, trained
 
 
 def _bins(counts: list[int]) -> list[Bin]:

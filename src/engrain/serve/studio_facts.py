@@ -14,11 +14,10 @@ from pydantic import BaseModel, Field
 from engrain.assistant import Library
 from engrain.documents.base import Section
 from engrain.edits import fact_of_row
-from engrain.examples import practised
 from engrain.files import delete
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import full_statement
-from engrain.measuring import load_examples
+from engrain.measuring import each_example
 from engrain.run import Run
 from engrain.serve.bodies import without_surrogates
 from engrain.serve.failures import ApiError
@@ -78,7 +77,9 @@ def facts(space: Working, run: str, q: str = "", document: str = "", kind: str =
     found = space.run(run)
     library = Library.of(found)
     sections = {section.id: section for section in library.sections}
-    times = Counter(example.fact for example in practised(load_examples(found, "train")))
+    times = Counter[str]()
+    for example in each_example(found, "train"):
+        times[example.fact] += example.repeats
     words = q.casefold().split()
     fitting = [
         fact

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
+from heapq import nsmallest
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -68,12 +70,12 @@ class PackedTask(Task):
         if not depth(model):
             return
         with progress.stage("Computing what stays frozen"), suppress(MemoryError):
-            trunk = Trunk(model, [*self.train, *self.heldout])
+            trunk = Trunk(model, chain(self.train, self.heldout))
             self.trunk = trunk if self._agrees(model, trunk) else None
 
     def _agrees(self, model: nn.Module, trunk: Trunk) -> bool:
         """Whether the model computes from the trunk's states what it computes from tokens, on the shortest examples."""
-        batch = sorted(self.train, key=self.length)[:2]
+        batch = nsmallest(2, self.train, key=self.length)
         with torch.no_grad():
             whole, _ = supervised_hidden(model, batch, 0)
             upon, _ = supervised_hidden(model, batch, 0, trunk)

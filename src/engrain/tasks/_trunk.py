@@ -32,17 +32,20 @@ FILL_TOKENS = 2048
 class Trunk:
     """The states (T, D) of examples before the lowest layer that trains, number `depth`."""
 
-    def __init__(self, model: nn.Module, rows: Sequence[Encoded]) -> None:
+    def __init__(self, model: nn.Module, rows: Iterable[Encoded]) -> None:
         self.depth = depth(model)
         self._below = below(model, self.depth)
         self._versions = [p._version for p in self._below]
-        found = {e.ids.tobytes(): e for e in rows}
-        self._starts, tokens = {}, 0
-        for name, encoded in found.items():
-            self._starts[name], tokens = tokens, tokens + len(encoded.ids)
+        self._starts, tokens, listed = dict[bytes, int](), 0, list[Encoded]()
+        for encoded in rows:
+            name = encoded.ids.tobytes()
+            if name not in self._starts:
+                self._starts[name], tokens = tokens, tokens + len(encoded.ids)
+                listed.append(encoded)
+            if tokens * state_size(model) > ON_DISK:
+                raise MemoryError
         self._states = room(tokens, model)
         # Always in this order, whatever is trained first: so that a run that goes on computes the same states again.
-        listed = list(found.values())
         for group in micro_batches(range(len(listed)), [len(e.ids) for e in listed], FILL_TOKENS):
             self._fill(model, [listed[i] for i in group])
 
@@ -90,14 +93,18 @@ def below(model: nn.Module, layers: int) -> list[nn.Parameter]:
     return [*model.get_input_embeddings().parameters(), *(p for layer in lowest for p in layer.parameters())]
 
 
+def state_size(model: nn.Module) -> int:
+    """Bytes of the state of one token."""
+    return int(model.config.get_text_config().hidden_size * model.get_input_embeddings().weight.element_size())
+
+
 def room(tokens: int, model: nn.Module) -> Tensor:
     """Room for the states (tokens, D), in memory or in a file that is mapped and has no name.
 
     Raises MemoryError past the limits, and where the disk has no room: what is mapped is written later, and would end the process.
     """
     weight = model.get_input_embeddings().weight
-    width = model.config.get_text_config().hidden_size
-    size = tokens * width * weight.element_size()
+    width, size = model.config.get_text_config().hidden_size, tokens * state_size(model)
     if size <= IN_MEMORY:
         return torch.empty(tokens, width, dtype=weight.dtype, device=weight.device)
     if size > min(ON_DISK, shutil.disk_usage(tempfile.gettempdir()).free) or weight.device.type != "cpu":

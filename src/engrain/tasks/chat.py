@@ -17,9 +17,11 @@ import torch
 from torch.nn import functional as F
 
 from engrain.batches import micro_batches
+from engrain.files import short_hash
 from engrain.kernels.supervised_loss import CHUNK, supervised_loss
 from engrain.tasks._packed import PackedTask, common_prefix, head, supervised_hidden
 from engrain.tasks.base import Loss
+from engrain.token_rows import Joined
 from engrain.tokens import Encoded, Likely, shared_prefix
 
 if TYPE_CHECKING:
@@ -43,18 +45,17 @@ class Chat(PackedTask):
         replay: Sequence[Encoded] = (),
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__([*train, *replay], heldout, label_smoothing)
-        self._replayed = len(replay)
+        super().__init__(Joined(train, replay), heldout, label_smoothing)
+        self._own, self._replay = train, replay
 
     def prepare(self, model: nn.Module) -> None:
         """Note what the untouched model expects at each token of the replayed rows, those of the user's turn too."""
-        own, replay = self.train[: len(self.train) - self._replayed], self.train[len(self.train) - self._replayed :]
         shared = shared_prefix(self.train)
-        whole = [replace(e, supervised=np.arange(len(e)) > shared) for e in replay]
+        whole = [replace(e, supervised=np.arange(len(e)) > shared) for e in self._replay]
         expected: dict[int, Likely] = {}
         for group in micro_batches(range(len(whole)), [len(e) for e in whole], PREPARED_TOKENS):
             expected |= zip(group, likely(model, [whole[i] for i in group]), strict=True)
-        self.train = [*own, *(replace(e, likely=expected[i]) for i, e in enumerate(whole))]
+        self.train = Joined(self._own, [replace(e, likely=expected[i]) for i, e in enumerate(whole)])
 
     def loss(self, model: nn.Module, batch: Sequence[Encoded]) -> Loss:
         """The summed cross-entropy of the batch's supervised tokens. Raises ModelError for a model that cannot be packed."""
@@ -68,10 +69,9 @@ class Chat(PackedTask):
 
     def by_heart(self) -> list[int]:
         """The numbers of the examples that a pass practises more than once, of equal ones the first."""
-        numbers: dict[bytes, list[int]] = {}
-        for number, encoded in enumerate(self.train[: len(self.train) - self._replayed]):
-            numbers.setdefault(self.content(encoded), []).append(number)
-        return [same[0] for same in numbers.values() if len(same) > 1]
+        contents_N = np.fromiter((short_hash(self.content(encoded)) for encoded in self._own), np.uint64)
+        _, first, times = np.unique(contents_N, return_index=True, return_counts=True)
+        return sorted(first[times > 1].tolist())
 
     def not_known(self, model: nn.Module) -> list[int]:
         """Of those, the numbers of the ones whose answer the model would not say."""
