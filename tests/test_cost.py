@@ -50,19 +50,13 @@ def test_activations_are_what_is_kept_for_the_way_back(name: str, values: dict[s
     model, cost = applied(name, values)
     task = Chat(training.examples(8, shared=0))
     task.loss(model, task.train)
-    weights, kept = {p.untyped_storage().data_ptr() for p in model.parameters()}, dict[int, int]()
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    with training.keeping() as found:
         loss = task.loss(model, task.train)
+    kept = [storage.nbytes() for storage in (tensor.untyped_storage() for tensor in found) if storage.data_ptr() not in weights]
     head = training.VOCABULARY * 32 * 4 if name == "full" else 0  # the head's gradient, made on the way there
     assert loss.total.requires_grad
-    measured = (sum(kept.values()) - head) / sum(len(e.ids) for e in task.train)
+    measured = (sum(kept) - head) / sum(len(e.ids) for e in task.train)
     assert cost.activations == pytest.approx(measured, rel=0.4)
 
 

@@ -115,7 +115,7 @@ def test_what_trains_decides_memory_and_disk(tiny_folder: Path) -> None:
 
 
 def test_too_little_memory_says_what_to_change(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "memory_of", lambda device: (GB, GB + 20 * 2**20))
+    monkeypatch.setattr(plan, "memory_of", lambda device: (GB, GB + 10 * 2**20))
     found = planned(tiny_folder, method="full", batch_size=64, micro_batch_tokens=4096)
     assert not found.fits
     advice = next(reason for reason in found.reasons if reason.startswith("Memory"))

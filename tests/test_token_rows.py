@@ -20,7 +20,9 @@ lists = st.lists(st.lists(st.tuples(st.integers(0, 2**31 - 1), st.booleans()), m
 
 
 @given(lists, st.data())
-def test_what_was_appended_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[list[tuple[int, bool]]], data: st.DataObject) -> None:
+def test_what_was_appended_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[tuple[int, bool]]], data: st.DataObject
+) -> None:
     kept, expected = TokenRows(tmp_path_factory.getbasetemp()), []
     for row in rows:
         ids, supervised = (np.array(column, dtype) for column, dtype in zip(zip(*row, strict=True), (np.int32, np.bool_), strict=True))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -120,6 +122,26 @@ def train_in_child(path: Path, *arguments: Any) -> None:
         train_run(path, *arguments)
     except EngrainError as error:
         sys.exit(error.exit_code)
+
+
+@contextmanager
+def keeping() -> Iterator[list[Tensor]]:
+    """Inside, what is kept for the way back is listed, each storage once; what is made again there is not kept."""
+    import torch
+
+    from engrain.kernels import made_again
+
+    usual, found, kept = made_again._kept, list[torch.Tensor](), set[int]()
+
+    def note(saved: Tensor) -> Any:
+        held = usual(saved)
+        if isinstance(held, torch.Tensor) and (place := held.untyped_storage().data_ptr()) not in kept:
+            kept.add(place)
+            found.append(held)
+        return held
+
+    with patch.object(made_again, "_kept", note), torch.autograd.graph.saved_tensors_hooks(note, made_again._given):
+        yield found
 
 
 def trainable(model: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engrain.kernels import native
 from engrain.kernels.supervised_loss import CHUNK
 from engrain.models import decoder_layers, lowest_trained
 
@@ -25,8 +26,8 @@ answers 260 tokens/s (0.14). To measure again: tokens/s × `Cost.training` (or `
 tokens that all examples of a micro-batch begin with count once.
 """
 PROBE_SECONDS, PROBE_SIZE = 0.3, 1024
-NORM_BYTES, LOGIT_BYTES = 8, 8
-"""A norm keeps input and outcome in fp32 for the way back; a chunk's logits are there in fp32 twice."""
+LOGIT_BYTES = 8
+"""A chunk's logits are there in fp32 twice."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,14 @@ class Cost:
     states: int
 
 
-def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> Cost:
-    """The Cost of a model, or of its outline, that computes in `dtype`; `keeps_float32` as the method has it.
+def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool, device: str = "cpu") -> Cost:
+    """The Cost of a model, or of its outline, that computes in `dtype` on `device`; `keeps_float32` as the method has it.
 
     Forward takes 2 FLOPs a weight; the way back 2 more for the gradient of what comes in, from the lowest matrix that
-    trains upwards, and 2 for the gradient of the weight where it trains.
+    trains upwards, and 2 for the gradient of the weight where it trains. A matrix keeps what comes in and what it gives, a norm what
+    comes in; where native code makes the outcomes of norms and gates again (`kernels/made_again`), a matrix keeps what it gives.
     """
+    again = device == "cpu" and native.expected(dtype)
     head, layers = model.get_output_embeddings().weight, decoder_layers(model)
     forward = backward = activations = 0
     reached = False
@@ -69,9 +72,8 @@ def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool) -> Cost:
         forward += 2 * sum(p.numel() for p in matrices)
         if reached:
             backward += 2 * sum(p.numel() * (2 if p.requires_grad else 1) for p in matrices)
-            activations += (
-                sum(matrices[0].shape[-2:]) * dtype.itemsize if matrices else NORM_BYTES * sum(len(p) for p in own if p.ndim == 1)
-            )
+            sides = matrices[0].shape[-2:] if matrices else [len(p) for p in own if p.ndim == 1]
+            activations += dtype.itemsize * (sides[0] if matrices and again else sum(sides))
     frozen, trained = (sum(p.numel() for p in model.parameters() if p.requires_grad == trains) for trains in (False, True))
     below, width = _frozen(model), model.config.get_text_config().hidden_size
     return Cost(

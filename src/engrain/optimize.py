@@ -81,9 +81,19 @@ def save_state(folder: Path, position: Mapping[str, Any], values: Mapping[str, T
     """Write `values.safetensors`, `optimizer.safetensors` and `position.json` into the folder."""
     state = {f"{key}.{n}": torch.as_tensor(part) for n, v in values.items() for key, part in optimizer.state.get(v, {}).items()}
     save_file({name: v.detach().contiguous().cpu() for name, v in values.items()}, folder / "values.safetensors")
-    # Cloned, because an optimizer may let values share a table, and safetensors keeps no tensor twice.
-    save_file({name: t.clone().contiguous().cpu() for name, t in state.items()}, folder / "optimizer.safetensors")
+    save_file({name: t.contiguous().cpu() for name, t in _apart(state).items()}, folder / "optimizer.safetensors")
     (folder / "position.json").write_text(json.dumps(position), encoding="utf-8")
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, those copied that lie where another does: values may share a table, and safetensors keeps no tensor twice."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in state.items():
+        place = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return apart
 
 
 def load_position(folder: Path) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def make_plan(work: Work, settings: Settings) -> Plan:
     method = registry.find("methods", settings.method)(settings.method_settings)
     model = outline(settings.model.base)
     method.apply(model)
-    cost, rate = cost_of(model, dtype, method.keeps_float32), matmul_rate(device, dtype)
+    cost, rate = cost_of(model, dtype, method.keeps_float32, device), matmul_rate(device, dtype)
     context = context_length(model)
     limit = min(settings.training.max_length, context)
     tokens = count_tokens(work, settings, limit)

@@ -181,6 +181,7 @@ class Trainer:
         self.position = Position(total_steps=self.planned_steps(), micro_batch_tokens=settings.micro_batch_tokens)
         self.device = next(model.parameters()).device
         self.fingerprint = fingerprint(settings, method, task, dtype, self.device, run.info.get("base", {}).get("files"))
+        self._gave_back = -math.inf
 
     def planned_steps(self) -> int:
         """Steps that the settings ask for, whatever time they take."""
@@ -202,6 +203,7 @@ class Trainer:
         """One optimizer step; returns its row of figures. Raises TrainingError before a bad update."""
         number, started = self.position.step, time.perf_counter()
         indices = self._indices(number)
+        self._give_back()
         self._seed()
         self.method.before_step(self.model, number)
         self._forget_what_rests()
@@ -233,6 +235,12 @@ class Trainer:
             "tokens_per_second": round(tokens / seconds, 1),
             "memory_bytes": memory_bytes(self.device),
         }
+
+    def _give_back(self) -> None:
+        """Give the system what loading the model and earlier steps have freed, now and then."""
+        if time.monotonic() - self._gave_back > GIVE_BACK_SECONDS:
+            give_back()
+            self._gave_back = time.monotonic()
 
     def _indices(self, number: int) -> list[int]:
         p = self.position
@@ -422,15 +430,12 @@ def _loop(trainer: Trainer, stage: Stage, progress: Progress, caught: list[int])
     """Steps until the planned end, early stopping or a signal; says which."""
     settings, p = trainer.settings, trainer.position
     every = max(1, round(settings.evaluate_every * trainer.order.steps_per_epoch))
-    saved, gave_back = time.perf_counter(), time.monotonic()
+    saved = time.perf_counter()
     while p.step < p.total_steps:
         if settings.patience and p.stale >= settings.patience:
             return "early"
         _note(trainer.review(), progress)
         row = trainer.step()
-        if time.monotonic() - gave_back > GIVE_BACK_SECONDS:
-            give_back()
-            gave_back = time.monotonic()
         if settings.minutes and _measured(p, settings.minutes):
             _fit_budget(trainer, every, progress)
             stage.expect(p.total_steps)

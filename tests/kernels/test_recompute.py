@@ -60,10 +60,7 @@ def test_what_layers_need_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         model, task = training.small_model(), Chat(training.examples(8, shared=0))
         training.method("full").apply(model)
         task.check(model)
-        sizes: list[int] = []
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda tensor, sizes=sizes: sizes.append(tensor.nbytes) or tensor, lambda tensor: tensor
-        ):
+        with training.keeping() as found:
             task.loss(model.train(), task.train)
-        kept[long] = sum(sizes)
+        kept[long] = sum(tensor.nbytes for tensor in found)
     assert kept[1] < kept[10**6] / 4

@@ -68,14 +68,8 @@ def test_training_keeps_less() -> None:
     model, task = training.small_model(), Chat(training.examples(4))
     training.method("lora").apply(model)
     task.check(model)
-    sizes: list[tuple[int, ...]] = []
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        sizes.append(tuple(tensor.shape))
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with training.keeping() as found:
         task.loss(model.train(), task.train)
     tokens = 10 + sum(len(e) - 10 for e in task.train)
-    scales = [shape for shape in sizes if shape == (1, tokens, 1)]
+    scales = [tensor for tensor in found if tensor.shape == (1, tokens, 1)]
     assert len(scales) == 4, "one for each norm but the first, whose input has no gradient"

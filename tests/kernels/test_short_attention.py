@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-from unittest import mock
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engrain.kernels import native
-from engrain.kernels import short_attention as kernel
 from engrain.kernels.packed_attention import Options, with_scores
-from engrain.kernels.short_attention import KEPT_KEYS, MOST_KEYS, can, short_attention
+from engrain.kernels.short_attention import MOST_KEYS, can, short_attention
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason="no C compiler")
 ROOM = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
@@ -28,7 +25,6 @@ ROOM = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
     window=st.sampled_from([None, 1, 17, 1000]),
     spread=st.sampled_from([0.3, 3.0, 100.0]),  # of the scores: even, uneven, all on one key
     dtype=st.sampled_from([torch.float32, torch.bfloat16]),
-    kept=st.sampled_from([KEPT_KEYS, 10]),
 )
 def test_equals_attention_by_way_of_all_scores(
     count: int,
@@ -40,7 +36,6 @@ def test_equals_attention_by_way_of_all_scores(
     window: int | None,
     spread: float,
     dtype: torch.dtype,
-    kept: int,
 ) -> None:
     torch.manual_seed(length)
     keys, scale = before + length, spread / width**0.5
@@ -52,8 +47,7 @@ def test_equals_attention_by_way_of_all_scores(
     # In the same type: bf16 rounds scores of 100 to whole ones.
     wanted = with_scores(q, k, v, seen, Options(scale, 0.0, None, None, groups))
     assert can(q, k, v)
-    with mock.patch.object(kernel, "KEPT_KEYS", kept):
-        found = short_attention(q, k, v, window, scale)
+    found = short_attention(q, k, v, window, scale)
     assert found.dtype == dtype
     slope = torch.randn_like(wanted)
     gradients = [torch.autograd.grad((out * slope).sum(), (q, k, v)) for out in (found, wanted)]

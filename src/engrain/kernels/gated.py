@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engrain.kernels import native
+from engrain.kernels.made_again import made_by
 from engrain.kernels.replacing import replaced
 
 
@@ -27,9 +28,7 @@ class _Gated(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
         ctx.save_for_backward(gate, up)
-        y = torch.empty_like(gate)
-        native.call("gated", gate.dtype, gate, up, y, y.numel())
-        return y
+        return _forward_native(gate, up)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,19 +38,28 @@ class _Gated(torch.autograd.Function):  # type: ignore[misc]
         return d_gate, d_up
 
 
+def _forward_native(gate: Tensor, up: Tensor) -> Tensor:
+    y = torch.empty_like(gate)
+    native.call("gated", gate.dtype, gate, up, y, y.numel())
+    return y
+
+
 def gated(gate: Tensor, up: Tensor) -> Tensor:
     """silu(gate) * up: (…, F) and (…, F) → (…, F)."""
-    return _Gated.apply(gate, up) if native.can(gate, up) else F.silu(gate) * up
+    if not native.can(gate, up):
+        return F.silu(gate) * up
+    inputs = gate.detach(), up.detach()
+    return made_by(_Gated.apply(gate, up), lambda: _forward_native(*inputs))
 
 
 @contextmanager
 def lean_gates(model: nn.Module) -> Iterator[None]:
     """Inside, the model's MLPs that compute exactly this do so by `gated`; others, and all without native code, stay as they are."""
-    with replaced(model, lambda module: native.library() is not None and is_gated(module), _forward):
+    with replaced(model, lambda module: native.library() is not None and is_gated(module), _mlp):
         yield
 
 
-def _forward(mlp: Any, x: Tensor) -> Tensor:
+def _mlp(mlp: Any, x: Tensor) -> Tensor:
     return mlp.down_proj(gated(mlp.gate_proj(x), mlp.up_proj(x)))
 
 

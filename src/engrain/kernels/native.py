@@ -57,11 +57,20 @@ def _plain(value: Tensor | int | float) -> Any:
     return ctypes.c_int64(value) if isinstance(value, int) else ctypes.c_float(value)
 
 
+def expected(kind: torch.dtype) -> bool:
+    """Whether there would be native code for numbers of this type once it is compiled; nothing is compiled for the answer."""
+    return kind in SUFFIXES and _compiler() is not None
+
+
+def _compiler() -> str | None:
+    return None if os.environ.get("ENGRAIN_NATIVE") == "0" else next((path for name in COMPILERS if (path := shutil.which(name))), None)
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled code; None where it cannot be had."""
-    found = next((path for name in COMPILERS if (path := shutil.which(name))), None)
-    if os.environ.get("ENGRAIN_NATIVE") == "0" or not found:
+    found = _compiler()
+    if found is None:
         return None
     made = cache_folder() / "native" / f"{_fingerprint(found)}.so"
     try:

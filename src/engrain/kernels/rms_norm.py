@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engrain.kernels import native
+from engrain.kernels.made_again import made_by
 from engrain.kernels.replacing import replaced
 
 
@@ -66,7 +67,9 @@ def _backward_plain(dy: Tensor, x: Tensor, weight_D: Tensor, scale: Tensor) -> T
 
 def rms_norm(x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
     """x (…, D) → (…, D)."""
-    return _RMSNorm.apply(x, weight_D, epsilon)
+    y = _RMSNorm.apply(x, weight_D, epsilon)
+    inputs = x.detach(), weight_D.detach()
+    return made_by(y, lambda: _forward_native(*inputs, epsilon)[0]) if native.can(*inputs) else y
 
 
 @contextmanager

@@ -17,8 +17,6 @@ from engrain.kernels import native
 
 MOST_KEYS = 4096
 """As in `elementwise.c`, which holds a row of scores beside the stack."""
-KEPT_KEYS = 384
-"""Keys up to which the shares are kept for the way back; those of longer rows, which grow with the square, are computed again."""
 
 
 class _ShortAttention(torch.autograd.Function):  # type: ignore[misc]
@@ -26,16 +24,15 @@ class _ShortAttention(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, length: int, window: int, scale: float) -> Tensor:
-        shares = _shares(q, k, length, window, scale)
-        ctx.save_for_backward(q, k, v, *([shares] if k.shape[1] <= KEPT_KEYS else []))
+        ctx.save_for_backward(q, k, v)
         ctx.how = length, window, scale
-        return shares @ v
+        return _shares(q, k, length, window, scale) @ v
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, *kept = ctx.saved_tensors
+        q, k, v = ctx.saved_tensors
         length, window, scale = ctx.how
-        shares = kept[0] if kept else _shares(q, k, length, window, scale)
+        shares = _shares(q, k, length, window, scale)  # again: kept, they would grow with the square of a row
         dout, none = grads[0].contiguous(), q.new_empty(())
         slopes = dout @ v.transpose(1, 2)
         native.call("softmax_back", q.dtype, shares, slopes, len(slopes) * slopes.shape[1], length, slopes.shape[2], window)

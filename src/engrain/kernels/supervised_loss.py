@@ -20,6 +20,8 @@ from engrain.kernels import native
 
 CHUNK = 256
 """Positions a chunk: 256 × 49,152 logits in fp32 are 50 MB."""
+PART = 4096
+"""Rows of a head at once."""
 
 
 class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
@@ -67,8 +69,16 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
         scale = grads[0]
         d_hidden, d_weight, d_apart = ctx.saved_tensors
         hidden = d_hidden * scale.to(d_hidden.dtype) if d_hidden is not None else None
-        weight, apart = ((d * scale).to(ctx.weight_dtype) if d is not None else None for d in (d_weight, d_apart))
+        weight, apart = (_times(d, scale, ctx.weight_dtype) if d is not None else None for d in (d_weight, d_apart))
         return hidden, weight, None, None, None, None, None, apart
+
+
+def _times(wide: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """wide · scale, rounded once; by parts, since a whole head in fp32 would be held twice."""
+    narrow = torch.empty_like(wide, dtype=dtype)
+    for to, part in zip(narrow.split(PART), wide.split(PART), strict=True):
+        to.copy_(part * scale)
+    return narrow
 
 
 def _native(

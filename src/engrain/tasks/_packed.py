@@ -6,7 +6,7 @@ Shapes: N tokens of a row (prefix and segments), K supervised positions, D model
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from heapq import nsmallest
 from itertools import chain
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from engrain.errors import ModelError
 from engrain.kernels.lean import lean
+from engrain.kernels.made_again import making_again
 from engrain.kernels.packed_attention import Packing, pack
 from engrain.kernels.partial_model import upper
 from engrain.kernels.recompute import LONG, recomputed
@@ -124,7 +125,7 @@ def _lengthened(row: Tensor, more: int) -> Tensor:
 def packed_hidden(model: nn.Module, packing: Packing, **inputs: Tensor) -> Tensor:
     """The last hidden states (N, D) of a packed row, given as `input_ids` or `inputs_embeds`."""
     long = len(packing.positions) > LONG and torch.is_grad_enabled()
-    with lean(model), recomputed(model, partial(lean, model)) if long else nullcontext():
+    with lean(model), recomputed(model, partial(lean, model)) if long else making_again():
         out = model.base_model(**inputs, position_ids=packing.positions[None], use_cache=False, packing=packing)
     return out.last_hidden_state[0]
 
