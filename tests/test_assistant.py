@@ -189,4 +189,7 @@ def test_peoples_own_questions_are_known_words_where_they_stand_alone(tmp_path: 
     talks = [turns, [("system", "Be short."), ("user", "Is there a lift?"), ("assistant", "Yes.")]]
     rows = [{"messages": [{"role": role, "content": text} for role, text in each], "kind": "own"} for each in talks]
     run.write_rows("examples/own.jsonl", rows)
+    assert Library.of(run).asked == (), "there is nothing to look up"
+    (tmp_path / "house.md").write_text("# The house\n\nIt has a lift.\n")
+    run.write_rows("documents.jsonl", [asdict(s) for d in read_documents([tmp_path / "house.md"]).documents for s in d.sections])
     assert Library.of(run).asked == (Asked("Is there a lift?", "Yes."),)

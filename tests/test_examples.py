@@ -100,6 +100,13 @@ def test_a_system_text_stands_before_one_among_the_turns():
     assert example_from_row(row | {"system": "Be brief."}).messages[0] == Message("system", "Be brief.")
 
 
+def test_of_ever_other_system_texts_only_some_are_told_apart(monkeypatch):
+    monkeypatch.setattr("engrain.examples.MOST_TOLD", 3)
+    others, usual = ([Example((Message("system", text), *PAIR)) for text in texts] for texts in ("abcde", ["You mend kites."] * 9))
+    assert usual_system([*usual, *others]) == usual_system([*others[:2], *usual, *others]) == "You mend kites."
+    assert usual_system(others) == ""
+
+
 def test_the_usual_system_text_is_that_of_most_conversations():
     told, other, untold = (Example((*first, *PAIR)) for first in ((PERSONA,), (Message("system", "Be brief."),), ()))
     assert usual_system([told, told, other]) == "You mend kites."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,18 @@ def test_a_pass_practises_an_example_as_often_as_it_says(tmp_path: Path, tiny_fo
     assert run.info["mix"]["question"]["examples"] == 4
     run.write_rows("examples/own.jsonl", [example_to_row(asked("What is 3?", "A prime."))])
     assert len(pipeline.encode(run, settings, Notes()).train) == 2, "what people say stands for what was trained, however often"
+
+
+def test_what_the_system_usually_says_is_noted_for_who_asks_later(tmp_path: Path, tiny_folder: Path) -> None:
+    run, settings = Run.create(tmp_path / "run", "test"), settings_from({"base": str(tiny_folder)})
+    told = [
+        replace(e, messages=(Message("system", "You mend kites."), *e.messages)) for e in (asked("Who?", "Ada."), asked("Where?", "Here."))
+    ]
+    everyday = [asked(f"And {i}?", "So.") for i in range(9)]
+    for name, rows in {"train": [*told, asked("When?", "Now.")], "own": [], "heldout": everyday, "replay": everyday}.items():
+        run.write_rows(f"examples/{name}.jsonl", map(example_to_row, rows))
+    pipeline.encode(run, settings, Notes())
+    assert run.info["system"] == "You mend kites."
 
 
 def asked(question: str, answer: str, repeats: int = 1) -> Example:

@@ -481,7 +481,8 @@ def load(
         return load_assistant(None, base_only=True, base=base, mode=mode, progress=progress)
     found = run_for(DEFAULT_TASK, run)
     assistant = load_assistant(found, base_only=base_only, base=base, mode=mode, gate=gate, rewrite=rewrite, progress=progress)
-    return assistant.told(usual_system(measuring.each_taught(found)))
+    system = found.info.get("system")
+    return assistant.told(usual_system(measuring.each_taught(found)) if system is None else system)
 
 
 def complete(

@@ -86,7 +86,7 @@ class Library:
         sections = tuple(blanked(section_of(row), gone) for row in run.read_rows("documents.jsonl"))
         facts = tuple(Fact(**row) for row in run.read_rows("facts.jsonl"))
         vectors = run.path / VECTORS if run.info.get("settings", {}).get("encoder") else None
-        return cls(sections, facts, tuple(_asked(run, facts)), vectors)
+        return cls(sections, facts, tuple(_asked(run, facts)) if sections else (), vectors)
 
     def retriever(self, progress: Progress = SILENT) -> Retriever | None:
         """What finds passages in the sections, also by the questions that were trained; None where there is no document.

@@ -42,6 +42,7 @@ PROVENANCE = ("kind", "form", "fact", "document", "place")
 TURNS = ("messages", "conversations", "conversation")
 TOOLS = ("tools", "functions")
 MOST_REPEATS = 100
+MOST_TOLD = 10_000
 MOST_HELD_OUT = 1000
 """Groups of examples that are held out at most; no more of them are read or asked."""
 
@@ -130,11 +131,33 @@ def told_first(messages: Sequence[Message]) -> str:
     return messages[0].content if messages and messages[0].role == "system" else ""
 
 
+class Told:
+    """What the system says first in conversations, counted: of ever other texts no more than the first MOST_TOLD are told apart."""
+
+    def __init__(self) -> None:
+        self._counts = Counter[str]()
+        self._all = 0
+
+    def count(self, example: Example) -> None:
+        """Add a conversation."""
+        text = told_first(example.messages)
+        self._all += 1
+        if text in self._counts or len(self._counts) < MOST_TOLD:
+            self._counts[text] += 1
+
+    @property
+    def usual(self) -> str:
+        """What is said in more than half of them; "" where that is nothing, or always something else."""
+        text, count = max(self._counts.items(), key=lambda item: item[1], default=("", 0))
+        return text if 2 * count > self._all else ""
+
+
 def usual_system(examples: Iterable[Example]) -> str:
-    """What the system says first in more than half of the conversations; "" where that is nothing, or always something else."""
-    counts = Counter(told_first(example.messages) for example in examples)
-    text = max(counts, key=lambda told: counts[told], default="")
-    return text if 2 * counts[text] > counts.total() else ""
+    """What the system says first in more than half of the conversations (see `Told`)."""
+    told = Told()
+    for example in examples:
+        told.count(example)
+    return told.usual
 
 
 def each_example(path: str | Path) -> Iterator[Example]:

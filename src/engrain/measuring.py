@@ -46,6 +46,8 @@ UNANSWERED = 0.2
 ENOUGH = 20
 """Questions that rules did not write, from which on those that they wrote, in patterns like the trained ones, are not asked."""
 PERPLEXITY_TOKENS = 4096
+TAUGHT = ("train", "own")
+"""Files of examples that are learned for what they say."""
 KINDS = {"question": "paraphrase"}
 """Held-out wordings of a question are paraphrases to the evaluation; other kinds keep their names."""
 COLUMNS = {BASE: "closed-book", BASE_RETRIEVAL: BOTH, TUNED: "closed-book", TUNED_RETRIEVAL: BOTH}
@@ -63,7 +65,7 @@ def load_examples(run: Run, name: str) -> list[Example]:
 
 def each_taught(run: Run) -> Iterator[Example]:
     """The examples that a run is to learn, made of documents and people's own: all it trains on but everyday texts."""
-    return (example for name in ("train", "own") for example in each_example(run, name))
+    return (example for name in TAUGHT for example in each_example(run, name))
 
 
 def guiding(heldout: Sequence[T]) -> list[T]:

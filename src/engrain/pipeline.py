@@ -21,7 +21,7 @@ from engrain.documents.base import Document, Reading, Section
 from engrain.edits import EXAMPLES, FACTS, carried, edited_examples, edited_facts, note_made
 from engrain.encoder import Meaning, load_encoder
 from engrain.errors import DocumentError, ExampleError, ModelError
-from engrain.examples import Example, asked_in, example_to_row, learned, practised, users_turns
+from engrain.examples import Example, Told, asked_in, example_to_row, learned, practised, users_turns
 from engrain.fetch import cache_folder
 from engrain.files import staged
 from engrain.gate import fit_gate
@@ -31,7 +31,7 @@ from engrain.knowledge.facts import Fact, find_facts, names_of
 from engrain.knowledge.forms import IN_CONTEXT
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.knowledge.wording import REFUSAL, Wording
-from engrain.measuring import each_example, each_taught, guiding, load_examples, spread
+from engrain.measuring import TAUGHT, each_example, each_taught, guiding, load_examples, spread
 from engrain.methods.base import drawn
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.pace import told_rate
@@ -322,10 +322,12 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     context = context_length(outline(settings.model.base))
     limit = min(settings.training.max_length, context)
     step = "raise --max-length" if limit < context else "choose a base that sees more at once"
-    rows, mix, long = {name: TokenRows(run.path) for name in FILES}, Mix(), list[tuple[str, int]]()
+    rows, mix, told, long = {name: TokenRows(run.path) for name in FILES}, Mix(), Told(), list[tuple[str, int]]()
     with progress.stage("Encoding examples", sum(run.count_rows(f"examples/{name}.jsonl") for name in FILES), "examples") as stage:
         for name, example, row in to_learn(run, tokenizer, settings.chat.turns):
             stage.advance()
+            if name in TAUGHT:
+                told.count(example)
             if len(row) > limit:
                 long.append((example.place, len(row)))
                 continue
@@ -339,7 +341,7 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
         raise ExampleError(f"Examples must not be longer than {limit:,} tokens:", f"Shorten them, or {step}.", own or ["all are"])
     if long:
         progress.note(f"{len(long):,} examples longer than {limit:,} tokens are left out ({step} to keep them).")
-    run.update(mix=mix.kinds)
+    run.update(mix=mix.kinds, system=told.usual)
     heldout = spread(rows["heldout"], HELDOUT_EXAMPLES)
     return Chat(Joined(rows["train"], rows["own"]), heldout, rows["replay"], settings.training.label_smoothing)
 

@@ -87,7 +87,7 @@ class Part:
 def learned(run: Run, evaluation: Evaluation | None) -> list[Learned]:
     """A row for each document with facts, in the order of the documents; none where a run has no facts."""
     facts = [row for row in run.read_rows("facts.jsonl") if "section" in row]
-    trained = [row for row in run.read_rows("examples/train.jsonl") if row.get("repeats", 1)]
+    trained = [row for row in run.each_row("examples/train.jsonl") if row.get("fact") and row.get("repeats", 1)] if facts else []
     practised, dropped = by(trained, "fact"), by(run.read_rows("dropped.jsonl"), "section", "#")
     outcomes = asked_by_fact(facts, run.read_rows("examples/heldout.jsonl"), evaluation)
     known = {row["fact"]: bool(row["known"]) for row in run.read_rows(BY_HEART)}
