@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from engrain import doctor, fetch
+from engrain import doctor, fetch, memory
 
 
 def states(checks: list[doctor.Check]) -> dict[str, str]:
@@ -31,19 +31,8 @@ def test_an_old_python_blocks() -> None:
 @pytest.mark.parametrize(("free", "state"), [(2, "blocks"), (4, "warning"), (16, "ok")])
 def test_memory_is_judged_by_what_is_free(free: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free * doctor.GB, total=32 * doctor.GB))
-    monkeypatch.setattr(doctor, "CGROUP_LIMITS", ())
+    monkeypatch.setattr(memory, "CGROUP_LIMITS", ())
     assert doctor.memory().state == state
-
-
-def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=30 * doctor.GB, total=32 * doctor.GB))
-    limits = [tmp_path / name for name in ("memory.max", "memory.limit_in_bytes", "absent")]
-    limits[0].write_text("max\n")
-    limits[1].write_text(f"{2 * doctor.GB}\n")
-    monkeypatch.setattr(doctor, "CGROUP_LIMITS", tuple(limits))
-    assert doctor.memory().state == "blocks"
-    limits[1].write_text("9223372036854771712\n")
-    assert doctor.container_limit() is None
 
 
 def test_the_quota_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import engrain
-from engrain import api, plan
+from engrain import api, cost, plan
 from engrain.config import settings_from
 from engrain.errors import DocumentError, ModelError, SettingError
 from engrain.examples import Example, Message
@@ -115,20 +115,30 @@ def test_what_trains_decides_memory_and_disk(tiny_folder: Path) -> None:
 
 
 def test_too_little_memory_says_what_to_change(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "memory_of", lambda device: (GB, GB + 10 * 2**20))
-    found = planned(tiny_folder, method="full", batch_size=64, micro_batch_tokens=4096)
+    monkeypatch.setattr(plan, "memory_of", lambda device: (GB, GB))
+    found = planned(tiny_folder, method="full")
     assert not found.fits
     advice = next(reason for reason in found.reasons if reason.startswith("Memory"))
     assert "Not enough" in advice
     assert "--method lora" in advice
-    smaller = int(advice.partition("--micro-batch-tokens ")[2].split()[0])
-    assert planned(tiny_folder, method="full", batch_size=64, micro_batch_tokens=smaller).fits, "the advice helps"
-    monkeypatch.setattr(plan, "memory_of", lambda device: (GB, GB))
-    assert "a smaller --base" in planned(tiny_folder).reasons[-2]
+    assert "a smaller --base" in advice
+
+
+def test_where_memory_is_short_less_is_kept_and_then_less_computed_at_once(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    for free in (1000, 12, 5):
+        monkeypatch.setattr(plan, "memory_of", lambda device, free=free: (GB, GB + free * 2**20))
+        found = planned(tiny_folder, method="full", batch_size=64, micro_batch_tokens=4096)
+        assert found.fits
+        assert found.memory_bytes <= found.memory_free_bytes
+        reason = next(reason for reason in found.reasons if reason.startswith("Memory"))
+        said.append((int(reason.partition("activations of ")[2].split()[0].replace(",", "")), "second time" in reason))
+    assert [again for _, again in said] == [False, True, True]
+    assert said[0][0] == said[1][0] > said[2][0]
 
 
 def test_the_limit_of_a_container_is_what_there_is(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engrain.doctor.container_limit", lambda: 2**20)
+    monkeypatch.setattr("engrain.memory.container_limit", lambda: 2**20)
     assert not planned(tiny_folder).fits
 
 
@@ -166,7 +176,7 @@ def test_what_cannot_be_built_cannot_be_planned(tiny_folder: Path, tmp_path: Pat
 def test_layers_that_are_recomputed_take_less_memory_and_more_time(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = replace(work(), replay=0)
     kept = planned(tiny_folder, rows, evaluate=False)
-    monkeypatch.setattr(plan, "LONG", 10)
+    monkeypatch.setattr(cost, "LONG", 10)
     again = planned(tiny_folder, rows, evaluate=False)
     assert again.memory_bytes < kept.memory_bytes
     assert again.training_minutes > kept.training_minutes

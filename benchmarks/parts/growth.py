@@ -62,10 +62,10 @@ def read(count: int) -> Row:
     """Seconds from a file of so many conversations to what training begins with: divided, encoded, put in order; what that held."""
     from engrain.batches import Order
     from engrain.examples import each_example, held_out
+    from engrain.memory import peak_resident
     from engrain.models import load_tokenizer, locate
     from engrain.token_rows import TokenRows
     from engrain.tokens import encode_example
-    from engrain.train import peak_resident
 
     file = write_rows(cache() / "workloads" / f"chats-{count}.jsonl", chats(count, seed=count))
     tokenizer = load_tokenizer(locate(BASE))

@@ -63,7 +63,7 @@ def estimated(job: str) -> Row:
     from engrain.config import settings_from
     from engrain.cost import cost_of, matmul_rate
     from engrain.models import outline
-    from engrain.plan import Held, Tokens, memory_need, training_time
+    from engrain.plan import Held, Tokens, memory_need, room_of, tokens_at_once, training_time
     from engrain.tokens import shared_prefix
 
     asked = Job(**json.loads(job))
@@ -77,8 +77,10 @@ def estimated(job: str) -> Row:
     held = Held(cost.trained, method.at_once(model), method.kept_bytes, 0)
     given = {"batch_size": asked.batch_size, "epochs": 1, "max_length": asked.max_length, "evaluate": False, "method": asked.method}
     settings = settings_from(given)
-    _, seconds, _ = training_time(tokens, cost, matmul_rate("cpu", torch.bfloat16), settings)
-    return {"seconds": seconds, "bytes": memory_need(tokens, cost, held, "cpu", settings).needed}
+    room = room_of(cost, held, "cpu")
+    again = room.again(tokens_at_once(tokens, settings))
+    _, seconds, _ = training_time(tokens, cost, matmul_rate("cpu", torch.bfloat16), settings, again)
+    return {"seconds": seconds, "bytes": memory_need(tokens, room, settings).needed}
 
 
 def errors(found: Mapping[str, Row], said: str, was: str) -> list[float]:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from engrain import encoder, fetch, models
 from engrain.errors import EngrainError
+from engrain.memory import container_limit, free_memory
 
 GB = 2**30
 MEMORY_NEEDED, MEMORY_WANTED = 3 * GB, 6 * GB
 DISK_NEEDED, DISK_WANTED = 2 * GB, 10 * GB
 HUB_VARIABLES = ("HF_HOME", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_ENDPOINT", "TRANSFORMERS_OFFLINE", "ENGRAIN_HOME", "XDG_CACHE_HOME")
-CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -87,21 +87,6 @@ def memory() -> Check:
     if free < MEMORY_WANTED:
         return Check("memory", "warning", found, "Enough for the embedded model with LoRA; `engrain plan` says what else fits.")
     return Check("memory", "ok", found)
-
-
-def free_memory() -> int:
-    """Bytes of memory that are free now, within the container's limit."""
-    import psutil
-
-    available, limit = psutil.virtual_memory().available, container_limit()
-    return min(available, limit) if limit else available
-
-
-def container_limit() -> int | None:
-    """The memory limit of the container in bytes; None where there is none."""
-    texts = [path.read_text().strip() for path in CGROUP_LIMITS if path.is_file()]
-    limits = [int(text) for text in texts if text.isdigit() and int(text) < 2**60]  # cgroup v1 writes "none" as a huge number
-    return min(limits, default=None)
 
 
 def folder(name: str, path: Path) -> Check:

@@ -16,11 +16,11 @@ from engrain import registry
 from engrain.assistant import MAX_NEW_TOKENS, NUM_PASSAGES
 from engrain.batches import Order
 from engrain.config import Settings
-from engrain.cost import READING, TRAINING, WRITING, Cost, cost_of, matmul_rate
-from engrain.doctor import GB, free_disk, free_memory
+from engrain.cost import MARGIN, READING, TRAINING, VALUE_BYTES, WRITING, Cost, cost_of, matmul_rate, tokens_fitting, tokens_kept
+from engrain.doctor import GB, free_disk
 from engrain.examples import Example
 from engrain.fetch import cache_folder
-from engrain.kernels.recompute import LONG
+from engrain.memory import free_on
 from engrain.models import context_length, count_parameters, load_tokenizer, on_disk, outline
 from engrain.pace import told_rate
 from engrain.retrieval import NUM_KNOWN
@@ -36,12 +36,8 @@ if TYPE_CHECKING:
 
 CHARACTERS_A_TOKEN, TEMPLATE_TOKENS = 4, 8
 """Where there is no tokenizer yet: English text, and what a chat template adds to an example."""
-MARGIN = 1.2
-"""Memory beyond what is counted: copies under way and gaps. Peaks measured with smollm2-135m lay 0.9 to 1.3 times the count."""
 CHECKPOINTS = 4
 """The two newest, the best, and the one being written."""
-VALUE_BYTES = 4
-"""What trains has a value in fp32, and in its turn a gradient; what the optimizer keeps beside them the method says."""
 TEXT_BYTES = 30_000_000
 """Documents, facts, examples, evaluation and report of a run."""
 
@@ -172,10 +168,11 @@ def make_plan(work: Work, settings: Settings) -> Plan:
     limit = min(settings.training.max_length, context)
     tokens = count_tokens(work, settings, limit)
     length = example_length(tokens, limit, context)
-    steps, training, why = training_time(tokens, cost, rate, settings)
-    asking = asking_time(work, tokens, cost, rate, settings)
     held = Held(cost.trained, method.at_once(model), method.kept_bytes, kept_states(tokens, cost, settings))
-    memory = memory_need(tokens, cost, held, device, settings)
+    room = room_of(cost, held, device)
+    steps, training, why = training_time(tokens, cost, rate, settings, again=room.again(tokens_at_once(tokens, settings)))
+    asking = asking_time(work, tokens, cost, rate, settings)
+    memory = memory_need(tokens, room, settings)
     disk = disk_need(held, method, count_parameters(model), dtype.itemsize, settings)
     return Plan(
         fits=length.fits and memory.fits and disk.fits,
@@ -261,8 +258,11 @@ def example_length(tokens: Tokens, limit: int, context: int) -> Need:
     return Need(min(tokens.lengths), limit, words, advice)
 
 
-def training_time(tokens: Tokens, cost: Cost, rate: float, settings: Settings) -> tuple[int, float, str]:
-    """Steps, seconds of training with its evaluations on held-out wordings, and where the number of steps comes from."""
+def training_time(tokens: Tokens, cost: Cost, rate: float, settings: Settings, again: bool = False) -> tuple[int, float, str]:
+    """Steps, seconds of training with its evaluations on held-out wordings, and where the number of steps comes from.
+
+    `again` says whether layers are computed a second time on the way back.
+    """
     chosen, count = settings.training, len(tokens.lengths)
     an_epoch = Order(count, chosen.batch_size, chosen.seed).steps_per_epoch
     steps, why = (
@@ -271,7 +271,7 @@ def training_time(tokens: Tokens, cost: Cost, rate: float, settings: Settings) -
     )
     if chosen.max_steps and chosen.max_steps < steps:
         steps, why = chosen.max_steps, f"max_steps={chosen.max_steps:,}, less than {why}"
-    each = cost.training + (cost.forward if tokens_at_once(tokens, settings) > LONG else 0)
+    each = cost.training + (cost.forward if again else 0)
     once = cost.frozen if kept_states(tokens, cost, settings) else 0
     flops = computed(tokens, settings) * (each - once) + tokens.targets * cost.head_training
     seconds = steps / an_epoch * flops / (rate * TRAINING)
@@ -342,33 +342,60 @@ def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: S
     return parts | {"evaluation before": before, "evaluation after": after}
 
 
-def memory_need(tokens: Tokens, cost: Cost, held: Held, device: str, settings: Settings) -> Need:
+@dataclass(frozen=True)
+class Room:
+    """What there is for what the way back needs: `free` bytes of a device, of which `fixed` go to the rest, the `program` among it."""
+
+    cost: Cost
+    held: Held
+    program: int
+    free: int
+
+    @property
+    def fixed(self) -> int:
+        """Bytes of all but what tokens need."""
+        return self.program + int(MARGIN * (self.cost.weights + self.held.training + self.held.in_memory))
+
+    def again(self, tokens: int) -> bool:
+        """Whether layers of so many tokens at once are computed a second time, as training will choose."""
+        return tokens > tokens_kept(self.cost, self.free - self.fixed)
+
+    def at_once(self, wanted: int, longest: int) -> int:
+        """Tokens that are computed at once, fewer than wanted where memory is short, but at least those of the longest example."""
+        return max(longest, min(wanted, tokens_fitting(self.cost, self.free - self.fixed))) if self.again(wanted) else wanted
+
+    def kept(self, tokens: int) -> int:
+        """Bytes that are kept of so many tokens at once."""
+        return tokens * (self.cost.recomputed if self.again(tokens) else self.cost.activations)
+
+
+def room_of(cost: Cost, held: Held, device: str) -> Room:
+    """The Room on a device."""
+    return Room(cost, held, *memory_of(device))
+
+
+def memory_need(tokens: Tokens, room: Room, settings: Settings) -> Need:
     """The peak of memory while training, beside what is free on the device (for this process: and what it holds already)."""
-    longest, at_once = max(tokens.lengths), tokens_at_once(tokens, settings)
-    kept = at_once * (cost.recomputed if at_once > LONG else cost.activations)
-    program, free = memory_of(device)
-    fixed = program + int(MARGIN * (cost.weights + held.training + held.in_memory + cost.logits))
-    needed = fixed + int(MARGIN * kept)
+    cost, held = room.cost, room.held
+    at_once = room.at_once(tokens_at_once(tokens, settings), max(tokens.lengths))
+    kept = room.kept(at_once)
     words = (
         f"Memory: weights {shown(cost.weights)}, what trains with gradients and moments {shown(held.training)}, "
-        f"activations of {at_once:,} tokens at once {shown(kept)}, logits {shown(cost.logits)}, "
+        f"activations of {at_once:,} tokens at once {shown(kept)}{' (layers are computed a second time)' if room.again(at_once) else ''}, "
+        f"logits {shown(cost.logits)}, "
         + (f"what frozen layers give {shown(held.in_memory)}, " if held.in_memory else "")
-        + f"the program {shown(program)}, and {MARGIN - 1:.0%} more; {shown(free)} are free"
+        + f"the program {shown(room.program)}, and {MARGIN - 1:.0%} more; {shown(room.free)} are free"
     )
-    room = int((free - fixed) / (MARGIN * max(1, cost.activations)))
-    ways = [f"--micro-batch-tokens {room}"] if room >= longest else ["--max-length with shorter examples", "a smaller --base"]
-    ways += ["--method lora"] * (settings.method != "lora")
-    return Need(needed, free, words, f"try {' or '.join(ways)}, or free memory")
+    ways = ["--max-length with shorter examples", "a smaller --base"] + ["--method lora"] * (settings.method != "lora")
+    return Need(room.fixed + int(MARGIN * (kept + cost.logits)), room.free, words, f"try {' or '.join(ways)}, or free memory")
 
 
 def memory_of(device: str) -> tuple[int, int]:
     """Bytes that this program holds before it trains, and bytes that it may hold."""
-    if device.startswith("cuda"):
-        import torch
+    import torch
 
-        return 0, int(torch.cuda.mem_get_info(device)[0])
-    held = int(psutil.Process().memory_info().rss)
-    return held, held + free_memory()
+    held = 0 if device.startswith("cuda") else int(psutil.Process().memory_info().rss)
+    return held, held + free_on(torch.device(device))
 
 
 def disk_need(held: Held, method: Method, parameters: int, itemsize: int, settings: Settings) -> Need:

@@ -7,9 +7,7 @@ Everything a bit-exact resume needs is in a checkpoint; what a step does depends
 from __future__ import annotations
 
 import math
-import re
 import signal
-import sys
 import threading
 import time
 from array import array
@@ -20,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import psutil
 import torch
 from torch import nn
 
 from engrain.batches import Order, micro_batches, with_again
+from engrain.cost import MARGIN, VALUE_BYTES
 from engrain.errors import Interrupted, SettingError, TrainingError
+from engrain.memory import free_on, held_on
 from engrain.optimize import SCHEDULES, Masters, learning_rate_at, load_position, load_state, save_state
 from engrain.processes import give_back
 from engrain.progress import SILENT, Progress, Stage
@@ -55,8 +54,6 @@ FORWARD_SHARE = 1 / 3
 """A forward pass's share of a training step, for the time that evaluations will take."""
 SEEDS = 2**63
 """How many seeds the random numbers of torch can start from."""
-PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
-"""Where Linux says what a process has held at most."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 """What CUDA and MPS, and the CPU, say; only the first has an exception type of its own."""
 
@@ -182,6 +179,7 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.fingerprint = fingerprint(settings, method, task, dtype, self.device, run.info.get("base", {}).get("files"))
         self._gave_back = -math.inf
+        self._fit_memory()
 
     def planned_steps(self) -> int:
         """Steps that the settings ask for, whatever time they take."""
@@ -233,8 +231,15 @@ class Trainer:
             "gradient_norm": norm,
             "tokens": self.position.tokens,
             "tokens_per_second": round(tokens / seconds, 1),
-            "memory_bytes": memory_bytes(self.device),
+            "memory_bytes": held_on(self.device),
         }
+
+    def _fit_memory(self) -> None:
+        """Have as many tokens computed at once as there is memory for, beside what the first step will hold of what trains."""
+        self._give_back()
+        taken = (VALUE_BYTES + self.method.kept_bytes) * self.method.at_once(self.model)
+        room = self.task.fit(self.model, free_on(self.device) - int(MARGIN * taken))
+        self.position.micro_batch_tokens = max(1, min(self.settings.micro_batch_tokens, room))
 
     def _give_back(self) -> None:
         """Give the system what loading the model and earlier steps have freed, now and then."""
@@ -382,6 +387,8 @@ def train(
     trainer = Trainer(model, method, task, settings, run, dtype)
     _resume(trainer, progress)
     p = trainer.position
+    if p.micro_batch_tokens < settings.micro_batch_tokens:
+        progress.note(f"Memory has room for {p.micro_batch_tokens:,} tokens at once, not {settings.micro_batch_tokens:,}.")
     p.prepared += spent + _settle(trainer, progress)
     model.train()
     try:
@@ -503,24 +510,3 @@ def _postponed_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def memory_bytes(device: torch.device) -> int:
-    """The peak of memory: on the accelerator where training is on one, else what this process has held resident."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    if device.type == "mps":
-        return int(torch.mps.driver_allocated_memory())
-    return peak_resident()
-
-
-def peak_resident() -> int:
-    """The most memory that this process has held."""
-    told = Path("/proc/self/status")
-    if told.is_file() and (found := PEAK.search(told.read_text(encoding="utf-8"))):
-        return 1024 * int(found[1])  # not `ru_maxrss`, which a process takes over from the one that started it
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -16,6 +16,7 @@ from weakref import WeakSet
 import torch
 from torch.nn import functional as F
 
+from engrain.cost import cost_of, tokens_fitting, tokens_kept
 from engrain.errors import ModelError
 from engrain.kernels.lean import lean
 from engrain.kernels.made_again import making_again
@@ -47,6 +48,7 @@ class PackedTask(Task):
     def __init__(self, train: Sequence[Encoded], heldout: Sequence[Encoded], label_smoothing: float = 0.0) -> None:
         self.train, self.heldout, self.label_smoothing = train, heldout, label_smoothing
         self._checked: WeakSet[nn.Module] = WeakSet()
+        self.most_kept = LONG
         self.trunk: Trunk | None = None
 
     def length(self, encoded: Encoded) -> int:
@@ -65,6 +67,13 @@ class PackedTask(Task):
     def content(self, encoded: Encoded) -> bytes:
         """Token ids and which of them are supervised."""
         return encoded.ids.tobytes() + encoded.supervised.tobytes()
+
+    def fit(self, model: nn.Module, free: int) -> int:
+        """Beyond as many tokens as fit, layers are computed a second time; only where that is not enough fewer are computed at once."""
+        weight = next(model.parameters())
+        cost = cost_of(model, model.get_input_embeddings().weight.dtype, False, weight.device.type)
+        self.most_kept = tokens_kept(cost, free)
+        return tokens_fitting(cost, free)
 
     def settle(self, model: nn.Module, progress: Progress = SILENT) -> None:
         """Compute once what the frozen layers below give for every example; not kept where it would be large or another model's."""
@@ -89,10 +98,12 @@ class PackedTask(Task):
             self._checked.add(model)
 
 
-def supervised_hidden(model: nn.Module, batch: Sequence[Encoded], prefix: int, trunk: Trunk | None = None) -> tuple[Tensor, Tensor]:
+def supervised_hidden(
+    model: nn.Module, batch: Sequence[Encoded], prefix: int, trunk: Trunk | None = None, most_kept: int = LONG
+) -> tuple[Tensor, Tensor]:
     """The hidden states (K, D) from which the batch's supervised tokens are predicted, and those tokens (K).
 
-    What a `trunk` holds of the batch is not computed again.
+    What a `trunk` holds of the batch is not computed again. Of more than `most_kept` tokens layers are computed a second time.
     """
     device = next(model.parameters()).device
     ids_N, positions_K, targets_K = (x.to(device) for x in flatten(batch, prefix))
@@ -101,9 +112,9 @@ def supervised_hidden(model: nn.Module, batch: Sequence[Encoded], prefix: int, t
     packing = pack([*lengths[:-1], lengths[-1] + more], prefix, device)
     if trunk is not None and trunk.holds(batch):
         with upper(model, trunk.depth):
-            hidden_ND = packed_hidden(model, packing, inputs_embeds=_lengthened(trunk.states(batch, prefix), more)[None])
+            hidden_ND = packed_hidden(model, packing, most_kept, inputs_embeds=_lengthened(trunk.states(batch, prefix), more)[None])
     else:
-        hidden_ND = packed_hidden(model, packing, input_ids=_lengthened(ids_N, more)[None])
+        hidden_ND = packed_hidden(model, packing, most_kept, input_ids=_lengthened(ids_N, more)[None])
     return scaled(model, hidden_ND.index_select(0, positions_K)), targets_K
 
 
@@ -122,9 +133,9 @@ def _lengthened(row: Tensor, more: int) -> Tensor:
     return torch.cat([row, row[-1:].expand(more, *row.shape[1:])]) if more else row
 
 
-def packed_hidden(model: nn.Module, packing: Packing, **inputs: Tensor) -> Tensor:
+def packed_hidden(model: nn.Module, packing: Packing, most_kept: int = LONG, **inputs: Tensor) -> Tensor:
     """The last hidden states (N, D) of a packed row, given as `input_ids` or `inputs_embeds`."""
-    long = len(packing.positions) > LONG and torch.is_grad_enabled()
+    long = len(packing.positions) > most_kept and torch.is_grad_enabled()
     with lean(model), recomputed(model, partial(lean, model)) if long else making_again():
         out = model.base_model(**inputs, position_ids=packing.positions[None], use_cache=False, packing=packing)
     return out.last_hidden_state[0]

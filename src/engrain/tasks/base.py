@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,6 +56,13 @@ class Task(ABC):
     def fold(self, model: nn.Module) -> dict[str, torch.Tensor]:
         """Called once after training: what trained of the task's own, which is then a plain part of the model; kept in `FILE`."""
         return {}
+
+    def fit(self, model: nn.Module, free: int) -> int:
+        """Called once with the bytes that there are for what is kept for the way back: for how many tokens at once that is enough.
+
+        A task may then choose to keep less and compute it again.
+        """
+        return sys.maxsize
 
     def settle(self, model: nn.Module, progress: Progress = SILENT) -> None:
         """Called once before the first step, when it is known what trains: what never changes may be computed now."""

@@ -57,7 +57,7 @@ class Code(PackedTask):
     def loss(self, model: nn.Module, batch: Sequence[Encoded]) -> Loss:
         """The summed cross-entropy of the batch's supervised tokens. Raises ModelError for a model that cannot be packed."""
         self.check(model)
-        hidden_KD, targets_K = supervised_hidden(model, batch, common_prefix(batch), self.trunk)
+        hidden_KD, targets_K = supervised_hidden(model, batch, common_prefix(batch), self.trunk, self.most_kept)
         weight, softcap = head(model)
         apart = self.new_rows.of_head if self.new_rows else None
         total, correct = supervised_loss(hidden_KD, weight, targets_K, softcap, apart=apart, smoothing=self.smoothing(model))
