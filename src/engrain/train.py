@@ -179,7 +179,6 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.fingerprint = fingerprint(settings, method, task, dtype, self.device, run.info.get("base", {}).get("files"))
         self._gave_back = -math.inf
-        self._fit_memory()
 
     def planned_steps(self) -> int:
         """Steps that the settings ask for, whatever time they take."""
@@ -234,12 +233,17 @@ class Trainer:
             "memory_bytes": held_on(self.device),
         }
 
-    def _fit_memory(self) -> None:
-        """Have as many tokens computed at once as there is memory for, beside what the first step will hold of what trains."""
+    def fit_memory(self) -> str:
+        """Have as many tokens computed at once as there is memory for now, beside what the first step will hold of what trains.
+
+        Returns what that changed, or "".
+        """
         self._give_back()
-        taken = (VALUE_BYTES + self.method.kept_bytes) * self.method.at_once(self.model)
-        room = self.task.fit(self.model, free_on(self.device) - int(MARGIN * taken))
-        self.position.micro_batch_tokens = max(1, min(self.settings.micro_batch_tokens, room))
+        numbers, kept = self.method.at_once(self.model), 0 if self.optimizer.state else self.method.kept_bytes
+        free = free_on(self.device) - int(MARGIN * numbers * (VALUE_BYTES + kept))
+        room, wanted = self.task.fit(self.model, free), self.position.micro_batch_tokens
+        self.position.micro_batch_tokens = max(1, min(wanted, room))
+        return f"Memory has room for {room:,} tokens at once, not {wanted:,}." if room < wanted else ""
 
     def _give_back(self) -> None:
         """Give the system what loading the model and earlier steps have freed, now and then."""
@@ -387,9 +391,8 @@ def train(
     trainer = Trainer(model, method, task, settings, run, dtype)
     _resume(trainer, progress)
     p = trainer.position
-    if p.micro_batch_tokens < settings.micro_batch_tokens:
-        progress.note(f"Memory has room for {p.micro_batch_tokens:,} tokens at once, not {settings.micro_batch_tokens:,}.")
     p.prepared += spent + _settle(trainer, progress)
+    _note(trainer.fit_memory(), progress)
     model.train()
     try:
         with _postponed_signals() as caught, progress.stage("Training", p.total_steps, "steps") as stage:
