@@ -35,6 +35,17 @@ def test_memory_is_judged_by_what_is_free(free: int, state: str, monkeypatch: py
     assert doctor.memory().state == state
 
 
+def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=30 * doctor.GB, total=32 * doctor.GB))
+    limits = [tmp_path / name for name in ("memory.max", "memory.limit_in_bytes", "absent")]
+    limits[0].write_text("max\n")
+    limits[1].write_text(f"{2 * doctor.GB}\n")
+    monkeypatch.setattr(memory, "CGROUP_LIMITS", tuple(limits))
+    assert doctor.memory().state == "blocks"
+    limits[1].write_text("9223372036854771712\n")
+    assert memory.container_limit() is None
+
+
 def test_the_quota_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quota = tmp_path / "cpu.max"
     monkeypatch.setattr(doctor, "CGROUP_CPU", quota)

@@ -362,7 +362,8 @@ def tune(
     file = Path(examples)
     check_usable(chosen)
     own = read_examples(heldout) if heldout else None
-    out_of = held_out(each_example(file), HELDOUT_SHARE if chosen.training.evaluate and own is None else 0, chosen.training.seed)
+    with progress.stage("Reading examples"):
+        out_of = held_out(each_example(file), HELDOUT_SHARE if chosen.training.evaluate and own is None else 0, chosen.training.seed)
     chosen = replace(chosen, training=chosen.training.for_own(int((~out_of).sum())))
     run = stopped(as_path(out), file.stem) if resume else Run.create(as_path(out), file.stem)
     if resume and pipeline.has_examples(run):

@@ -100,10 +100,10 @@ def heldout_questions(run: Run, progress: Progress) -> list[Question]:
     values = {row["id"]: row["value"] for row in run.read_rows("facts.jsonl")}
     rows = load_examples(run, "heldout")
     heldout = testing(rows)
-    asking = {asked_with(example): example for example in heldout}
+    by_question = {asked_with(example): example for example in heldout}
     used = chain(each_taught(run), guiding(rows) if len(rows) > 1 else [])
-    known = {asked for asked in map(asked_with, used) if asked in asking}
-    new = [example for asked, example in asking.items() if asked not in known]
+    known = {asked for asked in map(asked_with, used) if asked in by_question}
+    new = [example for asked, example in by_question.items() if asked not in known]
     found = {e: question for e in new if (question := heldout_question(e, values.get(e.fact, "")))}
     short = fitting(run, found)
     left = {

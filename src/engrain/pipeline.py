@@ -36,7 +36,7 @@ from engrain.methods.base import drawn
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.pace import told_rate
 from engrain.privacy import Private, screened
-from engrain.progress import Progress
+from engrain.progress import Progress, Stage
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.study.adapter import SHIPPED, StudyingModel
@@ -305,7 +305,7 @@ def write_replay(run: Run, settings: Settings, progress: Progress) -> None:
     """The base's own answers to everyday prompts, in `examples/replay.jsonl`; kept in the cache for the next build."""
     base = locate(settings.model.base, progress)
     device, dtype = settings.model.resolve()
-    count = settings.study.replayed(sum(run.count_rows(f"examples/{name}.jsonl") for name in ("train", "own")))
+    count = settings.study.replayed(sum(run.count_rows(f"examples/{name}.jsonl") for name in TAUGHT))
     rows = replay_examples(
         lambda: (load_model(base, dtype=dtype, device=device), load_tokenizer(base)),
         replay_prompts(count, settings.training.seed),
@@ -324,8 +324,7 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     step = "raise --max-length" if limit < context else "choose a base that sees more at once"
     rows, mix, told, long = {name: TokenRows(run.path) for name in FILES}, Mix(), Told(), list[tuple[str, int]]()
     with progress.stage("Encoding examples", sum(run.count_rows(f"examples/{name}.jsonl") for name in FILES), "examples") as stage:
-        for name, example, row in to_learn(run, tokenizer, settings.chat.turns):
-            stage.advance()
+        for name, example, row in to_learn(run, tokenizer, settings.chat.turns, stage):
             if name in TAUGHT:
                 told.count(example)
             if len(row) > limit:
@@ -346,17 +345,26 @@ def encode(run: Run, settings: Settings, progress: Progress) -> Chat:
     return Chat(Joined(rows["train"], rows["own"]), heldout, rows["replay"], settings.training.label_smoothing)
 
 
-def to_learn(run: Run, tokenizer: PreTrainedTokenizerBase, turns: str) -> Iterator[tuple[str, Example, Encoded]]:
+def to_learn(
+    run: Run, tokenizer: PreTrainedTokenizerBase, turns: str, stage: Stage | None = None
+) -> Iterator[tuple[str, Example, Encoded]]:
     """What is practised, one after the other: the name of its file, the example, and that in tokens.
 
     What people wrote has the last word: written examples with the same question give way. Of held-out ones come those that guide.
+    A `stage` is told of every row that was read.
     """
     said = {asked_in(e) for e in each_example(run, "own") if e.repeats}
     for name in FILES:
-        practised_here = (learned(e, turns) for e in each_example(run, name) if e.repeats)
+        practised_here = (learned(e, turns) for e in _counted(each_example(run, name), stage or Stage()) if e.repeats)
         for example in guiding(list(practised_here)) if name == "heldout" else practised_here:
             if name != "train" or asked_in(example) not in said:
                 yield name, example, encoded(tokenizer, example)
+
+
+def _counted(examples: Iterable[Example], stage: Stage) -> Iterator[Example]:
+    for example in examples:
+        yield example
+        stage.advance()
 
 
 def encoded(tokenizer: PreTrainedTokenizerBase, example: Example) -> Encoded:

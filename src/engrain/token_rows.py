@@ -5,6 +5,7 @@ Shapes: T tokens of one example.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,22 @@ from engrain.tokens import Encoded
 T = TypeVar("T")
 
 
-class TokenRows(Sequence[Encoded]):
+class _Listed(Sequence[T]):
+    """A sequence whose members are looked up by `_at`, the place counted from the beginning."""
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[T]: ...
+    def __getitem__(self, place: int | slice) -> T | list[T]:
+        places = range(len(self))[place]
+        return self._at(places) if isinstance(places, int) else [self._at(i) for i in places]
+
+    @abstractmethod
+    def _at(self, place: int) -> T: ...
+
+
+class TokenRows(_Listed[Encoded]):
     """The examples of a pass, each as often as it comes; their tokens are in files in `folder` that have no name and go with this.
 
     What was appended is read back with equal ids (T,) and supervised (T,); appending after reading is not meant.
@@ -44,19 +60,13 @@ class TokenRows(Sequence[Encoded]):
     def __len__(self) -> int:
         return len(self._numbers)
 
-    @overload
-    def __getitem__(self, place: int) -> Encoded: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Encoded]: ...
-    def __getitem__(self, place: int | slice) -> Encoded | list[Encoded]:
-        if isinstance(place, slice):
-            return [self[i] for i in range(len(self))[place]]
+    def _at(self, place: int) -> Encoded:
         number = self._numbers[place]
         start, end = self._starts[number], self._starts[number + 1]
         return Encoded(self._ids.mapped[start:end], self._supervised.mapped[start:end])
 
 
-class Joined(Sequence[T]):
+class Joined(_Listed[T]):
     """Sequences as one, the one after the other; nothing of them is copied."""
 
     def __init__(self, *parts: Sequence[T]) -> None:
@@ -68,14 +78,7 @@ class Joined(Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         return chain.from_iterable(self._parts)
 
-    @overload
-    def __getitem__(self, place: int) -> T: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[T]: ...
-    def __getitem__(self, place: int | slice) -> T | list[T]:
-        if isinstance(place, slice):
-            return [self[i] for i in range(len(self))[place]]
-        place = range(len(self))[place]
+    def _at(self, place: int) -> T:
         part = bisect_right(self._ends, place)
         return self._parts[part][place - self._ends[part] + len(self._parts[part])]
 

@@ -46,10 +46,7 @@ def _forward_native(gate: Tensor, up: Tensor) -> Tensor:
 
 def gated(gate: Tensor, up: Tensor) -> Tensor:
     """silu(gate) * up: (…, F) and (…, F) → (…, F)."""
-    if not native.can(gate, up):
-        return F.silu(gate) * up
-    inputs = gate.detach(), up.detach()
-    return made_by(_Gated.apply(gate, up), lambda: _forward_native(*inputs))
+    return made_by(_Gated.apply(gate, up), _forward_native, gate, up) if native.can(gate, up) else F.silu(gate) * up
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from torch import Tensor
 class Recipe:
     """How to make a tensor again, for all who wait for it: it is there from when the first one asks until the last one has."""
 
-    def __init__(self, make: Callable[[], Tensor]) -> None:
-        self._make, self._waiting = make, 0
+    def __init__(self, make: Callable[..., Tensor], *inputs: Tensor) -> None:
+        self._make, self._inputs, self._waiting = make, inputs, 0
         self._made: Tensor | None = None
 
     def expect(self) -> None:
@@ -26,16 +26,16 @@ class Recipe:
 
     def made(self) -> Tensor:
         """The tensor."""
-        made = self._make() if self._made is None else self._made
+        made = self._make(*self._inputs) if self._made is None else self._made
         self._waiting -= 1
         self._made = made if self._waiting > 0 else None
         return made
 
 
-def made_by(y: Tensor, make: Callable[[], Tensor]) -> Tensor:
-    """y, which `make` makes again, bit for bit, from what is kept anyway."""
+def made_by(y: Tensor, make: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """y, which `make` makes again, bit for bit, from these inputs, which are kept anyway."""
     if torch.is_grad_enabled():
-        y.recipe = Recipe(make)
+        y.recipe = Recipe(make, *(x.detach() for x in inputs))
     return y
 
 

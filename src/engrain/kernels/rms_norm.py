@@ -68,8 +68,9 @@ def _backward_plain(dy: Tensor, x: Tensor, weight_D: Tensor, scale: Tensor) -> T
 def rms_norm(x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
     """x (…, D) → (…, D)."""
     y = _RMSNorm.apply(x, weight_D, epsilon)
-    inputs = x.detach(), weight_D.detach()
-    return made_by(y, lambda: _forward_native(*inputs, epsilon)[0]) if native.can(*inputs) else y
+    if torch.is_grad_enabled() and native.can(x, weight_D):
+        made_by(y, lambda x, weight_D: _forward_native(x, weight_D, epsilon)[0], x, weight_D)
+    return y
 
 
 @contextmanager

@@ -70,8 +70,8 @@ class PackedTask(Task):
 
     def fit(self, model: nn.Module, free: int) -> int:
         """Beyond as many tokens as fit, layers are computed a second time; only where that is not enough fewer are computed at once."""
-        weight = next(model.parameters())
-        cost = cost_of(model, model.get_input_embeddings().weight.dtype, False, weight.device.type)
+        weight = model.get_input_embeddings().weight
+        cost = cost_of(model, weight.dtype, False, weight.device.type)
         self.most_kept = tokens_kept(cost, free)
         return tokens_fitting(cost, free)
 

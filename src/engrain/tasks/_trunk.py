@@ -37,12 +37,13 @@ class Trunk:
         self._below = below(model, self.depth)
         self._versions = [p._version for p in self._below]
         self._starts, tokens, listed = dict[bytes, int](), 0, list[Encoded]()
+        most = ON_DISK // state_size(model)
         for encoded in rows:
             name = encoded.ids.tobytes()
             if name not in self._starts:
                 self._starts[name], tokens = tokens, tokens + len(encoded.ids)
                 listed.append(encoded)
-            if tokens * state_size(model) > ON_DISK:
+            if tokens > most:
                 raise MemoryError
         self._states = room(tokens, model)
         # Always in this order, whatever is trained first: so that a run that goes on computes the same states again.
