@@ -75,7 +75,9 @@ class TrainingSettings:
         "Default: 8 for documents where neither epochs nor max_steps is given.",
     )
     batch_size: int = setting(32, "Examples a step.", sweep=(16, 32, 64))
-    micro_batch_tokens: int = setting(2048, "Tokens computed at once; memory grows with it, the result does not depend on it.")
+    micro_batch_tokens: int = setting(
+        2048, "Tokens computed at once, fewer where memory is short; memory grows with it, the result does not depend on it."
+    )
     learning_rate: float | None = setting(None, "Peak learning rate; default: the method's own, lowered for wide models.", sweep=Around(8))
     schedule: str = setting("cosine", "How the learning rate falls after the warm-up.", choices=SCHEDULES, sweep=SCHEDULES)
     warmup: float = setting(0.05, "Warm-up: a share of all steps (below 1) or a number of steps.", sweep=(0.02, 0.05, 0.1, 0.2))
