@@ -16,7 +16,7 @@ from engrain.kernels import matmul
 from engrain.kernels.decoder import decoder
 from engrain.kernels.plain_attention import plain, roomy_cache
 
-needs_unit = pytest.mark.skipif(not matmul.ready(), reason="no matrix unit")
+needs_unit = pytest.mark.skipif(not matmul.ready(), reason="this processor does not multiply bf16")
 SAME = {"llama": {}, "qwen2": {}, "mistral": {"sliding_window": None}}
 OTHERS: dict[str, dict[str, Any]] = {
     "mistral": {"sliding_window": 4096},

@@ -9,7 +9,7 @@ from engrain.kernels import linear as module
 from engrain.kernels import matmul
 from engrain.kernels.linear import kept_linear, lean_linears, linear
 
-needs_unit = pytest.mark.skipif(not matmul.ready(), reason="no matrix unit")
+needs_unit = pytest.mark.skipif(not matmul.ready(), reason="this processor does not multiply bf16")
 
 
 @pytest.mark.parametrize("shape", [(300,), (2, 150), (40,)])

@@ -92,7 +92,7 @@ def test_bfloat16_rounds_once() -> None:
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_many_rows_in_bfloat16_are_near_the_textbook(rank: int, bias: bool, dropout: float) -> None:
-    """So many that a matrix unit, where there is one, computes them."""
+    """So many that `matmul` computes them where it can."""
     torch.manual_seed(0)
     made = layer(64, 160, rank, bias=bias, dropout=dropout, dtype=torch.bfloat16)
     x, direction = torch.randn(300, 64).bfloat16().requires_grad_(), torch.randn(300, 160)

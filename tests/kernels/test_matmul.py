@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engrain.kernels import matmul, native
 from engrain.kernels.matmul import FEWEST_COLUMNS, FEWEST_ROWS, can, packed, packed_product, product, reference_product
 
-needs_unit = pytest.mark.skipif(not matmul.ready(), reason="no matrix unit")
+needs_unit = pytest.mark.skipif(not matmul.ready(), reason="this processor does not multiply bf16")
 
 
 def numbers(rows: int, columns: int, *, spare: int = 0) -> torch.Tensor:
@@ -113,6 +113,26 @@ def test_what_cannot_be_done_here_is_done_by_pytorch(rows: int, terms: int, colu
     u, b = torch.randn(rows, 8).to(kind), torch.randn(8, columns).to(kind)
     assert not can(x, columns)
     torch.testing.assert_close(product(x, w, (u, b), bias), reference_product(x, w, (u, b), bias), rtol=0.02, atol=0.2)
+
+
+@needs_unit
+@pytest.mark.parametrize("terms", [(96, 0), (96, 32)])
+@pytest.mark.parametrize("rows", [1, 11, 12, 13, 24, 96, 97, 300])
+def test_vector_units_compute_what_the_matrix_unit_computes(rows: int, terms: tuple[int, int]) -> None:
+    torch.manual_seed(rows)
+    found = native.library()
+    assert found is not None
+    x, w = numbers(max(rows, FEWEST_ROWS), terms[0]), weight(terms[0], 160, by_rows=True)
+    more = (numbers(len(x), terms[1]), weight(terms[1], 160, by_rows=True)) if terms[1] else None
+    kept, bias_O = packed(w.t()), torch.randn(160).bfloat16()
+    usual = product(x, w, more, bias_O), packed_product(x[:rows], kept, bias_O)
+    try:
+        assert found.matmul_ready(0) == 1
+        plain = product(x, w, more, bias_O), packed_product(x[:rows], kept, bias_O)
+    finally:
+        found.matmul_ready(1)
+    for a, b in zip(plain, usual, strict=True):
+        torch.testing.assert_close(a.float(), b.float(), rtol=2**-7, atol=1e-3)
 
 
 def test_without_native_code_there_is_no_unit(monkeypatch: pytest.MonkeyPatch) -> None:

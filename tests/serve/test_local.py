@@ -26,7 +26,7 @@ from engrain.serve.metrics import Metrics
 from engrain.serve.passes import ByDecoder, ByModules
 from engrain.tokens import Encoded, encode_example, encode_prompt, question_messages
 
-needs_unit = pytest.mark.skipif(not matmul.ready(), reason="no matrix unit")
+needs_unit = pytest.mark.skipif(not matmul.ready(), reason="this processor does not multiply bf16")
 QUESTIONS = [
     "When do you open?", "What does a long loaf of rye bread cost on a Tuesday?", "Who?", "Tell me all about the shop and its owner.",
     "2+2?", "Is there a car park near the shop, and what does it cost by the hour?", "How?", "Which bread is sold out first?",
@@ -64,7 +64,7 @@ def choices(runs: Path, base: Path) -> list[Weights]:
 
 @pytest.fixture(scope="session")
 def wide_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The base `base` in sizes that a matrix unit takes, and runs one … five on it."""
+    """The base `base` in sizes that are full units, and runs one … five on it."""
     from making import make_run
 
     import tiny

@@ -21,7 +21,7 @@ from training import UNUSUAL, small_model
 
 BASE, ONE, TWO = (Weights("base", adapter=Path(name) if name else None) for name in ("", "one", "two"))
 LINEARS = ("self_attn.q_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
-needs_unit = pytest.mark.skipif(not matmul.ready(), reason="no matrix unit")
+needs_unit = pytest.mark.skipif(not matmul.ready(), reason="this processor does not multiply bf16")
 
 
 def plain(model: Any, ids: list[int]) -> Tensor:
@@ -55,7 +55,7 @@ def test_a_model_with_a_state_of_another_kind_is_refused() -> None:
 
 
 def wide_model() -> Any:
-    """A model in sizes that a matrix unit takes."""
+    """A model in sizes that are full units."""
     sizes = {"vocab_size": 160, "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 2, "num_key_value_heads": 1}
     return small_model("llama", **sizes).to(torch.bfloat16)
 

@@ -7,7 +7,7 @@
  */
 #include "matmul.h"
 
-#ifdef MATRIX_UNIT
+#ifdef NARROW_PRODUCTS
 
 /* as decoder.py lays a layer's pointers out; weights are packed, biases may be missing, keys and values (slots, heads, room, width) */
 typedef struct {

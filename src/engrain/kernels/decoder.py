@@ -1,4 +1,4 @@
-"""Reading and writing tokens in one call of C a pass (`decoder.c`), for models of Llama's kind in bf16 on a processor with a matrix unit.
+"""Reading and writing tokens in one call of C a pass (`decoder.c`), for models of Llama's kind in bf16 on a processor that `matmul` serves.
 
 A model is of that kind by its parts, and by what both ways make of a few tokens; every other one computes its passes itself.
 

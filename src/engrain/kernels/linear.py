@@ -1,4 +1,4 @@
-"""A linear layer whose products run in the processor's matrix unit where `matmul` can do them. Reference: `F.linear`.
+"""A linear layer whose products are computed by `matmul` where it can. Reference: `F.linear`.
 
 Shapes: … tokens, I input width, O output width.
 """
@@ -72,7 +72,7 @@ def packable(layer: nn.Linear) -> bool:
 def lean_linears(model: nn.Module, *, kept: bool = False) -> Iterator[None]:
     """Inside, the model's plain linear layers compute by `linear`, or `kept_linear` where wanted and the copies are not large.
 
-    Without a matrix unit they stay as they are.
+    Where `matmul` has no product for this processor they stay as they are.
     """
     small = kept and sum(module.weight.nbytes for module in model.modules() if _is_plain(module)) <= MOST_KEPT
     with replaced(model, lambda module: ready() and _is_plain(module), kept_linear if small else _forward):

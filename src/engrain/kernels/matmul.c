@@ -1,43 +1,33 @@
-/* Products of bf16 matrices in the processor's matrix unit (Intel AMX): y = x1 w1 + x2 w2 + bias, summed in fp32, rounded once.
+/* Products of bf16 matrices: y = x1 w1 + x2 w2 + bias, summed in fp32, rounded once.
  *
- * Each element is summed in the order of its terms, so a result depends neither on the number of threads nor on the other rows.
- * Compiled with elementwise.c by native.py; where the processor has no such unit, `matmul_ready` says so and nothing else is there.
+ * Blocks of y are computed in the matrix unit (tiles.c) where the processor has one, else in its vector units (vectors.c). Each element
+ * is summed in the order of its terms, so a result depends neither on the number of threads nor on the other rows.
+ * Compiled with elementwise.c by native.py; where the processor does not multiply bf16, `matmul_ready` says so and nothing else is there.
  *
- * A tile has 16 rows of 64 bytes. Of a factor on the left 16 rows by 32 terms are one; of a factor on the right 32 terms by 16
- * columns are one, two terms of a column beside each other: so `w` is packed first, in panels of 32 columns.
+ * Of a factor on the right 32 terms by 16 columns are a tile, two terms of a column beside each other: so `w` is packed first, in panels
+ * of 32 columns, two tiles beside each other.
  */
 #include "matmul.h"
 
-#ifdef MATRIX_UNIT
+#ifdef NARROW_PRODUCTS
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum {
-    TILE = 16,         /* rows of a tile, and columns */
-    TERMS = 32,        /* terms that a tile holds */
-    HALF = 512,        /* bf16 numbers of a tile */
     ROWS = 96,         /* rows that stay in the cache beside a few panels */
     PANELS = 9,        /* these few */
-    PACKED = 2 << 20,  /* bf16 numbers that are packed at a time */
-    REQUEST = 0x1023, DATA = 18 /* arch_prctl: ask Linux for the tiles' room */
+    PACKED = 2 << 20   /* bf16 numbers that are packed at a time */
 };
 
-/* a block's sums that are yet to be rounded into y, from row `row` on */
-typedef struct { const float *sums; bf16 *y; const bf16 *bias, *before; int row, rows; } pending;
+static int tiled;
 
-int matmul_ready(void) { return syscall(SYS_arch_prctl, REQUEST, DATA) == 0; }
-
-static void configure(int rows) {
-    struct __attribute__((packed)) { uint8_t palette, start, zero[14]; uint16_t bytes[16]; uint8_t rows[16]; } tiles;
-    memset(&tiles, 0, sizeof tiles);
-    tiles.palette = 1;
-    for (int i = 0; i < 8; i++) { tiles.bytes[i] = 64; tiles.rows[i] = i < 6 ? rows : TILE; }
-    _tile_loadconfig(&tiles);
+/* what computes blocks: 2 the matrix unit, which is used where `tiles` and there is one, 1 the vector units, 0 nothing here */
+int matmul_ready(int tiles) {
+    tiled = tiles && tiles_ready();
+    return 1 + tiled;
 }
 
-void open_tiles(void) { configure(TILE); }
-void close_tiles(void) { _tile_release(); }
+void open_tiles(void) { if (tiled) configure_tiles(TILE); }
+void close_tiles(void) { if (tiled) release_tiles(); }
 
 /* 16 rows of 16 words each become columns */
 static inline void transpose(const bf16 *in, int64_t stride, bf16 *out) {
@@ -90,75 +80,6 @@ static void pack_columns(const factor *f, int64_t column, bf16 *out) {
     }
 }
 
-static inline void settle(pending *p, int64_t stride, int upto) {
-    for (; p->row < upto && p->row < p->rows; p->row++) {
-        __m512 left = _mm512_load_ps(p->sums + PANEL * p->row), right = _mm512_load_ps(p->sums + PANEL * p->row + TILE);
-        if (p->bias) { left = _mm512_add_ps(left, widened(p->bias)); right = _mm512_add_ps(right, widened(p->bias + TILE)); }
-        if (p->before) {
-            const bf16 *before = p->before + p->row * stride;
-            left = _mm512_add_ps(left, widened(before)); right = _mm512_add_ps(right, widened(before + TILE));
-        }
-        _mm512_storeu_si512(p->y + p->row * stride, (__m512i)_mm512_cvtne2ps_pbh(right, left));
-    }
-}
-
-/* 32 rows and columns; the block before is rounded meanwhile, for the matrix unit and the vector units work side by side */
-static inline void whole_block(const factor *f, int64_t row, const bf16 *packed, float *sums, pending *before, int64_t stride) {
-    int each = PANEL * TERMS / (f[0].terms + f[1].terms) + 1, upto = 0;
-    _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
-    for (int part = 0; part < 2; part++) {
-        const bf16 *x = f[part].x + row * f[part].x_stride;
-        int64_t wide = f[part].x_stride;
-        for (int64_t k = 0; k < f[part].terms; k += TERMS, packed += 2 * HALF) {
-            _tile_loadd(4, x + k, 2 * wide);
-            _tile_loadd(6, packed, 64);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, packed + HALF, 64);
-            _tile_dpbf16ps(1, 4, 7);
-            _tile_loadd(5, x + TILE * wide + k, 2 * wide);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
-            settle(before, stride, upto += each);
-        }
-    }
-    _tile_stored(0, sums, 128); _tile_stored(1, sums + TILE, 128);
-    _tile_stored(2, sums + HALF, 128); _tile_stored(3, sums + HALF + TILE, 128);
-}
-
-/* the last rows, at most 16 */
-static void rest_block(const factor *f, int64_t row, int rows, const bf16 *packed, float *sums) {
-    configure(rows);
-    _tile_zero(0); _tile_zero(1);
-    for (int part = 0; part < 2; part++) {
-        const bf16 *x = f[part].x + row * f[part].x_stride;
-        for (int64_t k = 0; k < f[part].terms; k += TERMS, packed += 2 * HALF) {
-            _tile_loadd(4, x + k, 2 * f[part].x_stride);
-            _tile_loadd(6, packed, 64); _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, packed + HALF, 64); _tile_dpbf16ps(1, 4, 7);
-        }
-    }
-    _tile_stored(0, sums, 128); _tile_stored(1, sums + TILE, 128);
-    configure(TILE);
-}
-
-/* rows from `top` and the panels from `first` on, which begin at `packed` */
-static void chunk(const factor *f, const bf16 *bias, const bf16 *onto, bf16 *y, int64_t stride, int64_t top, int64_t bottom, int64_t first,
-                  int64_t last, const bf16 *packed) {
-    float sums[2][2 * HALF] __attribute__((aligned(64)));
-    pending before = {sums[1], y, bias, onto, 0, 0};
-    int turn = 0;
-    for (int64_t panel = first; panel < last; panel++, packed += (f[0].terms + f[1].terms) * PANEL)
-        for (int64_t row = top, rows; row < bottom; row += rows, turn ^= 1) {
-            rows = bottom - row >= PANEL ? PANEL : bottom - row < TILE ? bottom - row : TILE;
-            if (rows == PANEL) whole_block(f, row, packed, sums[turn], &before, stride);
-            else rest_block(f, row, (int)rows, packed, sums[turn]);
-            settle(&before, stride, PANEL);
-            const int64_t at = row * stride + panel * PANEL;
-            before = (pending){sums[turn], y + at, bias ? bias + panel * PANEL : 0, onto ? onto + at : 0, 0, (int)rows};
-        }
-    settle(&before, stride, PANEL);
-}
-
 static bf16 *scratch(int64_t count) {
     static _Thread_local bf16 *kept;
     static _Thread_local int64_t room;
@@ -188,7 +109,8 @@ void multiply(const factor *f, int64_t from, int64_t to, const bf16 *packed, con
 #pragma omp for schedule(dynamic)
     for (int64_t part = 0; part < widths * heights; part++) {
         const int64_t first = from + part / heights * PANELS, top = part % heights * ROWS;
-        chunk(f, bias, onto, y, columns, top, top + ROWS < rows ? top + ROWS : rows, first, first + PANELS < to ? first + PANELS : to,
+        (tiled ? tiles_chunk : vectors_chunk)(
+            f, bias, onto, y, columns, top, top + ROWS < rows ? top + ROWS : rows, first, first + PANELS < to ? first + PANELS : to,
               packed + (first - from) * size);
     }
 }
@@ -230,5 +152,5 @@ void matmul_packed_bf16(const bf16 *x, int64_t stride, const bf16 *packed, int64
     }
 }
 #else
-int matmul_ready(void) { return 0; }
+int matmul_ready(int tiles) { return 0; }
 #endif

@@ -1,8 +1,8 @@
-"""Products of bf16 matrices in a processor's matrix unit, in C (`matmul.c`); PyTorch's where there is none, and for few rows.
+"""Products of bf16 matrices in C (`matmul.c`), in a processor's matrix unit or, where it has none, in vector units that multiply bf16.
 
-PyTorch's library (oneDNN) leaves all but one thread idle for many shapes that training has (576 columns and 400 to 1,340 rows), and
-makes new machine code for each number of rows it meets. Here every shape runs at about the same rate, and two products that are
-added up are summed before they are rounded.
+PyTorch's library (oneDNN) makes new machine code for each number of rows it meets, and with a matrix unit leaves all but one thread
+idle for many shapes that training has (576 columns and 400 to 1,340 rows). Here every shape runs at about the same rate, and two
+products that are added up are summed before they are rounded. Other processors, and few rows, are PyTorch's.
 
 Shapes: N rows, K terms, O columns. Reference: `reference_product`.
 """
@@ -25,9 +25,9 @@ UNIT = 32
 
 @cache
 def ready() -> bool:
-    """Whether there is a matrix unit that this process may use."""
+    """Whether the processor multiplies bf16, in units that this process may use."""
     found = native.library()
-    return found is not None and bool(found.matmul_ready())
+    return found is not None and bool(found.matmul_ready(1))
 
 
 def can(x_NK: Tensor, columns: int) -> bool:
