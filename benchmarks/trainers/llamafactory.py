@@ -38,6 +38,7 @@ def train(job: Job, turns: Turns) -> None:
             "do_train": True,
             "finetuning_type": job.method,
             "template": "empty",
+            "dataset": "tokenized",  # a name is asked for, and never looked up
             "tokenized_path": str(tokenized(job)),
             "cutoff_len": job.max_length,
             "disable_shuffling": True,
