@@ -18,6 +18,7 @@ import torch
 
 from engrain.errors import ExampleError, SettingError
 from engrain.healing import after, beginnings, rest_of
+from engrain.kernels.choosing import choose, log_probabilities
 from engrain.kernels.decoder import decoder
 from engrain.kernels.lean import lean_steps
 from engrain.kernels.plain_attention import plain, roomy_cache
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-CANDIDATES = 1024
-"""The likeliest words that are looked at first for one to draw."""
 CHUNK = 128
 """How many tokens' logits are held at once when a text is scored."""
 
@@ -239,7 +238,7 @@ class _Batch:
     def logits(self) -> torch.Tensor:
         """The logits (B, V) of every row's next token."""
         if self.decoder and self.ids_BT.shape[1] == 1 and self.cache is not None and self.decoder.can(self.cache):
-            return self.decoder.step(self.model, self.ids_BT[:, 0], self.positions_BT, self.mask_BT, self.cache).float()
+            return self.decoder.step(self.model, self.ids_BT[:, 0], self.positions_BT, self.mask_BT, self.cache)
         output = self.model(
             input_ids=self.ids_BT,
             attention_mask=self.mask_BT if self.padded else None,
@@ -249,7 +248,7 @@ class _Batch:
             # An index, not a number: a slice of the hidden states would make the head's weight be copied once a row.
             logits_to_keep=torch.tensor([self.ids_BT.shape[1] - 1], device=self.ids_BT.device),
         )
-        self.cache, logits_BV = output.cache, output.logits[:, -1].float()
+        self.cache, logits_BV = output.cache, output.logits[:, -1]
         if self.copies:
             self.keep(self.copies)
             logits_BV, self.copies = logits_BV[self.copies], []
@@ -283,8 +282,10 @@ def _advance(batch: _Batch, rows: list[_Row], how: _How) -> None:
     """One more token for every row that is not over."""
     with torch.inference_mode():
         logits_BV = batch.logits()
-        tokens_B = _choose(_allowed(logits_BV, rows), how, [row.next_draw() for row in rows] if how.temperature else [])
-        scores_B = logits_BV.gather(1, tokens_B[:, None])[:, 0] - logits_BV.logsumexp(1)
+        draws = [row.next_draw() for row in rows] if how.temperature else []
+        allowed_BV = _allowed(logits_BV, rows)
+        tokens_B, scores_B = choose(allowed_BV, how.temperature, how.top_p, draws)
+        scores_B = scores_B if allowed_BV is logits_BV else log_probabilities(logits_BV, tokens_B)
         batch.append(tokens_B)
     for row, token, score in zip(rows, tokens_B.tolist(), scores_B.tolist(), strict=True):
         if not row.over:
@@ -302,22 +303,6 @@ def _allowed(logits_BV: torch.Tensor, rows: Sequence[_Row]) -> torch.Tensor:
         only_BV[number] = float("-inf")
         only_BV[number, tokens] = logits_BV[number, tokens]
     return only_BV
-
-
-def _choose(logits_BV: torch.Tensor, how: _How, draws: list[float]) -> torch.Tensor:
-    """The next token of each row: the likeliest, or drawn from the likeliest ones that hold `top_p` of the probability."""
-    if not how.temperature:
-        return logits_BV.argmax(1)
-    shares_BV = (logits_BV / how.temperature).softmax(1)
-    best_BC, order_BC = shares_BV.topk(min(CANDIDATES, shares_BV.shape[1]))
-    if float(best_BC.sum(1).min()) < how.top_p:  # hardly ever: then all must be sorted, which takes longer than the model itself
-        best_BC, order_BC = shares_BV.sort(1, descending=True)
-    sums_BC = best_BC.cumsum(1)
-    kept_B = (sums_BC - best_BC < how.top_p).sum(1)
-    total_B = sums_BC.gather(1, kept_B[:, None] - 1)[:, 0]
-    target_B = torch.tensor(draws, dtype=total_B.dtype, device=total_B.device) * total_B
-    rank_B = torch.minimum((sums_BC <= target_B[:, None]).sum(1), kept_B - 1)
-    return order_BC.gather(1, rank_B[:, None])[:, 0]
 
 
 def _token_log_probabilities(model: PreTrainedModel, ids: Sequence[int]) -> np.ndarray:

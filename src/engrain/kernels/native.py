@@ -22,7 +22,7 @@ from torch import Tensor
 
 from engrain.fetch import cache_folder
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("elementwise.c", "matmul.c", "tiles.c", "vectors.c", "decoder.c"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("elementwise.c", "matmul.c", "tiles.c", "vectors.c", "decoder.c", "choosing.c"))
 COMPILERS = ("cc", "gcc", "clang")
 FAST = "-O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -ffinite-math-only -fno-signed-zeros"
 """Without `-ffast-math`: with that, loading the library would change how the whole process computes tiny numbers."""

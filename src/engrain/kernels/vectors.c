@@ -21,8 +21,9 @@ INLINE __m512bh both(const bf16 *x) {
     return (__m512bh)_mm512_set1_epi32(word);
 }
 
-/* `rows` rows, a number known when this is compiled, and a panel's columns */
-INLINE void block(const factor *f, int64_t row, const int rows, const bf16 *packed, const target *to) {
+/* `rows` rows, a number known when this is compiled, and a panel's columns; meanwhile `lines` of 64 bytes are asked for of what lies `ahead`,
+   each time two terms are done */
+INLINE void block(const factor *f, int64_t row, const int rows, const bf16 *packed, const target *to, const bf16 *ahead, int lines) {
     __m512 left[MOST], right[MOST];
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) left[i] = right[i] = _mm512_setzero_ps();
@@ -31,6 +32,8 @@ INLINE void block(const factor *f, int64_t row, const int rows, const bf16 *pack
         const int64_t wide = f[part].x_stride;
         for (int64_t k = 0; k < f[part].terms; k += TERMS, packed += 2 * HALF)
             for (int pair = 0; pair < TERMS; pair += 2) {
+                if (lines) _mm_prefetch((const char *)ahead, _MM_HINT_T1), ahead += TILE * 2;
+                if (lines > 1) _mm_prefetch((const char *)ahead, _MM_HINT_T1), ahead += TILE * 2;
                 const __m512bh a = (__m512bh)_mm512_loadu_si512(packed + TILE * pair), b = (__m512bh)_mm512_loadu_si512(packed + HALF + TILE * pair);
 #pragma GCC unroll 12
                 for (int i = 0; i < rows; i++) {
@@ -44,15 +47,19 @@ INLINE void block(const factor *f, int64_t row, const int rows, const bf16 *pack
     for (int i = 0; i < rows; i++) put(left[i], right[i], to, i);
 }
 
-#define CASE(N) case N: block(f, row, N, packed, &to); break;
+#define CASE(N) case N: block(f, row, N, packed, &to, ahead, lines); break;
 void vectors_chunk(CHUNK) {
-    for (int64_t panel = first; panel < last; panel++, packed += (f[0].terms + f[1].terms) * PANEL)
+    const int64_t size = (f[0].terms + f[1].terms) * PANEL, rows = bottom - top;
+    for (int64_t panel = first; panel < last; panel++, packed += size)
         for (int64_t row = top; row < bottom; row += MOST) {
+            /* the next panel, in the first two blocks or in the only one; a single row is read as fast as memory gives it */
+            const int lines = rows == 1 ? 0 : rows <= MOST ? 2 : row < top + 2 * MOST;
+            const bf16 *ahead = packed + size + (row - top) / MOST * (size / 2);
             const int64_t at = row * stride + panel * PANEL;
             const target to = {bias ? bias + panel * PANEL : 0, onto ? onto + at : 0, y + at, stride};
             switch (bottom - row) {
                 CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11)
-                default: block(f, row, MOST, packed, &to);
+                default: block(f, row, MOST, packed, &to, ahead, lines);
             }
         }
 }

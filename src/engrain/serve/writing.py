@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from engrain.healing import after, beginnings, rest_of
+from engrain.kernels.choosing import choose
 from engrain.serve.engine import Piece, Sampling, Token, Weights
 from engrain.serve.grammar import Form
 from engrain.serve.tenant import Tenant
@@ -91,13 +92,9 @@ class Writing(Tenant[Piece]):
 
     def _choose(self, logits_V: Tensor) -> int:
         """The likeliest token, or one drawn from the likeliest that hold `top_p` of the probability."""
-        if not self.sampling.temperature:
-            return int(logits_V.argmax())
-        shares, order = (logits_V / self.sampling.temperature).softmax(0).sort(descending=True, stable=True)
-        sums = shares.cumsum(0)
-        kept = int((sums - shares < self.sampling.top_p).sum())
-        target = float(self._draws[len(self.ids)]) * float(sums[kept - 1])
-        return int(order[min(int((sums <= target).sum()), kept - 1)])
+        draws = [float(self._draws[len(self.ids)])] if self.sampling.temperature else []
+        tokens_B, _ = choose(logits_V[None], self.sampling.temperature, self.sampling.top_p, draws)
+        return int(tokens_B)
 
     def _token(self, token: int, logits_V: Tensor) -> Token:
         """The token with the log-probabilities that the model itself gave, whatever temperature and grammar did."""
