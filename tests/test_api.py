@@ -20,6 +20,7 @@ from engrain.knowledge.wording import Wording
 from engrain.progress import Progress
 from engrain.run import Run
 from engrain.study.base import Writer
+from engrain.tasks import _packed
 
 DOCUMENT = """# Harbour Kites
 
@@ -303,6 +304,16 @@ def test_tune_measures_the_examples_that_are_kept_apart(tmp_path: Path, tiny_fol
     run = engrain.tune(tmp_path / "learn.jsonl", heldout=tmp_path / "keep.jsonl", base=str(tiny_folder), **OPTIONS).run
     assert len(run.read_rows("examples/train.jsonl")) == 6
     assert [row["messages"][0]["content"] for row in run.read_rows("examples/heldout.jsonl")] == ["What is 6?", "What is 7?"]
+
+
+def test_the_base_is_looked_at_before_a_method_changes_it(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[bool] = []
+    monkeypatch.setattr(_packed, "check_model", lambda model: looked_at.append(any(p.requires_grad for p in model.parameters())))
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(json.dumps({"prompt": f"Question {i}?", "completion": f"Answer {i}."}) + "\n" for i in range(6)))
+    options = {name: value for name, value in OPTIONS.items() if name != "rank"}
+    engrain.tune(file, base=str(tiny_folder), method="prefix_tuning", evaluate=False, **options)
+    assert looked_at == [False]
 
 
 def test_a_chatbot_is_told_what_it_was_told_in_training(tmp_path: Path, tiny_folder: Path) -> None:

@@ -27,6 +27,7 @@ def train(job: Job, turns: Turns) -> None:
     torch.manual_seed(0)
     model = loaded(job, dtype if method.keeps_float32 else torch.float32)
     task = Chat(encoded(job))
+    task.check(model)  # before there are virtual tokens, which it does not know
     method.apply(model)
     trainer = Trainer(model, method, task, settings, Run.create(Path(job.scratch) / "run", "bench"), dtype)
     if job.passes > 1:

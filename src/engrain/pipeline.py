@@ -400,9 +400,9 @@ def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> 
     model = load_model(base, dtype=dtype if method.keeps_float32 else torch.float32, device=device)
     make_gate(run, settings, model, progress)
     task.prepare(model)
+    task.check(model)  # untouched: what a method begins with at random, bf16 rounds far apart
     method.apply(model)
     task.free(model)
-    task.check(model)  # before the method looks: its passes are then over examples alone
     started = time.monotonic()
     method.prepare(model, passes(model, task))
     spent = time.monotonic() - started
