@@ -283,26 +283,27 @@ def _advance(batch: _Batch, rows: list[_Row], how: _How) -> None:
     with torch.inference_mode():
         logits_BV = batch.logits()
         draws = [row.next_draw() for row in rows] if how.temperature else []
-        allowed_BV = _allowed(logits_BV, rows)
+        allowed_BV, bound = _allowed(logits_BV, rows)
         tokens_B, scores_B = choose(allowed_BV, how.temperature, how.top_p, draws)
-        scores_B = scores_B if allowed_BV is logits_BV else log_probabilities(logits_BV, tokens_B)
+        if bound:
+            scores_B[bound] = log_probabilities(logits_BV[bound], tokens_B[bound])
         batch.append(tokens_B)
     for row, token, score in zip(rows, tokens_B.tolist(), scores_B.tolist(), strict=True):
         if not row.over:
             row.append(token, score)
 
 
-def _allowed(logits_BV: torch.Tensor, rows: Sequence[_Row]) -> torch.Tensor:
-    """The logits, minus infinity for tokens that a row may not go on with."""
+def _allowed(logits_BV: torch.Tensor, rows: Sequence[_Row]) -> tuple[torch.Tensor, list[int]]:
+    """The logits, minus infinity for tokens that a row may not go on with, and the numbers of the rows that are so bound."""
     found = {number: allowed for number, row in enumerate(rows) if not row.over and (allowed := row.allowed()) is not None}
     if not found:
-        return logits_BV
+        return logits_BV, []
     only_BV = logits_BV.clone()
     for number, allowed in found.items():
         tokens = torch.from_numpy(allowed).to(logits_BV.device)
         only_BV[number] = float("-inf")
         only_BV[number, tokens] = logits_BV[number, tokens]
-    return only_BV
+    return only_BV, list(found)
 
 
 def _token_log_probabilities(model: PreTrainedModel, ids: Sequence[int]) -> np.ndarray:

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from engrain.batches import micro_batches
 from engrain.files import short_hash
 from engrain.kernels.supervised_loss import CHUNK, supervised_loss
+from engrain.tasks._expected import expected
 from engrain.tasks._packed import PackedTask, common_prefix, head, supervised_hidden
 from engrain.tasks.base import Loss
 from engrain.token_rows import Joined
@@ -52,10 +53,8 @@ class Chat(PackedTask):
         """Note what the untouched model expects at each token of the replayed rows, those of the user's turn too."""
         shared = shared_prefix(self.train)
         whole = [replace(e, supervised=np.arange(len(e)) > shared) for e in self._replay]
-        expected: dict[int, Likely] = {}
-        for group in micro_batches(range(len(whole)), [len(e) for e in whole], PREPARED_TOKENS):
-            expected |= zip(group, likely(model, [whole[i] for i in group]), strict=True)
-        self.train = Joined(self._own, [replace(e, likely=expected[i]) for i, e in enumerate(whole)])
+        found = expected(model, whole, lambda: _all_likely(model, whole))
+        self.train = Joined(self._own, [replace(e, likely=each) for e, each in zip(whole, found, strict=True)])
 
     def loss(self, model: nn.Module, batch: Sequence[Encoded]) -> Loss:
         """The summed cross-entropy of the batch's supervised tokens. Raises ModelError for a model that cannot be packed."""
@@ -78,6 +77,13 @@ class Chat(PackedTask):
         asked = self.by_heart()
         known = dict(word_for_word(model, [self.train[i] for i in asked], self.trunk))
         return [number for place, number in enumerate(asked) if not known[place]]
+
+
+def _all_likely(model: nn.Module, rows: Sequence[Encoded]) -> list[Likely]:
+    found: dict[int, Likely] = {}
+    for group in micro_batches(range(len(rows)), [len(row) for row in rows], PREPARED_TOKENS):
+        found |= zip(group, likely(model, [rows[i] for i in group]), strict=True)
+    return [found[i] for i in range(len(rows))]
 
 
 def likely(model: nn.Module, batch: Sequence[Encoded]) -> list[Likely]:
