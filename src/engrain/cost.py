@@ -98,12 +98,17 @@ def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool, device: s
 
 def tokens_kept(cost: Cost, free: float) -> int:
     """Of how many tokens at once all that the way back needs is kept, in so many bytes; of more, layers are computed a second time."""
-    return min(LONG, max(0, int(free / MARGIN - cost.logits) // max(1, cost.activations)))
+    return min(LONG, _tokens(cost, free, cost.activations))
 
 
 def tokens_fitting(cost: Cost, free: float) -> int:
     """How many tokens can be computed at once, in so many bytes, where layers are computed a second time."""
-    return max(0, int(free / MARGIN - cost.logits) // max(1, min(cost.activations, cost.recomputed)))
+    return _tokens(cost, free, min(cost.activations, cost.recomputed))
+
+
+def _tokens(cost: Cost, free: float, each: int) -> int:
+    """For how many tokens of so many bytes `each` there is room beside a chunk of logits."""
+    return max(0, int(free / MARGIN - cost.logits) // max(1, each))
 
 
 def _frozen(model: nn.Module) -> int:

@@ -22,6 +22,8 @@ from engrain.tokens import Encoded, Likely
 if TYPE_CHECKING:
     from torch import nn
 
+CANDIDATES = 64
+"""Tokens kept of what the untouched model expects at a place; the rest of the vocabulary shares some hundredths."""
 MOST_FILES = 8
 """The newest so many stay: 200 everyday rows take 8 MB."""
 EIGHT = 8
@@ -51,8 +53,8 @@ def _put(file: Path, made: list[Likely]) -> dict[str, np.ndarray]:
 
 
 def _key(model: nn.Module, rows: Sequence[Encoded]) -> str:
-    """A digest of all that the outcome depends on: the model's numbers and settings, the device, and the rows."""
-    told = hashlib.sha256(f"{model.config.to_json_string()} {next(model.parameters()).device.type}".encode())
+    """A digest of all that the outcome depends on: the model's numbers and settings, the device, the rows, what is kept."""
+    told = hashlib.sha256(f"{CANDIDATES} {model.config.to_json_string()} {next(model.parameters()).device.type}".encode())
     for name, parameter in model.named_parameters():
         told.update(f"{name} {parameter.dtype} {tuple(parameter.shape)} {_sum(parameter.detach())}".encode())
     for row in rows:

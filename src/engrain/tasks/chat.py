@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from engrain.batches import micro_batches
 from engrain.files import short_hash
 from engrain.kernels.supervised_loss import CHUNK, supervised_loss
-from engrain.tasks._expected import expected
+from engrain.tasks._expected import CANDIDATES, expected
 from engrain.tasks._packed import PackedTask, common_prefix, head, supervised_hidden
 from engrain.tasks.base import Loss
 from engrain.token_rows import Joined
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 PREPARED_TOKENS = 2048
 """Tokens of rows that are read at once, not trained on."""
-CANDIDATES = 64
-"""Tokens kept of what the untouched model expects at a place; the rest of the vocabulary shares some hundredths."""
 
 
 class Chat(PackedTask):
