@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from engrain.assistant import put_adapter_in
+from engrain.methods.base import put_adapter_in
 from engrain.models import load_model, load_tokenizer, locate
 from engrain.study.lessons import lessons, read_corpus
 from engrain.study.prepare import HELDOUT_TRADES

@@ -154,7 +154,7 @@ def test_of_more_questions_than_the_reranker_remembers_nothing_is_read_twice(
         return logits(questions, candidates)
 
     monkeypatch.setattr(reranker, "logits", noted)
-    monkeypatch.setattr("engrain.reranker.REMEMBERED", 8)
+    monkeypatch.setattr("engrain.pairs.REMEMBERED", 8)
     monkeypatch.setattr("engrain.assistant.READ_AT_ONCE", 2)
     shop.retriever = Retriever((PRICES,), ASKED, meaning=Meaning(ByFirstLetter()), load_reranker=lambda: reranker)
     monkeypatch.setattr(shop, "_generated", lambda model, talks, *_: ["£24."] * len(talks))

@@ -40,7 +40,7 @@ def run_of(folder: Path, base: Path, seed: int, name: str = "lora", **values: An
 
 def update(folder: Path, base: Path, info: dict[str, Any]) -> dict[str, torch.Tensor]:
     """By how much each layer of a run differs from the base."""
-    from engrain.assistant import method_of
+    from engrain.methods.base import method_of
 
     model, chosen = load_model(locate(str(base)), dtype=torch.float32, device="cpu"), method_of(info["settings"])
     chosen.apply(model)

@@ -54,7 +54,7 @@ def test_what_was_read_is_not_read_again(reranker: Reranker, monkeypatch: pytest
         return logits(questions, candidates)
 
     monkeypatch.setattr(reranker, "logits", noted)
-    monkeypatch.setattr(module, "REMEMBERED", 3)
+    monkeypatch.setattr("engrain.pairs.REMEMBERED", 3)
     pairs = [(QUESTION, each) for each in CANDIDATES]
     scores = reranker.read([*pairs, *pairs])
     assert scores[:2] == scores[2:] == reranker.scores(QUESTION, CANDIDATES)

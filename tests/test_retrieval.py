@@ -12,7 +12,7 @@ from engrain.documents.base import Section
 from engrain.encoder import Meaning
 from engrain.knowledge.wording import REFUSAL
 from engrain.passages import cut
-from engrain.retrieval import Asked, Retriever, in_full
+from engrain.retrieval import UNKNOWN, Asked, Retriever, in_full
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -219,7 +219,7 @@ def test_a_follow_up_is_put_in_the_words_of_what_it_asks_itself() -> None:
     assert retriever.answers(follow_up, 1) == ["Ana."]
 
 
-def test_what_is_asked_for_is_told_by_all_wordings_the_kind_of_answer_and_shared_words() -> None:
+def test_what_is_asked_for_is_told_by_all_wordings_the_kind_of_answer_shared_words_and_values() -> None:
     """Each time two trained questions are equally near in meaning, and the second one is meant."""
 
     def known(question: str, *asked: Asked) -> str:
@@ -232,6 +232,8 @@ def test_what_is_asked_for_is_told_by_all_wordings_the_kind_of_answer_and_shared
     boss = Asked("The boss?", "Ana.", *ana)
     assert known("What does the chief cost?", boss, Asked("The boss, please?", "£85.", *ben), other) == "The boss, please?"
     assert known("The chief of kites?", boss, Asked("The boss of kites?", "Ben.", *ben), other) == "The boss of kites?"
+    kites = Asked("The boss of kites?", "Ana.", *ana)
+    assert known("The chief of kites at £9?", kites, Asked("The boss at £9.00?", "Ben.", *ben), other) == "The boss at £9.00?"
     assert known("Your chief?", boss) == "The boss?", "what is alone has nothing in common with others"
 
 
@@ -310,6 +312,40 @@ def test_of_what_a_question_may_ask_for_what_a_reranker_finds_fitting_comes_firs
     read = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), load_reranker=ByAnswer)
     assert read.known_words("Your chief?", 3)[0] == "Who leads it?", "what is to be declined fits nothing"
     assert set(read.known_words("Your chief?", 3)) == set(alone)
+
+
+class ByFact:
+    """A stand-in for the questioner: how likely a question is about a fact is what the fact's prompt says."""
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        return [float(prompt) - len(question) / 100 for question, prompt in pairs]
+
+
+def test_of_what_a_question_may_ask_for_the_fact_comes_first_that_it_is_likeliest_about() -> None:
+    asked = [
+        Asked("Who is the boss?", "Ana.", "guide.md#2", 0, about="-3"),
+        Asked("Who leads it?", "Ben.", "guide.md#2", 9, about="-1"),
+        Asked("Who is the chief?", REFUSAL),
+    ]
+    alone = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).known_words("Your chief?", 3)
+    assert alone[0] != "Who leads it?"
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), load_questioner=ByFact)
+    assert retriever.known_words("Your chief?", 3)[0] == "Who leads it?"
+    assert set(retriever.known_words("Your chief?", 3)) == set(alone)
+    assert retriever.asks("Your chief?", ["Ana.", "Ben.", "Cleo."]) == pytest.approx([-2, 0, UNKNOWN])
+    assert retriever.asks("Your chief?", ["Cleo."]) == [0], "nothing is known of any of them"
+    assert retriever.asks("Your chief?", []) == []
+    assert Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).asks("Your chief?", ["Ana.", "Ben."]) == [0, 0]
+
+
+def test_a_follow_up_is_about_a_fact_by_itself_and_with_what_it_leans_on() -> None:
+    class ByQuestion:
+        def read(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+            return [{"alone": -1.0, "with": -4.0}["alone" if question == "And on Sunday?" else "with"] * float(p) for question, p in pairs]
+
+    asked = [Asked("Who is the boss?", "Ana.", "guide.md#2", 0, about="1"), Asked("Who leads it?", "Ben.", "guide.md#2", 9, about="2")]
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), load_questioner=ByQuestion)
+    assert retriever.asks(in_full("And on Sunday?", ["Who is the chief?"]), ["Ana.", "Ben."]) == [0, -2.5]
 
 
 def test_an_answer_is_read_with_the_nearest_question_that_has_it_and_its_evidence() -> None:

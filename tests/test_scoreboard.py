@@ -120,6 +120,7 @@ def test_the_advice_follows_from_the_numbers() -> None:
     assert "no clear difference to full (72%)" in told
     assert "30 of its 100 answers are right in gist only" in told
     assert "base+retrieval, is right on 30 of 100 (30%): clearly less" in told
+    assert "None of its 100 answers is right in gist only: exact values are not blurred" in advice([made("lora", 100)])
 
 
 def test_retrieval_is_recommended_only_where_it_is_clearly_better_and_useful() -> None:

@@ -16,7 +16,7 @@ from engrain.generate import generate
 from engrain.knowledge.wording import REFUSAL
 from engrain.retrieval import Asked
 from engrain.tokens import encode_example
-from engrain.weighing import FIRST, FIT, LEAD, NEARNESS, SUPPORTED, Weighing, likelihoods
+from engrain.weighing import FIRST, FIT, LEAD, LIKELY, NEARNESS, PUT, SUPPORTED, Weighing, likelihoods
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -35,7 +35,7 @@ def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_the_promp
     tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase
 ) -> None:
     prompt, answers, expected = (Message("user", QUESTION),), ["£41.", "At nine, on a Sunday."], []
-    weighing = Weighing.of(tiny_tokenizer, prompt, answers, (), lambda text: True, lambda texts: [0.5] * len(texts), unfit)
+    weighing = Weighing.of(tiny_tokenizer, prompt, answers, (), lambda text: True, lambda texts: [0.5] * len(texts), unfit, unfit)
     assert weighing.answers == tuple(answers)
     assert weighing.worth == (0.5 * NEARNESS + SUPPORTED + FIRST, 0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS)
     for answer in (*answers, REFUSAL):
@@ -49,7 +49,7 @@ def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_the_promp
 
 def test_of_a_talk_only_the_new_answer_is_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
     talk = (Message("user", "Hello."), Message("assistant", "Good day to you."), Message("user", QUESTION))
-    row, declining = Weighing.of(tiny_tokenizer, talk, ["£41."], (), lambda text: True, unfit, unfit).rows
+    row, declining = Weighing.of(tiny_tokenizer, talk, ["£41."], (), lambda text: True, unfit, unfit, unfit).rows
     said = [tiny_tokenizer.decode(each.ids[each.supervised], skip_special_tokens=True) for each in (row, declining)]
     assert said == ["£41.", REFUSAL]
 
@@ -59,7 +59,7 @@ def test_what_was_made_up_is_not_weighed_and_what_the_documents_support_weighs_m
 
     def weighing(said: Sequence[str], similar: Sequence[str], *supported: str) -> Weighing:
         cosines = lambda texts: [near.get(text, 0.0) for text in texts]  # noqa: E731
-        return Weighing.of(tiny_tokenizer, prompt, said, similar, lambda text: text in supported, cosines, unfit)
+        return Weighing.of(tiny_tokenizer, prompt, said, similar, lambda text: text in supported, cosines, unfit, unfit)
 
     found = weighing(["£999.", "At nine.", "£41."], ["£52."], "£41.", "At nine.")
     assert found.answers == ("£52.", "At nine.", "£41."), "£999 neither answers a trained question nor stands in the documents"
@@ -73,10 +73,10 @@ def test_what_was_made_up_is_not_weighed_and_what_the_documents_support_weighs_m
 
 def test_an_answer_that_weighs_less_than_declining_is_not_given() -> None:
     weighing = Weighing(("b", "c"), (0.0, 0.0, 0.0), ())
-    assert weighing.decide([-2.0, -3.0, -2.1 - LEAD]) == "b"
-    assert weighing.decide([-2.0, -3.0, -1.9 - LEAD]) == weighing.declined
+    assert weighing.decide([-2.0, -3.0, -2.1 - LEAD / LIKELY]) == "b"
+    assert weighing.decide([-2.0, -3.0, -1.9 - LEAD / LIKELY]) == weighing.declined
     like_one_to_decline = Weighing(("b", "c"), (0.5, 0.0, 0.9), ())
-    assert like_one_to_decline.decide([-2.0, -3.0, -2.1 - LEAD]) == weighing.declined
+    assert like_one_to_decline.decide([-2.0, -3.0, -2.1 - LEAD / LIKELY]) == weighing.declined
 
 
 def test_an_untouched_model_declines_where_it_said_so() -> None:
@@ -84,7 +84,7 @@ def test_an_untouched_model_declines_where_it_said_so() -> None:
     assert weighing.decide([-9.0, -0.1], tuned=False) == "b", "what it finds unlikely says nothing"
     declined = Weighing(("b",), (0.0, 0.0), (), refused=True, declined="The documents don’t say.")
     assert declined.decide([-0.1, -0.1], tuned=False) == "The documents don’t say."
-    assert declined.decide([-0.1, -0.2 - LEAD]) == "b"
+    assert declined.decide([-0.1, -0.2 - LEAD / LIKELY]) == "b"
 
 
 def test_a_near_question_with_the_answer_counts_beside_its_likelihood() -> None:
@@ -96,18 +96,28 @@ def test_a_near_question_with_the_answer_counts_beside_its_likelihood() -> None:
 def test_the_answer_of_the_most_similar_question_counts_and_without_any_what_was_said_first(
     tiny_tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    def worth(said: Sequence[str], similar: Sequence[str]) -> tuple[float, ...]:
-        return Weighing.of(tiny_tokenizer, (Message("user", QUESTION),), said, similar, lambda text: True, unfit, unfit).worth
+    def worth(said: Sequence[str], similar: Sequence[str], recalled: bool = False) -> tuple[float, ...]:
+        prompt = (Message("user", QUESTION),)
+        return Weighing.of(tiny_tokenizer, prompt, said, similar, lambda text: True, unfit, unfit, unfit, recalled).worth
 
     assert worth(["£41.", "£52."], ["£9.", "£41."]) == (SUPPORTED + FIRST, SUPPORTED, SUPPORTED, 0.0)
     assert worth(["£41.", "£52."], []) == (SUPPORTED + FIRST, SUPPORTED, 0.0)
+    assert worth(["£41.", "£52."], ["£9.", "£41."], recalled=True) == (SUPPORTED, SUPPORTED + FIRST, SUPPORTED, 0.0)
     assert worth([REFUSAL, "£52."], []) == (SUPPORTED, 0.0), "what comes first is to be declined"
 
 
 def test_how_well_an_answer_fits_counts_beside_how_near_a_question_with_it_is(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
     prompt, held = (Message("user", QUESTION),), ["£41.", "£52."]
-    weighing = Weighing.of(tiny_tokenizer, prompt, held, (), lambda text: False, lambda texts: [0.2, 0.4, 0.1], lambda texts: [3.0, -2.0])
+    weighing = Weighing.of(
+        tiny_tokenizer, prompt, held, (), lambda text: False, lambda texts: [0.2, 0.4, 0.1], lambda texts: [3.0, -2.0], unfit
+    )
     assert weighing.worth == pytest.approx((0.2 * NEARNESS + 3 * FIT + FIRST, 0.4 * NEARNESS - 2 * FIT, 0.1 * NEARNESS))
+
+
+def test_how_likely_the_question_is_about_what_it_answers_counts(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
+    prompt, held = (Message("user", QUESTION),), ["£41.", "£52."]
+    weighing = Weighing.of(tiny_tokenizer, prompt, held, (), lambda text: True, unfit, unfit, lambda texts: [-0.5, 0.0])
+    assert weighing.worth == pytest.approx((SUPPORTED - 0.5 * PUT + FIRST, SUPPORTED, 0.0))
 
 
 def test_only_what_is_weighed_is_read_by_the_reranker(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
@@ -117,8 +127,8 @@ def test_only_what_is_weighed_is_read_by_the_reranker(tiny_tokenizer: PreTrained
         read.extend(texts)
         return unfit(texts)
 
-    Weighing.of(tiny_tokenizer, prompt, ["£41.", "£999."], (), lambda text: text == "£41.", unfit, fits)
-    assert read == ["£41."]
+    Weighing.of(tiny_tokenizer, prompt, ["£41.", "£999."], (), lambda text: text == "£41.", unfit, fits, fits)
+    assert read == ["£41.", "£41."], "by the reranker, and by the questioner"
 
 
 def both(
@@ -162,7 +172,7 @@ def test_mode_both_declines_where_that_is_likelier_than_any_answer(
     tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = {"closed-book": "£41.", "retrieval": "£9."}
-    assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=SUPPORTED + FIRST - LEAD) == REFUSAL
+    assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=(SUPPORTED + FIRST - LEAD) / LIKELY) == REFUSAL
 
 
 @pytest.mark.parametrize(

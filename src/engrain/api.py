@@ -60,6 +60,7 @@ from engrain.resuming import (
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.scoreboard import Scoreboard
+from engrain.study.adapter import study_adapter
 from engrain.study.details import worth_asking
 from engrain.study.prepare import SETTINGS, install, study_examples
 from engrain.study.replay import known_answers, replay_prompts
@@ -580,7 +581,7 @@ def compare(
     SettingError listing every method that cannot be used, and settings that cannot hold for all.
     """
     chosen, files = settings or settings_from(options), as_paths(paths)
-    chosen = replace(chosen, training=chosen.training.within_budget().judged())
+    chosen = replace(chosen, training=chosen.training.within_budget())
     common = common_settings(chosen, options)
     asked = entries(methods, common)
     if seeds < 1:
@@ -727,7 +728,7 @@ def plan(
     base = on_disk(chosen.model.base)
     known = known_answers(base.key, cache_folder() / "replay") if base else {}
     replayed = replay_prompts(chosen.study.replayed(len(made.train)), chosen.training.seed)
-    studies = run is None and chosen.study.study and not chosen.study.teacher and base is not None and pipeline.study_adapter(base)
+    studies = run is None and chosen.study.study and not chosen.study.teacher and base is not None and study_adapter(base)
     work = Work(
         documents=len({section.file for section in sections}),
         facts=len(facts),

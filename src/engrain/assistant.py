@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engrain import registry
 from engrain.batches import batches
 from engrain.documents.base import Section
 from engrain.encoder import Meaning, load_encoder
@@ -20,10 +18,14 @@ from engrain.examples import Message, example_from_row, exchange
 from engrain.gate import Gate, mean_states
 from engrain.generate import generate, stream
 from engrain.knowledge.facts import Fact, names_of
+from engrain.methods.base import method_of
 from engrain.models import Base, BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
+from engrain.questioner import Questioner, load_questioner
 from engrain.reranker import load_reranker
 from engrain.retrieval import NUM_KNOWN, Asked, Retriever, in_full
+from engrain.study.details import place
+from engrain.study.skills import questions_prompt, reverse_prompt
 from engrain.support import Index
 from engrain.tokens import Shown, fitted, passage, turn_messages
 from engrain.weighing import NUM_SIMILAR, Weighing, likelihoods
@@ -32,7 +34,6 @@ from engrain.words import canonical, refused
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from engrain.methods.base import Method
     from engrain.run import Run
 
 BOTH = "both"
@@ -86,9 +87,9 @@ class Library:
         sections = tuple(blanked(section_of(row), gone) for row in run.read_rows("documents.jsonl"))
         facts = tuple(Fact(**row) for row in run.read_rows("facts.jsonl"))
         vectors = run.path / VECTORS if run.info.get("settings", {}).get("encoder") else None
-        return cls(sections, facts, tuple(_asked(run, facts)) if sections else (), vectors)
+        return cls(sections, facts, tuple(_asked(run, facts, sections)) if sections else (), vectors)
 
-    def retriever(self, progress: Progress = SILENT) -> Retriever | None:
+    def retriever(self, progress: Progress = SILENT, load_questioner: Callable[[], Questioner | None] = lambda: None) -> Retriever | None:
         """What finds passages in the sections, also by the questions that were trained; None where there is no document.
 
         Raises ModelError where the sentence encoder is needed and cannot be had.
@@ -98,7 +99,7 @@ class Library:
         if not self.vectors:
             return Retriever(self.sections, self.asked)
         meaning = Meaning(load_encoder(progress), names_of(self.facts), self.vectors, progress)
-        return Retriever(self.sections, self.asked, meaning=meaning, load_reranker=load_reranker)
+        return Retriever(self.sections, self.asked, meaning=meaning, load_reranker=load_reranker, load_questioner=load_questioner)
 
 
 @dataclass(frozen=True)
@@ -128,10 +129,11 @@ class Assistant:
         everyday: Everyday | None = None,
         tuned: bool = True,
         rewrite: bool = True,
+        load_questioner: Callable[[], Questioner | None] = lambda: None,
     ) -> None:
         self.model, self.tokenizer, self.everyday, self.tuned = model, tokenizer, everyday, tuned
         self._rewrite = rewrite
-        self.retriever = library.retriever()
+        self.retriever = library.retriever(load_questioner=load_questioner)
         self.index = Index(library.facts, {s.id: s for s in library.sections})
         self.system = ""
         self._known: dict[tuple[str, str, Talk], dict[Talk, str]] = {}
@@ -277,9 +279,11 @@ class Assistant:
         def supports(text: str) -> bool:
             return self.check(question, text).status == "supported"
 
-        near, fits = partial(self.retriever.nearness, question), partial(self.retriever.fits, question)
         texts = [*chain.from_iterable(said.values())]
-        weighing = Weighing.of(self.tokenizer, prompt, texts, self._similar(talk, said), supports, near, fits)
+        voices = (self.retriever.nearness, self.retriever.fits, self.retriever.asks)
+        near, fits, asks = (partial(voice, question) for voice in voices)
+        recalled = self.rewrites and "closed-book" in said
+        weighing = Weighing.of(self.tokenizer, prompt, texts, self._similar(talk, said), supports, near, fits, asks, recalled)
         return weighing.decide(likelihoods(self.model, weighing.rows) if weighing.rows else [], self.tuned)
 
     def check(self, question: str, text: str) -> Answer:
@@ -317,21 +321,30 @@ class Assistant:
         return tuple(passage(found.place, found.text) for found in self.retriever.search(question, NUM_PASSAGES))
 
 
-def _asked(run: Run, facts: Sequence[Fact]) -> Iterator[Asked]:
+def _asked(run: Run, facts: Sequence[Fact], sections: Sequence[Section]) -> Iterator[Asked]:
     """The questions that a run was trained on, each with its answer and the place of its fact; those to be declined and people's own
     have none, and of those only such are taken that stand alone.
     """
     places = {fact.id: (fact.section, fact.start, fact.in_context) for fact in facts}
+    about = _about(facts, sections)
     for row in run.each_row("examples/train.jsonl"):
         found = row.get("kind") in ASKING and row.get("fact") in places
         if found or row.get("kind") == "unanswerable":
             question, answer = (message["content"] for message in row["messages"][-2:])
             section, start, evidence = places[row["fact"]] if found else ("", -1, "")
-            yield Asked(question, answer, section, start, evidence, row.get("repeats", 1))
+            shown = about.get((row["fact"], row["kind"]), "") if found else ""
+            yield Asked(question, answer, section, start, evidence, row.get("repeats", 1), shown)
     for messages in (exchange(example_from_row(row)) for row in run.each_row("examples/own.jsonl")):
         *before, said = messages
         if [message.role for message in before if message.role != "system"] == ["user"]:
             yield Asked(before[-1].content, said.content)
+
+
+def _about(facts: Sequence[Fact], sections: Sequence[Section]) -> dict[tuple[str, str], str]:
+    """By a fact's id and the kind of question what the studying model is shown when it writes such questions about it."""
+    texts = {section.id: section for section in sections}
+    prompts = {"question": questions_prompt, "reverse": reverse_prompt}
+    return {(fact.id, kind): prompt(*place(fact, texts)) for fact in facts if fact.section in texts for kind, prompt in prompts.items()}
 
 
 def full(talk: Talk) -> str:
@@ -384,19 +397,24 @@ def load(
     check_mode(mode, has_documents=bool(library.sections))
     if run is not None and not base_only:
         check_trained(run.path, info)
-    settings = info.get("settings", {})
-    chosen = BaseSettings(**{k: settings[k] for k in ("base", "precision", "device") if k in settings})
+    chosen = base_settings(info.get("settings", {}))
     located = locate(base or chosen.base, progress)
     if run is not None and not base_only:
         check_base(located, info.get("base", {}))
     device, dtype = chosen.resolve()
     model, tokenizer = load_model(located, dtype=dtype, device=device), load_tokenizer(located)
+    questioner = partial(load_questioner, located, device, dtype)
     if run is None or base_only:
-        return Assistant(model, tokenizer, library, mode, tuned=False)
+        return Assistant(model, tokenizer, library, mode, tuned=False, load_questioner=questioner)
     put_in(model, run.path, info)
     found = Gate.load(run.path) if gate else None
     everyday = Everyday(found, load_model(located, dtype=dtype, device=device)) if found else None
-    return Assistant(model, tokenizer, library, mode, everyday, rewrite=rewrite)
+    return Assistant(model, tokenizer, library, mode, everyday, rewrite=rewrite, load_questioner=questioner)
+
+
+def base_settings(settings: Mapping[str, Any]) -> BaseSettings:
+    """Which base a run's settings name, and how it computes."""
+    return BaseSettings(**{name: settings[name] for name in ("base", "precision", "device") if name in settings})
 
 
 def check_base(base: Base, trained: Mapping[str, Any]) -> None:
@@ -427,24 +445,6 @@ def put_in(model: PreTrainedModel, folder: Path, info: dict[str, Any]) -> None:
     if method.merges:
         method.merge(model)
     model.eval().requires_grad_(False)
-
-
-def put_adapter_in(model: PreTrainedModel, folder: Path) -> None:
-    """Merge a LoRA adapter from a folder in the PEFT library's format into its base model."""
-    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    method = method_of({"method": "lora", "rank": config["r"], "alpha": config["lora_alpha"]})
-    method.apply(model)
-    method.load(model, folder)
-    method.merge(model)
-    model.eval().requires_grad_(False)
-
-
-def method_of(settings: dict[str, object]) -> Method:
-    """The method that a run's settings name, with its own settings among them."""
-    kind: Any = registry.find("methods", str(settings["method"]))
-    names = {f.name for f in fields(kind.Settings)}
-    method: Method = kind(kind.Settings(**{name: value for name, value in settings.items() if name in names}))
-    return method
 
 
 def section_of(row: dict[str, object]) -> Section:

@@ -83,7 +83,7 @@ class Settings:
     def for_documents(self) -> Settings:
         """These settings as documents are built with: a time budget where nothing says how long, and of lora's layers the top ones."""
         usual = {name: value for name, value in as_built(self.method).items() if not getattr(self.method_settings, name)}
-        training = self.training.within_budget().judged()
+        training = self.training.within_budget()
         return replace(self, training=training, method_settings=replace(self.method_settings, **usual))
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from safetensors.torch import save_file
 
 from engrain import registry
-from engrain.assistant import Library, put_adapter_in, section_of
+from engrain.assistant import Library, section_of
 from engrain.batches import micro_batches
 from engrain.config import TOP_LAYERS, Settings
 from engrain.documents.base import Document, Reading, Section
@@ -32,14 +31,14 @@ from engrain.knowledge.forms import IN_CONTEXT
 from engrain.knowledge.superseded import Superseded, supersede
 from engrain.knowledge.wording import REFUSAL, Wording
 from engrain.measuring import TAUGHT, each_example, each_taught, guiding, load_examples, spread
-from engrain.methods.base import drawn
+from engrain.methods.base import drawn, put_adapter_in
 from engrain.models import Base, context_length, load_model, load_tokenizer, locate, outline
 from engrain.pace import told_rate
 from engrain.privacy import Private, screened
 from engrain.progress import Progress, Stage
 from engrain.retrieval import Retriever
 from engrain.run import Run
-from engrain.study.adapter import SHIPPED, StudyingModel
+from engrain.study.adapter import StudyingModel, study_adapter
 from engrain.study.base import Writer
 from engrain.study.details import in_order, worth_asking
 from engrain.study.reading import reading_examples
@@ -251,11 +250,6 @@ def studying_model(settings: Settings, progress: Progress) -> Writer | None:
     model = load_model(base, dtype=dtype, device=device)
     put_adapter_in(model, folder)
     return StudyingModel(model, load_tokenizer(base), settings.training.seed, progress, settings.study.study_minutes)
-
-
-def study_adapter(base: Base) -> Path | None:
-    """The folder of the base's study adapter: the one that `engrain prepare` made here, or the one that comes with the package."""
-    return next((f for f in (cache_folder() / "study" / base.key, SHIPPED / base.key) if (f / "adapter_config.json").is_file()), None)
 
 
 def practice(

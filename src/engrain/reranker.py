@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engrain.encoder import EMBEDDED, Encoder, encoder_folder
 from engrain.fetch import model_errors
+from engrain.pairs import PairScores
 from engrain.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -24,20 +24,18 @@ TAUGHT: Path | None = Path(__file__).parent / "study" / "adapters" / f"{EMBEDDED
 """The adapter that makes the sentence encoder a reranker."""
 MAX_TOKENS = 80
 """Word pieces that are read of a question and an answer together."""
-REMEMBERED = 8192
-"""Pairs whose scores are remembered."""
 WEIGHT, BIAS = "score.weight", "score.bias"
 
 
-class Reranker:
+class Reranker(PairScores):
     """Scores answers to a question; 0 is the score of "none of these"."""
 
     def __init__(self, encoder: Encoder) -> None:
         """A reranker that knows nothing yet."""
         import torch
 
+        super().__init__()
         self.encoder = encoder
-        self._read: dict[tuple[str, str], float] = {}
         self.score = torch.nn.Linear(encoder.width, 1)
         torch.nn.init.zeros_(self.score.weight)
         torch.nn.init.constant_(self.score.bias, -1.0)
@@ -46,17 +44,13 @@ class Reranker:
         """The score of each candidate (log-odds against "none of these"); what was read already is not read again."""
         return self.read([(question, candidate) for candidate in candidates])
 
-    def read(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """The score of each pair of question and candidate. Many at once are faster: every batch costs one pass over all weights."""
+    def computed(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The score of each pair of question and candidate."""
         import torch
 
-        known = self._read  # never changed, only replaced: other threads may read meanwhile
-        new = [pair for pair in dict.fromkeys(pairs) if pair not in known]
-        if new:
-            with torch.inference_mode():
-                known = known | dict(zip(new, self.logits(*zip(*new, strict=True)).tolist(), strict=True))
-            self._read = dict(islice(known.items(), max(len(known) - REMEMBERED, 0), None))
-        return [known[pair] for pair in pairs]
+        with torch.inference_mode():
+            found: list[float] = self.logits(*zip(*pairs, strict=True)).tolist()
+        return found
 
     def logits(self, questions: Sequence[str], candidates: Sequence[str]) -> torch.Tensor:
         """The score of each pair of question and candidate (N), through which gradients flow."""

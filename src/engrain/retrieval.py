@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engrain.encoder import Meaning, Vectors
-    from engrain.reranker import Reranker
+    from engrain.pairs import PairScores
 
 JOINS = re.compile(r"(?:and|or|but|so|then|what about|how about)\b", re.IGNORECASE)
 """How a question begins that leans on the one before it."""
@@ -41,11 +41,17 @@ KNOWN_WORDS = 0.5
 """Cosine from which a question may be asked in the words of a trained one."""
 NUM_KNOWN = 3
 """Trained questions that a model is asked from memory in place of one."""
-WORDINGS, SUITS, SHARED = 0.5, 0.2, 0.1
-"""What counts beside a trained question's nearest wording: the mean over its wordings, an answer of the kind asked for, shared words."""
+WORDINGS, SUITS, SHARED, NAMED = 0.5, 0.2, 0.1, 0.3
+"""What counts beside a trained question's nearest wording: the mean over its wordings, an answer of the kind asked for, shared words,
+and that it names the same prices, times, dates and numbers.
+"""
 READ_AGAIN, ASKED = 12, 0.1
 """Of so many things that a question likely asks for a reranker reads the nearest wording, and what a nat of its counts then."""
+PUT_AGAIN, PUT = 4, 0.3
+"""Of so many of these, in the order that then holds, a questioner reads the fact, and what a nat a token of its counts then."""
 RECENT = 256
+UNKNOWN = -1.0
+"""How likely a question is about what is no fact, against the likeliest fact (nats a token)."""
 TINY = 1e-9
 
 
@@ -54,6 +60,7 @@ class Asked:
     """A question and its `answer`, which stands at `position` in the text of the section with this id; in none if it is to be declined.
 
     `evidence` is the sentence or row that it stands in, with what that needs beside it. A pass of training practised it `repeats` times.
+    `about` is what the studying model is shown when it writes such questions; empty where a question is not about a fact.
     """
 
     question: str
@@ -62,6 +69,7 @@ class Asked:
     position: int = -1
     evidence: str = ""
     repeats: int = 1
+    about: str = ""
 
     @property
     def shown(self) -> str:
@@ -73,7 +81,8 @@ class Retriever:
     """An index over sections, cut into passages of about 60 words that keep their section's file and headings.
 
     `asked` are questions that the sections answer; each helps to find the passage with its answer. With a `meaning` both are found by
-    what they mean too. A reranker, loaded when it is first needed, tells how well answers fit.
+    what they mean too. A reranker tells how well answers fit, and a questioner how likely a question is about a fact; both are loaded
+    when they are first needed.
     """
 
     def __init__(
@@ -82,7 +91,8 @@ class Retriever:
         asked: Sequence[Asked] = (),
         passage_words: int = PASSAGE_WORDS,
         meaning: Meaning | None = None,
-        load_reranker: Callable[[], Reranker | None] = lambda: None,
+        load_reranker: Callable[[], PairScores | None] = lambda: None,
+        load_questioner: Callable[[], PairScores | None] = lambda: None,
     ) -> None:
         self.passages = [passage for section in sections for passage in cut(section, passage_words)]
         holding = _holding(self.passages, {section.id: section.start for section in sections}, asked)
@@ -92,7 +102,7 @@ class Retriever:
         self._texts = _Texts([" ".join([*p.headings, p.text, *questions[i]]) for i, p in enumerate(self.passages)])
         self._asked = asked
         self._meanings = _Meanings(self.passages, asked, holding, meaning) if meaning and self.passages else None
-        self._plain, self._load_reranker = meaning.plain if meaning else str, load_reranker
+        self._plain, self._load_reranker, self._load_questioner = meaning.plain if meaning else str, load_reranker, load_questioner
         self._likely = lru_cache(maxsize=RECENT, typed=True)(self._likely_meant)  # a question's is read ahead, and then used
 
     def search(self, question: str, k: int = 3) -> list[Section]:
@@ -123,9 +133,33 @@ class Retriever:
         scores = np.reshape(self._reranker.read(self._pairs(question, candidates)), (len(candidates), -1))
         return list(map(float, scores.mean(axis=1)))
 
+    def asks(self, question: str, answers: Sequence[str]) -> list[float]:
+        """How likely the question is about what each answer answers, against the likeliest of them (nats a token, at most 0).
+
+        One that is no fact's answer is a nat less likely than the likeliest. 0 for all without a questioner, and where none is a fact's.
+        """
+        found = self._put(question, [self.candidate(question, answer) for answer in answers] if self._questioner else [])
+        best = max((each for each in found if each is not None), default=None)
+        if best is None:
+            return [0.0] * len(answers)
+        return [UNKNOWN if each is None else each - best for each in found]
+
+    def _put(self, question: str, candidates: Sequence[Asked]) -> list[float | None]:
+        """How likely the studying model would put the question in these words when it writes some about each candidate's fact.
+
+        A follow-up is read by itself, too, and with what it leans on, and the mean counts. None for what is about no fact.
+        """
+        about = [each.about for each in candidates if each.about]
+        if not about or not self._questioner:
+            return [None] * len(candidates)
+        asked = _forms(question)
+        scores = np.reshape(self._questioner.read([(text, prompt) for prompt in about for text in asked]), (len(about), -1)).mean(axis=1)
+        found = iter(map(float, scores))
+        return [next(found) if each.about else None for each in candidates]
+
     def _pairs(self, question: str, candidates: Sequence[Asked]) -> list[tuple[str, str]]:
         """What the reranker reads of a question and of each candidate for its answer."""
-        asked = (question, question.alone) if isinstance(question, FollowUp) else (question,)
+        asked = _forms(question)
         shown = [replace(each, question=self._plain(each.question), evidence=self._plain(each.evidence)).shown for each in candidates]
         return [(self._plain(text), each) for each in shown for text in asked]
 
@@ -188,11 +222,18 @@ class Retriever:
         return known if known != [question] else []
 
     def _meant(self, question: str, k: int) -> list[NDArray[np.intp]]:
-        """The `k` things that a question asks for most likely, once a reranker has read the nearest wording of each of the first."""
+        """The `k` things that a question asks for most likely, once a reranker has read the nearest wording of each of the first, and a
+        questioner the facts of the first of these.
+        """
         found, scores, nearest = self._likely(question)
         fits = self._fits(question, nearest)
         fitting = [0.0 if refused(each.answer) else fit for each, fit in zip(nearest, fits, strict=True)]
-        return [found[i] for i in np.argsort(-(scores + ASKED * np.array(fitting)), kind="stable")[:k]]
+        read = scores + ASKED * np.array(fitting)
+        first = np.argsort(-read, kind="stable")[: max(k, PUT_AGAIN)]
+        put = self._put(question, [nearest[i] for i in first])
+        usual = np.mean([each for each in put if each is not None] or [0.0])
+        likely = read[first] + PUT * np.array([usual if each is None else each for each in put])
+        return [found[first[i]] for i in np.argsort(-likely, kind="stable")[:k]]
 
     def _likely_meant(self, question: str) -> tuple[list[NDArray[np.intp]], Vectors, list[Asked]]:
         """What a question likely asks for, without a reranker: all wordings of each, their scores, and the nearest wording of each."""
@@ -217,8 +258,12 @@ class Retriever:
         return {each.question: number for number, each in enumerate(self._asked)}
 
     @cached_property
-    def _reranker(self) -> Reranker | None:
+    def _reranker(self) -> PairScores | None:
         return self._load_reranker()
+
+    @cached_property
+    def _questioner(self) -> PairScores | None:
+        return self._load_questioner()
 
     @cached_property
     def _answered(self) -> Mapping[str, list[int]]:
@@ -254,23 +299,34 @@ class _Asking:
             self._group[group] = number
         self._centred, self._means = centred, np.stack([centred[group].mean(axis=0) for group in self._groups])
         self._texts = _Texts([" ".join(plain(asked[i].question) for i in group) for group in self._groups])
+        self._named = [set[str]().union(*(_values(asked[i].question) for i in group)) for group in self._groups]
         self._answers = [asked[group[0]].answer for group in self._groups]
 
     def like(self, number: int) -> NDArray[np.intp]:
         """The numbers of all wordings of a question."""
         return self._groups[int(self._group[number])]
 
+    def _naming(self, question: str) -> Vectors:
+        """Which share of the question's values the wordings of each thing name; 0 where it has none."""
+        values = _values(question)
+        return np.array([len(values & named) / max(len(values), 1) for named in self._named], np.float32)
+
     def found(self, question: str, centred: Vectors, k: int) -> tuple[list[NDArray[np.intp]], Vectors]:
         """The numbers of all wordings of each of the `k` things that `question` asks for most likely, the likeliest first; their scores."""
         nearest = np.full(len(self._groups), -np.inf, np.float32)
         np.maximum.at(nearest, self._group, self._centred @ centred)
-        scores = nearest + WORDINGS * (self._means @ centred) + SHARED * self._texts.scores(question)
+        scores = nearest + WORDINGS * (self._means @ centred) + SHARED * self._texts.scores(question) + NAMED * self._naming(question)
         least = np.sort(scores)[-min(k, len(scores))]
         close = np.flatnonzero(scores >= least - SUITS)  # nothing else can come among the first
         suiting = [refused(self._answers[i]) or suits(question, self._answers[i]) for i in close]
         suited = scores[close] + SUITS * np.array(suiting)
         best = np.argsort(-suited, kind="stable")[:k]
         return [self._groups[int(close[i])] for i in best], suited[best]
+
+
+def _values(text: str) -> set[str]:
+    """The words of a text with a number in them, each in its one spelling."""
+    return {word for word in keywords(text) if any(map(str.isdigit, word))}
 
 
 def _asks_for(asked: Asked, number: int) -> tuple[str, int, str]:
@@ -370,6 +426,11 @@ class FollowUp(str):
         made = super().__new__(cls, f"{before.rstrip('?. ')}? {alone}")
         made.alone = alone
         return made
+
+
+def _forms(question: str) -> tuple[str, ...]:
+    """The texts in which a question is read: a follow-up with what it leans on, and by itself."""
+    return (question, question.alone) if isinstance(question, FollowUp) else (question,)
 
 
 def in_full(question: str, earlier: Sequence[str]) -> str:

@@ -202,7 +202,10 @@ def _taken(useful: Sequence[Score]) -> Iterator[str]:
     chosen = max(as_good, key=_gentleness)
     yield _reason(chosen, best, as_good)
     blurred = chosen.gist.right - chosen.exact.right
-    yield f"{blurred} of its {chosen.gist.count} answers are right in gist only: the exact value is blurred."
+    if blurred:
+        yield f"{blurred} of its {chosen.gist.count} answers are right in gist only: the exact value is blurred."
+    else:
+        yield f"None of its {chosen.gist.count} answers is right in gist only: exact values are not blurred."
 
 
 def _beside(without: Score, useful: Sequence[Score], base: Score | None) -> str:

@@ -98,8 +98,8 @@ class TrainingSettings:
     evaluate_every: float = setting(0.5, "Epochs between evaluations on held-out wordings.")
     patience: int | None = setting(
         None,
-        "Stop after this many evaluations without improvement (0: never), and keep the weights of the best. Default: 3; examples of your "
-        "own are trained to the end, and the last weights stay.",
+        "Stop after this many evaluations without improvement (0: never), and keep the weights of the best. Default: 3 for code and "
+        "pictures; documents and conversations are trained to the end, and the last weights stay.",
     )
     checkpoint_minutes: float = setting(5.0, "Longest time between checkpoints.")
 

@@ -2,7 +2,8 @@
 
 A model that was asked twice, closed-book and from passages, is often right once. Answers that similar questions had are
 further candidates. How likely the model finds each after the last of these prompts, how near in meaning a question is that has the
-answer, and how well a reranker finds that it fits, tell them apart better than any single way of asking does.
+answer, how well a reranker finds that it fits, and how likely the studying model would put the question so about what it answers,
+tell them apart better than any single way of asking does.
 """
 
 from __future__ import annotations
@@ -23,16 +24,22 @@ if TYPE_CHECKING:
 
 NUM_SIMILAR = 6
 """Answers of similar questions that are weighed beside what the model says."""
+LIKELY = 0.5
+"""What a nat a token of the answer's own likelihood weighs."""
+FIT = 0.75
+"""What a nat of the reranker's weighs."""
+PUT = 2.0
+"""What a nat a token of the questioner's weighs, who tells how likely the question is about what the answer answers."""
 NEARNESS = 1.5
-"""Nats a token that the cosine between the question and the nearest one with the same answer is worth."""
-FIT = 1.0
-"""Nats a token that a nat of the reranker's is worth."""
+"""What the cosine between the question and the nearest one with the same answer weighs."""
 SUPPORTED = 0.75
-"""Nats a token that it is worth to an answer that its values stand in a place that is about the question."""
-FIRST = 0.75
-"""Nats a token that it is worth to an answer that it comes first: that of the most similar question, or said to the likeliest meant."""
-LEAD = 0.5
-"""How much more than declining (nats a token) an answer must weigh at least."""
+"""What it weighs that the answer's values stand in a place that is about the question."""
+FIRST = 1.0
+"""What it weighs that an answer comes first: what the model said to the trained question that is likeliest meant, or else the answer of
+the most similar question.
+"""
+LEAD = 1.0
+"""How much more than declining an answer must weigh at least."""
 
 
 @dataclass(frozen=True)
@@ -59,27 +66,31 @@ class Weighing:
         supports: Callable[[str], bool],
         near: Callable[[Sequence[str]], Sequence[float]],
         fits: Callable[[Sequence[str]], Sequence[float]],
+        asks: Callable[[Sequence[str]], Sequence[float]],
+        recalled: bool = False,
     ) -> Weighing:
         """What `similar` questions are answered with, the most similar first, and what the model `said`; each is read after the prompt.
 
         What was made up is left out: the documents must support what answers no trained question. `supports` tells whether they do, `near`
-        how near a question is that has the answer (a cosine, 0 where none has it), and `fits` how well it fits (log-odds against none of
-        them). A trained question that means nearly the same supports its answer too, in whatever words it is asked.
+        how near a question is that has the answer (a cosine, 0 where none has it), `fits` how well it fits (log-odds against none of
+        them), and `asks` how likely the question is about what it answers (nats a token, against the likeliest). A trained question that
+        means nearly the same supports its answer too, in whatever words it is asked. What was `recalled`, said from memory to the trained
+        questions that are likeliest meant, comes before what similar questions are answered with.
 
         There is nothing to weigh, and there are no rows, where no answer is left.
         """
         declines = all(refused(text) for text in said)
         declined = said[0] if declines and said else REFUSAL
         offered = list({canonical(text): text for text in (*similar, *said) if not refused(text)}.values())
-        first = canonical(next(iter((*similar, *said)), ""))
+        first = canonical(next(iter((*said, *similar) if recalled else (*similar, *said)), ""))
         *nearness, declining = near([*offered, REFUSAL])
         found = [(text, close, close >= THE_LIKE or supports(text)) for text, close in zip(offered, nearness, strict=True)]
         held = [(text, close, supported) for text, close, supported in found if close > 0 or supported]
         if not held:
             return cls((), (), (), declines, declined)
         answers, close, supported = zip(*held, strict=True)
-        voices = zip(close, fits(answers), supported, (canonical(text) == first for text in answers), strict=True)
-        worth = [NEARNESS * near + FIT * fit + SUPPORTED * yes + FIRST * leads for near, fit, yes, leads in voices]
+        voices = zip(close, fits(answers), asks(answers), supported, (canonical(text) == first for text in answers), strict=True)
+        worth = [NEARNESS * near + FIT * fit + PUT * put + SUPPORTED * yes + FIRST * leads for near, fit, put, yes, leads in voices]
         rows = tuple(_row(tokenizer, prompt, text) for text in (*answers, REFUSAL))
         return cls(answers, (*worth, NEARNESS * declining), rows, declines, declined)
 
@@ -91,7 +102,7 @@ class Weighing:
         """
         if not self.answers or (self.refused and not tuned):
             return self.declined
-        *weights, declining = (score + worth for score, worth in zip(scores, self.worth, strict=True))
+        *weights, declining = (LIKELY * score + worth for score, worth in zip(scores, self.worth, strict=True))
         weight, best = max(zip(weights, self.answers, strict=True))
         return best if weight > declining + LEAD or not tuned else self.declined
 

@@ -15,7 +15,6 @@ import torch
 from making import make_run
 
 from engrain import api, registry
-from engrain.assistant import method_of
 from engrain.cli import main
 from engrain.errors import ModelError, RunError, SettingError
 from engrain.evaluate import BASE, GENERAL, TUNED, Evaluation, score
@@ -23,6 +22,7 @@ from engrain.examples import Question
 from engrain.export import target_of
 from engrain.export.base import Source
 from engrain.gate import Gate
+from engrain.methods.base import method_of
 from engrain.models import PLAIN_TEMPLATE, Base, load_model, locate
 from engrain.run import Run
 

@@ -6,7 +6,15 @@ import pytest
 
 from engrain.errors import SettingError
 from engrain.examples import Example, practised
-from engrain.knowledge.dataset import STUDIED_HELDOUT, KnowledgeSettings, Studied, make_examples, patterns
+from engrain.knowledge.dataset import (
+    LEAST_REPEATS,
+    RIGHT_OR_WRONG,
+    STUDIED_HELDOUT,
+    KnowledgeSettings,
+    Studied,
+    make_examples,
+    patterns,
+)
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.wording import REFUSAL, STUDIED, Wording, normal
 
@@ -84,13 +92,16 @@ def test_of_each_answer_of_a_fact_the_plainest_question_is_practised_again_and_a
         else:
             assert e.repeats == 1
     assert max(map(len, groups.values())) > 6
-    for same in groups.values():
+    for (_, kind, _), same in groups.items():
         known, *others = sorted(same, key=lambda e: -e.repeats)
-        assert known.repeats == max(1, round(len(same) / 2))
+        least = 1 if known.form in RIGHT_OR_WRONG else LEAST_REPEATS
+        assert known.repeats == max(least, len(same) if kind == "reverse" else round(len(same) / 2))
         if known.repeats > 1:
             assert "+" not in known.form or all("+" in e.form for e in same), "a greeting only where nothing else is trained"
-        assert sum(e.repeats for e in same) == len(same), "as many others are not practised"
+        assert sum(e.repeats for e in same) == max(len(same), known.repeats), "as many others are not practised"
         assert {e.repeats for e in others} <= {0, 1}
+    assert any(kind == "reverse" and len(same) > LEAST_REPEATS for (_, kind, _), same in groups.items())
+    assert any(kind == "question" and len(same) == 1 for (_, kind, _), same in groups.items())
     assert {e.repeats for e in make_examples(facts, KnowledgeSettings(plainest=0)).train} == {1}
 
 

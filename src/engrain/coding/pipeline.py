@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from engrain.assistant import method_of
 from engrain.batches import micro_batches
 from engrain.coding.completion import Completer, Gap, load_completer
 from engrain.coding.repository import CodeFile, language_of, read_repository, split_files
@@ -24,6 +23,7 @@ from engrain.config import Settings
 from engrain.errors import ExampleError, SettingError
 from engrain.files import to_json, write_text
 from engrain.measuring import guiding, spread, testing
+from engrain.methods.base import method_of
 from engrain.models import context_length, load_model, load_tokenizer, locate, outline
 from engrain.pipeline import tune
 from engrain.progress import Progress

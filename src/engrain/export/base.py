@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from engrain.assistant import method_of
 from engrain.evaluate import Evaluation
 from engrain.gate import FILE as GATE
 from engrain.imaging.classifier import NOTICE
+from engrain.methods.base import method_of
 from engrain.models import on_disk
 from engrain.verdict import by_itself
 

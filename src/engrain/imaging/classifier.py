@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from engrain.assistant import check_trained, method_of
+from engrain.assistant import check_trained
 from engrain.errors import ModelError, RunError
 from engrain.imaging.backbones import Classifier, load_backbone
 from engrain.imaging.pictures import read_one
 from engrain.imaging.scores import softmax
+from engrain.methods.base import method_of
 from engrain.models import BaseSettings
 from engrain.progress import SILENT, Progress
 

@@ -24,6 +24,8 @@ NUM_PLAINEST = 3
 """Wordings by rules that come before those of a model."""
 MAX_REVERSE, MAX_TWO, MAX_OTHERS = 4, 2, 1
 """Rows of a fact that ask backwards, that need another fact too, and others that are no questions: gaps, telling, right or wrong."""
+LEAST_REPEATS = 2
+"""How often the only wording of an answer is practised at least, unless it asks whether a value is right."""
 OWN_WORDS = 0.85
 """Share of the wordings that ask in words of their own; the rest are the same questions with a greeting before them."""
 RIGHT_OR_WRONG = frozenset({"check-right", "check-wrong"})
@@ -225,17 +227,18 @@ def with_repeats(rows: Sequence[Row], share: float, rng: random.Random) -> list[
     """The rows, and how often each is practised: of the wordings with the same answer the plainest makes a `share`.
 
     A question that comes again and again is known by heart sooner than wordings that come once. As many of the others are not
-    practised, and lead to it only.
+    practised, and lead to it only. Backwards the plainest makes all: "What costs £3.05?" and "What costs £3.95?" are told apart late.
     """
     same: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
         if row.fact and row.wording.kind in ("question", "reverse"):
             same[row.fact.id, row.wording.kind, normal(row.wording.answer)].append(number)
     counts = [1] * len(rows)
-    for numbers in same.values():
+    for (_, kind, _), numbers in same.items():
         known, *others = sorted(numbers, key=lambda number: plainness(rows[number].wording))
-        counts[known] = max(1, round(share * len(numbers)))
-        for number in rng.sample(others, counts[known] - 1):
+        least = LEAST_REPEATS if share and rows[known].wording.form not in RIGHT_OR_WRONG else 1
+        counts[known] = max(least, round((1 if kind == "reverse" and share else share) * len(numbers)))
+        for number in rng.sample(others, min(len(others), counts[known] - 1)):
             counts[number] = 0
     return [replace(row, repeats=count) for row, count in zip(rows, counts, strict=True)]
 

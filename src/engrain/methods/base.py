@@ -5,11 +5,14 @@ Nothing else in engrain knows how a method works; `train.py` sees only this.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engrain import registry
 from engrain.errors import ModelError, SettingError
 from engrain.fetch import quiet
 from engrain.models import count_parameters
@@ -17,6 +20,7 @@ from engrain.models import count_parameters
 if TYPE_CHECKING:
     import torch
     from torch import nn
+    from transformers import PreTrainedModel
 
 _PLUS = "LoRA+ is method 'lora' with learning_rate_ratio=16 (--method lora --learning-rate-ratio 16)."
 ELSEWHERE = {
@@ -205,3 +209,21 @@ def load_tensors(model: nn.Module, tensors: dict[str, torch.Tensor], source: Pat
     with torch.no_grad():
         for name, tensor in tensors.items():
             own[name].copy_(tensor)
+
+
+def put_adapter_in(model: PreTrainedModel, folder: Path) -> None:
+    """Merge a LoRA adapter from a folder in the PEFT library's format into its base model."""
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    method = method_of({"method": "lora", "rank": config["r"], "alpha": config["lora_alpha"]})
+    method.apply(model)
+    method.load(model, folder)
+    method.merge(model)
+    model.eval().requires_grad_(False)
+
+
+def method_of(settings: dict[str, object]) -> Method:
+    """The method that a run's settings name, with its own settings among them."""
+    kind: Any = registry.find("methods", str(settings["method"]))
+    names = {f.name for f in fields(kind.Settings)}
+    method: Method = kind(kind.Settings(**{name: value for name, value in settings.items() if name in names}))
+    return method

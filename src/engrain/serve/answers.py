@@ -71,6 +71,8 @@ class Chat:
     tools: Tools | None = None
     weighed: bool = False
     """Whether what the model says is weighed, and comes as a whole once it is decided."""
+    recalled: bool = False
+    """Whether it is asked from memory in the words of trained questions."""
 
     @property
     def question(self) -> str:
@@ -141,7 +143,8 @@ def _open_chat(
     room = max_tokens(body, longest + weighed, context, parts.settings)  # an answer that is weighed is read with its end
     sampling = sampling_of(body, room)
     form = tools.form if tools and tools.form else sampling.schema
-    return Chat(served, mode, messages, prompts, replace(sampling, schema=form), knowledge, tools, weighed)
+    recalled = rewrite and weighs(served, knowledge, MODES[0])
+    return Chat(served, mode, messages, prompts, replace(sampling, schema=form), knowledge, tools, weighed, recalled)
 
 
 async def chat(parts: Parts, asked: Chat, number: int, written: Written) -> AsyncGenerator[Piece, None]:
@@ -187,9 +190,9 @@ def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
     def supports(text: str) -> bool:
         return knowledge.verdict(question, text)[1] == "supported"
 
-    near, fits = partial(knowledge.nearness, question), partial(knowledge.fits, question)
+    near, fits, asks = (partial(voice, question) for voice in (knowledge.nearness, knowledge.fits, knowledge.asks))
     similar = knowledge.similar(question) if asked.mode == BOTH else ()
-    return Weighing.of(tokenizer, prompt, said, similar, supports, near, fits)
+    return Weighing.of(tokenizer, prompt, said, similar, supports, near, fits, asks, asked.recalled)
 
 
 def _until(text: str, stop: Sequence[str]) -> str:

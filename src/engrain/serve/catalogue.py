@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engrain.assistant import MODES, method_of
+from engrain.assistant import MODES
 from engrain.errors import EngrainError
+from engrain.methods.base import method_of
 from engrain.run import Run
 from engrain.serve.adapters import CONFIG, is_plain
 from engrain.serve.engine import Weights

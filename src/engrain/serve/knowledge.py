@@ -6,12 +6,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from engrain.assistant import NUM_PASSAGES, Library, check_base
+from engrain.assistant import NUM_PASSAGES, Library, base_settings, check_base
 from engrain.documents.base import Section
 from engrain.gate import FILE, Gate
 from engrain.models import Base, locate
+from engrain.questioner import load_questioner
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.support import Index
@@ -54,6 +56,10 @@ class Knowledge:
     def fits(self, question: str, answers: Sequence[str]) -> list[float]:
         """How well each of these answers fits (log-odds against none of them)."""
         return self.retriever.fits(question, answers) if self.retriever else [0.0] * len(answers)
+
+    def asks(self, question: str, answers: Sequence[str]) -> list[float]:
+        """How likely the question is about what each of these answers answers, against the likeliest (nats a token)."""
+        return self.retriever.asks(question, answers) if self.retriever else [0.0] * len(answers)
 
     def known_words(self, question: str, k: int) -> list[str]:
         """The trained questions that stand for this one, at most `k`; none where it is asked as it is."""
@@ -113,6 +119,7 @@ class Shelf:
             self._bases[base] = locate(base)
         check_base(self._bases[base], info.get("base", {}))
         library = Library.of(run)
-        retriever = library.retriever()
+        device, dtype = base_settings(info["settings"]).resolve()
+        retriever = library.retriever(load_questioner=partial(load_questioner, self._bases[base], device, dtype))
         index = Index(library.facts, {s.id: s for s in library.sections})
         return Knowledge(retriever, index, Gate.load(run.path), library.sections)

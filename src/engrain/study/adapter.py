@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from engrain.documents.base import Section
 from engrain.examples import Message
+from engrain.fetch import cache_folder
 from engrain.generate import Completion, generate
 from engrain.knowledge.blocks import blocks, plain, sentence_before
 from engrain.knowledge.dataset import Dropped, Studied
@@ -37,6 +38,8 @@ from engrain.words import canonical
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from engrain.models import Base
 
 SHIPPED = Path(__file__).parent / "adapters"
 """Adapters that come with the package, in folders named as `fetch.version_key` names their base."""
@@ -237,6 +240,11 @@ class StudyingModel(Writer):
         rows = [encode_example(self.tokenizer, (*question_messages(w.prompt, [shown]), Message("assistant", a))) for w, a in asked]
         found = zip(wordings, log_likelihood(self.model, rows), strict=True)
         return {w: each.total / each.tokens for w, each in found if each.total / each.tokens > LEAST_LIKELY and each.foremost}
+
+
+def study_adapter(base: Base) -> Path | None:
+    """The folder of the base's study adapter: the one that `engrain prepare` made here, or the one that comes with the package."""
+    return next((f for f in (cache_folder() / "study" / base.key, SHIPPED / base.key) if (f / "adapter_config.json").is_file()), None)
 
 
 def fault_of(fact: Fact, question: str, source: str, rivals: Rivals) -> str:
