@@ -48,7 +48,7 @@ def test_a_plan_is_what_the_build_then_does(tiny_folder: Path, tmp_path: Path) -
     run = engrain.build("docs", **options, out="run", evaluate=False).run
     assert found.documents == 1
     assert found.facts == len(run.read_rows("facts.jsonl"))
-    assert found.examples == len(run.read_rows("examples/train.jsonl"))
+    assert found.examples == sum(row.get("repeats", 1) for row in run.read_rows("examples/train.jsonl"))
     assert found.steps == run.info["trained"]["total_steps"]
     assert found.tokens_per_epoch == pytest.approx(run.info["trained"]["tokens"] / run.info["trained"]["epochs"], rel=0.2)
     written = sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
