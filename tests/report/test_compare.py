@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 from engrain.evaluate import BASE, TUNED, Evaluation, score
 from engrain.examples import Question
 from engrain.report.charts import PERCENT, Axis, Dot, number, scatter
-from engrain.report.compare import markdown, render, size
+from engrain.report.compare import markdown, render, size, write_comparison
 from engrain.run import Run
 from engrain.scoreboard import Costs, Scoreboard, advice, score_of
 
@@ -44,6 +46,21 @@ def test_what_is_kept_and_declined_has_its_interval(tmp_path: Path) -> None:
     assert "75% (30% to 95%)" in markdown(Scoreboard((tuned,), ""))
 
 
+def test_the_plots_are_pictures_that_the_table_shows(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "cmp", "cmp")
+    run.update(settings={"base": "base"}, seeds=1)
+    seen = Evaluation({TUNED: tuple(score([Question("1", "What?", ("£5",), "direct")], ["£5"]))})
+    costs = [Costs(1234, 2**30, 61.0, 99.0, 2**20)]
+    write_comparison(run, Scoreboard((score_of("lora<i>", TUNED, [seen], costs),), "Take it."))
+    told = (run.path / "comparison.md").read_text()
+    pictures = re.findall(r"^!\[[^]]+\]\((.+\.svg)\)$", told, re.MULTILINE)
+    assert pictures == ["right-answers-against-memory.svg", "right-answers-against-time.svg"]
+    for picture in pictures:
+        root = ElementTree.parse(run.path / picture).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "lora<i>" in {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
+
+
 def test_one_table_in_markdown_holds_everything() -> None:
     questions = [Question("1", "What?", ("£5",), "direct"), Question("2", "Who?", ("Maria",), "reverse")]
     seen = Evaluation({TUNED: tuple(score(questions, ["£5", "Peter"]))})
@@ -63,6 +80,13 @@ def test_dots_stand_where_their_numbers_say() -> None:
     assert 'cx="58.0" cy="220.0"' in drawn
     assert 'cx="410.0" cy="16.0"' in drawn
     assert scatter([], "seconds", *axes) == ""
+
+
+def test_names_of_dots_stand_below_each_other_only_where_they_would_cover_each_other() -> None:
+    axes = Axis.of([0.0, 100.0], number), Axis.of([0.0, 1.0], PERCENT)
+    drawn = scatter([Dot("one", 10.0, 0.5), Dot("two", 10.0, 0.5), Dot("far", 90.0, 0.5)], "seconds", *axes)
+    heights = {name: float(y) for y, name in re.findall(r'class="note" x="[\d.]+" y="([\d.]+)">(\w+)<', drawn)}
+    assert heights == {"one": 122.0, "two": 136.0, "far": 122.0}
 
 
 def test_sizes_are_told_for_people() -> None:

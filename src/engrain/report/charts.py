@@ -12,6 +12,8 @@ WIDTH, LEFT, RIGHT = 520, 58, 14
 LINE_HEIGHT, TOP, BOTTOM = 190, 12, 34
 SCATTER_HEIGHT, SCATTER_TOP, SCATTER_BOTTOM, NAMES = 260, 16, 40, 110
 """Of a scatter: its height, and the room above, below and, for the names of dots, to the right."""
+NAME_HEIGHT, LETTER = 14, 7
+"""Height of a dot's name, and about the width of one of its letters."""
 MOST_POINTS = 160
 PERCENT: Callable[[float], str] = "{:.0%}".format
 
@@ -121,13 +123,23 @@ def scatter(dots: Sequence[Dot], across: str, x_axis: Axis, y_axis: Axis) -> Mar
         x = LEFT + x_axis.share(tick) * (end - LEFT)
         parts.append(f'<text class="tick" x="{x:.1f}" y="{floor + 18}" text-anchor="middle">{escape(label)}</text>')
     parts.append(f'<text class="tick" x="{end}" y="{SCATTER_HEIGHT - 4}" text-anchor="end">{escape(across)}</text>')
-    lowest = 0.0
+    named: list[tuple[float, float, float]] = []
     for dot in sorted(dots, key=lambda d: -d.y):
         x, y = LEFT + x_axis.share(dot.x) * (end - LEFT), floor - y_axis.share(dot.y) * (floor - SCATTER_TOP)
-        lowest = max(y + 4, lowest + 14)  # names of dots at one height stand below each other
+        begin, until, low = x + 9, x + 9 + LETTER * len(dot.name), y + 4
+        while any(begin < right and left < until and abs(low - at) < NAME_HEIGHT for left, right, at in named):
+            low += 1  # names that would cover each other stand below each other
+        named.append((begin, until, low))
         parts.append(f'<g><title>{escape(dot.name)}</title><circle class="dot {dot.style}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
-        parts.append(f'<text class="note" x="{x + 9:.1f}" y="{lowest:.1f}">{escape(dot.name)}</text></g>')
+        parts.append(f'<text class="note" x="{begin:.1f}" y="{low:.1f}">{escape(dot.name)}</text></g>')
     return Markup("".join([*parts, "</svg>"]))
+
+
+def alone(drawing: Markup, style: Markup) -> str:
+    """A drawing as a file of its own, with the page's style in it."""
+    head, _, rest = str(drawing).partition(">")
+    head = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return f"{head}><style>{style}svg {{ background: var(--card); }}</style>{rest}\n"
 
 
 def ticks(low: float, high: float, about: int) -> list[float]:

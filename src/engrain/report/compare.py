@@ -20,10 +20,13 @@ STYLES = {True: "c-tuned", False: "c-base-retrieval"}
 
 
 def write_comparison(run: Run, board: Scoreboard) -> Path:
-    """Write `comparison.html` and `comparison.md` of a comparison; the path of the page."""
-    path = run.path / PAGE
+    """Write `comparison.html`, `comparison.md` and the plots as pictures, which the latter shows; the path of the page."""
+    path, style = run.path / PAGE, style_of_page()
+    drawn = [(title, f"{title.lower().replace(' ', '-')}.svg", drawing) for title, drawing in plots(board.scores)]
+    for _, file, drawing in drawn:
+        write_text(run.path / file, charts.alone(drawing, style))
     write_text(path, render(run, board))
-    write_text(run.path / TABLE, markdown(board))
+    write_text(run.path / TABLE, "\n".join([markdown(board), *(f"![{title}]({file})\n" for title, file, _ in drawn)]))
     return path
 
 
@@ -42,8 +45,13 @@ def render(run: Run, board: Scoreboard) -> str:
         bars=charts.bars(shown) if shown else "",
         kinds=kinds_of(board),
         plots=plots(board.scores),
-        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
+        style=style_of_page(),
     )
+
+
+def style_of_page() -> Markup:
+    """The style sheet of every page."""
+    return Markup((FOLDER / "page.css").read_text(encoding="utf-8"))
 
 
 def kinds_of(board: Scoreboard) -> list[str]:
