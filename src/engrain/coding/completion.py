@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import load_file
 
-from engrain.assistant import check_base, check_trained, put_in
+from engrain.assistant import base_settings, check_base, check_trained, put_in
 from engrain.errors import RunError, SettingError
 from engrain.generate import generate, stream
 from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
@@ -101,7 +101,7 @@ def load_completer(run: Run, *, base_only: bool = False, progress: Progress = SI
         raise RunError(f"{run.path} was not made for code", "Name a run of `engrain build --task code`.")
     if not base_only:
         check_trained(run.path, info)
-    chosen = where or BaseSettings(**{name: settings[name] for name in ("base", "precision", "device")})
+    chosen = where or base_settings(settings)
     base = locate(settings["base"], progress)
     if not base_only:
         check_base(base, info.get("base", {}))
