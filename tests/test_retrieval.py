@@ -11,6 +11,7 @@ import pytest
 from engrain.documents.base import Section
 from engrain.encoder import Meaning
 from engrain.knowledge.wording import REFUSAL
+from engrain.linked import linked
 from engrain.passages import cut
 from engrain.retrieval import UNKNOWN, Asked, Retriever, in_full
 
@@ -267,6 +268,22 @@ def test_a_question_is_put_in_the_words_of_several_that_it_may_ask_for() -> None
     assert set(retriever.known_words(question, 3)) == {each.question for each in asked[:3]}
     assert retriever.known_words(question, 9) == retriever.known_words(question, 3), "what is not near is not asked"
     assert retriever.known_words("Who is the boss?", 3) == [], "it is known what that asks for"
+
+
+def test_a_question_that_needs_two_facts_is_put_in_the_words_of_the_second_one() -> None:
+    asked = [
+        Asked("Who is the boss?", "Ana.", "guide.md#2", 0, "Ana leads the workshop.", repeats=9),
+        Asked("What price has Ana?", "£85.", "guide.md#1", 0, "It costs £85."),
+        Asked("How do I cancel?", "By letter.", "guide.md#3", 0),
+    ]
+    (two,) = linked(asked)
+    retriever = Retriever(SECTIONS, [*asked, two], meaning=Meaning(ByMeaning()))
+    question = "Your chief at what fee?"
+    assert retriever.known_words(question, 1) == ["What price has Ana?"]
+    assert retriever.known_words(two.question, 1) == ["What price has Ana?"], "it was never trained itself"
+    assert retriever.candidate(question, "£85.").evidence == "Ana leads the workshop. It costs £85."
+    assert retriever.search(question, 1)[0].number == 1
+    assert Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).known_words(question, 1) == ["Who is the boss?"]
 
 
 def test_a_question_like_a_trained_one_is_told_from_others() -> None:

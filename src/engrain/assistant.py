@@ -18,6 +18,7 @@ from engrain.examples import Message, example_from_row, exchange
 from engrain.gate import Gate, mean_states
 from engrain.generate import generate, stream
 from engrain.knowledge.facts import Fact, names_of
+from engrain.linked import linked
 from engrain.methods.base import method_of
 from engrain.models import Base, BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.progress import SILENT, Progress
@@ -87,7 +88,8 @@ class Library:
         sections = tuple(blanked(section_of(row), gone) for row in run.read_rows("documents.jsonl"))
         facts = tuple(Fact(**row) for row in run.read_rows("facts.jsonl"))
         vectors = run.path / VECTORS if run.info.get("settings", {}).get("encoder") else None
-        return cls(sections, facts, tuple(_asked(run, facts, sections)) if sections else (), vectors)
+        asked = tuple(_asked(run, facts, sections)) if sections else ()
+        return cls(sections, facts, (*asked, *linked(asked, names_of(facts))), vectors)
 
     def retriever(self, progress: Progress = SILENT, load_questioner: Callable[[], Questioner | None] = lambda: None) -> Retriever | None:
         """What finds passages in the sections, also by the questions that were trained; None where there is no document.

@@ -60,7 +60,8 @@ class Asked:
     """A question and its `answer`, which stands at `position` in the text of the section with this id; in none if it is to be declined.
 
     `evidence` is the sentence or row that it stands in, with what that needs beside it. A pass of training practised it `repeats` times.
-    `about` is what the studying model is shown when it writes such questions; empty where a question is not about a fact.
+    `about` is what the studying model is shown when it writes such questions; empty where a question is not about a fact. One that was
+    made of two (`linked`) has in `clue` the one that leads to this fact.
     """
 
     question: str
@@ -70,6 +71,12 @@ class Asked:
     evidence: str = ""
     repeats: int = 1
     about: str = ""
+    clue: str = ""
+
+    @property
+    def thing(self) -> tuple[str, int, str]:
+        """What is asked for: the answer that stands in one place."""
+        return self.section, self.position, canonical(self.answer)
 
     @property
     def shown(self) -> str:
@@ -218,7 +225,8 @@ class Retriever:
         number = self._numbers.get(question)
         found = [self._asking.like(number)] if number is not None else self._meant(question, k)
         meant = [same for same in found if near[same].max() >= KNOWN_WORDS]
-        known = [self._asked[max(same, key=lambda number: (self._asked[number].repeats, near[number]))].question for same in meant]
+        whole = ([number for number in same if not self._asked[number].clue] for same in meant)
+        known = [self._asked[max(same, key=lambda number: (self._asked[number].repeats, near[number]))].question for same in whole]
         return known if known != [question] else []
 
     def _meant(self, question: str, k: int) -> list[NDArray[np.intp]]:
@@ -286,7 +294,7 @@ class Retriever:
 class _Asking:
     """Trained questions by what they ask for, all wordings of one together: which of them another question asks for.
 
-    The answers count by their kind alone, and no other text does.
+    The answers count by their kind alone, and no other text does. Of wordings that were made of two questions only the nearest counts.
     """
 
     def __init__(self, asked: Sequence[Asked], centred: Vectors, plain: Callable[[str], str]) -> None:
@@ -297,9 +305,10 @@ class _Asking:
         self._group = np.zeros(len(asked), int)
         for number, group in enumerate(self._groups):
             self._group[group] = number
-        self._centred, self._means = centred, np.stack([centred[group].mean(axis=0) for group in self._groups])
-        self._texts = _Texts([" ".join(plain(asked[i].question) for i in group) for group in self._groups])
-        self._named = [set[str]().union(*(_values(asked[i].question) for i in group)) for group in self._groups]
+        own = [np.array([i for i in group if not asked[i].clue]) for group in self._groups]
+        self._centred, self._means = centred, np.stack([centred[group].mean(axis=0) for group in own])
+        self._texts = _Texts([" ".join(plain(asked[i].question) for i in group) for group in own])
+        self._named = [set[str]().union(*(_values(asked[i].question) for i in group)) for group in own]
         self._answers = [asked[group[0]].answer for group in self._groups]
 
     def like(self, number: int) -> NDArray[np.intp]:
@@ -331,7 +340,7 @@ def _values(text: str) -> set[str]:
 
 def _asks_for(asked: Asked, number: int) -> tuple[str, int, str]:
     """What a question asks for: the answer that stands in one place; where it stands in none, what nothing else asks for."""
-    return (asked.section, asked.position, canonical(asked.answer)) if asked.section else ("", number, "")
+    return asked.thing if asked.section else ("", number, "")
 
 
 def _best(scores: Vectors) -> list[int]:

@@ -83,7 +83,8 @@ class Run:
                 raise RunError(f"There is no run under {ROOT}/.", "Make one with `engrain build PATH`, or name one with --run DIR.")
             return runs[0]
         if not (path / "run.json").is_file():
-            raise RunError(f"{path} is not a run: it has no run.json.", "`engrain runs` lists the runs there are.")
+            step = "`engrain runs` lists the runs there are; a new one is begun without --resume."
+            raise RunError(f"{path} is not a run: it has no run.json.", step)
         return cls(path)
 
     @classmethod

@@ -7,6 +7,8 @@ question with passages becomes (`tokens.question_messages`).
 
 from __future__ import annotations
 
+import re
+
 from engrain.examples import Message
 
 REFUSAL = "The documents do not say."
@@ -33,6 +35,12 @@ def reverse_prompt(heading: str, text: str, value: str, before: str = "") -> str
 def absent_prompt(heading: str, text: str) -> str:
     """Asks for questions on the passage's subject that it does not answer, one a line."""
     return f"{_passage(heading, text)}\nAsk what this does not say."
+
+
+def led_in(prompt: str, before: str) -> str:
+    """The prompt of one sentence (`questions_prompt`, `reverse_prompt`) with another one before that, in place of what stood there."""
+    heading, *lines = prompt.split("\n")
+    return "\n".join([heading, f"({before})", *(line for line in lines if not re.fullmatch(r"\(.*\)", line))])
 
 
 def conversation(prompt: str, reply: str) -> tuple[Message, Message]:
