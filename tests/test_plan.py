@@ -74,6 +74,18 @@ def test_steps_follow_the_settings(tiny_folder: Path) -> None:
     assert half.training_minutes == pytest.approx(whole.training_minutes / 2)
 
 
+def test_where_a_model_studies_it_also_reads_what_questions_may_be_about(tiny_folder: Path) -> None:
+    def measuring(**options: Any) -> float:
+        made = replace(work(), studied=50)
+        return planned(tiny_folder, made, **options).total_minutes - planned(tiny_folder, made, evaluate=False, **options).total_minutes
+
+    def apart(**options: Any) -> float:
+        return planned(tiny_folder, **options).total_minutes - planned(tiny_folder, evaluate=False, **options).total_minutes
+
+    assert measuring() > apart()
+    assert measuring(encoder=False) == pytest.approx(apart(encoder=False)), "without an encoder nothing is looked up by meaning"
+
+
 def test_what_computes_more_takes_longer(tiny_folder: Path) -> None:
     assert planned(tiny_folder, rank=2).training_minutes < planned(tiny_folder, method="full").training_minutes
     assert planned(tiny_folder, evaluate=False).total_minutes < planned(tiny_folder).total_minutes
