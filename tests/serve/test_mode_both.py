@@ -18,6 +18,7 @@ from engrain.knowledge.wording import REFUSAL
 from engrain.retrieval import Retriever
 from engrain.run import Run
 from engrain.support import Index, Support
+from engrain.weighing import Weighing
 
 SECTION = Section("kites.md", 0, ("Kites",), "The Gannet costs £41. The Petrel costs £52. We open at 9:00.", 0)
 ASKED = {"How much is the Gannet?": "£41.", "How much is the Petrel?": "£52.", "From when are you open?": "9:00."}
@@ -184,3 +185,23 @@ def test_what_is_said_from_memory_is_weighed_as_the_assistant_weighs_it(
     assert client.chat.completions.create(**ask, extra_body={"engrain": {"rewrite": False}}).choices[0].message.content.strip() == own[0]
     told = client.chat.completions.create(**ask, logprobs=True)
     assert told.choices[0].message.content != REFUSAL, "what is wanted token by token is not weighed"
+
+
+@pytest.mark.parametrize(("model", "rewrite", "wanted"), [("knowing", True, True), ("knowing", False, False), ("kiosk", True, False)])
+def test_what_was_recalled_comes_first_where_it_does_for_the_assistant(
+    client: Any, many_runs: Path, knowing: Path, model: str, rewrite: bool, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    weigh = Weighing.of
+
+    def watched(*voices: Any) -> Weighing:
+        told.append(voices[-1])
+        return weigh(*voices)
+
+    monkeypatch.setattr(Weighing, "of", watched)
+    api.load(many_runs / model, mode="both", rewrite=rewrite).ask(QUESTIONS[0])
+    messages = [{"role": "user", "content": QUESTIONS[0]}]
+    client.chat.completions.create(
+        model=f"{model}+both", messages=messages, max_tokens=TOKENS, extra_body={"engrain": {"rewrite": rewrite}}
+    )
+    assert told == [wanted, wanted]
