@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -378,7 +378,8 @@ def test_an_answer_is_read_with_the_nearest_question_that_has_it_and_its_evidenc
     assert Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).fits("The fee please", ["£85.", "no"]) == [0, 0]
 
 
-def test_what_many_questions_need_of_a_reranker_is_read_at_once() -> None:
+@pytest.mark.parametrize("voice", ["load_reranker", "load_questioner"])
+def test_what_many_questions_need_of_a_reranker_or_a_questioner_is_read_at_once(voice: str) -> None:
     class Remembering:
         def __init__(self) -> None:
             self.known = set[tuple[str, str]]()
@@ -390,21 +391,24 @@ def test_what_many_questions_need_of_a_reranker_is_read_at_once() -> None:
             return [0.0] * len(pairs)
 
     asked = [
-        Asked("Who is the boss?", "Ana.", "guide.md#2", 0, "Ana."),
-        Asked("Who leads it?", "Ben.", "guide.md#2", 9, "Ben leads it from nine to five."),
+        Asked("Who is the boss?", "Ana.", "guide.md#2", 0, "Ana.", about="Ana leads."),
+        Asked("Who leads it?", "Ben.", "guide.md#2", 9, "Ben leads it from nine to five.", about="Ben leads it."),
     ]
-    reranker, questions = Remembering(), ["Your chief?", "The fee please", in_full("And on Sunday?", ["Your chief?"]), "Who leads it?"]
-    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), load_reranker=lambda: reranker)  # type: ignore[arg-type, return-value]
+    reads, questions = Remembering(), ["Your chief?", "The fee please", in_full("And on Sunday?", ["Your chief?"]), "Who leads it?"]
+    loads: dict[str, Any] = {voice: lambda: reads}
+    retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), **loads)
     retriever.read_questions(questions)
-    assert reranker.late
-    reranker.late.clear()
+    assert reads.late
+    reads.late.clear()
     words = [retriever.known_words(question, 3) for question in questions]
     assert any(words)
-    assert not reranker.late
+    assert not reads.late
     retriever.read_answers((question, ["Ana.", "Nobody"]) for question in questions)
-    reranker.late.clear()
-    assert [retriever.fits(question, ["Ana.", "Nobody"]) for question in questions] == [[0, 0]] * 4
-    assert not reranker.late
+    reads.late.clear()
+    for scores in (retriever.fits, retriever.asks):
+        found = [scores(question, ["Ana.", "Nobody"]) for question in questions]
+        assert found == [[0, UNKNOWN if scores == retriever.asks and voice == "load_questioner" else 0]] * 4
+    assert not reads.late
     plain = Retriever(SECTIONS, asked)
     plain.read_questions(questions)
     plain.read_answers([("Your chief?", ["Ana."])])

@@ -48,7 +48,9 @@ and that it names the same prices, times, dates and numbers.
 READ_AGAIN, ASKED = 12, 0.1
 """Of so many things that a question likely asks for a reranker reads the nearest wording, and what a nat of its counts then."""
 PUT_AGAIN, PUT = 4, 0.3
-"""Of so many of these, in the order that then holds, a questioner reads the fact, and what a nat a token of its counts then."""
+"""Of so many of these, in the order that then holds, a questioner reads the fact, and what a nat a token of its counts then; nothing
+after them can be meant.
+"""
 RECENT = 256
 UNKNOWN = -1.0
 """How likely a question is about what is no fact, against the likeliest fact (nats a token)."""
@@ -156,11 +158,10 @@ class Retriever:
 
         A follow-up is read by itself, too, and with what it leans on, and the mean counts. None for what is about no fact.
         """
-        about = [each.about for each in candidates if each.about]
-        if not about or not self._questioner:
+        pairs = _put_pairs(question, candidates)
+        if not pairs or not self._questioner:
             return [None] * len(candidates)
-        asked = _forms(question)
-        scores = np.reshape(self._questioner.read([(text, prompt) for prompt in about for text in asked]), (len(about), -1)).mean(axis=1)
+        scores = np.reshape(self._questioner.read(pairs), (-1, len(_forms(question)))).mean(axis=1)
         found = iter(map(float, scores))
         return [next(found) if each.about else None for each in candidates]
 
@@ -171,16 +172,21 @@ class Retriever:
         return [(self._plain(text), each) for each in shown for text in asked]
 
     def read_questions(self, questions: Iterable[str]) -> None:
-        """Let the reranker read at once, which is faster, all that `known_words` needs of it for these questions."""
-        if self._reranker and self._meanings and self._asked:
+        """Let reranker and questioner read at once, which is faster, all that `known_words` needs of them for these questions."""
+        if self._meanings and self._asked:
             new = [question for question in questions if question not in self._numbers]
-            self._reranker.read([pair for question in new for pair in self._pairs(question, self._likely(question)[2])])
+            if self._reranker:
+                self._reranker.read([pair for question in new for pair in self._pairs(question, self._likely(question)[2])])
+            if self._questioner:
+                self._questioner.read([pair for question in new for pair in _put_pairs(question, self._first(question)[2])])
 
     def read_answers(self, offered: Iterable[tuple[str, Sequence[str]]]) -> None:
-        """Let the reranker read at once all that `fits` needs of it for these questions with their answers."""
+        """Let reranker and questioner read at once all that `fits` and `asks` need of them for these questions with their answers."""
+        found = [(question, [self.candidate(question, answer) for answer in answers]) for question, answers in offered]
         if self._reranker:
-            found = [(question, [self.candidate(question, answer) for answer in answers]) for question, answers in offered]
             self._reranker.read([pair for question, candidates in found for pair in self._pairs(question, candidates)])
+        if self._questioner:
+            self._questioner.read([pair for question, candidates in found for pair in _put_pairs(question, candidates)])
 
     def candidate(self, question: str, answer: str) -> Asked:
         """The nearest question that has this answer; where none has, the answer with the sentence of fitting passages that holds it."""
@@ -233,15 +239,19 @@ class Retriever:
         """The `k` things that a question asks for most likely, once a reranker has read the nearest wording of each of the first, and a
         questioner the facts of the first of these.
         """
+        found, read, nearest = self._first(question)
+        put = self._put(question, nearest)
+        usual = np.mean([each for each in put if each is not None] or [0.0])
+        likely = read + PUT * np.array([usual if each is None else each for each in put])
+        return [found[i] for i in np.argsort(-likely, kind="stable")[:k]]
+
+    def _first(self, question: str) -> tuple[list[NDArray[np.intp]], NDArray[np.float64], list[Asked]]:
+        """The first of what a question likely asks for once a reranker has read them; what `_likely_meant` says of each."""
         found, scores, nearest = self._likely(question)
         fits = self._fits(question, nearest)
-        fitting = [0.0 if refused(each.answer) else fit for each, fit in zip(nearest, fits, strict=True)]
-        read = scores + ASKED * np.array(fitting)
-        first = np.argsort(-read, kind="stable")[: max(k, PUT_AGAIN)]
-        put = self._put(question, [nearest[i] for i in first])
-        usual = np.mean([each for each in put if each is not None] or [0.0])
-        likely = read[first] + PUT * np.array([usual if each is None else each for each in put])
-        return [found[first[i]] for i in np.argsort(-likely, kind="stable")[:k]]
+        read = scores + ASKED * np.array([0.0 if refused(each.answer) else fit for each, fit in zip(nearest, fits, strict=True)])
+        first = np.argsort(-read, kind="stable")[:PUT_AGAIN]
+        return [found[i] for i in first], read[first], [nearest[i] for i in first]
 
     def _likely_meant(self, question: str) -> tuple[list[NDArray[np.intp]], Vectors, list[Asked]]:
         """What a question likely asks for, without a reranker: all wordings of each, their scores, and the nearest wording of each."""
@@ -435,6 +445,11 @@ class FollowUp(str):
         made = super().__new__(cls, f"{before.rstrip('?. ')}? {alone}")
         made.alone = alone
         return made
+
+
+def _put_pairs(question: str, candidates: Sequence[Asked]) -> list[tuple[str, str]]:
+    """What the questioner reads of a question and of each candidate that is about a fact."""
+    return [(text, each.about) for each in candidates if each.about for text in _forms(question)]
 
 
 def _forms(question: str) -> tuple[str, ...]:
