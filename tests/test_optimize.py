@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from engrain.errors import RunError
-from engrain.optimize import FINAL_SHARE, SCHEDULES, Masters, learning_rate_at, load_position, load_state, save_state
+from engrain.optimize import FINAL_SHARE, SCHEDULES, Masters, dither, learning_rate_at, load_position, load_state, save_state
 from engrain.tasks.chat import Chat
 from training import examples, small_model
 
@@ -38,13 +38,13 @@ def test_very_short_runs_have_a_rate_above_zero(schedule: str) -> None:
             assert all(0 < learning_rate_at(step, total, 1.0, schedule, warmup) <= 1 for step in range(total))
 
 
-def losses(dtype: torch.dtype, masters: bool, steps: int = 20) -> list[float]:
-    model, batch = small_model().requires_grad_(True), examples(6)
+def losses(dtype: torch.dtype, masters: bool, steps: int = 20, rate: float = 1e-4, published: torch.dtype = torch.float32) -> list[float]:
+    model, batch = small_model().to(published).float().requires_grad_(True), examples(6)
     kept = Masters(model if masters else model.to(dtype), dtype, keeps_float32=not masters)
     if not masters:
         model.to(dtype)
     values = kept.values if masters else dict(model.named_parameters())
-    optimizer = torch.optim.AdamW(values.values(), lr=1e-4, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(values.values(), lr=rate, weight_decay=0.0)
     task, found = Chat(batch), []
     for _ in range(steps):
         loss = task.loss(model, batch)
@@ -65,6 +65,30 @@ def test_bfloat16_with_masters_follows_float32_and_without_does_not() -> None:
     assert abs(pure[0] - pure[-1] - drop) > 0.2 * drop, "updates below a bf16 step were not lost, so this test shows nothing"
 
 
+def test_weights_that_are_narrow_numbers_already_learn_as_in_float32() -> None:
+    exact, narrow = (losses(dtype, True, 12, 5e-6, torch.bfloat16) for dtype in (torch.float32, torch.bfloat16))
+    drop = exact[0] - exact[-1]
+    assert abs(narrow[0] - narrow[-1] - drop) < 0.1 * drop
+
+
+@pytest.mark.parametrize(("dtype", "step"), [(torch.bfloat16, 2**-7), (torch.float16, 2**-10)])
+def test_dithered_values_lie_about_their_own_and_their_copies_follow_them_on_average(dtype: torch.dtype, step: float) -> None:
+    values = torch.full((20_000,), -1.25)
+    dither(values, dtype, torch.Generator().manual_seed(3))
+    moves = (values + 1.25) / step
+    assert 0.49 < float(moves.abs().max()) <= 0.5
+    assert abs(float(moves.mean())) < 0.01
+    for shift in (0.1, -0.3, 0.75):
+        moved = (values + shift * step).to(dtype).float().mean() + 1.25
+        assert float(moved / step) == pytest.approx(shift, abs=0.02), "copies that all wait for half a step"
+    again = torch.full((20_000,), -1.25)
+    dither(again, dtype, torch.Generator().manual_seed(3))
+    assert torch.equal(again, values)
+    nothing = torch.tensor([0.0, -0.0, 1e-45])
+    dither(nothing, dtype, torch.Generator().manual_seed(3))
+    assert nothing.tolist() == [0.0, -0.0, torch.tensor(1e-45).item()]
+
+
 def test_masters_hold_what_trains_in_float32_and_narrow_the_rest() -> None:
     model = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2).requires_grad_(False)})
     model.a.weight.data.fill_(1.001)  # not a bf16 number
@@ -72,7 +96,10 @@ def test_masters_hold_what_trains_in_float32_and_narrow_the_rest() -> None:
     assert set(masters.values) == {"a.weight", "a.bias"}
     assert {v.dtype for v in masters.values.values()} == {torch.float32}
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
-    assert masters.values["a.weight"][0, 0].item() == pytest.approx(1.001)
+    values = masters.values["a.weight"].detach()
+    assert (values - 1.001).abs().max() <= 2**-8, "half a step of bf16"
+    assert torch.equal(model.a.weight, values.to(torch.bfloat16))
+    assert not torch.equal(model.a.weight.float(), values)
     for _ in range(2):
         model.a(torch.ones(1, 2, dtype=torch.bfloat16)).sum().backward()
     assert model.a.weight.grad is None

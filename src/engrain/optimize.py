@@ -17,6 +17,10 @@ from engrain.errors import RunError
 SCHEDULES = ("cosine", "linear", "constant")
 FINAL_SHARE = 0.1
 """Where a cosine or linear schedule ends, as a share of the peak learning rate."""
+LOW_BITS = {torch.bfloat16: 16, torch.float16: 13}
+"""The last bits of an fp32 number, which a narrower one does not have."""
+MAGNITUDE = 0x7FFFFFFF
+"""The bits of an fp32 number without its sign."""
 
 
 def learning_rate_at(step: int, total_steps: int, peak: float, schedule: str, warmup: float) -> float:
@@ -34,11 +38,24 @@ def learning_rate_at(step: int, total_steps: int, peak: float, schedule: str, wa
     return peak * (FINAL_SHARE + (1 - FINAL_SHARE) * share)
 
 
+def dither(values: Tensor, dtype: torch.dtype, generator: torch.Generator) -> None:
+    """Move each fp32 value at random by up to half of what lies between two numbers of `dtype`, which is what rounding to it does too.
+
+    A narrow copy moves once its value is half way to the next number. Published weights are such numbers themselves, or lie on a
+    grid, and would all have the longest way; values that start anywhere move a copy when they should on average (Gupta and
+    others 2015, arXiv 1502.02551, round at random at every step instead). Zeros stay.
+    """
+    half = 2 ** (LOW_BITS[dtype] - 1)
+    bits = values.view(torch.int32)
+    moves = torch.randint(-half, half, values.shape, dtype=torch.int32, device=values.device, generator=generator)
+    bits += moves.masked_fill_((bits & MAGNITUDE) < 2 * half, 0)
+
+
 class Masters:
     """The fp32 values of what trains, and the narrower copies that the model computes with.
 
     Gradients of a narrow copy are added up in fp32 as soon as they exist, and freed. Where the method `keeps_float32`,
-    only the parameters named in `narrow` have such copies.
+    only the parameters named in `narrow` have such copies. Values with such a copy begin somewhere about those of the model (`dither`).
     """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype, keeps_float32: bool, narrow: Collection[str] = ()) -> None:
@@ -49,13 +66,16 @@ class Masters:
             trains = parameter.requires_grad
             wide = trains and keeps_float32 and name not in narrow
             if trains and dtype != torch.float32 and not wide:
-                self._add(name, parameter)
+                self._add(name, parameter, dtype)
             parameter.data = parameter.data.to(torch.float32 if wide else dtype)
             if trains:
                 self.values.setdefault(name, parameter)
+        self.publish()
 
-    def _add(self, name: str, parameter: nn.Parameter) -> None:
-        master = parameter.detach().to(torch.float32, copy=True).requires_grad_(True)
+    def _add(self, name: str, parameter: nn.Parameter, dtype: torch.dtype) -> None:
+        master = parameter.detach().to(torch.float32, copy=True)
+        dither(master, dtype, torch.Generator(master.device).manual_seed(len(self.values)))
+        master.requires_grad_(True)
         self.values[name], self.narrow[name] = master, parameter
 
         def collect(p: Tensor) -> None:

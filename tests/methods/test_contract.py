@@ -61,7 +61,7 @@ def test_only_what_is_declared_moves_and_the_loss_falls(name: str, kind: str) ->
     assert declared
     assert grouped == {id(p) for p in trainable(model).values()}
     before = values(model)
-    losses = train_steps(model, chosen, 2)
+    losses = [*train_steps(model, chosen, 1), *train_steps(model, chosen, 1)]  # two beginnings: what takes ranks away takes none yet
     moved = {name for name, tensor in values(model).items() if not torch.equal(tensor, before[name])}
     tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
     assert declared <= moved <= declared | tied
