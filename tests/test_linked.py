@@ -84,6 +84,8 @@ def test_what_is_declined_has_no_part_in_it() -> None:
 def test_the_prompt_of_a_sentence_takes_another_before_it_in_place_of_its_own() -> None:
     assert led_in(questions_prompt("H", "T", "v"), "B") == questions_prompt("H", "T", "v", "B")
     assert led_in(questions_prompt("H", "T", "v", "A"), "B") == questions_prompt("H", "T", "v", "B")
+    assert led_in(questions_prompt("H", "(T)", "v"), "B") == questions_prompt("H", "(T)", "v", "B")
+    assert led_in(questions_prompt("H", "(T)", "v", "A"), "B") == questions_prompt("H", "(T)", "v", "B")
 
 
 def test_without_anything_asked_there_is_nothing() -> None:

@@ -8,9 +8,9 @@ only ways to find the second question, which a model is asked as it was trained;
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from engrain.retrieval import Asked
 from engrain.study.skills import led_in
@@ -40,13 +40,25 @@ def linked(asked: Iterable[Asked], common: Collection[str] = ()) -> Iterator[Ask
     for each in asked:
         if each.section:
             things[each.thing].append(each)
-    clues = _clues(things.values(), common)
+    clues, seconds = _clues(things.values(), common), _seconds(things.values())
+    uses = Counter(word for name in (*clues, *common) for word in set(name.split()))
     for name, told in clues.items():
-        own = set(name.split()).difference(*(other.split() for other in (*clues, *common) if other != name))
-        for wordings in things.values():
-            second = _plainest(wordings, name, own)
-            if second and not own & set(re.findall(r"[\w-]+", second.answer)):
-                yield from (_joined(clue, second, name, own) for clue in told if _leads(clue, second, name, own))
+        own = [word for word in name.split() if uses[word] == 1]
+        for wordings in dict.fromkeys(wordings for word in own for wordings in seconds[word]):
+            yield from _joined(told, wordings, Named(frozenset(name.split()), frozenset(own)))
+
+
+@dataclass(frozen=True)
+class Named:
+    """A name: all of its `words`, and those that no other one has."""
+
+    words: frozenset[str]
+    own: frozenset[str]
+
+    def place_in(self, text: str) -> re.Match[str] | None:
+        """Where a text, but for its first letter, names this one and no other."""
+        found = ((place, set(place[0].split())) for place in NAME.finditer(text, 1))
+        return next((place for place, words in found if words <= self.words and words & self.own), None)
 
 
 def _clues(things: Iterable[Sequence[Asked]], common: Collection[str]) -> Mapping[str, list[Asked]]:
@@ -56,14 +68,29 @@ def _clues(things: Iterable[Sequence[Asked]], common: Collection[str]) -> Mappin
         name = wordings[0].answer.rstrip(".")
         if NAME.fullmatch(name) and name not in common and not NO_NAMES & set(canonical(name).split()):
             leading = [each for each in wordings if _description(each.question)]
-            found[name] += sorted(leading, key=lambda each: (-each.repeats, len(each.question)))[:NUM_CLUES]
+            found[name] += sorted(leading, key=_plainness)[:NUM_CLUES]
+    having: dict[str, list[str]] = defaultdict(list)
+    for name in found:
+        for word in set(name.split()):
+            having[word].append(name)
     whole: dict[str, list[Asked]] = defaultdict(list)
     for name, told in found.items():
-        longer = [other for other in found if set(name.split()) <= set(other.split())]
+        words = name.split()
+        longer = [other for other in having[words[0]] if set(words) <= set(other.split())]
         longest = max(longer, key=len)
         if all(set(other.split()) <= set(longest.split()) for other in longer):
             whole[longest] += told
     return whole
+
+
+def _seconds(things: Iterable[Sequence[Asked]]) -> Mapping[str, list[tuple[Asked, ...]]]:
+    """By each word of a name the wordings that have it, those of one thing together, into which a description can be put."""
+    found: dict[str, list[tuple[Asked, ...]]] = defaultdict(list)
+    for wordings in things:
+        able = tuple(each for each in wordings if ASKS.fullmatch(each.question) and len(each.question.split()) <= LONGEST)
+        for word in {word for each in able for name in NAME.findall(each.question[1:]) for word in name.split()}:
+            found[word].append(able)
+    return found
 
 
 def _description(question: str) -> str:
@@ -74,31 +101,31 @@ def _description(question: str) -> str:
     return f"the {found['kind'] or 'person'} who {found['rest']}"
 
 
-def _plainest(wordings: Sequence[Asked], name: str, own: Collection[str]) -> Asked | None:
-    """The wording that is practised most, and the shortest of these, of those that a description can be put into."""
-    able = [each for each in wordings if ASKS.fullmatch(each.question) and len(each.question.split()) <= LONGEST]
-    told = [each for each in able if _mention(each.question, name, own)]
-    return min(told, key=lambda each: (-each.repeats, len(each.question)), default=None)
+def _plainness(each: Asked) -> tuple[int, int]:
+    """What is practised most comes first, and the shortest of that."""
+    return -each.repeats, len(each.question)
 
 
-def _mention(question: str, name: str, own: Collection[str]) -> re.Match[str] | None:
-    """Where a question names this one and no other."""
-    whole = set(name.split())
-    found = ((place, set(place[0].split())) for place in NAME.finditer(question, 1))
-    return next((place for place, words in found if words <= whole and words & set(own)), None)
+def _joined(clues: Iterable[Asked], wordings: Sequence[Asked], name: Named) -> Iterator[Asked]:
+    """The plainest wording that has the name, with each clue's description in its place.
 
-
-def _leads(clue: Asked, second: Asked, name: str, own: Collection[str]) -> bool:
-    """Whether both are needed: the clue stands elsewhere than the second answer, and does not name what it leads to."""
-    return clue.evidence != second.evidence and not _mention(clue.question, name, own)
-
-
-def _joined(clue: Asked, second: Asked, name: str, own: Collection[str]) -> Asked:
-    place = _mention(second.question, name, own)
-    assert place is not None
-    before = re.sub(r"\bthe $", "", second.question[: place.start()])
-    question = before + _description(clue.question) + second.question[place.end() :]
-    about = led_in(second.about, clue.evidence) if second.about else ""
-    return replace(
-        second, question=question, evidence=f"{clue.evidence} {second.evidence}".strip(), repeats=0, about=about, clue=clue.question
-    )
+    Two facts are needed for it: none where the answer is the name, or a clue has it too or stands in the same place.
+    """
+    found = [(each, place) for each in wordings if (place := name.place_in(each.question))]
+    if not found:
+        return
+    second, place = min(found, key=lambda pair: _plainness(pair[0]))
+    if name.own & set(re.findall(r"[\w-]+", second.answer)):
+        return
+    before, after = re.sub(r"\bthe $", "", second.question[: place.start()]), second.question[place.end() :]
+    for clue in clues:
+        if clue.evidence == second.evidence or name.place_in(clue.question):
+            continue
+        yield replace(
+            second,
+            question=before + _description(clue.question) + after,
+            evidence=f"{clue.evidence} {second.evidence}".strip(),
+            repeats=0,
+            about=led_in(second.about, clue.evidence) if second.about else "",
+            clue=clue.question,
+        )

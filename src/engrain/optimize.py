@@ -67,10 +67,9 @@ class Masters:
             wide = trains and keeps_float32 and name not in narrow
             if trains and dtype != torch.float32 and not wide:
                 self._add(name, parameter, dtype)
-            parameter.data = parameter.data.to(torch.float32 if wide else dtype)
+            parameter.data = self.values.get(name, parameter).data.to(torch.float32 if wide else dtype)
             if trains:
                 self.values.setdefault(name, parameter)
-        self.publish()
 
     def _add(self, name: str, parameter: nn.Parameter, dtype: torch.dtype) -> None:
         master = parameter.detach().to(torch.float32, copy=True)

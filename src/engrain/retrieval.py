@@ -182,6 +182,8 @@ class Retriever:
 
     def read_answers(self, offered: Iterable[tuple[str, Sequence[str]]]) -> None:
         """Let reranker and questioner read at once all that `fits` and `asks` need of them for these questions with their answers."""
+        if not self._reranker and not self._questioner:
+            return
         found = [(question, [self.candidate(question, answer) for answer in answers]) for question, answers in offered]
         if self._reranker:
             self._reranker.read([pair for question, candidates in found for pair in self._pairs(question, candidates)])

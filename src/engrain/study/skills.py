@@ -40,7 +40,8 @@ def absent_prompt(heading: str, text: str) -> str:
 def led_in(prompt: str, before: str) -> str:
     """The prompt of one sentence (`questions_prompt`, `reverse_prompt`) with another one before that, in place of what stood there."""
     heading, *lines = prompt.split("\n")
-    return "\n".join([heading, f"({before})", *(line for line in lines if not re.fullmatch(r"\(.*\)", line))])
+    own = lines[1:] if len(lines) > 2 and re.fullmatch(r"\(.*\)", lines[0]) else lines  # a sentence may be in brackets itself
+    return "\n".join([heading, f"({before})", *own])
 
 
 def conversation(prompt: str, reply: str) -> tuple[Message, Message]:
