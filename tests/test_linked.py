@@ -21,7 +21,7 @@ def texts(*asked: Asked, common: tuple[str, ...] = ()) -> list[str]:
 def test_a_description_stands_in_place_of_the_name_in_the_plainest_question() -> None:
     (found,) = linked([LETTERS, BARE, LONGER, BOAT])
     assert found.question == "In which boat does the person who answers letters row?"
-    assert (found.answer, found.thing, found.clue) == ("Curlew.", BOAT.thing, "Who answers letters?")
+    assert (found.answer, found.thing, found.clue) == ("Curlew.", BOAT.thing, LETTERS)
     assert found.evidence == "Hanneke Sallow answers letters. Hanneke rows in the Curlew."
     assert found.repeats == 0
     assert found.about == questions_prompt("Crew", "T", "Curlew", before=LETTERS.evidence)

@@ -7,6 +7,7 @@ import pytest
 
 from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
+from engrain.retrieval import Asked
 from engrain.support import Index, stretch
 
 PRICES = Section(
@@ -152,6 +153,33 @@ def test_a_number_to_ring_answers_who_asks_for_one_in_other_words() -> None:
 
 def test_values_may_stand_in_two_places() -> None:
     assert status("What does weaving cost and who teaches it?", "It costs £1200 and Ana Ruiz teaches it.") == "supported"
+
+
+def test_two_facts_support_together_what_neither_place_says_alone() -> None:
+    crew = Section("crew.md", 0, ("Crew",), "Hanneke rows in the Curlew.\n\nPiet rows in the Heron and bakes on Mondays.", 0)
+    post = Section("post.md", 0, ("Letters",), "Hanneke answers written complaints.\n\nMaribel opens the parcels.", 0)
+    sections = {section.id: section for section in (crew, post)}
+    leading = Asked("Who answers written complaints?", "Hanneke.", post.id, 0, "Hanneke answers written complaints.")
+    evidence = f"{leading.evidence} Hanneke rows in the Curlew."
+    made = Asked("In which boat does the person who answers written complaints row?", "Curlew.", crew.id, 20, evidence, 0, clue=leading)
+    alone, both = Index([], sections), Index([], sections, [leading, made])
+    question = "Which boat does the person row who answers written complaints?"
+    assert alone.check(question, "The Curlew.").status == "unsupported"
+    found = both.check(question, "The Curlew.")
+    assert (found.status, found.source, found.section) == ("supported", f"{crew.place} and {post.place}", crew.place)
+    for wrong in ("The Heron.", "Maribel."):
+        assert both.check(question, wrong).status == "unsupported", wrong
+    assert both.check("In which boat does Hanneke row?", "The Curlew.").source == crew.place, "one place is enough"
+    assert both.check("Who opens the parcels?", "Maribel.") == alone.check("Who opens the parcels?", "Maribel.")
+
+
+def test_two_facts_count_only_where_the_question_is_about_both() -> None:
+    crew = Section("crew.md", 0, ("Crew",), "Hanneke rows in the Curlew.", 0)
+    post = Section("post.md", 0, ("Letters",), "Hanneke answers written complaints.", 0)
+    leading = Asked("Who answers written complaints?", "Hanneke.", post.id, 0, post.text)
+    made = Asked("In which boat does the person who answers …?", "Curlew.", crew.id, 20, f"{post.text} {crew.text}", 0, clue=leading)
+    index = Index([], {section.id: section for section in (crew, post)}, [leading, made])
+    assert index.check("Where do I send written complaints to be answered?", "The Curlew.").status == "unsupported"
 
 
 def test_without_facts_sections_are_enough_and_without_both_nothing_is() -> None:

@@ -136,7 +136,7 @@ class Assistant:
         self.model, self.tokenizer, self.everyday, self.tuned = model, tokenizer, everyday, tuned
         self._rewrite = rewrite
         self.retriever = library.retriever(load_questioner=load_questioner)
-        self.index = Index(library.facts, {s.id: s for s in library.sections})
+        self.index = Index(library.facts, {s.id: s for s in library.sections}, library.asked)
         self.system = ""
         self._known: dict[tuple[str, str, Talk], dict[Talk, str]] = {}
         self._concerned: dict[str, bool] = {}

@@ -127,5 +127,5 @@ def _joined(clues: Iterable[Asked], wordings: Sequence[Asked], name: Named) -> I
             evidence=f"{clue.evidence} {second.evidence}".strip(),
             repeats=0,
             about=led_in(second.about, clue.evidence) if second.about else "",
-            clue=clue.question,
+            clue=clue,
         )

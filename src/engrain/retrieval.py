@@ -63,7 +63,7 @@ class Asked:
 
     `evidence` is the sentence or row that it stands in, with what that needs beside it. A pass of training practised it `repeats` times.
     `about` is what the studying model is shown when it writes such questions; empty where a question is not about a fact. One that was
-    made of two (`linked`) has in `clue` the one that leads to this fact.
+    made of two (`linked`) has the one that leads to this fact as its `clue`.
     """
 
     question: str
@@ -73,7 +73,7 @@ class Asked:
     evidence: str = ""
     repeats: int = 1
     about: str = ""
-    clue: str = ""
+    clue: Asked | None = None
 
     @property
     def thing(self) -> tuple[str, int, str]:

@@ -2,7 +2,8 @@
 
 Adapted weights blur exact values. So every value of an answer (number, money, time, date, name, or the phrase itself)
 must stand in a place of the documents that is about what was asked: one that shares enough of the question's words,
-the rarer the word the more it weighs. A name is no answer to "how much", wherever it stands. Values that the question
+the rarer the word the more it weighs. Two facts count as one place where one of them says whom or what the other is about, and
+the question is about more of both than of any one place. A name is no answer to "how much", wherever it stands. Values that the question
 brought say nothing by themselves: where an answer has no others, most of its own words must stand in the place as well.
 """
 
@@ -14,10 +15,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.values import find_values, kind_of
+from engrain.retrieval import Asked
 from engrain.suiting import suits
 from engrain.words import CURRENCIES, STOP_WORDS, canonical, holds, keywords, refused, stem
 
@@ -44,14 +47,16 @@ NAME = re.compile(r"[^\W\d_a-z][\w'’-]*(?:[ ](?:(?:of|de|la|van|von|and|&)[ ](
 
 @dataclass(frozen=True)
 class Support:
-    """What the documents say to an answer; `source` and `value` are empty unless `status` is `supported`.
+    """What the documents say to an answer; all but `status` is empty unless that is `supported`.
 
-    `status` is supported (its values stand in the documents, at `source`), unsupported or refused.
+    `status` is supported (its values stand in the documents), unsupported or refused. `section` is the place of the section that
+    `value` stands in; `source` names it, and a second one where two facts are needed.
     """
 
     status: str
     source: str = ""
     value: str = ""
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,15 @@ class Place:
 
     text: str
     about: str
-    source: str
+    section: str
     value: str = ""
+    beside: str = ""
+    """The place of the section with the second fact, where this is two."""
+
+    def support(self, value: str) -> Support:
+        """That this place supports an answer, of which it says `value`."""
+        second = f" and {self.beside}" if self.beside not in ("", self.section) else ""
+        return Support("supported", self.section + second, value, self.section)
 
     @cached_property
     def canonical(self) -> str:
@@ -108,15 +120,26 @@ CLAUSE = re.compile(r"[.!?;,]\s+|\n|\b(?:but|though|although)\b")
 
 
 class Index:
-    """The places of a run's facts and sections, found by their words."""
+    """The places of a run's facts and sections, found by their words; those of two facts are told by questions made of two."""
 
-    def __init__(self, facts: Sequence[Fact], sections: Mapping[str, Section]) -> None:
+    def __init__(self, facts: Sequence[Fact], sections: Mapping[str, Section], asked: Sequence[Asked] = ()) -> None:
         self._places = [_fact_place(fact, sections) for fact in facts if fact.section in sections]
         self._places += [place for section in sections.values() for place in _section_places(section)]
-        self._holding: dict[str, list[int]] = defaultdict(list)
-        for number, place in enumerate(self._places):
+        self._single = len(self._places)
+        self._holding = self._numbers(self._places)
+        self._rarity = {word: math.log(1 + self._single / len(numbers)) for word, numbers in self._holding.items()}
+        known = (each for each in asked if each.clue and {each.section, each.clue.section} <= sections.keys())
+        self._places += dict.fromkeys(_double_place(each, each.clue, sections) for each in known if each.clue)
+        self._holding = self._numbers(self._places)
+
+    @staticmethod
+    def _numbers(places: Sequence[Place]) -> Mapping[str, list[int]]:
+        """By each word the places that have it."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for number, place in enumerate(places):
             for word in place.words:
-                self._holding[word].append(number)
+                found[word].append(number)
+        return found
 
     def check(self, question: str, answer: str) -> Support:
         """Whether the documents support `answer` as an answer to `question`, and the place that does it best."""
@@ -124,7 +147,12 @@ class Index:
             return Support("refused")
         if not suits(question, answer):
             return Support("unsupported")
-        places = {number: weight for part in ASKS_TWICE.split(question) for number, weight in self._about(part).items()}
+        parts = [self._about(part) for part in ASKS_TWICE.split(question)]
+        found = (self._supported(dict(chain(*(part[kind].items() for part in parts))), question, answer) for kind in (0, 1))
+        return next((support for support in found if support.status == "supported"), Support("unsupported"))
+
+    def _supported(self, places: Mapping[int, float], question: str, answer: str) -> Support:
+        """Whether some of these places (number → weight), which are about the question, support the answer."""
         wanted = _values(answer)
         if not wanted:
             return self._phrase(places, question, answer)
@@ -144,7 +172,7 @@ class Index:
 
         best = self._places[min(held, key=fit)]
         shown = next(value for value in wanted if best.holds(value))
-        return Support("supported", best.source, best.value if best.states(shown) else wanted[shown])
+        return best.support(best.value if best.states(shown) else wanted[shown])
 
     def _outdone(self, number: int, question: str, value: str) -> bool:
         """Whether, of a place's several sentences, one with another value of this kind is about more of the question."""
@@ -155,15 +183,16 @@ class Index:
             return False
         return any(shared > own[0] and any(each.kind == kind for each in find_values(sentence)) for sentence, shared in told)
 
-    def _about(self, question: str) -> dict[int, float]:
-        """Number → weight of the places that are about the question."""
+    def _about(self, question: str) -> tuple[dict[int, float], dict[int, float]]:
+        """Number → weight of the places that are about the question, and of two facts at once that are about more of it than any place."""
         weights: dict[int, float] = defaultdict(float)
-        for word in sorted(set(keywords(question)) & self._holding.keys()):
-            rarity = math.log(1 + len(self._places) / len(self._holding[word]))
+        for word in sorted(set(keywords(question)) & self._rarity.keys()):
             for number in self._holding[word]:
-                weights[number] += rarity
-        least = NEAR * max(weights.values(), default=0)
-        return {number: weight for number, weight in weights.items() if weight >= least}
+                weights[number] += self._rarity[word]
+        single = {number: weight for number, weight in weights.items() if number < self._single}
+        most = max(single.values(), default=0)
+        near = {number: weight for number, weight in single.items() if weight >= NEAR * most}
+        return near, {number: weight for number, weight in weights.items() if number >= self._single and weight > most}
 
     def _tells(self, number: int, said: set[str], answer: str) -> bool:
         """Whether a place holds most of what an answer `said` in words of its own, and does not deny it."""
@@ -190,7 +219,7 @@ class Index:
         if best is None or shares[best] < PHRASE or _contradicts(self._places[best].text, answer):
             return Support("unsupported")
         place, said = self._places[best], answer.strip().rstrip(".")
-        return Support("supported", place.source, said if place.holds(canonical(said)) else place.value or answer.strip())
+        return place.support(said if place.holds(canonical(said)) else place.value or answer.strip())
 
 
 def stretch(text: str, value: str) -> tuple[int, int] | None:
@@ -226,6 +255,13 @@ def _fact_place(fact: Fact, sections: Mapping[str, Section]) -> Place:
     asked = "" if fact.kind != "contact" else WRITTEN_TO if re.search(r"@|//|www", fact.value) else RUNG
     about = f"{fact.subject} {fact.relation} {' '.join(section.headings)} {asked}"
     return Place(f"{fact.value} | {fact.evidence}", about, section.place, fact.value)
+
+
+def _double_place(asked: Asked, clue: Asked, sections: Mapping[str, Section]) -> Place:
+    """Where two facts stand: the one that answers a question, and the one by which that question says whom or what it is about."""
+    told, leading = sections[asked.section], sections[clue.section]
+    value = asked.answer.rstrip(".")
+    return Place(f"{value} | {asked.evidence}", " ".join(told.headings), told.place, value, leading.place)
 
 
 def _section_places(section: Section) -> Iterator[Place]:

@@ -187,7 +187,7 @@ def _answered(chat: Chat, way: Way, written: Written) -> Answered:
     """The answer with what the documents say to it."""
     text = written.text.strip()
     support = chat.knowledge.index.check(chat.question, text)
-    place = next((s for s in chat.knowledge.sections if s.place == support.source), None)
+    place = next((s for s in chat.knowledge.sections if s.place == support.section), None)
     found = around(place, *(stretch(place.text, support.value) or (0, 0))) if place else None
     return Answered(
         way=way,
