@@ -37,6 +37,27 @@ def test_flops_are_those_that_torch_counts(name: str, values: dict[str, Any]) ->
     assert expected == pytest.approx(counted(model), rel=0.25), "attention's own products are not counted"
 
 
+def test_attention_multiplies_what_torch_counts() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model, cost = applied("full", {})
+    model.set_attn_implementation("eager")
+    counts = []
+    for length in (10, 30):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model.model(torch.zeros(1, length, dtype=torch.long))
+        counts.append(counter.get_total_flops() - length * cost.forward)
+    assert counts[1] == pytest.approx(2 * 30 * 30 * cost.attention_forward, rel=0.05), "both halves, where ours is the one looked at"
+    assert counts[1] / counts[0] == pytest.approx(9, rel=0.2)
+
+
+def test_attention_below_what_trains_has_no_way_back() -> None:
+    full, top, _ = (applied(*each)[1] for each in METHODS)
+    assert full.attention_frozen == 0
+    assert 0 < top.attention_frozen < top.attention_forward == full.attention_forward
+    assert top.attention_training < full.attention_training == pytest.approx(3.5 * full.attention_forward)
+
+
 def test_less_that_trains_costs_less() -> None:
     full, top, adapter = (applied(*each)[1] for each in METHODS)
     assert full.training == 3 * full.forward

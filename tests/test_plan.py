@@ -11,9 +11,10 @@ import pytest
 import engrain
 from engrain import api, cost, plan
 from engrain.config import settings_from
+from engrain.duration import Work
 from engrain.errors import DocumentError, ModelError, SettingError
 from engrain.examples import Example, Message
-from engrain.plan import Work, make_plan
+from engrain.plan import make_plan
 from engrain.study.teacher_prompts import Expected
 from test_api import DOCUMENT
 

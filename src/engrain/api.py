@@ -22,6 +22,7 @@ from engrain.compare import entries
 from engrain.comparison import Comparison
 from engrain.config import DEFAULT_METHOD, DEFAULT_TASK, METHOD, PARTS, TASK, Settings, as_options, catalogue, compared_names, settings_from
 from engrain.documents.base import Reading, Section, Unread, check_paths, read_documents
+from engrain.duration import Work
 from engrain.errors import RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, check_gradable, read_questions
 from engrain.examples import Example, Question, each_example, example_to_row, held_out, practised, read_examples, usual_system, which
@@ -41,7 +42,7 @@ from engrain.merging import MergeSettings
 from engrain.merging import merge as merge_runs
 from engrain.methods._listing import Listed, listed
 from engrain.models import BaseSettings, load_model, locate, on_disk
-from engrain.plan import Plan, Work, make_plan
+from engrain.plan import Plan, make_plan
 from engrain.privacy import Private, screened
 from engrain.progress import SILENT, Progress
 from engrain.report import model_card, write_report

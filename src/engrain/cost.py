@@ -1,6 +1,7 @@
 """What computing with a model costs, told from its outline: multiplications, bytes, and how fast this machine multiplies.
 
-Shapes: a token passes every matrix of the body once; the head multiplies only what is graded (`kernels/supervised_loss`).
+Shapes: a token passes every matrix of the body once; the head multiplies only what is graded (`kernels/supervised_loss`). In
+attention a token meets those before it in its row.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ of rank 32 340 tokens/s (0.41), full 255 (0.37), layer-wise 610 (0.49); perplexi
 answers 260 tokens/s (0.14). To measure again: tokens/s × `Cost.training` (or `Cost.forward`) ÷ `matmul_rate`, where
 tokens that all examples of a micro-batch begin with count once.
 """
+ATTENTION = 0.19
+"""The same for what attention multiplies in training: with rows of 128 to 16,384 tokens a token took 0.745 µs longer for each
+token that the rows were longer (AMD EPYC, Zen 5, two cores, 0.84 TFLOP/s; `python -m benchmarks growth`)."""
+ATTENTION_BACK = 2.5
+"""What attention multiplies on the way back for one on the way there: its scores are made again, for three other gradients."""
 PROBE_SECONDS, PROBE_SIZE = 0.3, 1024
 MARGIN = 1.2
 """Memory beyond what is counted: copies under way and gaps. Peaks measured with smollm2-135m lay 0.9 to 1.3 times the count."""
@@ -43,7 +49,9 @@ class Cost:
     bytes of what the model computes with, `trained` how many numbers train, `activations` the bytes a token that are kept
     for the way back, `recomputed` those where layers are computed a second time, `logits` the bytes of a chunk of logits.
     `frozen` are the FLOPs a token of the lowest layers, as far as nothing trains in them or before them, and `states` the bytes a
-    token of what they give, where that is computed once for all epochs.
+    token of what they give, where that is computed once for all epochs. `attention_forward`, `attention_training` and
+    `attention_frozen` are what attention multiplies beside that: FLOPs a token and token of its row, of which half come later and
+    are not looked at.
     """
 
     forward: int
@@ -57,6 +65,9 @@ class Cost:
     logits: int
     frozen: int
     states: int
+    attention_forward: int
+    attention_training: int
+    attention_frozen: int
 
 
 def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool, device: str = "cpu") -> Cost:
@@ -80,7 +91,9 @@ def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool, device: s
             sides = matrices[0].shape[-2:] if matrices else [len(p) for p in own if p.ndim == 1]
             activations += dtype.itemsize * (sides[0] if matrices and again else sum(sides))
     frozen, trained = (sum(p.numel() for p in model.parameters() if p.requires_grad == trains) for trains in (False, True))
-    below, width = _frozen(model), model.config.get_text_config().hidden_size
+    config, lowest = model.config.get_text_config(), lowest_trained(model) or 0
+    below, width = _frozen(model), config.hidden_size
+    met = 2 * config.num_attention_heads * (getattr(config, "head_dim", None) or width // config.num_attention_heads)
     return Cost(
         forward=forward,
         training=forward + backward,
@@ -93,6 +106,9 @@ def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool, device: s
         logits=LOGIT_BYTES * CHUNK * len(head) + (4 * head.numel() if head.requires_grad else 0),
         frozen=below,
         states=width * dtype.itemsize if below else 0,
+        attention_forward=met * len(layers),
+        attention_training=int(met * (len(layers) + ATTENTION_BACK * (len(layers) - lowest))),
+        attention_frozen=met * lowest if below else 0,
     )
 
 

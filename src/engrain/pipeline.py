@@ -17,6 +17,7 @@ from engrain.assistant import Library, section_of
 from engrain.batches import micro_batches
 from engrain.config import TOP_LAYERS, Settings
 from engrain.documents.base import Document, Reading, Section
+from engrain.duration import note_taken
 from engrain.edits import EXAMPLES, FACTS, carried, edited_examples, edited_facts, note_made
 from engrain.encoder import Meaning, load_encoder
 from engrain.errors import DocumentError, ExampleError, ModelError
@@ -412,6 +413,7 @@ def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> 
         method.save(model, folder)
         load_tokenizer(base).save_pretrained(folder)
     run.update(trained=asdict(trained))
+    note_taken(model, method, task, settings, trained)
     return trained
 
 

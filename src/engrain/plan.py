@@ -1,11 +1,10 @@
 """Whether a build fits this machine and how long it takes, before it starts: each figure with its reason.
 
-Times come from FLOPs (`cost.py`) and a short measurement of this machine; memory and disk from what is held and written.
+Times come from `duration.py`; memory and disk from what is held and written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,62 +12,31 @@ from typing import TYPE_CHECKING
 import psutil
 
 from engrain import registry
-from engrain.assistant import MAX_NEW_TOKENS, NUM_PASSAGES
-from engrain.batches import Order
+from engrain.assistant import MAX_NEW_TOKENS
 from engrain.config import Settings
-from engrain.cost import MARGIN, READING, TRAINING, VALUE_BYTES, WRITING, Cost, cost_of, matmul_rate, tokens_fitting, tokens_kept
+from engrain.cost import MARGIN, TRAINING, VALUE_BYTES, Cost, cost_of, matmul_rate, tokens_fitting, tokens_kept
 from engrain.doctor import GB, free_disk
+from engrain.duration import CHARACTERS_A_TOKEN, Tokens, Work, asking_time, kept_states, tokens_at_once, training_time
 from engrain.examples import Example
+from engrain.experience import remembered
 from engrain.fetch import cache_folder
 from engrain.memory import free_on
 from engrain.models import context_length, count_parameters, load_tokenizer, on_disk, outline
 from engrain.pace import told_rate
-from engrain.retrieval import NUM_KNOWN, PUT_AGAIN
-from engrain.study.adapter import QUESTION_TOKENS, REVERSE_TOKENS
 from engrain.study.teacher import price_of
 from engrain.study.teacher_prompts import Expected
-from engrain.tasks._trunk import IN_MEMORY, ON_DISK
+from engrain.tasks._trunk import IN_MEMORY
 from engrain.tokens import encode_example, shared_prefix
-from engrain.weighing import NUM_SIMILAR
 
 if TYPE_CHECKING:
     from engrain.methods.base import Method
 
-CHARACTERS_A_TOKEN, TEMPLATE_TOKENS = 4, 8
-"""Where there is no tokenizer yet: English text, and what a chat template adds to an example."""
+TEMPLATE_TOKENS = 8
+"""What a chat template adds to an example, where there is no tokenizer yet."""
 CHECKPOINTS = 4
 """The two newest, the best, and the one being written."""
 TEXT_BYTES = 30_000_000
 """Documents, facts, examples, evaluation and report of a run."""
-
-CHECKED_TOKENS = 270
-"""Tokens read to check the questions about one fact: its passage once, and nine questions with their answer."""
-PUT_TOKENS = 110
-"""Tokens read to tell whether a question is about a fact: 105 to 122 in three builds."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a build would compute: examples to train on and held out (replay as well), and what is asked before and after.
-
-    `questions` are asked closed-book and with passages of about `passage_characters` each, `general` closed-book only;
-    `text_tokens` are read for perplexity, of the `replay` prompts `unanswered` are asked first. `seconds` is what reading took;
-    the studying model writes about `studied` facts, or a `teacher` is asked.
-    """
-
-    documents: int
-    facts: int
-    train: Sequence[Example]
-    heldout: Sequence[Example]
-    replay: int
-    unanswered: int
-    questions: int
-    general: int
-    passage_characters: float
-    text_tokens: int
-    seconds: float
-    studied: int = 0
-    teacher: Expected | None = None
 
 
 @dataclass(frozen=True)
@@ -92,23 +60,6 @@ class Plan:
     disk_free_bytes: int
     reasons: tuple[str, ...]
     teacher: Expected | None = None
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """The examples in tokens: `lengths` of those to train on, the `shared` tokens that all begin with, the graded `targets`.
-
-    Of examples longer than what may be learned at once none is counted, unless all are: `left_out` says how many, `longest` how
-    long the longest is.
-    """
-
-    lengths: tuple[int, ...]
-    heldout: int
-    shared: int
-    targets: int
-    left_out: int
-    longest: int
-    source: str
 
 
 @dataclass(frozen=True)
@@ -172,7 +123,9 @@ def make_plan(work: Work, settings: Settings) -> Plan:
     length = example_length(tokens, limit, context)
     held = Held(cost.trained, method.at_once(model), method.kept_bytes, kept_states(tokens, cost, settings))
     room = room_of(cost, held, device)
-    steps, training, why = training_time(tokens, cost, rate, settings, again=room.again(tokens_at_once(tokens, settings)))
+    slower, trainings = remembered(device, dtype)
+    again = room.again(tokens_at_once(tokens, settings))
+    steps, training, why = training_time(tokens, cost, rate / slower, settings, again)
     asking = asking_time(work, tokens, cost, rate, settings)
     memory = memory_need(tokens, room, settings)
     disk = disk_need(held, method, count_parameters(model), dtype.itemsize, settings)
@@ -195,7 +148,8 @@ def make_plan(work: Work, settings: Settings) -> Plan:
             f"Steps: {why}",
             f"Learning: {told_rate(method, model, settings.training.learning_rate)}",
             f"Training: {cost.training / 1e9:.2f} GFLOP a token; this machine multiplies {rate / 1e12:.2f} TFLOP/s now "
-            f"({str(dtype).removeprefix('torch.')} on {device}), and training reaches about {TRAINING:.0%} of that",
+            f"({str(dtype).removeprefix('torch.')} on {device}), and training reaches about {TRAINING / slower:.0%} of that"
+            + (f", as the last {trainings} here did" if trainings else ", as on other machines"),
             "Total: " + ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in asking.items()) + ", besides training",
             *([teacher_reason(work.teacher, settings)] if work.teacher else []),
             memory.reason,
@@ -258,91 +212,6 @@ def example_length(tokens: Tokens, limit: int, context: int) -> Need:
     advice = "raise --max-length" if limit < context else "choose a base that sees more at once"
     words += f"; {tokens.left_out:,} longer ones are left out ({advice})" if tokens.left_out else ""
     return Need(min(tokens.lengths), limit, words, advice)
-
-
-def training_time(tokens: Tokens, cost: Cost, rate: float, settings: Settings, again: bool = False) -> tuple[int, float, str]:
-    """Steps, seconds of training with its evaluations on held-out wordings, and where the number of steps comes from.
-
-    `again` says whether layers are computed a second time on the way back.
-    """
-    chosen, count = settings.training, len(tokens.lengths)
-    an_epoch = Order(count, chosen.batch_size, chosen.seed).steps_per_epoch
-    steps, why = (
-        max(1, round(chosen.passes * an_epoch)),
-        f"{chosen.passes:g} epochs of {an_epoch:,} steps with {chosen.batch_size} examples",
-    )
-    if chosen.max_steps and chosen.max_steps < steps:
-        steps, why = chosen.max_steps, f"max_steps={chosen.max_steps:,}, less than {why}"
-    each = cost.training + (cost.forward if again else 0)
-    once = cost.frozen if kept_states(tokens, cost, settings) else 0
-    flops = computed(tokens, settings) * (each - once) + tokens.targets * cost.head_training
-    seconds = steps / an_epoch * flops / (rate * TRAINING)
-    if once:
-        seconds += (computed(tokens, settings) + tokens.heldout) * once / (rate * READING)
-    if chosen.evaluate:
-        evaluations = -(-steps // max(1, round(chosen.evaluate_every * an_epoch)))
-        seconds += evaluations * tokens.heldout * (cost.forward - once) / (rate * READING)
-    if chosen.minutes and seconds > 60 * chosen.minutes:
-        steps, seconds = max(1, int(steps * 60 * chosen.minutes / seconds)), 60 * chosen.minutes
-        why = f"as many as fit into minutes={chosen.minutes:g}, of {why}"
-    return steps, seconds, why
-
-
-def kept_states(tokens: Tokens, cost: Cost, settings: Settings) -> int:
-    """Bytes of what frozen layers give for all examples; 0 where it is not kept: for one epoch or less, or past the limits."""
-    chosen, (device, _) = settings.training, settings.model.resolve()
-    an_epoch = Order(len(tokens.lengths), chosen.batch_size, chosen.seed).steps_per_epoch
-    steps = round(chosen.passes * an_epoch)
-    size = (sum(tokens.lengths) + tokens.heldout) * cost.states
-    most = ON_DISK if device == "cpu" else IN_MEMORY
-    return size if min(steps, chosen.max_steps or steps) > an_epoch and size <= most else 0
-
-
-def computed(tokens: Tokens, settings: Settings) -> int:
-    """Tokens that an epoch computes: what all examples of a micro-batch begin with is computed once."""
-    count = len(tokens.lengths)
-    steps = -(-count // settings.training.batch_size)
-    return sum(tokens.lengths) - tokens.shared * max(0, count - steps * micro_batches_of(tokens, settings))
-
-
-def micro_batches_of(tokens: Tokens, settings: Settings) -> int:
-    """Micro-batches of a step."""
-    room = max(1, settings.training.micro_batch_tokens - tokens.shared)
-    return -(-own_tokens(tokens, settings) // room)
-
-
-def own_tokens(tokens: Tokens, settings: Settings) -> int:
-    """Tokens of a step without what all examples begin with."""
-    count = len(tokens.lengths)
-    return min(count, settings.training.batch_size) * (sum(tokens.lengths) - tokens.shared * count) // count
-
-
-def tokens_at_once(tokens: Tokens, settings: Settings) -> int:
-    """Tokens of a micro-batch, the shared ones once; at least those of the longest example."""
-    return max(*tokens.lengths, tokens.shared + own_tokens(tokens, settings) // micro_batches_of(tokens, settings))
-
-
-def asking_time(work: Work, tokens: Tokens, cost: Cost, rate: float, settings: Settings) -> dict[str, float]:
-    """Seconds of each part of a build besides training."""
-    read, write = (speed / (rate * share) for speed, share in ((cost.forward, READING), (cost.forward + cost.head_forward, WRITING)))
-    parts = {"reading documents": work.seconds, "everyday answers": work.unanswered * MAX_NEW_TOKENS * write}
-    if work.studied:
-        seconds = work.studied * ((QUESTION_TOKENS + REVERSE_TOKENS / 2) * write + CHECKED_TOKENS * read)
-        parts["studying"] = min(seconds, 60 * settings.study.study_minutes or seconds)
-    if not settings.training.evaluate:
-        return parts
-    prompt = sum(tokens.lengths) / len(tokens.lengths) - tokens.shared
-    passages = NUM_PASSAGES * work.passage_characters / CHARACTERS_A_TOKEN
-    asked, answer = 2 * work.questions + work.general, tokens.targets / len(tokens.lengths)
-    reading = asked * prompt + work.questions * passages + 2 * work.text_tokens
-    weighed = work.questions * (prompt + passages + (NUM_SIMILAR + 3) * answer)  # read again, with answers that may be right
-    words = NUM_KNOWN if settings.study.encoder else 0  # in which a tuned model is asked from memory, and then weighed
-    known = max(0, words - 1) * work.questions
-    remembered = known * prompt + bool(words) * work.questions * (prompt + (words + 1) * answer)
-    put = PUT_TOKENS * work.questions if work.studied and words else 0  # by the studying model; what it read once it remembers
-    before = (reading + weighed + NUM_SIMILAR * put) * read + asked * MAX_NEW_TOKENS * write
-    after = (reading + weighed + remembered + PUT_AGAIN * put) * read + (asked + known) * answer * write
-    return parts | {"evaluation before": before, "evaluation after": after}
 
 
 @dataclass(frozen=True)
