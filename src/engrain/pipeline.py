@@ -394,7 +394,7 @@ def tune(run: Run, settings: Settings, task: PackedTask, progress: Progress) -> 
     torch.manual_seed(settings.training.seed % SEEDS)
     model = load_model(base, dtype=dtype if method.keeps_float32 else torch.float32, device=device)
     make_gate(run, settings, model, progress)
-    task.prepare(model)
+    task.prepare(model, progress)
     task.check(model)  # untouched: what a method begins with at random, bf16 rounds far apart
     method.apply(model)
     task.free(model)

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from engrain.progress import Progress, Stage
 from engrain.tasks import _expected
 from engrain.tasks._expected import expected
+from engrain.tasks.chat import Chat
 from engrain.tokens import Encoded, Likely
-from training import small_model
+from training import examples, small_model
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +80,22 @@ def test_the_newest_files_stay(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_no_rows_need_nothing(home: Path) -> None:
     assert expected(small_model(), [], nothing) == []
     assert not (home / "expected").exists()
+
+
+def test_what_is_computed_is_told_and_what_was_kept_is_not() -> None:
+    told = list[tuple[str, float | None]]()
+    advanced = list[float]()
+
+    class Heard(Progress, Stage):
+        @contextmanager
+        def stage(self, title: str, total: float | None = None, unit: str = "") -> Iterator[Stage]:
+            told.append((title, total))
+            yield self
+
+        def advance(self, amount: float = 1, **figures: float) -> None:
+            advanced.append(amount)
+
+    for _ in range(2):
+        Chat([], [], examples(4)).prepare(small_model(), Heard())
+    assert told == [("Noting what the untouched model expects", 4)]
+    assert sum(advanced) == 4

@@ -47,7 +47,7 @@ class Task(ABC):
     label_smoothing: float = 0.0
     """Share of each target that goes to all there are alike, while the model trains."""
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: nn.Module, progress: Progress = SILENT) -> None:
         """Called once with the untouched model, before a method is applied to it."""
 
     def free(self, model: nn.Module) -> None:

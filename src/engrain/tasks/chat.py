@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from engrain.batches import micro_batches
 from engrain.files import short_hash
 from engrain.kernels.supervised_loss import CHUNK, supervised_loss
+from engrain.progress import SILENT, Progress
 from engrain.tasks._expected import CANDIDATES, expected
 from engrain.tasks._packed import PackedTask, common_prefix, head, supervised_hidden
 from engrain.tasks.base import Loss
@@ -47,11 +48,11 @@ class Chat(PackedTask):
         super().__init__(Joined(train, replay), heldout, label_smoothing)
         self._own, self._replay = train, replay
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: nn.Module, progress: Progress = SILENT) -> None:
         """Note what the untouched model expects at each token of the replayed rows, those of the user's turn too."""
         shared = shared_prefix(self.train)
         whole = [replace(e, supervised=np.arange(len(e)) > shared) for e in self._replay]
-        found = expected(model, whole, lambda: _all_likely(model, whole))
+        found = expected(model, whole, lambda: _all_likely(model, whole, progress))
         self.train = Joined(self._own, [replace(e, likely=each) for e, each in zip(whole, found, strict=True)])
 
     def loss(self, model: nn.Module, batch: Sequence[Encoded]) -> Loss:
@@ -77,10 +78,12 @@ class Chat(PackedTask):
         return [number for place, number in enumerate(asked) if not known[place]]
 
 
-def _all_likely(model: nn.Module, rows: Sequence[Encoded]) -> list[Likely]:
+def _all_likely(model: nn.Module, rows: Sequence[Encoded], progress: Progress) -> list[Likely]:
     found: dict[int, Likely] = {}
-    for group in micro_batches(range(len(rows)), [len(row) for row in rows], PREPARED_TOKENS):
-        found |= zip(group, likely(model, [rows[i] for i in group]), strict=True)
+    with progress.stage("Noting what the untouched model expects", len(rows), "texts") as stage:
+        for group in micro_batches(range(len(rows)), [len(row) for row in rows], PREPARED_TOKENS):
+            found |= zip(group, likely(model, [rows[i] for i in group]), strict=True)
+            stage.advance(len(group))
     return [found[i] for i in range(len(rows))]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from engrain.coding.repository import CodeFile
 from engrain.kernels.supervised_loss import supervised_loss
+from engrain.progress import SILENT, Progress
 from engrain.tasks._fim import ROOM, Sentinels, fill_in, heading, left_to_right, pieces
 from engrain.tasks._new_rows import NewRows, free
 from engrain.tasks._packed import PackedTask, common_prefix, head, supervised_hidden
@@ -40,7 +41,7 @@ class Code(PackedTask):
         self.prepare_model, self.new_tokens = prepare_model, new_tokens
         self.new_rows: NewRows | None = None
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: nn.Module, progress: Progress = SILENT) -> None:
         """Make room for sentinels that the base does not have."""
         self.prepare_model(model)
 
