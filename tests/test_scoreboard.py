@@ -77,6 +77,19 @@ def test_what_the_model_itself_forgets_counts_apart_from_what_a_run_keeps_behind
     assert "it keeps 75% of what the base knew (25% by itself)" in advice([gated])
 
 
+def test_what_the_weights_hold_is_told_apart_from_what_is_left_once_answers_were_checked() -> None:
+    seen = evaluation(["£100", "£100", "I don't know.", "I don't know."], ["no"] * 4)
+    questions = [o.question for o in seen.outcomes[TUNED]]
+    bare = replace(seen, alone=tuple(score(questions, ["£100", "£104", "£104", "£7", *["yes"] * 4, "£5"])))
+    checked, plain = (score_of("lora", TUNED, [found], [COSTS]) for found in (bare, seen))
+    for found, expected in ((checked, (1, 3)), (plain, (2, 2))):
+        assert found.alone_exact is not None
+        assert found.alone_gist is not None
+        assert (found.alone_exact.right, found.alone_gist.right, found.alone_exact.count) == (*expected, 4)
+    assert (checked.exact.right, checked.gist.right) == (2, 2)
+    assert "right on 1 of 4 (25%), and on 2 more in gist only" in advice([checked])
+
+
 def test_another_seed_that_answers_alike_narrows_no_interval() -> None:
     seen = evaluation(["£100"] * 30 + ["£105"] * 10 + ["£7"] * 20, ["no"] * 60)
     one, three = (score_of("lora", TUNED, [seen] * seeds, [COSTS] * seeds) for seeds in (1, 3))
@@ -118,9 +131,9 @@ def test_the_advice_follows_from_the_numbers() -> None:
     told = advice([made("base+retrieval", 30, tuned=False), fast, slow, worse])
     assert "Take lora: it is right on 70 of 100 (70%)" in told
     assert "no clear difference to full (72%)" in told
-    assert "30 of its 100 answers are right in gist only" in told
+    assert "the model is right on 70 of 100 (70%), and on 30 more in gist only: a value near the right one" in told
     assert "base+retrieval, is right on 30 of 100 (30%): clearly less" in told
-    assert "None of its 100 answers is right in gist only: exact values are not blurred" in advice([made("lora", 100)])
+    assert "on none more in gist only: exact values are not blurred" in advice([made("lora", 100)])
 
 
 def test_retrieval_is_recommended_only_where_it_is_clearly_better_and_useful() -> None:

@@ -31,7 +31,8 @@ class Score:
     `handled` counts all questions to the documents, those right to decline too (see `Evaluation.handled`). `spread` is the lowest
     and highest share of right answers of a seed; `answered` says of each question whether most seeds are right, or rightly decline it.
     Of the general questions that the base gets right, `retention` counts those still right as the run is asked, behind its gate, and
-    `alone` those that the tuned model itself gets right; `perplexity_ratio` is that of the tuned model itself.
+    `alone` those that the tuned model itself gets right; `perplexity_ratio` is that of the tuned model itself. `alone_exact` and
+    `alone_gist` are what it says by itself, asked in the questions' own words: what its weights hold, where nobody weighs or checks it.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Score:
     spread: tuple[float, float]
     retention: Share | None = None
     alone: Share | None = None
+    alone_exact: Share | None = None
+    alone_gist: Share | None = None
     perplexity_ratio: float | None = None
     trainable_parameters: int | None = None
     memory_bytes: int | None = None
@@ -119,7 +122,7 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
         tuned=bool(costs),
         seeds=len(evaluations),
         exact=share_right(every),
-        gist=share_right([replace(o, right=o.right or in_gist(o.reply, o.question.answers)) for o in every]),
+        gist=share_in_gist(every),
         declined=share_right(unanswerable),
         handled=share_right([*every, *unanswerable]),
         kinds=by_kind(every),
@@ -129,11 +132,14 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
     if not costs:
         return made
     ratios = [ratio for ratio in (e.perplexity_ratio(ALONE) for e in evaluations) if ratio is not None]
+    said = [o for e in evaluations for o in e.alone or e.outcomes.get(TUNED, ()) if o.question.kind not in (UNANSWERABLE, GENERAL)]
     return Score(
         **{
             **vars(made),
             "retention": share_right([outcome for e in evaluations for outcome in e.known_before()]),
             "alone": share_right([outcome for e in evaluations for outcome in e.known_before(ALONE if e.alone else TUNED)]),
+            "alone_exact": share_right(said),
+            "alone_gist": share_in_gist(said),
             "perplexity_ratio": sum(ratios) / len(ratios) if ratios else None,
             "trainable_parameters": costs[0].trainable_parameters,
             "memory_bytes": max(c.memory_bytes for c in costs),
@@ -149,6 +155,11 @@ def share_right(outcomes: Sequence[Outcome]) -> Share:
     right, count = sum(o.right for o in outcomes), len(outcomes)
     distinct = len({o.question.id for o in outcomes})
     return Share(right, count, *wilson(right / max(count, 1) * distinct, distinct))
+
+
+def share_in_gist(outcomes: Sequence[Outcome]) -> Share:
+    """The same of those right in meaning or near."""
+    return share_right([replace(o, right=o.right or in_gist(o.reply, o.question.answers)) for o in outcomes])
 
 
 def by_kind(outcomes: Sequence[Outcome]) -> dict[str, Share]:
@@ -201,11 +212,16 @@ def _taken(useful: Sequence[Score]) -> Iterator[str]:
     as_good = [s for s in useful if not versus(s, best).is_worse]
     chosen = max(as_good, key=_gentleness)
     yield _reason(chosen, best, as_good)
-    blurred = chosen.gist.right - chosen.exact.right
+    if chosen.alone_exact and chosen.alone_gist and chosen.alone_exact.count:
+        yield _exactness(chosen.alone_exact, chosen.alone_gist)
+
+
+def _exactness(exact: Share, gist: Share) -> str:
+    """Whether the weights hold exact values or something near them."""
+    blurred, told = gist.right - exact.right, f"Asked by itself, in the questions' own words, the model is right on {_of(exact)}"
     if blurred:
-        yield f"{blurred} of its {chosen.gist.count} answers are right in gist only: the exact value is blurred."
-    else:
-        yield f"None of its {chosen.gist.count} answers is right in gist only: exact values are not blurred."
+        return f"{told}, and on {blurred} more in gist only: a value near the right one, or half of its words."
+    return f"{told}, and on none more in gist only: exact values are not blurred."
 
 
 def _beside(without: Score, useful: Sequence[Score], base: Score | None) -> str:

@@ -69,6 +69,7 @@ def test_one_table_in_markdown_holds_everything() -> None:
     assert head.count("|") == base.count("|") == tuned.count("|")
     assert head.startswith("| way | exact | gist | direct | reverse | rightly declined |")
     assert base.startswith("| base | 50% (9% to 91%) | 50% (9% to 91%) | 100% (21% to 100%) | 0% (0% to 79%) |")
+    assert [cell.strip() for cell in head.split("|")][8:12] == ["kept", "exact by itself", "gist by itself", "kept by itself"]
     assert tuned.endswith("| 1,234 | 1.0 GiB | 61 | 99 | 1.0 MiB |")
     assert told == "Take lora."
 

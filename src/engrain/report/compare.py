@@ -63,14 +63,15 @@ def markdown(board: Scoreboard) -> str:
     """All of a comparison in one table of Markdown, 95% intervals in brackets, with the advice below."""
     kinds = kinds_of(board)
     costs = ("trains", "memory", "seconds", "tokens/s", "result")
-    head = ["way", "exact", "gist", *kinds, "rightly declined", "right or rightly declined", "kept", "kept by itself", "perplexity", *costs]
+    alone = ("exact by itself", "gist by itself", "kept by itself")
+    head = ["way", "exact", "gist", *kinds, "rightly declined", "right or rightly declined", "kept", *alone, "perplexity", *costs]
     rows = [head, ["---"] * len(head), *(_row(score, kinds) for score in board.scores)]
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", board.advice, ""])
 
 
 def _row(score: Score, kinds: Sequence[str]) -> list[str]:
     right = [score.exact, score.gist, *(score.kinds.get(kind) for kind in kinds)]
-    shares = [*right, score.declined, score.handled, score.retention, score.alone]
+    shares = [*right, score.declined, score.handled, score.retention, score.alone_exact, score.alone_gist, score.alone]
     told = [f"{s.value:.0%} ({s.low:.0%} to {s.high:.0%})" if s and s.count else "" for s in shares]
     perplexity = f"{score.perplexity_ratio:.2f}" if score.perplexity_ratio else ""
     if score.trainable_parameters is None or score.name.endswith("+retrieval"):
