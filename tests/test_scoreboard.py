@@ -136,6 +136,14 @@ def test_the_advice_follows_from_the_numbers() -> None:
     assert "on none more in gist only: exact values are not blurred" in advice([made("lora", 100)])
 
 
+def test_of_ways_that_retrieval_makes_equal_the_one_is_taken_that_learned() -> None:
+    lora, prompts = made("lora", 60, kept=3), made("prompt_tuning", 5)
+    read = made("lora+retrieval", 70, kept=3), made("prompt_tuning+retrieval", 70)
+    told = advice([made("base", 2, tuned=False), lora, read[0], prompts, read[1]])
+    assert "Take lora+retrieval" in told
+    assert "Take prompt_tuning+retrieval" in advice([made("base", 2, tuned=False), made("lora", 5, kept=3), read[0], prompts, read[1]])
+
+
 def test_retrieval_is_recommended_only_where_it_is_clearly_better_and_useful() -> None:
     base, lora = made("base", 2, tuned=False), made("lora", 60)
     assert "right on 90 of 100 (90%), clearly better than any tuned model. Use it." in advice(

@@ -24,7 +24,7 @@ from engrain.processes import STOPPED, in_own_process
 from engrain.progress import SILENT, Progress
 from engrain.report.compare import write_comparison
 from engrain.run import Run
-from engrain.scoreboard import Costs, Score, Scoreboard, advice, score_of
+from engrain.scoreboard import RETRIEVING, Costs, Score, Scoreboard, advice, score_of
 from engrain.trainings import check_fits, part_of, trained_numbers, under_way
 
 PASSAGES, AGENT, RESULT = "base+passages", "base+agent", "comparison.json"
@@ -153,7 +153,7 @@ def scored(
             costs = [costs_of(part) for part in parts]
             scores.append(score_of(entry.name, TUNED, found, costs))
             if TUNED_RETRIEVAL in found[0].outcomes:
-                scores.append(score_of(f"{entry.name}+retrieval", TUNED_RETRIEVAL, found, costs))
+                scores.append(score_of(entry.name + RETRIEVING, TUNED_RETRIEVAL, found, costs))
     return Scoreboard(tuple(scores), advice(scores), dict(failed))
 
 

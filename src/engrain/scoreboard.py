@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from engrain.comparison import wilson
@@ -17,6 +17,8 @@ AMOUNT = re.compile(r"((?:[a-z]{0,2}\$|[£€])?)((?:0|[1-9]\d*)(?:\.\d+)?)(%?)"
 YEAR = re.compile(r"(?:19|20)\d\d")
 NEAR = 0.1
 """How far a number may lie from the right one, as a share of it, to be near."""
+RETRIEVING = "+retrieval"
+"""How the name of a way ends that is asked with retrieval too."""
 SHARED = 0.5
 """Share of the right answer's words that a reply in its meaning holds."""
 LINES = VerdictSettings()
@@ -186,7 +188,7 @@ def advice(scores: Sequence[Score]) -> str:
         beaten = ", clearly better than any tuned model" if found else ""
         return " ".join([*sentences, f"Without tuning, {without.name} {_done(without)}{beaten}. Use it."])
     if found:
-        sentences += _taken(found)
+        sentences += _taken(found, {s.name: s for s in tuned})
     if without is not None:
         sentences.append(f"The best way without tuning, {without.name}, {_done(without)}: {_beside(without, found, base)}.")
     if scores and not found:
@@ -206,12 +208,18 @@ def shortcoming(score: Score, base: Score | None) -> str:
     return "" if score.exact.value >= LINES.useful_accuracy else f"under the {LINES.useful_accuracy:.0%} from which it is worth using"
 
 
-def _taken(useful: Sequence[Score]) -> Iterator[str]:
-    """Which of these tuned models to take, and what to know of it."""
+def _taken(useful: Sequence[Score], ways: Mapping[str, Score]) -> Iterator[str]:
+    """Which of these tuned models to take, and what to know of it.
+
+    Of those that are as good as the best, one that knows less from memory is not taken for being gentle: it learned less.
+    """
     best = max(useful, key=lambda s: s.handled.value)
     as_good = [s for s in useful if not versus(s, best).is_worse]
-    chosen = max(as_good, key=_gentleness)
-    yield _reason(chosen, best, as_good)
+    bare = {s.name: ways.get(s.name.removesuffix(RETRIEVING), s) for s in as_good}
+    knowing = max(bare.values(), key=lambda s: s.handled.value)
+    equal = [s for s in as_good if not versus(bare[s.name], knowing).is_worse]
+    chosen = max(equal, key=_gentleness)
+    yield _reason(chosen, best, equal)
     if chosen.alone_exact and chosen.alone_gist and chosen.alone_exact.count:
         yield _exactness(chosen.alone_exact, chosen.alone_gist)
 
@@ -237,7 +245,7 @@ def _gentleness(score: Score) -> tuple[float, float]:
     return round(min(kept, LINES.retention_warning), 2), -(score.seconds or 0.0)
 
 
-def _reason(chosen: Score, best: Score, as_good: Sequence[Score]) -> str:
+def _reason(chosen: Score, best: Score, equal: Sequence[Score]) -> str:
     told = f"Take {chosen.name}: it {_done(chosen)}"
     if chosen.name != best.name:
         told += f", no clear difference to {best.name} ({best.handled.value:.0%})"
@@ -245,8 +253,9 @@ def _reason(chosen: Score, best: Score, as_good: Sequence[Score]) -> str:
         told += f", it keeps {chosen.retention.value:.0%} of what the base knew"
     if chosen.alone and chosen.alone.count:
         told += f" ({chosen.alone.value:.0%} by itself)"
-    if len(as_good) > 1:
-        told += f" and of the {len(as_good)} that are not clearly worse than the best it forgets least by itself, or trains fastest"
+    if len(equal) > 1:
+        told += f" and of the {len(equal)} that are not clearly worse than the best, nor from memory"
+        told += ", it forgets least by itself, or trains fastest"
     return told + "."
 
 
