@@ -27,9 +27,10 @@ of rank 32 340 tokens/s (0.41), full 255 (0.37), layer-wise 610 (0.49); perplexi
 answers 260 tokens/s (0.14). To measure again: tokens/s × `Cost.training` (or `Cost.forward`) ÷ `matmul_rate`, where
 tokens that all examples of a micro-batch begin with count once.
 """
-ATTENTION = 0.19
-"""The same for what attention multiplies in training: with rows of 128 to 16,384 tokens a token took 0.745 µs longer for each
-token that the rows were longer (AMD EPYC, Zen 5, two cores, 0.84 TFLOP/s; `python -m benchmarks growth`)."""
+ATTENTION = 0.12
+"""The same for what attention multiplies in training: a third of TRAINING. On a Zen 5 (AMD EPYC, two cores, 0.84 TFLOP/s) it reaches
+0.19, where the rest of a step reaches 0.6: with rows of 128 to 16,384 tokens a token took 0.745 µs longer for each token that the rows
+were longer (`python -m benchmarks growth`)."""
 ATTENTION_BACK = 2.5
 """What attention multiplies on the way back for one on the way there: its scores are made again, for three other gradients."""
 PROBE_SECONDS, PROBE_SIZE = 0.3, 1024
