@@ -17,10 +17,12 @@ from benchmarks.tables import gigabytes, table
 from benchmarks.trainers.base import Job
 
 TITLE = "What `engrain plan` says beforehand"
+EARLIER = "lora-r8-w1"
+"""The setting that stands for what was trained on this machine before."""
 ABOUT = (
     "Time and memory of training as `engrain plan` estimates them, with the machine's rate measured just before, and as measured then: "
     "six steps, the first two left out. The settings are none of those from which the figures in `cost.py` were made. Where earlier "
-    "trainings on a machine were timed, estimates are corrected by what they took: the last column, from the first setting."
+    f"trainings on a machine were timed, estimates are corrected by what they took; here {EARLIER} stands for those."
 )
 SETTINGS: dict[str, dict[str, Any]] = {
     "lora-r8-w1": {"method": "lora", "rank": 8},
@@ -31,8 +33,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "full-1024": {"method": "full", "length": 1024},
     "layerwise-half-w1": {"method": "layerwise", "options": {"layers": "0.5"}},
 }
-EARLIER = "lora-r8-w1"
-"""The setting that stands for what was trained on this machine before."""
 STEPS = 6
 
 

@@ -91,6 +91,10 @@ class Library:
         asked = tuple(_asked(run, facts, sections)) if sections else ()
         return cls(sections, facts, (*asked, *linked(asked, names_of(facts))), vectors)
 
+    def index(self) -> Index:
+        """What checks answers: an index of the facts, the sections, and what two facts say together."""
+        return Index(self.facts, {section.id: section for section in self.sections}, self.asked)
+
     def retriever(self, progress: Progress = SILENT, load_questioner: Callable[[], Questioner | None] = lambda: None) -> Retriever | None:
         """What finds passages in the sections, also by the questions that were trained; None where there is no document.
 
@@ -136,7 +140,7 @@ class Assistant:
         self.model, self.tokenizer, self.everyday, self.tuned = model, tokenizer, everyday, tuned
         self._rewrite = rewrite
         self.retriever = library.retriever(load_questioner=load_questioner)
-        self.index = Index(library.facts, {s.id: s for s in library.sections}, library.asked)
+        self.index = library.index()
         self.system = ""
         self._known: dict[tuple[str, str, Talk], dict[Talk, str]] = {}
         self._concerned: dict[str, bool] = {}

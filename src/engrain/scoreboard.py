@@ -58,6 +58,11 @@ class Score:
     artifact_bytes: int | None = None
     answered: dict[str, bool] = field(default_factory=dict)
 
+    @property
+    def retrieves(self) -> bool:
+        """Whether this is a way that is asked with retrieval too."""
+        return self.name.endswith(RETRIEVING)
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -114,7 +119,7 @@ def _full_hours(said: str) -> Iterator[str]:
 
 def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: Sequence[Costs] = ()) -> Score:
     """The Score of a column in one evaluation a seed."""
-    rows = [[o for o in e.outcomes.get(column, ()) if o.question.kind not in (UNANSWERABLE, GENERAL)] for e in evaluations]
+    rows = [answerable(e.outcomes.get(column, ())) for e in evaluations]
     every = [outcome for seed in rows for outcome in seed]
     unanswerable = [o for e in evaluations for o in e.outcomes.get(column, ()) if o.question.kind == UNANSWERABLE]
     each = [share([o.right for o in seed]).value for seed in rows]
@@ -134,7 +139,7 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
     if not costs:
         return made
     ratios = [ratio for ratio in (e.perplexity_ratio(ALONE) for e in evaluations) if ratio is not None]
-    said = [o for e in evaluations for o in e.alone or e.outcomes.get(TUNED, ()) if o.question.kind not in (UNANSWERABLE, GENERAL)]
+    said = [outcome for e in evaluations for outcome in answerable(e.alone or e.outcomes.get(TUNED, ()))]
     return Score(
         **{
             **vars(made),
@@ -150,6 +155,11 @@ def score_of(name: str, column: str, evaluations: Sequence[Evaluation], costs: S
             "artifact_bytes": costs[0].artifact_bytes,
         }
     )
+
+
+def answerable(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Those to questions that the documents answer."""
+    return [o for o in outcomes if o.question.kind not in (UNANSWERABLE, GENERAL)]
 
 
 def share_right(outcomes: Sequence[Outcome]) -> Share:

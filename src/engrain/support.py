@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,20 +127,14 @@ class Index:
         self._places = [_fact_place(fact, sections) for fact in facts if fact.section in sections]
         self._places += [place for section in sections.values() for place in _section_places(section)]
         self._single = len(self._places)
-        self._holding = self._numbers(self._places)
-        self._rarity = {word: math.log(1 + self._single / len(numbers)) for word, numbers in self._holding.items()}
-        known = (each for each in asked if each.clue and {each.section, each.clue.section} <= sections.keys())
-        self._places += dict.fromkeys(_double_place(each, each.clue, sections) for each in known if each.clue)
-        self._holding = self._numbers(self._places)
-
-    @staticmethod
-    def _numbers(places: Sequence[Place]) -> Mapping[str, list[int]]:
-        """By each word the places that have it."""
-        found: dict[str, list[int]] = defaultdict(list)
-        for number, place in enumerate(places):
+        led = ((each, each.clue) for each in asked if each.clue)
+        self._places += dict.fromkeys(_double_place(*pair, sections) for pair in led if {each.section for each in pair} <= sections.keys())
+        self._holding: dict[str, list[int]] = defaultdict(list)
+        for number, place in enumerate(self._places):
             for word in place.words:
-                found[word].append(number)
-        return found
+                self._holding[word].append(number)
+        counts = {word: bisect_left(numbers, self._single) for word, numbers in self._holding.items()}
+        self._rarity = {word: math.log(1 + self._single / count) for word, count in counts.items() if count}
 
     def check(self, question: str, answer: str) -> Support:
         """Whether the documents support `answer` as an answer to `question`, and the place that does it best."""
@@ -147,8 +142,8 @@ class Index:
             return Support("refused")
         if not suits(question, answer):
             return Support("unsupported")
-        parts = [self._about(part) for part in ASKS_TWICE.split(question)]
-        found = (self._supported(dict(chain(*(part[kind].items() for part in parts))), question, answer) for kind in (0, 1))
+        single, double = zip(*map(self._about, ASKS_TWICE.split(question)), strict=True)
+        found = (self._supported(dict(chain(*map(dict.items, parts))), question, answer) for parts in (single, double))
         return next((support for support in found if support.status == "supported"), Support("unsupported"))
 
     def _supported(self, places: Mapping[int, float], question: str, answer: str) -> Support:

@@ -12,7 +12,7 @@ from engrain.files import write_text
 from engrain.report import charts
 from engrain.report.charts import PERCENT, Axis, Dot
 from engrain.run import Run
-from engrain.scoreboard import RETRIEVING, Score, Scoreboard
+from engrain.scoreboard import Score, Scoreboard
 
 FOLDER = Path(__file__).parent
 PAGE, TABLE = "comparison.html", "comparison.md"
@@ -74,7 +74,7 @@ def _row(score: Score, kinds: Sequence[str]) -> list[str]:
     shares = [*right, score.declined, score.handled, score.retention, score.alone_exact, score.alone_gist, score.alone]
     told = [f"{s.value:.0%} ({s.low:.0%} to {s.high:.0%})" if s and s.count else "" for s in shares]
     perplexity = f"{score.perplexity_ratio:.2f}" if score.perplexity_ratio else ""
-    if score.trainable_parameters is None or score.name.endswith(RETRIEVING):
+    if score.trainable_parameters is None or score.retrieves:
         return [score.name, *told, perplexity, "", "", "", "", ""]
     counts = [f"{score.trainable_parameters:,}", size(score.memory_bytes or 0), f"{score.seconds or 0:.0f}"]
     return [score.name, *told, perplexity, *counts, f"{score.tokens_per_second or 0:.0f}", size(score.artifact_bytes or 0)]
@@ -82,7 +82,7 @@ def _row(score: Score, kinds: Sequence[str]) -> list[str]:
 
 def plots(scores: Sequence[Score]) -> list[tuple[str, Markup]]:
     """Title and drawing: accuracy against memory, accuracy against time, forgetting against learning."""
-    tuned = [s for s in scores if s.tuned and s.memory_bytes is not None and not s.name.endswith(RETRIEVING)]
+    tuned = [s for s in scores if s.tuned and s.memory_bytes is not None and not s.retrieves]
     memory = [Dot(s.name, (s.memory_bytes or 0) / 2**20, s.exact.value) for s in tuned]
     time = [Dot(s.name, s.seconds or 0.0, s.exact.value) for s in tuned]
     forgotten = [Dot(s.name, s.exact.value, 1 - s.alone.value) for s in tuned if s.alone and s.alone.count]

@@ -121,5 +121,4 @@ class Shelf:
         library = Library.of(run)
         device, dtype = base_settings(info["settings"]).resolve()
         retriever = library.retriever(load_questioner=partial(load_questioner, self._bases[base], device, dtype))
-        index = Index(library.facts, {s.id: s for s in library.sections}, library.asked)
-        return Knowledge(retriever, index, Gate.load(run.path), library.sections)
+        return Knowledge(retriever, library.index(), Gate.load(run.path), library.sections)
