@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import engrain
 from engrain import api, cost, plan
@@ -14,6 +15,7 @@ from engrain.config import settings_from
 from engrain.duration import Work
 from engrain.errors import DocumentError, ModelError, SettingError
 from engrain.examples import Example, Message
+from engrain.experience import remember
 from engrain.plan import make_plan
 from engrain.study.teacher_prompts import Expected
 from test_api import DOCUMENT
@@ -73,6 +75,15 @@ def test_steps_follow_the_settings(tiny_folder: Path) -> None:
     half = planned(tiny_folder, minutes=whole.training_minutes / 2)
     assert half.steps == pytest.approx(whole.steps / 2, abs=1)
     assert half.training_minutes == pytest.approx(whole.training_minutes / 2)
+
+
+def test_earlier_trainings_on_this_machine_correct_the_estimate(tiny_folder: Path) -> None:
+    first = planned(tiny_folder)
+    assert any("as on other machines" in reason for reason in first.reasons)
+    remember(50.0, 100.0, "cpu", torch.float32)
+    then = planned(tiny_folder)
+    assert then.training_minutes == pytest.approx(first.training_minutes / 2)
+    assert any("as in earlier trainings here (1)" in reason for reason in then.reasons)
 
 
 def test_where_a_model_studies_it_also_reads_what_questions_may_be_about(tiny_folder: Path) -> None:

@@ -149,7 +149,7 @@ def make_plan(work: Work, settings: Settings) -> Plan:
             f"Learning: {told_rate(method, model, settings.training.learning_rate)}",
             f"Training: {cost.training / 1e9:.2f} GFLOP a token; this machine multiplies {rate / 1e12:.2f} TFLOP/s now "
             f"({str(dtype).removeprefix('torch.')} on {device}), and training reaches about {TRAINING / slower:.0%} of that"
-            + (f", as the last {trainings} here did" if trainings else ", as on other machines"),
+            + (f", as in earlier trainings here ({trainings})" if trainings else ", as on other machines"),
             "Total: " + ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in asking.items()) + ", besides training",
             *([teacher_reason(work.teacher, settings)] if work.teacher else []),
             memory.reason,
