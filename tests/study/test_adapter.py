@@ -110,6 +110,20 @@ def test_the_surest_of_all_lists_are_practised() -> None:
     assert [(d.reason, d.text) for d in notes.dropped("a#1")] == [("why", "lost?"), (TOO_MANY, "12?"), (TOO_MANY, "13?")]
 
 
+def test_a_price_that_nothing_leads_back_from_is_turned_round() -> None:
+    price = replace(FACT, kind="money", value="£9", relation="the Heron, a kite, at ___.", evidence="The Heron, a kite, at £9.")
+    question = {Wording("question", STUDIED, "How much is the Heron?", "£9."): -0.1}
+    found = Notes(dict(question))
+    found.turn(price)
+    assert found.wordings()[1].prompt == "What costs £9?"
+    assert found.wordings()[1].answer == "The Heron."
+    written = Wording("reverse", STUDIED, "Which kite costs £9?", "The Heron.")
+    for other in (Notes(dict(question), [written]), Notes(dict(question), backwards=True)):
+        before = list(other.reversals)
+        other.turn(price)
+        assert other.reversals == before
+
+
 def test_a_question_that_cannot_be_about_a_fact_is_dropped_for_a_reason() -> None:
     bar = replace(FACT, id="bar", value="ten", relation="the bar opens at ___.", evidence="The bar opens at ten.", before="")
     asked = ("When does it open?", "Does it open at nine?", "When does Gull House open?", "How much is it to open?", "When does it end?")

@@ -21,6 +21,7 @@ def test_common_words_are_not_worth_a_question() -> None:
     assert worth_asking(FACT)
     assert not worth_asking(replace(FACT, weight=0.3))
     assert not worth_asking(replace(FACT, kind="yesno", value="opens at nine"))
+    assert not worth_asking(replace(FACT, subject="Posted")), "when a notice was written is not when its event is"
 
 
 def test_what_is_listed_weighs_more_and_what_no_fact_holds_is_new() -> None:

@@ -13,15 +13,13 @@ from engrain.knowledge.asking import contacts, is_payer, wrapped
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, columns, full_name, names_person
 from engrain.knowledge.grammar import capital
-from engrain.knowledge.items import DAYS, header, role_in, tidy_key, with_the
+from engrain.knowledge.items import CONTACT_KEY, DAYS, header, role_in, tidy_key, with_the
 from engrain.knowledge.opening import day_questions, hours_questions, is_hours, weekdays
 from engrain.knowledge.parse import parse_all
 from engrain.knowledge.questions import how_many
 from engrain.knowledge.values import NUMBER, kind_of
 from engrain.knowledge.wording import flipped, mentions, said, small
 from engrain.knowledge.words import PLACES, ROLE_ENDINGS
-
-CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
 
 ROLES = {"role", "position", "job", "job title", "title", "function", "post"}
 ROLE_COLUMN = re.compile(r"\b(?:role|position|job|title|function|post)s?\b", re.IGNORECASE)
@@ -37,6 +35,7 @@ COLUMN_VERBS = {
     "starts": "start", "begins": "begin", "ends": "end", "finishes": "finish", "opens": "open", "closes": "close", "leaves": "leave",
     "departs": "depart", "arrives": "arrive", "takes": "take", "lasts": "last", "sleeps": "sleep", "feeds": "feed", "holds": "hold",
     "seats": "seat", "costs": "cost", "weighs": "weigh", "includes": "include", "covers": "cover", "serves": "serve", "needs": "need",
+    "expires": "expire",
 }  # fmt: skip
 NO_NOUN_TAGS = {"JJ", "JJR", "JJS", "VBN", "VBD", "RB", "IN", "RP", "TO", "CD", "WRB"}
 SINCE = re.compile(r"(.+) since")
@@ -47,6 +46,8 @@ WHEN_VALUE = re.compile(
 )
 """How a cell begins that says when or where something is."""
 TRAILING = re.compile(r"(made|kept|good|open|available|valid|sold|taught|run|led|due|[a-z]+ed) (by|for|from|until|since|with|in|on|at)")
+DONE = re.compile(r"\w{2,}ed|written|taught|led|run|made|sent")
+"""Columns that say who did something."""
 NAMED_MEASURES = {
     "length": "how long", "height": "how high", "width": "how wide", "depth": "how deep", "thickness": "how thick", "size": "how big",
     "distance": "how far", "weight": "how heavy",
@@ -167,14 +168,19 @@ def named_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, 
 
 def since_questions(thing: Thing, rest: str) -> Iterator[tuple[str, str]]:
     """Questions for a column such as "with us since" or "member since"."""
-    has, rest = "have" if thing.many else "has", flipped(rest)
-    rest = f"a {rest}" if thing.person and is_noun(rest) and not re.search(r"\b(?:in|on|with|of|at)\b|s$", rest) else rest
+    has, rest = "have" if thing.many else "has", been(thing, rest)
     yield "since-when", f"Since when {has} {thing.key} been {rest}?"
     yield "since-tell", f"Tell me since when {thing.key} {has} been {rest}."
     yield "since-know", f"Do you know since when {thing.key} {has} been {rest}?"
     yield "since-insitu", f"{capital(thing.key)} {has} been {rest} since when?"
     yield "since-colon", f"{thing.head}: {rest} since when?"
     yield "since-date", f"From what date on {has} {thing.key} been {rest}?"
+
+
+def been(thing: Thing, rest: str) -> str:
+    """What a row has been since the date in a column such as "with us since" or "member since"."""
+    rest = flipped(rest)
+    return f"a {rest}" if thing.person and is_noun(rest) and not re.search(r"\b(?:in|on|with|of|at)\b|s$", rest) else rest
 
 
 def loose_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, str]]:
@@ -219,6 +225,8 @@ def column_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str,
     verb, ending, noun = COLUMN_VERBS.get(name), TRAILING.fullmatch(name), is_noun(name)
     if verb:
         yield from asked_of("column_verb", thing, verb, column_word(fact))
+    elif fact.kind == "person" and DONE.fullmatch(name):
+        yield from asked_of("column_done", thing, name)
     elif fact.kind == "money" and NO_NOUN.match(name):
         yield from asked_of("column_price", thing, name)
     elif ending:
@@ -304,15 +312,18 @@ def is_possession(fact: Fact) -> bool:
 def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tuple[str, str]]:
     """Questions from an item's value back to the item: what costs this much, who has this role, whose number this is."""
     value, relation, thing = said(fact.value, fact.relation).rstrip("."), fact.relation.lower(), thing_of(fact, people)
-    if len(value.split()) > 8 or fact.relation in ITEM_RELATIONS | {"details", "meaning"} or STAMP_KEY.fullmatch(fact.subject):
+    unasked = fact.relation in ITEM_RELATIONS - ROLES | {"details", "meaning"}
+    if len(value.split()) > 8 or unasked or STAMP_KEY.fullmatch(fact.subject):
         return
+    since = SINCE.fullmatch(relation)
     priced = relation == "money" or re.match(r"(?:price|cost|fee)s?\b", relation)
     if fact.kind == "money" and priced and re.search(r"\d", value) and not is_payer(fact.subject):
         yield from phrasing.asked("priced", value)
     elif thing.person and relation in BEGINNINGS and re.fullmatch(r"(?:19|20)\d\d", value):
-        told = f"{BEGINNINGS[relation]}{'' if relation.endswith('since') else ' in'} {value}"
-        yield "reverse-who", f"Who {told}?"
-        yield "reverse-tell", f"Tell me who {told}."
+        yield "reverse-who", f"Who {BEGINNINGS[relation]} in {value}?"
+        yield "reverse-tell", f"Tell me who {BEGINNINGS[relation]} in {value}."
+    elif thing.person and since and fact.kind == "date":
+        yield "reverse-who", f"Who has been {been(thing, since.group(1))} since {value}?"
     elif thing.person and ROLE_COLUMN.search(relation) and is_role_name(value):
         role = role_name(value)
         yield "reverse-who", f"Who is the {role}?"
@@ -329,24 +340,40 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
 
 LINKS = ("for", "from", "with", "by")
 """Columns that say how a row goes with what they hold."""
-BEGINNINGS = {"joined": "joined", "started": "started", "born": "was born", "employed since": "has been here since"}
+BEGINNINGS = {"joined": "joined", "started": "started", "born": "was born"}
 """Column → what is said of a person with a year in it."""
 
 
 def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
     """Questions for the row of a table that has a value, where the table says what its rows are: which course costs £52."""
     kind, relation = header(first_column(fact)), header(fact.relation)
-    if not kind or len(kind.split()) > 3 or not is_noun(kind):
+    if not kind or len(kind.split()) > 3 or not (kind == "what" or is_noun(kind)):
         return
+    which = "What" if kind in ("what", "title") else f"Which {kind}"
     if relation in LINKS and fact.kind in {"text", "name", "person", "place"}:
-        yield "reverse-link", f"Which {kind} is {relation} {value}?"
-    if kind in ("name", relation) or not is_possession(fact):
+        yield "reverse-link", f"{which} is {relation} {value}?"
+    if fact.kind in {"date", "time"} and DATED.fullmatch(relation) and (lead := lead_of(value)):
+        yield "reverse-when", f"{which} is {lead} {value}?"
+    vague = kind == "what" and (fact.kind == "count" or not re.search(r"\d", value))  # "What has 0 as nights?"
+    if kind in ("name", "title", relation) or vague or not is_possession(fact):
         return
-    yield "reverse-which", f"Which {kind} has {value} as {relation}?"
+    yield "reverse-which", f"{which} has {value} as {relation}?"
     if fact.kind in ("money", "count", "percent", "duration"):
-        yield "reverse-of", f"Which {kind} has a {relation} of {value}?"
+        yield "reverse-of", f"{which} has a {relation} of {value}?"
     if fact.kind == "money" and re.match(USUAL + PRICE_COLUMN.pattern, relation):
-        yield "reverse-at", f"Which {kind} costs {value}?"
+        yield "reverse-at", f"{which} costs {value}?"
+
+
+DATED = re.compile(r"when|(?:starting |start )?(?:date|day|time)s?|(?:date|day)s? and times?", re.IGNORECASE)
+"""Columns that say when their rows take place."""
+
+
+def lead_of(value: str) -> str:
+    """What stands before a day, a date or an hour that says when something is; "" before what is more than one of these."""
+    if re.fullmatch(r"\d{1,2}[:.]\d\d", value):
+        return "at"
+    named = value[:1].isupper() and weekdays(value)
+    return "on" if named or re.fullmatch(r"(?:[A-Z][a-z]+day,? )?\d{1,2} [A-Z][a-z]+(?: \d{4})?", value) else ""
 
 
 def fits(form: str, key: str, name: str) -> bool:

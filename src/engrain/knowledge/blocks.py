@@ -80,7 +80,7 @@ def blocks(text: str, heading: str = "") -> list[Block]:
         mark = MARK.match(line)
         assert mark is not None
         start, line = start + mark.end(), line[mark.end() :].rstrip()
-        record = record_cells(line, start) or (dashed_pair(line, start) if mark.group().strip() else [])
+        record = record_cells(line, start) or joined_pairs(line, start) or (dashed_pair(line, start) if mark.group().strip() else [])
         if record:
             found += record
         elif line:
@@ -201,6 +201,19 @@ def record_cells(line: str, start: int) -> list[Block]:
         cells.append((match.group(1), match.group(2), start + at + match.start(2)))
     name = cells[0][1]
     return [Block("cell", text, begin, plain(name), column, plain(line)) for column, text, begin in cells[1:]]
+
+
+def joined_pairs(line: str, start: int) -> list[Block]:
+    """The pairs of a line such as "Price: £85 · Weight: 420 g"; [] for other lines."""
+    marks = [m.span() for m in re.finditer(r"\s+[·•|]\s+", line)]
+    begins, ends = [0, *(end for _, end in marks)], [*(begin for begin, _ in marks), len(line)]
+    fields = [(at, line[at:end], PAIR.match(line[at:end])) for at, end in zip(begins, ends, strict=True)]
+    found = [
+        Block("pair", text[pair.end() :], start + at + pair.end(), plain(pair.group(1)), "", text)
+        for at, text, pair in fields
+        if pair and is_key(pair.group(1))
+    ]
+    return found if len(found) == len(fields) > 1 else []
 
 
 def dashed_pair(line: str, start: int) -> list[Block]:

@@ -10,12 +10,12 @@ from typing import Any
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import MANY
-from engrain.knowledge.attributes import CONTACT_KEY, ITEM_RELATIONS, ROLES, SINCE, WHEN_VALUE, is_noun, role_name
+from engrain.knowledge.attributes import ITEM_RELATIONS, ROLES, SINCE, WHEN_VALUE, is_noun, role_name
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact, people_in, whole_name
 from engrain.knowledge.grammar import capital
-from engrain.knowledge.items import header, tidy_key
+from engrain.knowledge.items import CONTACT_KEY, header, tidy_key
 from engrain.knowledge.opening import weekdays
 from engrain.knowledge.parse import parse_all
 from engrain.knowledge.polar import polar_question

@@ -40,7 +40,8 @@ STAMP = re.compile(
     r"^\W*(?:date[d]?|last (?:updated|changed|revised)|updated|revised|issued|published|version|status)\b[: ]", re.IGNORECASE
 )
 STAMP_KEY = re.compile(
-    r"(?:date )?(?:last )?(?:posted|published|updated|changed|modified|revised|reviewed|issued|created|edited)(?: on| at)?", re.IGNORECASE
+    r"(?:date )?(?:last )?(?:posted|published|updated|changed|modified|revised|reviewed|issued|created|edited|dated|generated)(?: on| at)?",
+    re.IGNORECASE,
 )
 """The key of an item that says when a text was written, not what it is about."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engrain.knowledge.beside import dated, priced
-from engrain.knowledge.blocks import LABEL, LONGEST_ANSWER, Block, blocks, plain
+from engrain.knowledge.blocks import LABEL, LONGEST_ANSWER, Block, plain
 from engrain.knowledge.clauses import Clause, clauses
 from engrain.knowledge.gapping import DENYING, apart
 from engrain.knowledge.items import (
@@ -121,12 +121,12 @@ class Detail:
     evidence: str
 
 
-def details(text: str, topic: str, memory: Memory, listed: Sequence[tuple[int, int]] = ()) -> Iterator[Detail]:
-    """The details of a section's text, in reading order; `memory` resolves its pronouns.
+def details(text: str, found: Sequence[Block], topic: str, memory: Memory, listed: Sequence[tuple[int, int]] = ()) -> Iterator[Detail]:
+    """The details of a section's text, whose blocks were `found`, in reading order; `memory` resolves its pronouns.
 
     The spans that are `listed` are values beside those that the rules find.
     """
-    parts = [block for block in blocks(text, topic) if len(block.text) <= MAX_CHARACTERS]
+    parts = [block for block in found if len(block.text) <= MAX_CHARACTERS]
     before, addresses, people = "", address_lines(parts), people_items(parts)
     speaker = SPEAKER.search(text)
     memory.speaker = speaker.group(1) if speaker else ""
@@ -154,7 +154,7 @@ def details(text: str, topic: str, memory: Memory, listed: Sequence[tuple[int, i
             settle(memory, parse(block.key), replace(memory))
             yield from maker.answer()
         else:
-            yield from (specific(found, about) for found in maker.sentence(doc, memory))
+            yield from (specific(each, about) for each in maker.sentence(doc, memory))
             about = name_of(doc, memory) if opens else about
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from engrain.documents.base import Document, Section
 from engrain.errors import DocumentError
-from engrain.knowledge.blocks import plain, sentence_before
+from engrain.knowledge.blocks import blocks, plain, sentence_before
 from engrain.knowledge.extract import GAP, Detail, details
 from engrain.knowledge.memory import Memory
+from engrain.knowledge.sheets import BY, Sheets
 from engrain.knowledge.values import MONTH
 from engrain.knowledge.words import PROPER_TAILS, ROLE_ENDINGS
 
@@ -93,7 +94,7 @@ def memory_of(sections: Sequence[Section], business: str) -> Memory:
     text = "\n".join(section.text for section in sections)
     lowered = frozenset(re.findall(r"(?<=[a-z,] )[a-z][a-z’'-]+(?![\w.]*[@/]|\.\w)", text))
     named = frozenset(re.findall(r"(?<=[a-z,] )[A-Z][\w’'-]+", text))
-    return Memory(topic=business, lowered=lowered, named=named)
+    return Memory(topic=business, lowered=lowered, named=named, sheets=Sheets.of(sections))
 
 
 def facts_at(spans: Mapping[str, Sequence[tuple[int, int]]], sections: Sequence[Section], business: str) -> list[Fact]:
@@ -115,7 +116,8 @@ def settle_people(facts: list[Fact]) -> list[Fact]:
         for f in facts
         if f.kind == "person" and len(f.value.split()) > 1 and not NOT_PEOPLE.search(f.value) and f.value not in f.business
     }
-    people |= {f.value for f in facts if full_name(f.value) and f.value not in f.business and does_what_people_do(f)}
+    named = [f for f in facts if full_name(f.value) and f.value not in f.business]
+    people |= {f.value for f in named if does_what_people_do(f) or OF_PERSON.fullmatch(f.relation.lower())}
     people |= {f.subject for f in facts if names_person(f)}
     parts = {word for name in people for word in name.split()}
 
@@ -158,11 +160,14 @@ PERSON_NAME_COLUMN = re.compile(
     r"(?:teacher|tutor|leader|trainer|coach|driver|person|staff|employee|colleague|volunteer|instructor)s?(?: member)?(?: name)?"
 )
 NAME_COLUMN = re.compile(r"(?:full |first )?names?|who")
+OF_PERSON = re.compile(rf"{PERSON_NAME_COLUMN.pattern}|{BY.pattern}|(?:\w+ed|made|led|run|taught) by")
 OF_PERSON_COLUMN = re.compile(r"role|position|job|job title")
 BESIDE_PERSON_COLUMN = re.compile(
     r"title|function|post|ext(?:ension|\.)?|born|joined|duties|department|responsib\w+|(?:with us|here|employed|member) since"
 )
-"""What columns are called, in small letters: people; names of anything; what only people have; what has a name if it is a person."""
+"""What columns are called, in small letters: names of people; of anything; whom a full name below is; what only people have; what has
+a name if it is a person.
+"""
 
 
 def columns(fact: Fact) -> list[str]:
@@ -181,7 +186,7 @@ def names_person(fact: Fact) -> bool:
         return False
     first, *others = [name.lower() for name in columns(fact)] or [""]
     if not first:
-        return fact.relation in {"role", "duties", "work"}
+        return fact.relation in {"duties", "work"} or bool(OF_PERSON_COLUMN.fullmatch(fact.relation.lower()))
     if PERSON_NAME_COLUMN.fullmatch(first) or any(OF_PERSON_COLUMN.fullmatch(name) for name in others):
         return True
     return bool(NAME_COLUMN.fullmatch(first)) and any(BESIDE_PERSON_COLUMN.fullmatch(name) for name in others)
@@ -247,7 +252,8 @@ def names_in(text: str) -> list[str]:
 def section_facts(section: Section, memory: Memory, business: str = "", listed: Sequence[tuple[int, int]] = ()) -> Iterator[Fact]:
     """The facts of one section, in reading order; `memory` brings what all documents tell about words (see `extract.details`)."""
     topic = plain(section.headings[-1]) if section.headings else ""
-    for found in details(section.text, topic, replace(memory, topic=business or topic), listed):
+    parts = memory.sheets.cells(blocks(section.text, topic), section.headings, business)
+    for found in details(section.text, parts, topic, replace(memory, topic=business or topic), listed):
         if found.relation.count(GAP) <= 1:  # "book ___ is ___" says nothing: the value is part of what it would be said of
             yield fact_of(found, section, topic, business)
 

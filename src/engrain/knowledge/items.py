@@ -13,6 +13,7 @@ from engrain.knowledge.parse import parse_all
 from engrain.knowledge.values import Value, find_values, kind_of
 from engrain.knowledge.words import BEFORE_NOUNS, DETERMINERS, HUMANS, NO_ROLES, PROPER_TAILS, ROLE_ENDINGS, UNCOUNTED
 
+CONTACT_KEY = re.compile(r"(?:tele)?phone$|tel$|e-?mail$|mail$|web(?:site)?$|fax$|mobile$|enquiries$|contact$|bookings?$", re.IGNORECASE)
 DAYS = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Week|Daily|Public hol|Bank hol|Holiday)", re.IGNORECASE)
 UPPER = r"[^\W\d_a-zß-ÿ][\w’'-]+"
 NAME = re.compile(rf"{UPPER}(?: (?:(?:de|du|van|von|der|den|da|di|del|della|bin|al|el|la|le|y|zu) )*{UPPER}){{1,3}}")

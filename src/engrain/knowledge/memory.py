@@ -13,6 +13,7 @@ from typing import Any
 
 from engrain.knowledge.parse import PAIRED_NAME, children, first
 from engrain.knowledge.phrases import noun_phrase, phrase_text
+from engrain.knowledge.sheets import Sheets
 from engrain.knowledge.words import EXPLETIVES, GROUPS, HUMANS, PROPER_TAILS, VAGUE, listed
 
 HE, SHE = listed("he his him"), listed("she her hers")
@@ -26,7 +27,8 @@ class Memory:
 
     `before` is the person named before the last one: "her sister Ruth" is the sister of somebody else. `women` says of first names
     whether "she" or "he" stood for them, as far as one of these did. `lowered` are the words that the documents write small
-    somewhere, `named` those with a capital inside a sentence. `begun` says that something was told before. `speaker` is who says "I".
+    somewhere, `named` those with a capital inside a sentence, `sheets` the keys that lists under several headings share. `begun` says
+    that something was told before. `speaker` is who says "I".
     """
 
     topic: str = ""
@@ -39,6 +41,7 @@ class Memory:
     speaker: str = ""
     lowered: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
+    sheets: Sheets = field(default_factory=Sheets)
 
     def resolve(self, pronoun: str) -> str:
         """What a pronoun stands for, or "" where nothing fits."""

@@ -57,6 +57,7 @@ def fill(template: str, subject: str, attribute: str = "", wh: str = "", *, many
         "wh": wh,
         "is": "are" if many else "is",
         "does": "do" if many else "does",
+        "it": "they" if many else "it",
     }
     return capital(text.format(**values))
 

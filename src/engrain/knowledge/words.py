@@ -92,7 +92,8 @@ PROPER_TAILS = listed(
     Point Bay College Church Bank Insurance Service Services System Systems Market Fair Week Night Day Festival The the and"""
 )
 ROLE_ENDINGS = (
-    "er or ist ian ant ent man woman wright warden chef nurse clerk smith partner head chair nephew niece brother sister".replace(" ", "|")
+    r"er or ist ian ant ent man woman wright warden chef nurse clerk smith partner head chair nephew niece brother sister trainee \bvet "
+    r"\bcook \bintern".replace(" ", "|")
 )
 NO_ROLES = listed(
     """order cover number water paper dinner timber river tower power shower corner border letter filter meter counter computer printer

@@ -32,6 +32,7 @@ from engrain.study.checks import fluent, names_beyond, of_length, reversible, se
 from engrain.study.details import headed, in_order, is_sentence, merged, place, spans_in, worth_asking
 from engrain.study.fitting import Rivals, asks_beyond, asks_for
 from engrain.study.skills import REFUSAL, absent_prompt, conversation, details_prompt, lines, pairs, questions_prompt, reverse_prompt
+from engrain.study.turning import turned
 from engrain.tasks.chat import log_likelihood
 from engrain.tokens import encode_example, encode_prompt, passage, question_messages
 from engrain.words import canonical
@@ -72,13 +73,19 @@ TOO_MANY = "more than are practised"
 class Notes:
     """What was written about one fact: questions with how surely reading gives their answer, reversed ones, and what was dropped.
 
-    `plain` are the questions by rules that the lists begin with.
+    `plain` are the questions by rules that the lists begin with; `backwards` tells whether rules turn the fact round, too.
     """
 
     questions: dict[Wording, float] = field(default_factory=dict)
     reversals: list[Wording] = field(default_factory=list)
     lost: list[tuple[str, str]] = field(default_factory=list)
     plain: list[str] = field(default_factory=list)
+    backwards: bool = False
+
+    def turn(self, fact: Fact) -> None:
+        """Lead from a price back to what the surest question asks the price of, where nothing else does."""
+        if not self.backwards and not self.reversals:
+            self.reversals = turned(fact, [wording.prompt for wording in surest(self.questions)])
 
     def wordings(self) -> list[Wording]:
         """What is practised: the surest questions, and a few reversed ones."""
@@ -128,7 +135,10 @@ class StudyingModel(Writer):
         """Wordings of the facts that are worth asking for, the surest first, and questions that no section answers."""
         wanted, self.rivals = most_wanted(facts, self.seed), Rivals(facts)
         notes = self._notes(wanted, sections)
-        dropped = [each for fact in wanted if fact.id in notes for each in notes[fact.id].dropped(fact.section)]
+        studied = [fact for fact in wanted if fact.id in notes]
+        for fact in studied:
+            notes[fact.id].turn(fact)
+        dropped = [each for fact in studied for each in notes[fact.id].dropped(fact.section)]
         absent = self._absent(list(sections.values()), facts[0].business if facts else "")
         return Studied({identity: found.wordings() for identity, found in notes.items()}, absent, dropped)
 
@@ -164,13 +174,16 @@ class StudyingModel(Writer):
     ) -> None:
         """Add to the notes a list of questions about each fact, its lines checked; with the first list also reversed questions."""
         if not number:
-            notes |= {fact.id: Notes(plain=plain_questions(found)) for fact, found in zip(facts, wordings(facts), strict=True)}
+            notes |= {
+                fact.id: Notes(plain=plain_questions(found), backwards=any(wording.kind == "reverse" for wording in found))
+                for fact, found in zip(facts, wordings(facts), strict=True)
+            }
         begun = [anchors(notes[fact.id].plain, number) for fact in facts]
         asked = [questions_prompt(*place(f, sections)) for f in facts]
         replies = self._write(asked, QUESTION_TOKENS, TEMPERATURE, begun=begun, seed=self.seed + number)
         stage.advance(WRITING * len(facts))
-        turned = [] if number else self._write([reverse_prompt(*place(f, sections)) for f in facts], REVERSE_TOKENS, 0.0)
-        for fact, reply, reversal in itertools.zip_longest(facts, replies, turned):
+        reversals = [] if number else self._write([reverse_prompt(*place(f, sections)) for f in facts], REVERSE_TOKENS, 0.0)
+        for fact, reply, reversal in itertools.zip_longest(facts, replies, reversals):
             self._check(notes[fact.id], fact, sections[fact.section], reply, reversal)
             stage.advance(1 - WRITING)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from engrain.documents.base import Section
 from engrain.knowledge.blocks import Block, plain
+from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import GAP, Detail, text_kind
 from engrain.knowledge.facts import Fact, fact_of, facts_at
 from engrain.knowledge.parse import parse_all
@@ -117,8 +118,8 @@ def overlaps(fact: Fact, spans: Sequence[tuple[int, int]]) -> bool:
 
 
 def worth_asking(fact: Fact) -> bool:
-    """Whether people would ask for the value."""
-    return fact.kind != "yesno" and fact.weight >= 0.5
+    """Whether people would ask for the value; a model takes the day on which a notice was posted for that of what it tells."""
+    return fact.kind != "yesno" and fact.weight >= 0.5 and not STAMP_KEY.fullmatch(fact.subject)
 
 
 def place(fact: Fact, sections: Mapping[str, Section]) -> tuple[str, str, str, str]:

@@ -1,0 +1,117 @@
+"""Sheets: lists that say of what their heading names what it costs, weighs or where it is, each under the same keys.
+
+"Price: £85" says nothing by itself, and stands under every product. A key that several headings share is an attribute of what
+these name, as a table's column is of its rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from engrain.documents.base import Section
+from engrain.knowledge.blocks import LABEL, Block, blocks, plain
+from engrain.knowledge.dates import STAMP_KEY
+from engrain.knowledge.items import CONTACT_KEY, DAYS, Person, header, people_items
+from engrain.knowledge.words import listed
+from engrain.words import keywords
+
+LONGEST_KEY, LONGEST_CELL = 4, 16
+"""Words of a key and of what it says, at most: more is told in sentences."""
+BY = re.compile(r"signed|author|(?:written|posted|published|sent|issued|approved|signed) by", re.IGNORECASE)
+OF_TEXTS = re.compile(rf"{BY.pattern}|pinned|subject|cc", re.IGNORECASE)
+OF_EVENTS = re.compile(
+    r"time|place|venue|where|location|price|cost|fee|tickets?|starts?|begins?|ends?|doors|tutor|teacher|leader|duration", re.IGNORECASE
+)
+"""Keys that say who wrote a text (a notice, a letter), all that only a text has, and those of what takes place or is sold, whose date
+is not that of its writing.
+"""
+NO_THINGS = listed(
+    """price prices fee fees rate rates tariff tariffs charge charges cost costs hours times contact contacts detail details address
+    addresses setting settings note notes notice notices rule rules information info opening team staff people menu faq us you summary
+    overview"""
+)
+"""What a heading names that is about things of many kinds and is none itself."""
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """The `keys` that lists under several headings share (in small letters), and the `headings` that stand in several places."""
+
+    keys: frozenset[str] = frozenset()
+    headings: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, sections: Iterable[Section]) -> Sheets:
+        """What the sections share."""
+        above, under = defaultdict[str, set[tuple[str, ...]]](set), defaultdict[str, set[tuple[str, str]]](set)
+        sections = list(sections)
+        for section in sections:
+            above[last(section.headings)].add(section.headings[:-1])
+        found = cls(headings=frozenset(heading for heading, others in above.items() if len(others) > 1))
+        for section in sections:
+            name = found.name(section.headings)
+            for block in filter(is_column, blocks(section.text, *section.headings[-1:]) if name else ()):
+                under[header(block.key)].add((section.file, name))
+        return replace(found, keys=frozenset(key for key, places in under.items() if is_shared(key, sorted(places))))
+
+    def name(self, headings: Sequence[str]) -> str:
+        """What a section's heading names; where several sections have that heading, the one above; "" where that names no thing."""
+        own = last(headings)
+        name = last(headings[:-1]) if own in self.headings else own
+        head = re.findall(r"[^\W\d]+", re.split(r" (?:for|of|in|on|at|with|from|by|per|and|&)\b|[,(:]", name)[0])
+        return "" if name.endswith("?") or (head and head[-1].lower() in NO_THINGS) else name
+
+    def cells(self, parts: Sequence[Block], headings: Sequence[str], business: str = "") -> list[Block]:
+        """The blocks of a section, with cells in place of its items where half of their keys at least are shared."""
+        people = people_items(parts)
+        name, items = (
+            self.name(headings),
+            [b for b in parts if is_column(b) and not (b.start in people and is_name_first(b, people[b.start]))],
+        )
+        shared = [block for block in items if header(block.key) in self.keys]
+        if not shared or 2 * len(shared) < len(items) or name in ("", business):
+            return list(parts)
+        of_text = any(OF_TEXTS.fullmatch(b.key) for b in items) and not any(OF_EVENTS.fullmatch(b.key) for b in items)
+        name = f"“{name}”" if of_text else name
+        record = "; ".join([name, *(f"{block.key}: {plain(block.text.rstrip(' .'))}" for block in items)])
+        return [cell(block, name, record, of_text) if block in items else block for block in parts]
+
+
+def is_shared(key: str, places: Sequence[tuple[str, str]]) -> bool:
+    """Whether a key stands under headings of one document, or of several that are no versions of one, having no word in common.
+
+    How to reach the business may stand anywhere, and is no attribute of the heading of one text or the other.
+    """
+    if len(places) > len({file for file, _ in places}):
+        return True
+    first, *others = sorted({name for _, name in places})
+    return not CONTACT_KEY.match(key) and any(not set(keywords(first)) & set(keywords(name)) for name in others)
+
+
+def cell(item: Block, name: str, record: str, of_text: bool) -> Block:
+    """An item as a cell of what the sheet is about; when a text was written is no attribute of what it is about, and stays an item."""
+    if STAMP_KEY.fullmatch(item.key):
+        return item
+    if of_text and item.key.lower() == "date":
+        return replace(item, key="Dated")
+    return Block("cell", item.text.rstrip(" ."), item.start, name, item.key, record)
+
+
+def is_column(block: Block) -> bool:
+    """Whether a block is an item whose key can be an attribute: no day, no date or number of what follows, and few words."""
+    if block.kind != "pair" or LABEL.match(block.key) or DAYS.match(block.key):
+        return False
+    return len(block.key.split()) <= LONGEST_KEY and len(block.text.split()) <= LONGEST_CELL and bool(re.search(r"\w", block.text))
+
+
+def is_name_first(block: Block, person: Person) -> bool:
+    """Whether the key of an item about a person is the name, as in "Ana Ruiz: treasurer"."""
+    return person.name[0] < len(block.evidence) - len(block.text)
+
+
+def last(headings: Sequence[str]) -> str:
+    """The last of the headings without Markdown, "" where there is none."""
+    return plain(headings[-1]) if headings else ""

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engrain.documents.base import read_documents
+from engrain.knowledge.facts import Fact, find_facts
+from engrain.knowledge.forms import wordings
+
+KITES = """# Harbour Kites
+
+## {name}
+
+- Price: {price}
+- Weight: {weight}
+- Made by: {maker}
+"""
+HERON = KITES.format(name="Heron", price="£85", weight="420 g", maker="Jan Oram") + "- Colours: red, green\n"
+GULL = KITES.format(name="Gull", price="£62", weight="300 g", maker="Ana Ruiz")
+TIDE = "From 3 November the beach is closed from 14:00 to 16:00 on Mondays. Ask at the counter for another day."
+LINES = "Lines of 40 metres cost £12 now. They hold 90 kg and are made in Brno. Ask at the counter."
+BOARD = [
+    {"id": "k-1", "title": "The tide table", "date": "2026-10-05", "signed": "Ana Ruiz", "body": TIDE},
+    {"id": "k-2", "title": "New lines", "date": "2026-09-01", "signed": "Jan Oram", "body": LINES},
+]
+
+
+def facts_of(folder: Path, **files: str) -> list[Fact]:
+    """The facts of documents, each given by its name, an underscore in place of the dot."""
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text, encoding="utf-8")
+    return find_facts(read_documents([folder]).documents)
+
+
+def asked(facts: list[Fact], kind: str = "question") -> dict[str, str]:
+    """Prompt to answer, of all wordings of a kind."""
+    return {w.prompt: w.answer for each in wordings(facts) for w in each if w.kind == kind}
+
+
+@pytest.mark.parametrize("files", [{"kites_md": HERON + "\n" + GULL}, {"heron_md": HERON, "gull_md": GULL}])
+def test_a_key_that_headings_share_is_an_attribute_of_what_they_name(tmp_path: Path, files: dict[str, str]) -> None:
+    facts = facts_of(tmp_path, **files)
+    found = asked(facts)
+    assert found["How much is Heron?"] == "£85."
+    assert found["How much is Gull?"] == "£62."
+    assert found["How heavy is Heron?"] == "420 g."
+    assert found["What are the colours for Heron?"] == "Red, green.", "a key of its own in a list whose others are shared"
+    assert asked(facts, "reverse")["What costs £62?"] == "Gull."
+    assert not [prompt for prompt in found if "of Price" in prompt or "is Price" in prompt or prompt == "What is the weight?"]
+    for fact in facts:
+        assert fact.evidence.startswith(fact.subject)
+
+
+def test_several_keys_may_stand_in_one_line(tmp_path: Path) -> None:
+    text = "# Kites\n\n## Heron\n\nPrice: £85 · Teacher: Jan Oram\n\n## Knots\n\nPrice: £62 | Teacher: Ana Ruiz\n"
+    found = asked(facts_of(tmp_path, kites_md=text))
+    assert found["How much is Heron?"] == "£85."
+    assert found["Who is the teacher for Heron?"] == "Jan Oram."
+    assert found["How much are Knots?"] == "£62."
+    assert found["Who is the teacher for Knots?"] == "Ana Ruiz."
+
+
+def test_what_only_one_list_says_stays_an_item_of_its_own(tmp_path: Path) -> None:
+    found = asked(
+        facts_of(tmp_path, settings_md="# Oven\n\n## Settings\n\n- Weight: 4 kg\n- Colour: red\n\n## Hours\n\n- Monday: 9:00–17:00\n")
+    )
+    assert found["What is the weight?"] == "4 kg."
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Prices 2025", "Prices 2026"), ("Prices", "To our guests"), ("Price list of spring", "New price list"), ("About us", "Moving")],
+)
+def test_versions_of_one_list_are_no_sheets_of_two_things(tmp_path: Path, one: str, other: str) -> None:
+    texts = [f"# {one}\n\n- Telephone: 01632 960111\n- Adult: £5\n", f"# {other}\n\n- Telephone: 01632 960222\n- Adult: £6\n"]
+    subjects = {fact.subject for fact in facts_of(tmp_path, old_md=texts[0], new_md=texts[1])}
+    assert "Telephone" in subjects
+    assert subjects <= {"Telephone", "Adult"} or (one, other) == ("About us", "Moving")
+
+
+def test_people_that_headings_share_are_no_attributes(tmp_path: Path) -> None:
+    text = "# Kites\n\n## Shop\n\n- Ana Ruiz: treasurer\n- Jan Oram: trainer\n\n## Beach\n\n- Ana Ruiz: guide\n- Jan Oram: warden\n"
+    assert {fact.subject for fact in facts_of(tmp_path, team_md=text)} <= {"Ana Ruiz", "Jan Oram"}
+
+
+def test_days_that_headings_share_are_no_attributes(tmp_path: Path) -> None:
+    text = "# Kites\n\n## Shop\n\n- Monday: 9:00–17:00\n- Sunday: closed\n\n## Workshop\n\n- Monday: 10:00–12:00\n- Sunday: closed\n"
+    assert {fact.subject for fact in facts_of(tmp_path, hours_md=text)} <= {"Monday", "Sunday"}
+
+
+def test_under_a_heading_that_stands_in_several_places_the_one_above_is_meant(tmp_path: Path) -> None:
+    text = "# Kites\n\n## Heron\n\n### Data\n\n- Weight: 420 g\n\n## Gull\n\n### Data\n\n- Weight: 300 g\n"
+    found = asked(facts_of(tmp_path, kites_md=text))
+    assert found["How heavy is Heron?"] == "420 g."
+    assert found["How heavy is Gull?"] == "300 g."
+
+
+def test_a_notice_is_no_event_and_its_date_is_that_of_its_writing(tmp_path: Path) -> None:
+    found = asked(facts_of(tmp_path, board_json=json.dumps({"board": "Harbour Kites", "notices": BOARD})))
+    assert found["Who signed “The tide table”?"] == "Ana Ruiz."
+    assert found["Who signed “New lines”?"] == "Jan Oram."
+    assert found["When was “New lines” dated?"] == "1 September 2026."
+    assert not [prompt for prompt in found if "take place" in prompt or "When is “" in prompt]
+
+
+def test_the_date_of_what_takes_place_is_asked_for(tmp_path: Path) -> None:
+    sheet = "## {name}\n\n- Date: {date}\n- Place: West beach\n\n"
+    text = sheet.format(name="Spring meeting", date="14 March 2027") + sheet.format(name="Line course", date="4 April 2027")
+    found = asked(facts_of(tmp_path, events_md=f"# Kites\n\n{text}"))
+    assert found["When is spring meeting?"] == "14 March 2027."
+    assert found["When is a line course?"] == "4 April 2027."
+
+
+def test_a_sheet_about_a_person_says_what_that_person_does(tmp_path: Path) -> None:
+    text = "# Kites\n\n## Ana Ruiz\n\n- Role: sail maker\n- Extension: 12\n\n## Jan Oram\n\n- Role: trainer\n- Extension: 14\n"
+    facts = facts_of(tmp_path, team_md=text)
+    assert asked(facts)["What does Ana Ruiz do?"] == "Sail maker."
+    assert asked(facts, "reverse")["Who is the trainer?"] == "Jan Oram."
+    assert asked(facts, "reverse")["Whose extension is 12?"] == "Ana Ruiz."
