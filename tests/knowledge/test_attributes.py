@@ -87,6 +87,19 @@ def test_who_wrote_a_text_has_another_work(facts_in: Callable[..., list[Fact]]) 
     assert asked(facts)["What does Ruta Klimas do?"] == "Potter."
 
 
+def test_the_fields_of_a_timetable_are_asked_for_by_day_and_hour(facts_in: Callable[..., list[Fact]]) -> None:
+    rows = "| Time | Monday | Saturday |\n|---|---|---|\n| 09:30 | Knots | Family hour |\n| 17:45 | Youth squad | |\n"
+    columns = "| Day | 09:30 | 17:45 |\n|---|---|---|\n| Monday | Knots | Youth squad |\n| Saturday | Family hour | |\n"
+    for table in (rows, columns):
+        facts = facts_in(table, "Timetable")
+        assert asked(facts)["What takes place on Monday at 17:45?"] == "Youth squad."
+        back = asked(facts, "reverse")
+        assert back["When is Family hour?"] == "Saturday at 09:30."
+        assert back["At what time are Knots on Monday?"] == "09:30."
+        assert back["On which day is Youth squad at 17:45?"] == "Monday."
+        assert not [prompt for prompt in (*asked(facts), *back) if "monday for" in prompt or "as monday" in prompt]
+
+
 TABLES = """| Code | Service | Price (£) |
 |---|---|---|
 | K1 | Hull paint | 20 |

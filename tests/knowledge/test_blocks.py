@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from engrain.knowledge.blocks import blocks, sentence_before
 
 TABLE = "| Item | Price |\n|---|---|\n| Gift box | £7.50 |\n"
@@ -60,6 +62,27 @@ def test_days_name_rows_unless_they_repeat() -> None:
 
 def test_a_record_line_gives_cells() -> None:
     assert ("cell", "Curlew", "2 people") in found("box: Curlew; feeds: 2 people; price: €21")
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "price"),
+    [
+        ("- Shoes £3.20", "Shoes", "£3.20"),
+        ("* Chalk bag (no loose chalk) £1.50.", "Chalk bag (no loose chalk)", "£1.50"),
+        ("- Ten-entry card – £78 per person", "Ten-entry card", "£78 per person"),
+        ("Soup of the day ........ £4.80", "Soup of the day", "£4.80"),
+        ("- Locker from £2 a day", "Locker", "from £2 a day"),
+    ],
+)
+def test_an_item_that_ends_in_its_price_is_a_pair(line: str, key: str, price: str) -> None:
+    assert found(line) == [("pair", key, price)]
+
+
+@pytest.mark.parametrize(
+    "line", ["Shoes £3.20", "- Bring £5", "- Refunds of £50", "- A shirt is £9", "- Members pay only £7", "- Lockers and a lock cost £2"]
+)
+def test_what_tells_of_a_sum_is_no_pair(line: str) -> None:
+    assert [kind for kind, *_ in found(line)] == ["sentence"]
 
 
 def test_a_pair_is_told_from_a_sentence_with_a_colon() -> None:

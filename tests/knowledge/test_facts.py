@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engrain.documents.base import Document, Section
+from engrain.documents.base import Document, Section, read_documents
 from engrain.errors import DocumentError
 from engrain.knowledge.facts import Fact, business_name, facts_at, find_facts, names_of, names_person, people_in, whole_name
 
@@ -79,6 +80,21 @@ def test_identities_are_stable_and_unique(documents: list[Document], facts: list
 
 def test_the_business_is_named_by_its_documents(documents: list[Document]) -> None:
     assert business_name(documents) == "Fernlea Pottery"
+
+
+def test_what_one_document_repeats_is_not_the_business() -> None:
+    night = Section("news.md", 1, ("News", "Night Climb"), "We meet on Friday for our Night Climb. Bring a torch to the Night Climb.", 0)
+    rows = Section("week.md", 1, ("Week",), "| Day | Class |\n|---|---|\n| Monday | Night Climb |", 0)
+    documents = [Document("news.md", "News", (night,), "0"), Document("week.md", "Week", (rows,), "1")]
+    assert business_name(documents) == ""
+    assert business_name(documents[:1]) == "Night Climb", "of one document alone it may be the name"
+
+
+def test_a_value_alone_below_a_heading_is_said_of_what_that_names(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# Passes\n\n## Ledge\n\n£38 a month. Entry off-peak.\n\n## Prices\n\n£5.\n", encoding="utf-8")
+    facts = find_facts(read_documents([tmp_path]).documents)
+    assert ("Ledge", "money", "£38 a month") in {(f.subject, f.relation, f.value) for f in facts}
+    assert "Prices" not in {f.subject for f in facts}, "which is no thing"
 
 
 def test_a_name_with_a_role_is_a_person_everywhere(facts_in: Callable[..., list[Fact]]) -> None:

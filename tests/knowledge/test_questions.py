@@ -24,6 +24,7 @@ def asked(statement: str, value: str, kind: str) -> list[tuple[str, str, str]]:
             "How much does Straightening a bent nib cost?",
             "how much Straightening a bent nib costs",
         ),
+        ("tickets cost £16.", "£16", "money", "How much do tickets cost?", None),
         ("further bags cost £7.50.", "£7.50", "money", "How much do further bags cost?", "how much further bags cost"),
         (
             "a first assessment lasts 50 minutes.",

@@ -21,6 +21,9 @@ def test_common_words_are_not_worth_a_question() -> None:
     assert worth_asking(FACT)
     assert not worth_asking(replace(FACT, weight=0.3))
     assert not worth_asking(replace(FACT, kind="yesno", value="opens at nine"))
+    posted = replace(FACT, kind="date", relation="Posted ___ by Mira.", value="3 May")
+    assert not worth_asking(posted)
+    assert worth_asking(replace(posted, relation="The shop opens on ___."))
     assert not worth_asking(replace(FACT, subject="Posted")), "when a notice was written is not when its event is"
 
 

@@ -448,13 +448,13 @@ def by_kind(fact: Fact, doc: Any) -> Iterator[tuple[str, str]]:
 
 
 def goes_with(table: str, s: Shape, subject: str) -> bool:
-    """Whether a table of questions goes with a statement's tense and subject; of several things "cost" may well be the present.
+    """Whether a table of questions goes with a statement's tense and subject.
 
     What is a sum itself has no price: nobody asks what the deposit costs.
     """
     if table == "money" and s.root.lemma_ == "be" and s.subject.lemma_.lower() in SUMS:
         return False
-    over = s.verb.tag_ == "VBD" and not (s.root.lemma_ == "cost" and s.subject.tag_ in {"NNS", "NNPS"})
+    over = s.tense == "VBD"
     return over if table == "beginning" else not (over and table == "money") and not (table == "place" and LOCATED.search(subject))
 
 

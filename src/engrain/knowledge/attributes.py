@@ -45,7 +45,10 @@ WHEN_VALUE = re.compile(
     re.IGNORECASE,
 )
 """How a cell begins that says when or where something is."""
-TRAILING = re.compile(r"(made|kept|good|open|available|valid|sold|taught|run|led|due|[a-z]+ed) (by|for|from|until|since|with|in|on|at)")
+TRAILING = re.compile(
+    r"(made|kept|good|open|available|valid|sold|taught|run|led|set|built|held|drawn|written|given|due|[a-z]+ed) "
+    r"(by|for|from|until|since|with|in|on|at)"
+)
 DONE = re.compile(r"\w{2,}ed|written|taught|led|run|made|sent")
 """Columns that say who did something."""
 NAMED_MEASURES = {
@@ -95,6 +98,35 @@ def thing_of(fact: Fact, people: Collection[str]) -> Thing:
     return Thing(key, not person and phrasing.is_plural(key), person)
 
 
+@dataclass(frozen=True)
+class Slot:
+    """A field of a timetable: the day and the hour of what it holds."""
+
+    day: str
+    hour: str
+
+    @property
+    def told(self) -> str:
+        """Both in a sentence."""
+        return f"{self.day} at {self.hour}"
+
+
+def slot_of(fact: Fact) -> Slot | None:
+    """The field of a timetable that a cell is, whose rows are hours and whose columns days, or the other way round; None for others."""
+    for day, hour in ((fact.relation, fact.subject), (fact.subject, fact.relation)):
+        if columns(fact) and len(weekdays(day)) == 1 and re.fullmatch(r"\d{1,2}[:.]\d\d(?: ?[ap]m)?|\d{1,2} ?[ap]m", hour):
+            return Slot(weekdays(day)[0], hour)
+    return None
+
+
+def slot_reversals(fact: Fact, slot: Slot) -> Iterator[tuple[str, str, str]]:
+    """Questions for when something takes place that a timetable lists: form, text and answer."""
+    what, be = fact.value, "are" if phrasing.is_plural(fact.value) else "is"
+    yield "reverse-when", f"When {be} {what}?", f"{slot.told}."
+    yield "reverse-hour", f"At what time {be} {what} on {slot.day}?", f"{slot.hour}."
+    yield "reverse-day", f"On which day {be} {what} at {slot.hour}?", f"{slot.day}."
+
+
 def asked_of(table: str, thing: Thing, attribute: str = "", wh: str = "") -> Iterator[tuple[str, str]]:
     """Each pattern of a table about a thing."""
     yield from phrasing.asked(table, thing.key, attribute, wh, many=thing.many)
@@ -105,6 +137,8 @@ def attribute_questions(fact: Fact, people: Collection[str] = ()) -> Iterator[tu
     thing, relation = thing_of(fact, people), fact.relation
     if relation in ITEM_RELATIONS or (relation.lower() in ROLES and thing.person):
         yield from item_questions(fact, thing)
+    elif slot := slot_of(fact):
+        yield from phrasing.asked("slot", slot.told)
     elif STAMP_KEY.fullmatch(fact.subject):
         yield from stamp_questions(fact)
     elif is_hours(fact):
@@ -312,6 +346,8 @@ def is_possession(fact: Fact) -> bool:
 def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tuple[str, str]]:
     """Questions from an item's value back to the item: what costs this much, who has this role, whose number this is."""
     value, relation, thing = said(fact.value, fact.relation).rstrip("."), fact.relation.lower(), thing_of(fact, people)
+    if slot_of(fact):
+        return
     unasked = fact.relation in ITEM_RELATIONS - ROLES | {"details", "meaning"}
     if len(value.split()) > 8 or unasked or STAMP_KEY.fullmatch(fact.subject):
         return

@@ -22,6 +22,12 @@ ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)])\s+(?!Q(?:uestion)?\s*[:.])")
 PAIR = re.compile(r"^(?:\*\*|__)?([^:|?]{2,60}?)(?:\*\*|__)?:(?:\*\*|__)?\s+(?=\S)")
 DASHED = re.compile(r"^(?:\*\*|__)?([^\d:|?.–—]{2,40}?)(?:\*\*|__)?\s+[–—]\s+(?=\S)")
 """A list item that says of something what it is: "Painter – the rope at the bow"."""
+PRICED_ITEM = re.compile(
+    r"([^:;|£€$]{2,60}?)\s*(\.{2,}|…+)?\s*(?:[–—-]\s+)?((?:from )?[£€$] ?\d+(?:[.,]\d+)*(?: ?(?:/|an? |per |each\b)[^,;.()]{0,20})?)\.?"
+)
+"""An item that ends in its price."""
+OPEN_END = re.compile(r"\b(?:of|for|at|to|from|over|under|about|than|up|or|and|plus|only|is|are|costs?|pays?|gets?|saves?|now|by|in|with)$")
+"""How words end that the price after them belongs to."""
 TOLD = re.compile(
     r"(?:we|you|i|they|it|he|she|there|if|when|please|never|always|only|just|also|ring|call|phone|email|ask|bring|book|pay|wear|keep|use|"
     r"turn|switch|press|check|return|leave|sign|collect|take|wash|open|close)\b",
@@ -80,7 +86,9 @@ def blocks(text: str, heading: str = "") -> list[Block]:
         mark = MARK.match(line)
         assert mark is not None
         start, line = start + mark.end(), line[mark.end() :].rstrip()
-        record = record_cells(line, start) or joined_pairs(line, start) or (dashed_pair(line, start) if mark.group().strip() else [])
+        listed = bool(mark.group().strip())
+        record = record_cells(line, start) or joined_pairs(line, start) or priced_item(line, start, listed)
+        record = record or (dashed_pair(line, start) if listed else [])
         if record:
             found += record
         elif line:
@@ -214,6 +222,15 @@ def joined_pairs(line: str, start: int) -> list[Block]:
         if pair and is_key(pair.group(1))
     ]
     return found if len(found) == len(fields) > 1 else []
+
+
+def priced_item(line: str, start: int, listed: bool) -> list[Block]:
+    """The pair of an item such as "Shoes £3.20", or of any line with dots before its price; [] for other lines."""
+    item = PRICED_ITEM.fullmatch(line)
+    key = re.sub(r"\s*\([^)]*\)", "", item.group(1)) if item else ""
+    if not item or not (listed or item.group(2)) or not is_key(key) or TOLD.match(key) or OPEN_END.search(key):
+        return []
+    return [Block("pair", item.group(3), start + item.start(3), plain(item.group(1)), "", line)]
 
 
 def dashed_pair(line: str, start: int) -> list[Block]:

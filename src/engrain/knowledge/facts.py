@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -211,24 +211,32 @@ def full_name(text: str) -> bool:
 
 
 def business_name(documents: Sequence[Document]) -> str:
-    """The name that the documents go by: the proper name that titles and texts repeat most, or "" where none stands out."""
+    """The name that the documents go by: the proper name that titles and texts repeat most, or "" where none stands out.
+
+    Of several documents two name it, or one in its title or first of all; what else one of them repeats is what that is about.
+    """
     votes: Counter[str] = Counter()
+    named, opened = defaultdict[str, set[str]](set), set[str]()
     for document in documents:
         heads = {document.title, *(heading for section in document.sections for heading in section.headings)}
-        body = "\n".join(section.text for section in document.sections)
+        body = "\n".join(ROWS.sub("", section.text) for section in document.sections)
         for name in names_in(body):
             votes[name] += 1
+            named[name].add(document.file)
         for head in heads:
             for name in names_in(head):
                 votes[name] += 2
+                named[name].add(document.file)
         opening = NAME.match(document.sections[0].text.lstrip()) if document.sections else None
         if opening:
             votes[opening.group()] += 6
+            opened.add(opening.group())
     whole = {
         name: count + sum(c for other, c in votes.items() if other != name and name.startswith(other)) for name, count in votes.items()
     }
     best = max(whole, key=lambda name: (whole[name], len(name)), default="")
-    return best if best and whole[best] >= 3 else ""
+    spread = len(documents) == 1 or len(named[best]) > 1 or best in opened or any(best in document.title for document in documents)
+    return best if best and whole[best] >= 3 and spread else ""
 
 
 def names_of(facts: Iterable[Fact]) -> tuple[str, ...]:
@@ -240,6 +248,8 @@ def names_of(facts: Iterable[Fact]) -> tuple[str, ...]:
 
 LINKING = ("&", "and", "of", "the", "at", "in", "for")
 """What no name ends in."""
+ROWS = re.compile(r"^\|.*", re.MULTILINE)
+"""Rows of tables, which repeat the names of what a business offers and not its own."""
 NAME = re.compile(r"\b[A-Z][\w’'-]+(?: (?:& |and |of |the )?[A-Z][\w’'-]+)+")
 OPENERS = re.compile(r"\b(?:Welcome to|About|Welcome|The|At|Our|Your|What|How|When|Where|If|In|For|On|We|It)\b")
 
@@ -253,9 +263,16 @@ def section_facts(section: Section, memory: Memory, business: str = "", listed: 
     """The facts of one section, in reading order; `memory` brings what all documents tell about words (see `extract.details`)."""
     topic = plain(section.headings[-1]) if section.headings else ""
     parts = memory.sheets.cells(blocks(section.text, topic), section.headings, business)
+    thing = memory.sheets.name(section.headings)
     for found in details(section.text, parts, topic, replace(memory, topic=business or topic), listed):
+        if found.relation.strip() == f"{GAP}." and found.kind in ALONE and thing not in ("", business):
+            found = replace(found, subject=thing, relation=found.kind, evidence=f"{thing}: {found.evidence}")
         if found.relation.count(GAP) <= 1:  # "book ___ is ___" says nothing: the value is part of what it would be said of
             yield fact_of(found, section, topic, business)
+
+
+ALONE = ("money", "date", "time", "duration")
+"""Kinds of values that say something of what a heading names where they stand below it alone: "£38 a month." """
 
 
 def fact_of(found: Detail, section: Section, topic: str, business: str) -> Fact:

@@ -17,7 +17,7 @@ from engrain.knowledge.asking import (
     rule_questions,
     statement_questions,
 )
-from engrain.knowledge.attributes import attribute_questions, faq_questions, reverse_attributes
+from engrain.knowledge.attributes import attribute_questions, faq_questions, reverse_attributes, slot_of, slot_reversals
 from engrain.knowledge.extract import GAP, leans, points_back
 from engrain.knowledge.facts import Fact, people_in
 from engrain.knowledge.grammar import capital
@@ -81,6 +81,8 @@ def makers(fact: Fact, parsed: Sequence[Any], people: Collection[str]) -> Iterat
         asked = list(attribute_questions(fact, people))
         for form, text in reverse_attributes(fact, people):
             yield Wording("reverse", form, text, capital(fact.subject) + ".")
+        if slot := slot_of(fact):
+            yield from (Wording("reverse", *reversal) for reversal in slot_reversals(fact, slot))
     elif fact.form == "question":
         asked = list(faq_questions(fact, parsed[0]))
     else:

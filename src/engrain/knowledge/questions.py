@@ -139,7 +139,7 @@ def subject_questions(s: Shape, span: Any, kind: str) -> list[Asked]:
             return []
         verb, wh = s.verb.text.lower(), quantity
     else:
-        verb = {"VBP": third(s.verb), "VBD": "was" if s.verb.text == "were" else s.verb.text}.get(s.verb.tag_, s.verb.text).lower()
+        verb = {"VBP": third(s.verb), "VBD": "was" if s.verb.text == "were" else s.verb.text}.get(s.tense, s.verb.text).lower()
         wh = "who" if kind == "person" or acts(s) or s.subject.lemma_.lower() in HUMANS else "what"
     before, rest = [i for i in s.rest if i < s.verb.i], [i for i in s.rest if i > s.verb.i]
     lead = words(s.doc, s.front)

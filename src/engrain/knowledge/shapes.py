@@ -39,6 +39,12 @@ class Shape:
         return [i for i in range(self.right, last) if i != self.verb.i]
 
     @property
+    def tense(self) -> str:
+        """The finite verb's tag; of several things a verb that is the same in both tenses ("tickets cost £16") is in the present."""
+        same = self.verb.tag_ == "VBD" and self.verb.lower_ == self.verb.lemma_ and self.subject.tag_ in {"NNS", "NNPS"}
+        return "VBP" if same else str(self.verb.tag_)
+
+    @property
     def inverts(self) -> bool:
         """Whether the finite verb goes before the subject as it is, without do."""
         helper = self.verb.dep_ in {"aux", "auxpass"} and self.verb.lemma_ != "do"
@@ -99,7 +105,7 @@ def auxiliary(s: Shape) -> tuple[str, list[str]]:
         return word, []
     if s.verb.lemma_ == "do" and s.verb.dep_ == "aux":
         return word, []
-    helper = {"VBZ": "does", "VBD": "did"}.get(s.verb.tag_, "do")
+    helper = {"VBZ": "does", "VBD": "did"}.get(s.tense, "do")
     return helper, [s.verb.lemma_]
 
 

@@ -117,9 +117,14 @@ def overlaps(fact: Fact, spans: Sequence[tuple[int, int]]) -> bool:
     return any(fact.start < end and start < fact.end for start, end in spans)
 
 
+STAMPED = re.compile(rf"(?:{STAMP_KEY.pattern}) {GAP}", re.IGNORECASE)
+"""How a line begins that says when a text was written."""
+
+
 def worth_asking(fact: Fact) -> bool:
     """Whether people would ask for the value; a model takes the day on which a notice was posted for that of what it tells."""
-    return fact.kind != "yesno" and fact.weight >= 0.5 and not STAMP_KEY.fullmatch(fact.subject)
+    stamp = STAMP_KEY.fullmatch(fact.subject) or (fact.kind == "date" and STAMPED.match(fact.relation))
+    return fact.kind != "yesno" and fact.weight >= 0.5 and not stamp
 
 
 def place(fact: Fact, sections: Mapping[str, Section]) -> tuple[str, str, str, str]:
