@@ -87,6 +87,21 @@ def test_who_wrote_a_text_has_another_work(facts_in: Callable[..., list[Fact]]) 
     assert asked(facts)["What does Ruta Klimas do?"] == "Potter."
 
 
+def test_a_time_is_no_date_whatever_stands_before_it(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("- Check in: from 15:00\n- Check out: by 10:30", "Rooms"))
+    assert found["What time is check out?"] == "By 10:30."
+    assert "On which day is check out?" not in found
+
+
+def test_what_a_price_costs_in_another_cell_s_currency(facts_in: Callable[..., list[Fact]]) -> None:
+    table = "| Name | Price | Currency |\n|---|---|---|\n| Net Room | 128 | EUR |\n"
+    assert asked(facts_in(table, "Rooms"))["How much is Net Room?"] == "€128."
+
+
+def test_an_extension_is_a_contact(facts_in: Callable[..., list[Fact]]) -> None:
+    assert asked(facts_in("- Payroll: Ife Adeyemi, ext. 21", "Contacts"))["How can I reach Payroll?"] == "Ext. 21."
+
+
 def test_the_fields_of_a_timetable_are_asked_for_by_day_and_hour(facts_in: Callable[..., list[Fact]]) -> None:
     rows = "| Time | Monday | Saturday |\n|---|---|---|\n| 09:30 | Knots | Family hour |\n| 17:45 | Youth squad | |\n"
     columns = "| Day | 09:30 | 17:45 |\n|---|---|---|\n| Monday | Knots | Youth squad |\n| Saturday | Family hour | |\n"

@@ -60,6 +60,11 @@ def test_days_name_rows_unless_they_repeat() -> None:
     assert (cell.key, cell.column, cell.text) == ("Monday", "Class", "Yoga")
 
 
+def test_a_bare_price_has_the_currency_that_its_row_gives() -> None:
+    text = "| Name | Price per night | Currency | Floor |\n|---|---|---|---|\n| Net Room | 128 | GBP | 3 |\n"
+    assert [b.column for b in blocks(text)] == ["Price per night (GBP)", "Currency", "Floor"]
+
+
 def test_a_record_line_gives_cells() -> None:
     assert ("cell", "Curlew", "2 people") in found("box: Curlew; feeds: 2 people; price: €21")
 
@@ -70,6 +75,8 @@ def test_a_record_line_gives_cells() -> None:
         ("- Shoes £3.20", "Shoes", "£3.20"),
         ("* Chalk bag (no loose chalk) £1.50.", "Chalk bag (no loose chalk)", "£1.50"),
         ("- Ten-entry card – £78 per person", "Ten-entry card", "£78 per person"),
+        ("Pork cheek, £18.20", "Pork cheek", "£18.20"),
+        ("Leek soup (v) – £6.80", "Leek soup (v)", "£6.80"),
         ("Soup of the day ........ £4.80", "Soup of the day", "£4.80"),
         ("- Locker from £2 a day", "Locker", "from £2 a day"),
     ],

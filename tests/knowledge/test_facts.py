@@ -162,6 +162,12 @@ def test_what_is_no_ban_and_no_plain_condition_stays_as_it_is(facts_in: Callable
     assert not [f for f in facts_in(f"{text} The kiln costs £90.") if f.form == "question" or "there " in f.relation]
 
 
+def test_the_participle_of_half_a_statement_is_no_past(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("You get 28 days a year, bank holidays included. Prices include a lesson.")
+    assert "28 days" in {fact.value for fact in facts}
+    assert not [fact for fact in facts if fact.kind == "yesno"]
+
+
 def test_a_listed_detail_is_not_said_of_itself() -> None:
     text = "Book a darkroom session"
     section = Section("index.html", 2, ("Film",), text, 0)

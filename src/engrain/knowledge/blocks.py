@@ -23,9 +23,11 @@ PAIR = re.compile(r"^(?:\*\*|__)?([^:|?]{2,60}?)(?:\*\*|__)?:(?:\*\*|__)?\s+(?=\
 DASHED = re.compile(r"^(?:\*\*|__)?([^\d:|?.–—]{2,40}?)(?:\*\*|__)?\s+[–—]\s+(?=\S)")
 """A list item that says of something what it is: "Painter – the rope at the bow"."""
 PRICED_ITEM = re.compile(
-    r"([^:;|£€$]{2,60}?)\s*(\.{2,}|…+)?\s*(?:[–—-]\s+)?((?:from )?[£€$] ?\d+(?:[.,]\d+)*(?: ?(?:/|an? |per |each\b)[^,;.()]{0,20})?)\.?"
+    r"([^:;|£€$]{2,60}?)(?:\s*(\.{2,}|…+|,)\s*|\s+([–—-])\s+|\s+)"
+    r"((?:from )?[£€$] ?\d+(?:[.,]\d+)*(?: ?(?:/|an? |per |each\b)[^,;.()]{0,20})?)\.?"
 )
-"""An item that ends in its price."""
+"""An item that ends in its price, perhaps after dots, a comma or a dash."""
+PRICE_COLUMN = re.compile(r"\b(?:price|cost|fee|charge|rate|amount|deposit)s?\b", re.IGNORECASE)
 OPEN_END = re.compile(r"\b(?:of|for|at|to|from|over|under|about|than|up|or|and|plus|only|is|are|costs?|pays?|gets?|saves?|now|by|in|with)$")
 """How words end that the price after them belongs to."""
 TOLD = re.compile(
@@ -189,11 +191,17 @@ def row_cells(line: str, start: int, header: Header) -> list[Block]:
     naming = header.naming([cell for _, cell in cells])
     name = ", ".join(plain(cells[n][1]) for n in naming if cells[n][1])
     evidence = "; ".join(f"{column}: {plain(cell)}" for column, (_, cell) in zip(header.columns, cells, strict=False))
+    currency = next((cell for column, (_, cell) in zip(header.columns, cells, strict=False) if column.lower() == "currency"), "")
     return [
-        Block("cell", cell, start + at, name, column, evidence)
+        Block("cell", cell, start + at, name, in_currency(column, cell, currency), evidence)
         for n, (column, (at, cell)) in enumerate(zip(header.columns, cells, strict=False))
         if n not in naming and name and column and re.search(r"\w", cell)
     ]
+
+
+def in_currency(column: str, cell: str, currency: str) -> str:
+    """The column of a bare price with the currency that another cell of its row gives: "price (GBP)"."""
+    return f"{column} ({currency})" if currency and PRICE_COLUMN.search(column) and re.fullmatch(r"\d[\d.,]*", cell) else column
 
 
 def record_cells(line: str, start: int) -> list[Block]:
@@ -225,12 +233,12 @@ def joined_pairs(line: str, start: int) -> list[Block]:
 
 
 def priced_item(line: str, start: int, listed: bool) -> list[Block]:
-    """The pair of an item such as "Shoes £3.20", or of any line with dots before its price; [] for other lines."""
+    """The pair of an item such as "Shoes £3.20", or of any line with dots, a comma or a dash before its price; [] for other lines."""
     item = PRICED_ITEM.fullmatch(line)
     key = re.sub(r"\s*\([^)]*\)", "", item.group(1)) if item else ""
-    if not item or not (listed or item.group(2)) or not is_key(key) or TOLD.match(key) or OPEN_END.search(key):
+    if not item or not (listed or item.group(2) or item.group(3)) or not is_key(key) or TOLD.match(key) or OPEN_END.search(key):
         return []
-    return [Block("pair", item.group(3), start + item.start(3), plain(item.group(1)), "", line)]
+    return [Block("pair", item.group(4), start + item.start(4), plain(item.group(1)), "", line)]
 
 
 def dashed_pair(line: str, start: int) -> list[Block]:

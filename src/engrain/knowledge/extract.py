@@ -67,7 +67,7 @@ LONGEST_WHOLE = 16
 MAX_CHARACTERS = 1500
 """A longer sentence is no sentence but a data dump, and patterns take long on it."""
 PRICED = re.compile(rf"\b(?:(?:price|cost|fee|charge|amount)s?\b|{CURRENCY})|{SIGN}", re.IGNORECASE)
-BEFORE_VALUE = re.compile(r"(?:(?:up to|at most|at least|from|only|about|around|over|under|until|within) )?", re.IGNORECASE)
+BEFORE_VALUE = re.compile(r"(?:(?:up to|at most|at least|from|only|about|around|over|under|until|within|by|before|after) )?", re.IGNORECASE)
 """What can stand between an item's colon and its value."""
 SAYING = re.compile(
     r"(?:an?|the|yes|no|not|only|never|always|also|closed|open|you|we|it|if|please|in|on|at|by|with|for|to|from|up)\b", re.IGNORECASE
@@ -476,12 +476,18 @@ class Maker:
         statement = clause.text()
         if not kept or not RULE_WORDS.search(statement) or len(statement.split()) > 22:
             return
-        if doc[kept[-1] + 1 :].text.startswith("("):
+        if doc[kept[-1] + 1 :].text.startswith("(") or any(is_left_over(doc[i]) for i in kept):
             return
         gaps = [i for i in range(kept[0], kept[-1] + 1) if i not in clause.kept]
         begin = kept[0] if len(gaps) <= 1 else gaps[-1] + 1
         if begin == kept[0] or doc[begin].lower_ in DENYING:
             yield self.detail(doc[begin].idx, doc[kept[-1]].idx + len(doc[kept[-1]]), "yesno", clause.subject, statement)
+
+
+def is_left_over(token: Any) -> bool:
+    """Whether a word is the participle of a statement that lacks its verb ("bank holidays included"), taken for the past."""
+    objects = [child for child in children(token, "dobj", "ccomp", "xcomp") if child.i > token.i]
+    return token.tag_ == "VBD" and RULE_WORDS.fullmatch(token.lower_) is not None and not objects
 
 
 def points_back(text: str) -> bool:

@@ -69,7 +69,7 @@ PHONE = (
     r"(?:\+\d{1,3}[ -]?(?:\(0\)[ -]?)?(?:\(\d{1,5}\)|\d{1,5})|\(0?\d{2,5}\)|0(?!00)\d{1,5}|"
     r"1[38]00(?= \d{3} \d{3}\b)|\d{3}(?=[ -]\d{3}[ -]\d{4}))"
     r"(?:[ -]\d{2,7}){1,5}(?![\d.,]?\d)"
-    r"|(?<!\d )\b(?!19|20)\d{4} \d{4}\b(?![ -]?\d)|\bextension \d+"
+    r"|(?<!\d )\b(?!19|20)\d{4} \d{4}\b(?![ -]?\d)|\b[Ee]xt(?:ension|\.)? ?\d{2,5}\b"
 )
 """A number with a sign of being one to ring: a plus, brackets or a nought in front, or groups that no amount or range has."""
 
@@ -100,6 +100,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
         rf"|\b(?:from )?{DAY}(?:(?:,| and| or| to| through| until|[-–]) ?{DAY}){{1,5}}|\b{DAY}\b",
     ),
     ("date", r"\bthe (?:\d{1,2}(?:st|nd|rd|th)|[a-z]+th|first|third)(?: day)? of (?:the|each|every) (?:following )?month\b"),
+    ("date", r"\bthe \d{1,2}(?:st|nd|rd|th)(?=[.,;:)]|$)"),
     (
         "time",
         rf"(?:\b(?:from|between) )?\b(?:{TIME}|\d{{1,2}}(?:[.:]\d\d)?) ?(?:[-–]|to|and|until) ?{TIME}|\b{TIME}"
