@@ -98,6 +98,11 @@ def test_what_a_price_costs_in_another_cell_s_currency(facts_in: Callable[..., l
     assert asked(facts_in(table, "Rooms"))["How much is Net Room?"] == "€128."
 
 
+def test_the_whole_of_a_value_takes_in_what_it_begins_with(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("- Maintenance: every second Tuesday from 03:00 to 04:00 UTC", "Status")
+    assert [fact.value for fact in facts if fact.relation == "date"] == ["every second Tuesday from 03:00 to 04:00 UTC"]
+
+
 def test_an_extension_is_a_contact(facts_in: Callable[..., list[Fact]]) -> None:
     assert asked(facts_in("- Payroll: Ife Adeyemi, ext. 21", "Contacts"))["How can I reach Payroll?"] == "Ext. 21."
 
@@ -135,6 +140,11 @@ TABLES = """| Code | Service | Price (£) |
 | R1 | Rudder pin | 20 | 1 | any |
 | R2 | Mast step | 300 | 3 | yacht |
 
+| Code | Meaning | What to do |
+|---|---|---|
+| E1 | battery low | replace both cells |
+| E4 | no network | move the sensor |
+
 | Course | When | Fee |
 |---|---|---|
 | Knots | 4 March 2027 | £85 |
@@ -155,6 +165,7 @@ TABLES = """| Code | Service | Price (£) |
         ("Who joined in 2017?", "Tom Brandt."),
         ("Who is the rigger?", "Ada Merle."),
         ("What has R2 as code?", "Mast step."),
+        ("What does E4 mean?", "No network."),
         ("Which course is on 4 March 2027?", "Knots."),
         ("Who has been with you since 30 May 2022?", "Ruta Klimas."),
         ("Who is the vet?", "Ruta Klimas."),

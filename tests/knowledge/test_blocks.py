@@ -60,6 +60,42 @@ def test_days_name_rows_unless_they_repeat() -> None:
     assert (cell.key, cell.column, cell.text) == ("Monday", "Class", "Yoga")
 
 
+PLANS = """| Feature | Basic | Team |
+|---|---|---|
+| Price per month | €9 | €29 |
+| Users | 1 | 10 |
+| API | – | yes |
+| Log | 7 days | 90 days |
+"""
+
+
+def test_in_a_table_that_compares_columns_are_things() -> None:
+    cells = [(b.key, b.column, b.text, b.evidence) for b in blocks(PLANS)]
+    assert cells[:2] == [
+        ("Basic", "Price per month", "€9", "Basic; Price per month: €9"),
+        ("Team", "Price per month", "€29", "Team; Price per month: €29"),
+    ]
+    assert ("Team", "API", "yes", "Team; API: yes") in cells
+    assert len(cells) == 7, "an empty cell says nothing"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| Entry | Adult | Child |\n|---|---|---|\n| Day | £9 | £5 |\n| Week | £40 | £22 |\n",
+        "| Kite | Price | Weight |\n|---|---|---|\n| Heron | £85 | 420 g |\n| Gull | £62 | 300 g |\n",
+        "| Kite | Maker | Colour |\n|---|---|---|\n| Heron | Jan | red |\n| Gull | Ana | blue |\n",
+        "| Kite | Price |\n|---|---|\n| Heron | £85 |\n| Weight | 420 g |\n",
+    ],
+)
+def test_in_any_other_table_rows_are(table: str) -> None:
+    assert blocks(table)[0].key == table.split("\n")[2].split("|")[1].strip()
+
+
+def test_a_key_ends_no_sentence() -> None:
+    assert found("Prices without VAT. Annual payment: two months free.")[0][0] == "sentence"
+
+
 def test_a_bare_price_has_the_currency_that_its_row_gives() -> None:
     text = "| Name | Price per night | Currency | Floor |\n|---|---|---|---|\n| Net Room | 128 | GBP | 3 |\n"
     assert [b.column for b in blocks(text)] == ["Price per night (GBP)", "Currency", "Floor"]

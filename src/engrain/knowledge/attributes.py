@@ -10,6 +10,7 @@ from typing import Any
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import contacts, is_payer, wrapped
+from engrain.knowledge.blocks import CODE
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, columns, full_name, names_person
 from engrain.knowledge.grammar import capital
@@ -388,6 +389,9 @@ def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
     which = "What" if kind in ("what", "title") else f"Which {kind}"
     if relation in LINKS and fact.kind in {"text", "name", "person", "place"}:
         yield "reverse-link", f"{which} is {relation} {value}?"
+    if CODE.fullmatch(value) and MEANT.fullmatch(kind):
+        yield "reverse-means", f"What does {value} mean?"
+        yield "reverse-is", f"What is {value}?"
     if fact.kind in {"date", "time"} and DATED.fullmatch(relation) and (lead := lead_of(value)):
         yield "reverse-when", f"{which} is {lead} {value}?"
     vague = kind == "what" and (fact.kind == "count" or not re.search(r"\d", value))  # "What has 0 as nights?"
@@ -400,6 +404,8 @@ def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
         yield "reverse-at", f"{which} costs {value}?"
 
 
+MEANT = re.compile(r"(?:meaning|description|message|error|fault|problem|cause)s?")
+"""Columns that say what a code stands for."""
 DATED = re.compile(r"when|(?:starting |start )?(?:date|day|time)s?|(?:date|day)s? and times?", re.IGNORECASE)
 """Columns that say when their rows take place."""
 

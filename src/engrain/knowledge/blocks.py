@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engrain.knowledge.values import find_values, kind_of
@@ -137,12 +137,16 @@ def begins_table(text: str, start: int, following: str) -> bool:
 
 @dataclass(frozen=True)
 class Header:
-    """What a table's columns are called, the number of that which names a row, and of that which tells rows of one name apart."""
+    """What a table's columns are called, the number of that which names a row, and of that which tells rows of one name apart.
+
+    In a table that `compares`, columns are things and rows what is said of each.
+    """
 
     columns: tuple[str, ...]
     name: int = 0
     beside: int | None = None
     repeated: frozenset[str] = frozenset()
+    compares: bool = False
 
     def naming(self, cells: list[str]) -> list[int]:
         """The numbers of the columns that name this row; the first, where it has more or fewer cells than the header."""
@@ -163,6 +167,8 @@ def header_of(line: str, following: str) -> Header:
     rows = [row for row in rows if len(row) == len(columns)]
     if not rows:
         return Header(columns)
+    if compares(rows):
+        return Header(columns, compares=True)
     cells = list(zip(*rows, strict=True))
     wordy = [n for n, column in enumerate(cells) if 2 * sum(map(is_wordy, column)) > len(column)]
     if all(map(CODE.fullmatch, cells[0])):
@@ -172,6 +178,19 @@ def header_of(line: str, following: str) -> Header:
     repeated = frozenset(cell for cell, count in Counter(cells[name]).items() if count > 1)
     beside = (n for n in wordy if n > name and len(set(zip(cells[name], cells[n], strict=True))) == len(rows))
     return Header(columns, name, next(beside, None) if repeated and name in wordy else None, repeated)
+
+
+def compares(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the cells of each row are of one kind and those of no column are: "Users | 1 | 10" below "Price | €9 | €29"."""
+    sorts = [[sort_of(cell) for cell in row[1:]] for row in rows]
+    across = [len({*row} - {""}) == 1 for row in sorts if sum(map(bool, row)) > 1]
+    down = [len({*column} - {""}) > 1 for column in zip(*sorts, strict=True)]
+    return len(down) > 1 and len(across) > 1 and sum(across) >= 0.75 * len(across) and all(down)
+
+
+def sort_of(cell: str) -> str:
+    """The kind of a cell's value, "said" for yes, no and marks, "" for what is empty or of no kind, as it may be anywhere."""
+    return "said" if re.match(r"(?:yes|no|✓|✔|✗|✘|x|included)\b|[✓✔✗✘]", cell, re.IGNORECASE) else kind_of(cell)
 
 
 def cells_of(line: str) -> list[tuple[int, str]]:
@@ -188,6 +207,8 @@ def is_wordy(cell: str) -> bool:
 def row_cells(line: str, start: int, header: Header) -> list[Block]:
     """The cells of a table's row, but those that name it."""
     cells = cells_of(line)
+    if header.compares and len(cells) == len(header.columns):
+        return compared_cells(cells, start, header)
     naming = header.naming([cell for _, cell in cells])
     name = ", ".join(plain(cells[n][1]) for n in naming if cells[n][1])
     evidence = "; ".join(f"{column}: {plain(cell)}" for column, (_, cell) in zip(header.columns, cells, strict=False))
@@ -196,6 +217,16 @@ def row_cells(line: str, start: int, header: Header) -> list[Block]:
         Block("cell", cell, start + at, name, in_currency(column, cell, currency), evidence)
         for n, (column, (at, cell)) in enumerate(zip(header.columns, cells, strict=False))
         if n not in naming and name and column and re.search(r"\w", cell)
+    ]
+
+
+def compared_cells(cells: list[tuple[int, str]], start: int, header: Header) -> list[Block]:
+    """The cells of a row that says one thing of each column."""
+    told = plain(cells[0][1])
+    return [
+        Block("cell", cell, start + at, column, told, f"{column}; {told}: {plain(cell)}")
+        for column, (at, cell) in zip(header.columns[1:], cells[1:], strict=True)
+        if told and column and re.search(r"\w", cell)
     ]
 
 
@@ -325,7 +356,7 @@ def is_key(text: str) -> bool:
     """Whether the words before a colon name something: short, and no clause of their own."""
     words = text.split()
     verb = re.search(r"\b(?:is|are|was|were|must|may|can|will|has|have|please|do not|don't|keep|leave|do|should)\b", text, re.IGNORECASE)
-    return len(words) <= 8 and (not verb or len(words) <= 2)
+    return len(words) <= 8 and (not verb or len(words) <= 2) and len(split(text)) == 1
 
 
 def moved(pattern: re.Pattern[str], line: str, start: int) -> tuple[int, str]:

@@ -249,17 +249,13 @@ class Maker:
                 yield self.detail(0, len(whole.group().rstrip(" .,")), "text", key, "label")
             return
         found = list(self.typed())
-        yield from found
+        rest = self.rest(whole.group().rstrip(" .,"), found) if whole else None
+        yield from (each for each in found if rest is None or each.relation != rest.relation)
         head = text.split(",")[0].strip(" .")
         if "," in text and text_kind(head) == "person":
             yield self.detail(0, len(head), "person", key, "person")
-        timed = any(each.kind == "time" for each in found) and (DAYS.match(key) or hours_in(text))
-        kind = kind_of(whole.group()) if whole else ""
-        if whole and len(whole.group().split()) <= LONGEST_WHOLE and kind in ("", "count"):
-            opened = max((each.end - each.start for each in found if each.start == self.block.start), default=0)
-            detail = self.whole(whole.group().rstrip(" .,"), bool(opened) or any(each.relation == "value" for each in found))
-            if detail.end - detail.start > opened:
-                yield replace(detail, relation="notes") if timed else detail
+        if rest:
+            yield rest
         yield from self.tells("" if DAYS.match(key) else definite(key), 0, memory)
 
     def typed(self) -> Iterator[Detail]:
@@ -278,6 +274,17 @@ class Maker:
                 seen.add(relation)
                 end = value.end
                 yield self.detail(0 if begins else value.start, value.end, value.kind, self.block.key, relation)
+
+    def rest(self, text: str, typed: Sequence[Detail]) -> Detail | None:
+        """An item's text as one value where it is short and says more than the `typed` values; what one of these begins it takes in."""
+        if len(text.split()) > LONGEST_WHOLE or kind_of(text) not in ("", "count"):
+            return None
+        opened = max((each.end - each.start for each in typed if each.start == self.block.start), default=0)
+        detail = self.whole(text, bool(opened) or any(each.relation == "value" for each in typed))
+        if detail.end - detail.start <= opened:
+            return None
+        timed = any(each.kind == "time" for each in typed) and (DAYS.match(self.block.key) or hours_in(self.block.text))
+        return replace(detail, relation="notes") if timed else detail
 
     def whole(self, text: str, valued: bool) -> Detail:
         """An item's whole text as one value, of the kind that its first words tell; `valued` where a part of it is the key's value."""
