@@ -234,6 +234,8 @@ def test_sheets_are_cut_into_tables(sections: Callable[..., Sections]) -> None:
         (datetime(2026, 3, 4), "dddd d mmm yy", "Wednesday 4 Mar 26"),
         (time(13, 5), "h:mm AM/PM", "1:05 PM"),
         (time(9, 0), "h:mm", "9:00"),
+        (time(9, 5), "h:mm:ss", "9:05"),
+        (time(9, 5, 7), "h:mm:ss", "9:05:07"),
         (time(9, 5, 7), "mm:ss", "05:07"),
         (timedelta(hours=26), "[h]:mm", "26:00"),
         (datetime(2026, 3, 4), "[$-809]d mmmm yyyy;@", "4 March 2026"),

@@ -103,6 +103,31 @@ def test_the_whole_of_a_value_takes_in_what_it_begins_with(facts_in: Callable[..
     assert [fact.value for fact in facts if fact.relation == "date"] == ["every second Tuesday from 03:00 to 04:00 UTC"]
 
 
+def test_for_how_long_a_price_is(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("| Boat | 1 hour | Half day |\n|---|---|---|\n| Otter | £12 | £35 |\n| Pike | £24 | £70 |\n", "Boats")
+    found, back = asked(facts), asked(facts, "reverse")
+    assert found["How much is Otter for 1 hour?"] == "£12."
+    assert found["What does Pike cost for a half day?"] == "£70."
+    assert back["Which boat costs £35 for a half day?"] == "Otter."
+    assert not [prompt for prompt in (*found, *back) if "the 1 hour price" in prompt or "as half day" in prompt]
+
+
+def test_a_sum_has_no_price(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("- Deposit: £40\n- City tax: £1.50\n- Gift box: £7", "Before you start")
+    found = asked(facts)
+    assert found["How much is the deposit?"] == "£40."
+    assert found["How high is the city tax?"] == "£1.50."
+    assert found["What is the price of a gift box?"] == "£7."
+    assert not [prompt for prompt in found if "price of Deposit" in prompt or "price of a city tax" in prompt]
+    assert "What costs £40?" not in asked(facts, "reverse")
+
+
+def test_a_row_with_a_date_is_asked_for_in_words(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("| Date | High water |\n|---|---|\n| 2027-05-01 | 6:12 |\n| 2027-05-02 | 6:58 |\n", "Tides")
+    assert asked(facts)["What is the high water for 1 May 2027?"] == "6:12."
+    assert asked(facts, "reverse")["Which date has 6:58 as high water?"] == "2 May 2027."
+
+
 def test_an_extension_is_a_contact(facts_in: Callable[..., list[Fact]]) -> None:
     assert asked(facts_in("- Payroll: Ife Adeyemi, ext. 21", "Contacts"))["How can I reach Payroll?"] == "Ext. 21."
 

@@ -92,6 +92,11 @@ def test_in_any_other_table_rows_are(table: str) -> None:
     assert blocks(table)[0].key == table.split("\n")[2].split("|")[1].strip()
 
 
+def test_a_row_that_counts_is_named_with_what_it_counts() -> None:
+    text = "| Members | Per year |\n|---|---|\n| up to 20 | £310 |\n| 21 to 50 | £540 |\n| honorary | £1 |\n"
+    assert [b.key for b in blocks(text)] == ["up to 20 members", "21 to 50 members", "honorary"]
+
+
 def test_a_key_ends_no_sentence() -> None:
     assert found("Prices without VAT. Annual payment: two months free.")[0][0] == "sentence"
 

@@ -103,6 +103,8 @@ def shown_time(value: datetime | date | time, form: str) -> str:
         return f"{day.isoformat()}{clock}"
     if form == "general":
         return f"{value:%H:%M}"
+    if isinstance(value, time) and not value.second:
+        form = re.sub(r":ss(?:\.0+)?", "", form)
     noon = "am/pm" in form or "a/p" in form
     tokens = re.findall(r'am/pm|a/p|y+|m+|d+|h+|s+(?:\.0+)?|"[^"]*"|\\.|.', form)
     return one_line("".join(shown_token(value, tokens, index, noon) for index in range(len(tokens))))

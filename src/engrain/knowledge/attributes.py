@@ -20,7 +20,7 @@ from engrain.knowledge.parse import parse_all
 from engrain.knowledge.questions import how_many
 from engrain.knowledge.values import NUMBER, kind_of
 from engrain.knowledge.wording import flipped, mentions, said, small
-from engrain.knowledge.words import PLACES, ROLE_ENDINGS
+from engrain.knowledge.words import PLACES, ROLE_ENDINGS, SUMS
 
 ROLES = {"role", "position", "job", "job title", "title", "function", "post"}
 ROLE_COLUMN = re.compile(r"\b(?:role|position|job|title|function|post)s?\b", re.IGNORECASE)
@@ -68,6 +68,7 @@ PRICE_NAME = re.compile(
 TIME_NAME = re.compile(
     r"(?:date|day|time|day and time|date and time|days|times|days and times|starting time|hours|opening hours|opening times)", re.IGNORECASE
 )
+LENGTHS = {"day", "week", "weekend", "month", "year", "season", "half day", "full day", "whole day"}
 TAKING = re.compile(r"time|duration|turnaround|time (?:in|at|on|needed|taken|required)\b.*", re.IGNORECASE)
 PLAIN_PRICES = {"price-of", "price-charge", "price-pay", "price-how-much-is", "price-what-cost", "price-how-cost"}
 
@@ -93,7 +94,7 @@ class Thing:
 
 def thing_of(fact: Fact, people: Collection[str]) -> Thing:
     """What an attribute is about; `people` are the names of persons."""
-    key = tidy_key(fact.subject)
+    key = said(tidy_key(fact.subject), "")
     weekly = not columns(fact) and full_name(fact.subject) and re.fullmatch(r"(?:[A-Z][a-z]+days?|and|to|,| )+", fact.value)
     person = fact.subject in people or names_person(fact) or bool(weekly)
     return Thing(key, not person and phrasing.is_plural(key), person)
@@ -175,6 +176,8 @@ def column_or_kind(fact: Fact, thing: Thing, relation: str) -> Iterator[tuple[st
         yield from asked_of("person_days", thing)
     elif relation.lower() in {"value", "setting"} and "_" not in thing.key:
         yield from phrasing.asked("value", with_the(fact.subject))
+    elif relation == "money" and is_sum(fact.subject):
+        yield from phrasing.asked("sum", with_the(fact.subject))
     elif relation.lower() in {*phrasing.KINDS, "details", "meaning", "setting"}:
         yield from asked_of(relation.lower(), thing)
     else:
@@ -189,7 +192,7 @@ def named_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, 
         return
     own = list(column_questions(fact, thing, name))
     yield from own
-    if own and (name in COLUMN_VERBS or NO_NOUN.match(name)):
+    if own and (name in COLUMN_VERBS or NO_NOUN.match(name) or (fact.kind == "money" and length_of(name))):
         return
     if fact.kind == "money" and not PRICE_NAME.search(name):
         name += " price"
@@ -264,6 +267,8 @@ def column_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str,
         yield from asked_of("column_done", thing, name)
     elif fact.kind == "money" and NO_NOUN.match(name):
         yield from asked_of("column_price", thing, name)
+    elif fact.kind == "money" and length_of(name):
+        yield from asked_of("column_price", thing, length_of(name))
     elif ending:
         timed = fact.kind in {"date", "time", "duration"} and ending.group(2) in {"until", "from", "by", "since"}
         wh = f"{ending.group(2)} when" if timed else "who" if fact.kind == "person" else "what"
@@ -286,6 +291,18 @@ def column_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str,
         yield from asked_of("column_doing", thing, name.removesuffix(" time"))
     if fact.kind == "money" and PRICE_COLUMN.match(name) and lone(fact):
         yield from (pair for pair in asked_of("money", thing) if pair[0] in PLAIN_PRICES)
+
+
+def length_of(name: str) -> str:
+    """The length of time that a column's name is, for which something costs what stands below: "for 1 hour", "for a half day"; or ""."""
+    if name in LENGTHS:
+        return f"for a {name}"
+    return f"for {name}" if kind_of(name) == "duration" else ""
+
+
+def is_sum(key: str) -> bool:
+    """Whether an item is an amount of money by itself, which has no price: a deposit, an entry fee."""
+    return (re.findall(r"[a-z]+", re.sub(r"\([^)]*\)", "", key).lower()) or [""])[-1] in SUMS
 
 
 def is_human(name: str) -> bool:
@@ -354,7 +371,7 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         return
     since = SINCE.fullmatch(relation)
     priced = relation == "money" or re.match(r"(?:price|cost|fee)s?\b", relation)
-    if fact.kind == "money" and priced and re.search(r"\d", value) and not is_payer(fact.subject):
+    if fact.kind == "money" and priced and re.search(r"\d", value) and not (is_payer(fact.subject) or is_sum(fact.subject)):
         yield from phrasing.asked("priced", value)
     elif thing.person and relation in BEGINNINGS and re.fullmatch(r"(?:19|20)\d\d", value):
         yield "reverse-who", f"Who {BEGINNINGS[relation]} in {value}?"
@@ -395,6 +412,9 @@ def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
     if fact.kind in {"date", "time"} and DATED.fullmatch(relation) and (lead := lead_of(value)):
         yield "reverse-when", f"{which} is {lead} {value}?"
     vague = kind == "what" and (fact.kind == "count" or not re.search(r"\d", value))  # "What has 0 as nights?"
+    if fact.kind == "money" and length_of(relation):
+        yield "reverse-at", f"{which} costs {value} {length_of(relation)}?"
+        return
     if kind in ("name", "title", relation) or vague or not is_possession(fact):
         return
     yield "reverse-which", f"{which} has {value} as {relation}?"

@@ -27,6 +27,11 @@ PRICED_ITEM = re.compile(
     r"((?:from )?[£€$] ?\d+(?:[.,]\d+)*(?: ?(?:/|an? |per |each\b)[^,;.()]{0,20})?)\.?"
 )
 """An item that ends in its price, perhaps after dots, a comma or a dash."""
+RANGE = re.compile(
+    r"(?:(?:up to|over|under|from|at least|at most|more than|less than) \d[\d,.]*|\d[\d,.]* ?(?:to|[-–]) ?\d[\d,.]*)"
+    r"(?: or (?:more|less|fewer))?"
+)
+"""From how many to how many."""
 PRICE_COLUMN = re.compile(r"\b(?:price|cost|fee|charge|rate|amount|deposit)s?\b", re.IGNORECASE)
 OPEN_END = re.compile(r"\b(?:of|for|at|to|from|over|under|about|than|up|or|and|plus|only|is|are|costs?|pays?|gets?|saves?|now|by|in|with)$")
 """How words end that the price after them belongs to."""
@@ -210,7 +215,7 @@ def row_cells(line: str, start: int, header: Header) -> list[Block]:
     if header.compares and len(cells) == len(header.columns):
         return compared_cells(cells, start, header)
     naming = header.naming([cell for _, cell in cells])
-    name = ", ".join(plain(cells[n][1]) for n in naming if cells[n][1])
+    name = ", ".join(counted(plain(cells[n][1]), header.columns[n] if n < len(header.columns) else "") for n in naming if cells[n][1])
     evidence = "; ".join(f"{column}: {plain(cell)}" for column, (_, cell) in zip(header.columns, cells, strict=False))
     currency = next((cell for column, (_, cell) in zip(header.columns, cells, strict=False) if column.lower() == "currency"), "")
     return [
@@ -218,6 +223,12 @@ def row_cells(line: str, start: int, header: Header) -> list[Block]:
         for n, (column, (at, cell)) in enumerate(zip(header.columns, cells, strict=False))
         if n not in naming and name and column and re.search(r"\w", cell)
     ]
+
+
+def counted(cell: str, column: str) -> str:
+    """A cell that counts what its column is called, with that: "up to 20 members"; any other cell as it is."""
+    several = re.fullmatch(r"[A-Z]?[a-z]+[^\W\ds]s", column)
+    return f"{cell} {column.lower()}" if several and RANGE.fullmatch(cell) else cell
 
 
 def compared_cells(cells: list[tuple[int, str]], start: int, header: Header) -> list[Block]:

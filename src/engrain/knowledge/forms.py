@@ -23,7 +23,7 @@ from engrain.knowledge.facts import Fact, people_in
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.opening import open_wordings
 from engrain.knowledge.parse import parse_all
-from engrain.knowledge.wording import QUESTION_WORD, Wording, answer, flipped, gap_answer, mentions, normal, small
+from engrain.knowledge.wording import QUESTION_WORD, Wording, answer, flipped, gap_answer, mentions, normal, said, small
 from engrain.knowledge.words import GENERIC, ONE_THING
 
 IN_CONTEXT = ("after-sentence", "with-sentence")
@@ -80,7 +80,7 @@ def makers(fact: Fact, parsed: Sequence[Any], people: Collection[str]) -> Iterat
     if fact.form == "attribute":
         asked = list(attribute_questions(fact, people))
         for form, text in reverse_attributes(fact, people):
-            yield Wording("reverse", form, text, capital(fact.subject) + ".")
+            yield Wording("reverse", form, text, capital(said(fact.subject, "")) + ".")
         if slot := slot_of(fact):
             yield from (Wording("reverse", *reversal) for reversal in slot_reversals(fact, slot))
     elif fact.form == "question":

@@ -103,7 +103,9 @@ NO_ROLES = listed(
 ONE_THING = listed("course plan club tour class workshop scheme pass contract programme camp retreat festival membership agreement")
 """Nouns of headings whose sections speak of one thing, without naming it again."""
 PRICES = listed("price fee cost charge")
-SUMS = PRICES | listed("deposit fine penalty rent surcharge supplement discount refund bill total salary wage balance excess loan prize")
+SUMS = PRICES | listed(
+    "deposit fine penalty rent surcharge supplement discount refund bill total salary wage balance excess loan prize tax tip"
+)
 """What is an amount of money by itself."""
 PARTS = listed("session sessions lesson lessons class classes member members part parts half end")
 GENERIC = PRICES | PARTS | listed("place places ticket tickets group groups participant participants course plan deposit")
