@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from asked import prompts
 from engrain.documents.base import Document, Section
-from engrain.knowledge.asking import reverse_prices
 from engrain.knowledge.facts import Fact, find_facts
 from engrain.knowledge.forms import wordings
 
@@ -92,45 +90,6 @@ def test_several_people_are_no_which_person(facts_in: Callable[..., list[Fact]])
 def test_what_a_customer_asks_is_passed_on_from_the_business_s_side(facts_in: Callable[..., list[Fact]]) -> None:
     found = prompts(facts_in("We lend your group an apron for £2."), "£2")
     assert not [prompt for prompt in found if prompt.startswith("A customer wants to know") and " you " in prompt]
-
-
-@pytest.mark.parametrize(
-    ("subject", "told", "question"),
-    [
-        ("the Bowline", "costs ___.", "What costs £3.25?"),  # the parser takes "Bowline costs" for a noun
-        ("a croissant", "is ___.", "What costs £3.25?"),
-        ("the large kite", "is sold for ___.", "What costs £3.25?"),
-        ("the small kite", "goes for ___.", "What costs £3.25?"),
-        ("samphire focaccia", "is ___ a slab.", "What costs £3.25 a slab?"),
-        ("a place for Croissant Weekend", "costs ___.", "What costs £3.25?"),
-        ("the deposit", "is ___.", ""),
-        ("the fee for a lost key", "is ___.", ""),
-        ("a ticket", "costs ___.", ""),
-        ("members", "are ___.", ""),
-        ("it", "costs ___.", ""),
-        ("the Bowline", "rose by ___.", ""),
-        ("the Bowline", "costs ___, and the Lantern more.", ""),
-    ],
-)
-def test_a_price_leads_back_to_what_has_it(subject: str, told: str, question: str) -> None:
-    fact = Fact("f", subject, f"{subject} {told}", "£3.25", "money", "", "a.md#1", 0, 5)
-    found = {wording.prompt: wording.answer for wording in reverse_prices(fact)}
-    assert (found.get(question) == f"{subject[0].upper()}{subject[1:]}.") if question else not found
-    assert not list(reverse_prices(replace(fact, kind="count")))
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("The tour is two hours.", "two hours"),
-        ("Each member may bring two friends.", "two"),
-        ("Everyone pays a deposit of £5.", "£5"),
-    ],
-)
-def test_what_many_things_are_or_nobody_asks_is_not_asked_backwards(facts_in: Callable[..., list[Fact]], text: str, value: str) -> None:
-    facts = [fact for fact in facts_in(text) if fact.value == value]
-    assert facts
-    assert not [w for each in wordings(facts) for w in each if w.kind == "reverse"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engrain.documents.base import read_documents
-from engrain.knowledge.attributes import reverse_attributes
+from engrain.knowledge.backwards import reverse_attributes
 from engrain.knowledge.chains import chains
 from engrain.knowledge.dataset import KnowledgeSettings, make_examples
 from engrain.knowledge.facts import Fact, find_facts

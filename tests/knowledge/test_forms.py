@@ -76,19 +76,6 @@ def test_no_prompt_holds_its_answer_or_comes_twice(facts: list[Fact]) -> None:
         assert not any(f" {normal(fact.value)} " in f" {q} " for q in questions)
 
 
-def test_reverse_questions_ask_for_the_subject(facts: list[Fact]) -> None:
-    found = {w.prompt: w.answer for each in wordings(facts) for w in each if w.kind == "reverse"}
-    assert found["What costs £26?"] == "Straightening a bent rim."
-
-
-def test_cells_are_asked_for_backwards(facts_in: Callable[..., list[Fact]]) -> None:
-    table = "| Name | Role | Extension |\n|---|---|---|\n| Odile Marrow | Head baker | 14 |\n\n- Gift box: £7.50\n"
-    found = {w.prompt: w.answer for each in wordings(facts_in(table)) for w in each if w.kind == "reverse"}
-    assert found["Who is the head baker?"] == "Odile Marrow."
-    assert found["Whose extension is 14?"] == "Odile Marrow."
-    assert found["What costs £7.50?"] == "Gift box."
-
-
 def test_a_statement_that_grammar_cannot_turn_is_asked_in_place() -> None:
     fact = Fact("f", "", "posting your negatives back costs ___.", "£3.80", "money", "", "a.md#1", 0, 5, "By post")
     assert dict(in_place_questions(fact)) == {

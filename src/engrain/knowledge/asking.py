@@ -1,10 +1,9 @@
-"""Asking: the questions and reversed questions that a fact's statement gives."""
+"""Asking: the questions that a fact's statement gives."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engrain.knowledge import phrasing
@@ -17,8 +16,8 @@ from engrain.knowledge.polar import Polar, active, polar_question
 from engrain.knowledge.questions import Asked, how_many, wh_questions, why_question
 from engrain.knowledge.shapes import Shape, shape, words
 from engrain.knowledge.values import ADDRESS
-from engrain.knowledge.wording import QUESTION_WORD, Wording, flipped, mentions, normal, relayed, small
-from engrain.knowledge.words import GENERIC, HUMANS, MEASURED, SUMS, VAGUE, listed
+from engrain.knowledge.wording import QUESTION_WORD, flipped, mentions, normal, relayed, small
+from engrain.knowledge.words import HUMANS, MEASURED, SUMS, VAGUE, listed
 
 BOUND = re.compile(
     r"\b(?:(up to|at most|no more than|at least|not more than|a maximum of|a minimum of)|"
@@ -28,11 +27,6 @@ AMOUNT = re.compile(
     r"\b(?:an?|the) ((?:(?!of\b)[a-z]+ ){0,2}(?:fee|deposit|charge|fine|discount|bequest|grant|surcharge|penalty|contribution|supplement|"
     r"refund|reduction|budget|limit|speed|temperature|capacity|minimum|maximum|notice|total)) of ___"
 )
-PRICED = re.compile(
-    rf"(?:costs?|(?:is|are)(?: sold| priced| available| offered)?(?: at| for)?|go(?:es)? for|sells? (?:at|for)) {GAP}"
-    r"((?: (?:an?|per|each|for)\b[^,;:.]*)?)\."
-)
-"""What a statement says of something that it gives the price of, to the end."""
 QUESTION_WORDS = {
     "money": "how much", "time": "at what time", "date": "when", "duration": "how long", "count": "how many", "person": "who",
     "place": "where", "measure": "how much", "percent": "what percentage", "contact": "which number or address",
@@ -73,8 +67,6 @@ OURS = re.compile(
 """How a statement about a number or an address says that it is the business's own."""
 LOCATED = re.compile(r"\b(?:address|town|location|place|venue|site|street|position)$", re.IGNORECASE)
 """A subject that says itself that a place is meant."""
-MANY = re.compile(r"(?:(?:each|every|any|no|all|both|one|some|only)(?:one|body|thing)?|none|whoever)\b(?!-)", re.IGNORECASE)
-"""How a subject begins that names nothing by itself."""
 
 
 def is_reason(fact: Fact) -> bool:
@@ -485,76 +477,6 @@ def subject_forms(fact: Fact, doc: Any, s: Any) -> Iterator[tuple[str, str]]:
         yield from phrasing.asked("role_name", role.group(1))
     if fact.kind == "person" and not is_several(fact.value):
         yield from ((form, capital(text.format(vp=rest))) for form, text in phrasing.TEMPLATES["person_subject"].items())
-
-
-def reverse_wordings(fact: Fact, doc: Any, people: Collection[str]) -> Iterator[Wording]:
-    """Questions from the value back to the subject, such as "What costs £26?"."""
-    s = shape(doc)
-    if (
-        s is None
-        or is_reason(fact)
-        or fact.relation.startswith(GAP)
-        or s.subject.lower_ in {"we", "you", "i", "it", "there", "they", "he", "she"}
-    ):
-        return
-    subject = doc[s.left : s.right].text if "Kaaa" not in doc[s.left : s.right].text else fact.subject
-    if len(subject.split()) > 8 or normal(subject) != normal(fact.subject) or not is_asked_backwards(fact, doc, s):
-        return
-    person = subject in people
-    for one in wh_questions(doc, s.left, s.right, "person" if person else "text")[:1]:
-        if BROKEN.search(one.direct):
-            return
-        yield Wording("reverse", "reverse-wh", one.direct, capital(subject) + ".")
-        yield Wording("reverse", "reverse-tell", f"Tell me {one.indirect}.", capital(subject) + ".")
-        yield Wording("reverse", "reverse-know", f"Do you know {one.indirect}?", capital(subject) + ".")
-        sort = sort_of(s.subject, fact.topic)
-        if sort and one.direct.startswith("What "):
-            yield Wording("reverse", "reverse-which", f"Which {sort} {one.direct.removeprefix('What ')}", capital(subject) + ".")
-
-
-def reverse_prices(fact: Fact) -> Iterator[Wording]:
-    """Questions from a price that a statement gives back to what has it; none where that is a sum itself, or pays it, or is left open.
-
-    No parse is needed: of "the Bowline costs £3.25" a parser easily makes a noun.
-    """
-    told, subject = PRICED.fullmatch(fact.relation.removeprefix(f"{fact.subject} ")), fact.subject.lower().split()
-    if fact.kind != "money" or told is None or not 1 <= len(subject) <= 8 or fact.subject.lower() in VAGUE or is_payer(fact.subject):
-        return
-    if not set(subject) & SUMS and subject[-1] not in GENERIC:
-        for form, text in phrasing.asked("priced", f"{fact.value}{told[1]}"):
-            yield Wording("reverse", form, text, capital(fact.subject) + ".")
-
-
-def is_payer(subject: str) -> bool:
-    """Whether what has a price pays it, being people."""
-    return bool(HUMANS & {word.removesuffix("s") for word in re.split(r"\W+", subject.lower())[:2]} or "children" in subject.lower())
-
-
-def sort_of(subject: Any, topic: str) -> str:
-    """The sort of thing that a subject is: its noun, where it says which one, or for a name what its heading lists; else ""."""
-    if subject.tag_ == "NN" and children(subject, "amod", "compound", "nmod", "prep", "acl") and subject.lower_ not in GENERIC:
-        return str(subject.lower_)
-    return listed_under(topic) if subject.tag_ == "NNP" else ""
-
-
-@cache
-def listed_under(heading: str) -> str:
-    """What a heading in the plural lists, one of it: "course" under "Writing courses at Osier"; "" under another."""
-    doc = parse(heading)
-    end = next((t.i for t in doc if t.tag_ in {"IN", "TO", ",", ":", "CC"}), len(doc))
-    last = doc[end - 1] if end else None
-    return str(last.lemma_.lower()) if last is not None and last.tag_ in {"NNS", "NNPS"} and not last.ent_type_ else ""
-
-
-def is_asked_backwards(fact: Fact, doc: Any, s: Shape) -> bool:
-    """Whether a statement's value leads back to its subject: it names one thing, and says more of it than "is two hours"."""
-    span = value_span(fact, doc)
-    if span is None or s.left <= span.start < s.right or MANY.match(fact.subject):
-        return False
-    value = {t.i for t in span}
-    more = [t for t in doc[s.right :] if t.i not in value and not t.is_stop and not t.is_punct and t.lemma_ not in {"be", "have", "do"}]
-    named = s.subject.pos_ == "PROPN" or re.match(r"(?:the|our|your) ", fact.value)
-    return bool(more or s.root.lemma_ != "be" or (named and fact.kind in {"text", "name", "person", "place"}))
 
 
 def rule_questions(fact: Fact, doc: Any) -> tuple[str, list[tuple[str, str]]]:

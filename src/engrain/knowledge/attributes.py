@@ -9,8 +9,7 @@ from functools import cache
 from typing import Any
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.asking import contacts, is_payer, wrapped
-from engrain.knowledge.blocks import CODE
+from engrain.knowledge.asking import contacts, wrapped
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, columns, full_name, names_person
 from engrain.knowledge.grammar import capital
@@ -119,14 +118,6 @@ def slot_of(fact: Fact) -> Slot | None:
         if columns(fact) and len(weekdays(day)) == 1 and re.fullmatch(r"\d{1,2}[:.]\d\d(?: ?[ap]m)?|\d{1,2} ?[ap]m", hour):
             return Slot(weekdays(day)[0], hour)
     return None
-
-
-def slot_reversals(fact: Fact, slot: Slot) -> Iterator[tuple[str, str, str]]:
-    """Questions for when something takes place that a timetable lists: form, text and answer."""
-    what, be = fact.value, "are" if phrasing.is_plural(fact.value) else "is"
-    yield "reverse-when", f"When {be} {what}?", f"{slot.told}."
-    yield "reverse-hour", f"At what time {be} {what} on {slot.day}?", f"{slot.hour}."
-    yield "reverse-day", f"On which day {be} {what} at {slot.hour}?", f"{slot.day}."
 
 
 def asked_of(table: str, thing: Thing, attribute: str = "", wh: str = "") -> Iterator[tuple[str, str]]:
@@ -359,83 +350,6 @@ def describes(fact: Fact) -> bool:
 def is_possession(fact: Fact) -> bool:
     """Whether a row can be said to have a cell's value, as it has a fee; it has no "red" as its jacket."""
     return describes(fact) and (not re.fullmatch(r"[a-z]+", fact.value) or is_noun(fact.value))
-
-
-def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-    """Questions from an item's value back to the item: what costs this much, who has this role, whose number this is."""
-    value, relation, thing = said(fact.value, fact.relation).rstrip("."), fact.relation.lower(), thing_of(fact, people)
-    if slot_of(fact):
-        return
-    unasked = fact.relation in ITEM_RELATIONS - ROLES | {"details", "meaning"}
-    if len(value.split()) > 8 or unasked or STAMP_KEY.fullmatch(fact.subject):
-        return
-    since = SINCE.fullmatch(relation)
-    priced = relation == "money" or re.match(r"(?:price|cost|fee)s?\b", relation)
-    if fact.kind == "money" and priced and re.search(r"\d", value) and not (is_payer(fact.subject) or is_sum(fact.subject)):
-        yield from phrasing.asked("priced", value)
-    elif thing.person and relation in BEGINNINGS and re.fullmatch(r"(?:19|20)\d\d", value):
-        yield "reverse-who", f"Who {BEGINNINGS[relation]} in {value}?"
-        yield "reverse-tell", f"Tell me who {BEGINNINGS[relation]} in {value}."
-    elif thing.person and since and fact.kind == "date":
-        yield "reverse-who", f"Who has been {been(thing, since.group(1))} since {value}?"
-    elif thing.person and ROLE_COLUMN.search(relation) and is_role_name(value):
-        role = role_name(value)
-        yield "reverse-who", f"Who is the {role}?"
-        yield "reverse-name", f"What is the name of the {role}?"
-        yield "reverse-tell", f"Tell me who the {role} is."
-    elif thing.person and len(relation.split()) <= 2 and relation not in phrasing.KINDS and is_possession(fact):
-        value = role_name(value) if relation in ROLES else value
-        be = "are" if phrasing.is_plural(relation) else "is"
-        yield "reverse-whose", f"Whose {relation} {be} {value}?"
-        yield "reverse-who", f"Who has {value} as {relation}?"
-        yield "reverse-the", f"Who has the {relation} {value}?"
-    yield from which_rows(fact, value)
-
-
-LINKS = ("for", "from", "with", "by")
-"""Columns that say how a row goes with what they hold."""
-BEGINNINGS = {"joined": "joined", "started": "started", "born": "was born"}
-"""Column → what is said of a person with a year in it."""
-
-
-def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
-    """Questions for the row of a table that has a value, where the table says what its rows are: which course costs £52."""
-    kind, relation = header(first_column(fact)), header(fact.relation)
-    if not kind or len(kind.split()) > 3 or not (kind == "what" or is_noun(kind)):
-        return
-    which = "What" if kind in ("what", "title") else f"Which {kind}"
-    if relation in LINKS and fact.kind in {"text", "name", "person", "place"}:
-        yield "reverse-link", f"{which} is {relation} {value}?"
-    if CODE.fullmatch(value) and MEANT.fullmatch(kind):
-        yield "reverse-means", f"What does {value} mean?"
-        yield "reverse-is", f"What is {value}?"
-    if fact.kind in {"date", "time"} and DATED.fullmatch(relation) and (lead := lead_of(value)):
-        yield "reverse-when", f"{which} is {lead} {value}?"
-    vague = kind == "what" and (fact.kind == "count" or not re.search(r"\d", value))  # "What has 0 as nights?"
-    if fact.kind == "money" and length_of(relation):
-        yield "reverse-at", f"{which} costs {value} {length_of(relation)}?"
-        return
-    if kind in ("name", "title", relation) or vague or not is_possession(fact):
-        return
-    yield "reverse-which", f"{which} has {value} as {relation}?"
-    if fact.kind in ("money", "count", "percent", "duration"):
-        yield "reverse-of", f"{which} has a {relation} of {value}?"
-    if fact.kind == "money" and re.match(USUAL + PRICE_COLUMN.pattern, relation):
-        yield "reverse-at", f"{which} costs {value}?"
-
-
-MEANT = re.compile(r"(?:meaning|description|message|error|fault|problem|cause)s?")
-"""Columns that say what a code stands for."""
-DATED = re.compile(r"when|(?:starting |start )?(?:date|day|time)s?|(?:date|day)s? and times?", re.IGNORECASE)
-"""Columns that say when their rows take place."""
-
-
-def lead_of(value: str) -> str:
-    """What stands before a day, a date or an hour that says when something is; "" before what is more than one of these."""
-    if re.fullmatch(r"\d{1,2}[:.]\d\d", value):
-        return "at"
-    named = value[:1].isupper() and weekdays(value)
-    return "on" if named or re.fullmatch(r"(?:[A-Z][a-z]+day,? )?\d{1,2} [A-Z][a-z]+(?: \d{4})?", value) else ""
 
 
 def fits(form: str, key: str, name: str) -> bool:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.asking import MANY
 from engrain.knowledge.attributes import ITEM_RELATIONS, ROLES, SINCE, WHEN_VALUE, is_noun, role_name
+from engrain.knowledge.backwards import MANY
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import GAP
 from engrain.knowledge.facts import Fact, people_in, whole_name

@@ -12,12 +12,11 @@ from engrain.knowledge.asking import (
     in_place_questions,
     is_reason,
     plain_statement,
-    reverse_prices,
-    reverse_wordings,
     rule_questions,
     statement_questions,
 )
-from engrain.knowledge.attributes import attribute_questions, faq_questions, reverse_attributes, slot_of, slot_reversals
+from engrain.knowledge.attributes import attribute_questions, faq_questions, slot_of
+from engrain.knowledge.backwards import reverse_attributes, reverse_prices, reverse_wordings, slot_reversals
 from engrain.knowledge.extract import GAP, leans, points_back
 from engrain.knowledge.facts import Fact, people_in
 from engrain.knowledge.grammar import capital

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.asking import is_payer
+from engrain.knowledge.backwards import is_payer
 from engrain.knowledge.facts import Fact, names_of
 from engrain.knowledge.wording import Wording, said, spelled
 from engrain.knowledge.words import GENERIC, SUMS, VAGUE
