@@ -88,12 +88,17 @@ def reverse_prices(fact: Fact) -> Iterator[Wording]:
 
     No parse is needed: of "the Bowline costs £3.25" a parser easily makes a noun.
     """
-    told, subject = PRICED.fullmatch(fact.relation.removeprefix(f"{fact.subject} ")), fact.subject.lower().split()
-    if fact.kind != "money" or told is None or not 1 <= len(subject) <= 8 or fact.subject.lower() in VAGUE or is_payer(fact.subject):
-        return
-    if not set(subject) & SUMS and subject[-1] not in GENERIC:
+    told = PRICED.fullmatch(fact.relation.removeprefix(f"{fact.subject} "))
+    if fact.kind == "money" and told is not None and has_price(fact.subject):
         for form, text in phrasing.asked("priced", f"{fact.value}{told[1]}"):
             yield Wording("reverse", form, text, capital(fact.subject) + ".")
+
+
+def has_price(name: str) -> bool:
+    """Whether what a phrase names can have a price: no pronoun, not who pays it, no sum itself and no part that everything has."""
+    words = name.lower().split()
+    vague = not 1 <= len(words) <= 8 or name.lower() in VAGUE or is_payer(name)
+    return not vague and not set(words) & SUMS and words[-1] not in GENERIC
 
 
 def is_payer(subject: str) -> bool:

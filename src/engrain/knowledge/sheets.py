@@ -66,18 +66,19 @@ class Sheets:
 
     def cells(self, parts: Sequence[Block], headings: Sequence[str], business: str = "") -> list[Block]:
         """The blocks of a section, with cells in place of its items where half of their keys at least are shared."""
+        name = self.name(headings)
+        if name in ("", business) or not any(is_column(block) and header(block.key) in self.keys for block in parts):
+            return list(parts)
         people = people_items(parts)
-        name, items = (
-            self.name(headings),
-            [b for b in parts if is_column(b) and not (b.start in people and is_name_first(b, people[b.start]))],
-        )
+        items = [b for b in parts if is_column(b) and not (b.start in people and is_name_first(b, people[b.start]))]
         shared = [block for block in items if header(block.key) in self.keys]
-        if not shared or 2 * len(shared) < len(items) or name in ("", business):
+        if not shared or 2 * len(shared) < len(items):
             return list(parts)
         of_text = any(OF_TEXTS.fullmatch(b.key) for b in items) and not any(OF_EVENTS.fullmatch(b.key) for b in items)
         name = f"“{name}”" if of_text else name
         record = "; ".join([name, *(f"{block.key}: {plain(block.text.rstrip(' .'))}" for block in items)])
-        return [cell(block, name, record, of_text) if block in items else block for block in parts]
+        starts = {block.start for block in items}
+        return [cell(block, name, record, of_text) if block.start in starts else block for block in parts]
 
 
 def is_shared(key: str, places: Sequence[tuple[str, str]]) -> bool:

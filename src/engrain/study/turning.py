@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.backwards import is_payer
+from engrain.knowledge.backwards import has_price
 from engrain.knowledge.facts import Fact, names_of
 from engrain.knowledge.wording import Wording, said, spelled
-from engrain.knowledge.words import GENERIC, SUMS, VAGUE
 from engrain.words import canonical, holds
 
 PRICE_OF = re.compile(
@@ -17,8 +16,6 @@ PRICE_OF = re.compile(
     r"what(?:['’]s| is| are) the (?:price|cost|charge)s? (?:of|for) (.+))",
     re.IGNORECASE,
 )
-LONGEST = 8
-"""Words of what has a price."""
 
 
 def turned(fact: Fact, questions: Iterable[str]) -> list[Wording]:
@@ -43,7 +40,4 @@ def priced_in(question: str, fact: Fact) -> str:
 
 def is_named(thing: str, source: str) -> bool:
     """Whether a canonical text names a thing, in whichever article's company, that can be bought."""
-    words = re.sub(r"^(?:an?|the) ", "", thing.lower()).split()
-    if not 1 <= len(words) <= LONGEST or thing.lower() in VAGUE or is_payer(thing) or set(words) & SUMS or words[-1] in GENERIC:
-        return False
-    return holds(source, canonical(" ".join(words)))
+    return has_price(thing) and holds(source, canonical(re.sub(r"^(?:an?|the) ", "", thing.lower())))
