@@ -32,7 +32,8 @@ RANGE = re.compile(
     r"(?: or (?:more|less|fewer))?"
 )
 """From how many to how many."""
-PRICE_COLUMN = re.compile(r"\b(?:price|cost|fee|charge|rate|amount|deposit)s?\b", re.IGNORECASE)
+SUM_COLUMN = re.compile(r"\b(?:price|cost|fee|charge|rate|amount|deposit)s?\b", re.IGNORECASE)
+"""Columns that hold sums of money, whose currency another column may name."""
 OPEN_END = re.compile(r"\b(?:of|for|at|to|from|over|under|about|than|up|or|and|plus|only|is|are|costs?|pays?|gets?|saves?|now|by|in|with)$")
 """How words end that the price after them belongs to."""
 TOLD = re.compile(
@@ -243,7 +244,7 @@ def compared_cells(cells: list[tuple[int, str]], start: int, header: Header) -> 
 
 def in_currency(column: str, cell: str, currency: str) -> str:
     """The column of a bare price with the currency that another cell of its row gives: "price (GBP)"."""
-    return f"{column} ({currency})" if currency and PRICE_COLUMN.search(column) and re.fullmatch(r"\d[\d.,]*", cell) else column
+    return f"{column} ({currency})" if currency and SUM_COLUMN.search(column) and re.fullmatch(r"\d[\d.,]*", cell) else column
 
 
 def record_cells(line: str, start: int) -> list[Block]:
