@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -13,6 +14,7 @@ from transformers import AutoConfig
 from engrain.errors import ModelError, SettingError
 from engrain.fetch import EMBEDDED
 from engrain.models import (
+    KEPT_PRODUCTS,
     BaseSettings,
     choose_device,
     choose_dtype,
@@ -49,6 +51,13 @@ def test_the_model_comes_frozen_and_in_evaluation_mode(tiny_folder):
     assert model.dtype == torch.float32
     assert count_parameters(model, trainable=True) == 0
     assert load_model(locate(str(tiny_folder)), dtype=torch.bfloat16, device="cpu").dtype == torch.bfloat16
+
+
+def test_code_is_kept_for_few_products_unless_the_environment_says_otherwise(tiny_folder, monkeypatch):
+    monkeypatch.delenv("LRU_CACHE_CAPACITY", raising=False)
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    load_model(locate(str(tiny_folder)), device="cpu")
+    assert {name: os.environ[name] for name in KEPT_PRODUCTS} == {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7", "LRU_CACHE_CAPACITY": "64"}
 
 
 def test_an_outline_is_the_model_without_its_weights(tiny_folder, tiny_model):

@@ -40,8 +40,11 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-KEPT_PRODUCTS = "256"
-"""How many products oneDNN keeps code for, half a megabyte each: its own 1,024 would fill up, for rows of text have ever other lengths."""
+KEPT_PRODUCTS = dict.fromkeys(("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"), "64")
+"""How many products oneDNN, and what PyTorch puts around it, keep code for, half a megabyte each: their own 1,024 would fill up.
+
+Rows of text have ever other lengths; the products of one step are some dozens.
+"""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 PLAIN_TEMPLATE = (
@@ -151,7 +154,8 @@ def load_model(base: Base, *, dtype: torch.dtype | None = None, device: str | No
     """
     from transformers import AutoModelForCausalLM
 
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KEPT_PRODUCTS)
+    for name, count in KEPT_PRODUCTS.items():
+        os.environ.setdefault(name, count)
     device = device or choose_device()
     options = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True, "output_loading_info": True}
     with loading(f"base={base.name!r} cannot be loaded"):
