@@ -11,10 +11,11 @@ MAX_BYTES = 50_000_000
 CONVERT = {
     (".doc", ".odt", ".rtf", ".pages", ".wpd"): "save it as .docx or PDF",
     (".xls", ".ods", ".numbers", ".xlsb"): "save it as .xlsx or CSV",
-    (".ppt", ".pptx", ".odp", ".key"): "export it as PDF",
+    (".ppt", ".odp", ".key"): "save it as .pptx or PDF",
     (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".heic", ".bmp"): "make a PDF with a text layer of it by OCR",
     (".zip", ".gz", ".tar", ".7z", ".rar"): "unpack it into the folder",
-    (".eml", ".msg", ".epub", ".mobi"): "save its text as HTML or PDF",
+    (".msg",): "save it as .eml, HTML or PDF",
+    (".epub", ".mobi"): "save its text as HTML or PDF",
 }
 
 Problem = tuple[str, str, str]
