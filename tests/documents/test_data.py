@@ -37,8 +37,20 @@ def test_json_lists_of_differing_objects_go_by_their_names(sections: Callable[..
     ]
     assert sections("notices.json", json.dumps(notices)) == {
         ("Notices", "Winter", "Head"): "We close.\n\n- Id: 1\n- Tags: a, b",
-        ("Notices", "Dogs?"): "No.",
-        ("Notices", "Dogs?", "Details"): "- Max seats: 4\n- Open: no",
+        ("Notices", "Dogs?"): "No.\n\n- Max seats: 4\n- Open: no",
+    }
+
+
+def test_what_an_object_of_a_list_holds_in_an_inner_one_is_said_of_it(sections: Callable[..., Sections]) -> None:
+    events = [
+        {"title": "Fair", "date": "2025-05-02", "event": {"date": "14 June", "place": "Corn Hall"}, "hours": {"mon": "9-5", "sat": "9-1"}},
+        {"title": "Shop", "address": {"street": "4 Mill Lane", "town": "Corby"}, "notes": {"long": "w" * 120}},
+    ]
+    assert sections("events.json", json.dumps(events)) == {
+        ("Events", "Fair"): "- Date: 2025-05-02\n- Event date: 14 June\n- Place: Corn Hall",
+        ("Events", "Fair", "Hours"): "- Mon: 9-5\n- Sat: 9-1",
+        ("Events", "Shop"): "- Address: 4 Mill Lane, Corby",
+        ("Events", "Shop", "Notes", "Long"): "w" * 120,
     }
 
 

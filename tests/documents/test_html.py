@@ -28,11 +28,20 @@ def test_boilerplate_is_removed_and_content_stays(read: Callable[..., Document])
     assert [section.text for section in document.sections] == ["Kettle", "Tea costs £2.\n\nAnd other text to be the page."]
 
 
+def test_a_term_that_says_several_things_by_their_names_is_a_heading(sections: Callable[..., Sections]) -> None:
+    terms = "<dt>Mill<dd>1 Weir Lane<br>Phone: 01632 960455<dd>No parking.<dt>Wi-Fi<dd>free"
+    assert sections("a.html", page(f"<main><h1>Offices</h1><dl>{terms}</dl></main>")) == {
+        ("Offices",): "- Wi-Fi: free",
+        ("Offices", "Mill"): "1 Weir Lane\n\n- Phone: 01632 960455\n\nNo parking.",
+    }
+
+
 @pytest.mark.parametrize(
     ("html", "text"),
     [
         ("<p>a&nbsp;b\n  c<br>d</p>loose <i>text</i>", "a b c\nd\n\nloose text"),
         ("<ul><li>a<ul><li>b</ul><li><p>c</p></ul><ol><li>x<li>y</ol>", "- a\n    - b\n- c\n\n1. x\n2. y"),
+        ("<dl><dt>Wi-Fi<dd>free<dt>Press<dd>a<br>b</dl>", "- Wi-Fi: free\n- Press: a b"),
         ("<dl><dt>Wi-Fi:<dd>free<dt>Parking<dd>yard<dd>£1</dl>", "- Wi-Fi: free\n- Parking: yard; £1"),
         (
             "<a href='mailto:a@b.c?subject=x'>Write</a> <a href='tel:+441803555099'>01803 555 099</a> <a href='/x'>page</a>",

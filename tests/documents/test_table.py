@@ -41,6 +41,12 @@ def test_tabs_and_an_older_encoding(read: Callable[..., Document]) -> None:
         ([["Monday", "closed"], ["Tuesday", "open"]], "- Monday: closed\n- Tuesday: open"),
         ([["Item", "Cost now"], ["Tea", "£2"], ["Cake", "£3"]], "| Item | Cost now |\n| --- | --- |\n| Tea | £2 |\n| Cake | £3 |"),
         ([["Question", "Answer"], ["Dogs?", "No"]], "| Question | Answer |\n| --- | --- |\n| Dogs? | No |"),
+        (
+            [["Matter", "Ask for"], ["Bookings", "Ana Ruiz"], ["Invoices", "Jan Vries"]],
+            "| Matter | Ask for |\n| --- | --- |\n| Bookings | Ana Ruiz |\n| Invoices | Jan Vries |",
+        ),
+        ([["Chair", "Ana Ruiz"], ["Treasurer", "Jan Oram"]], "- Chair: Ana Ruiz\n- Treasurer: Jan Oram"),
+        ([["name", "working_days", "x"], ["Ana", "Mon", "y"]], "| name | working days | x |\n| --- | --- | --- |\n| Ana | Mon | y |"),
         ([["Tea", "£2", "£3"], ["Cake", "£4", "£5"]], "| | | |\n| --- | --- | --- |\n| Tea | £2 | £3 |\n| Cake | £4 | £5 |"),
         ([["", "2025", "2026"], ["Tea", "£2", "£3"]], "| | 2025 | 2026 |\n| --- | --- | --- |\n| Tea | £2 | £3 |"),
         ([["a"], ["", ""], ["b"]], "- a\n- b"),
@@ -53,6 +59,14 @@ def test_which_first_rows_are_headers(rows: list[list[str]], text: str) -> None:
 
 def test_a_long_line_above_a_table_is_text() -> None:
     assert sheet([["Prices include everything."], [], ["A", "B", "C"], ["x", "y", "z"]]).startswith("Prices include everything.\n\n| A |")
+
+
+def test_values_below_an_empty_row_have_the_columns_above_it() -> None:
+    cake = [["T2", "Cake", "3", ""], ["T3", "Bun", "1"]]
+    text = sheet([["Code", "Item", "Price", "Notes"], ["T1", "Tea", "2", "hot"], [], *cake, [], ["Ask us", "at the", "counter", "now"]])
+    head = "| Code | Item | Price | Notes |\n| --- | --- | --- | --- |\n"
+    assert text.startswith(f"{head}| T1 | Tea | 2 | hot |\n\n{head}| T2 | Cake | 3 |  |\n| T3 | Bun | 1 |  |\n\n")
+    assert text.endswith("| Ask us | at the | counter | now |")
 
 
 def test_broken_tables_are_refused(unread: Callable[..., Unread]) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from engrain.documents._markdown import one_line, paragraph
 
 FIGURE = re.compile(r"\d")
+NAMED = re.compile(r"(?:[A-Z][\w'’-]+ ){1,2}[A-Z][\w'’-]+")
+"""Somebody's name, most of the time."""
+MACHINE_NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)+")
 VALUE = re.compile(r"^(?!(?:19|20)\d\d$)\D{0,2}\d[\d.,:/–-]*\D{0,3}$|@\w|^https?:")
 COLUMN_NAMES = re.compile(
     r"name|item|key|value|field|setting|question|answer|term|meaning|definition|description|details?|days?|dates?|times?|hours|price|cost|role"
@@ -36,13 +39,18 @@ def table(rows: Iterable[Sequence[object]], header: bool | None = None) -> str:
         header = has_header([row for _, group in groups for row in group])
     if not header and len(full) == 2:
         return "\n".join(f"- {key}: {value}" if key and value else f"- {key or value}" for key, value in cells)
-    names = first if header else [""] * len(full)
+    names = [column_name(cell) for cell in first] if header else [""] * len(full)
     pieces = []
     for title, group in groups:
         body = [names, ["---"] * len(full), *(row for row in group if not header or row is not first)]
         pieces += [title] if title else []
         pieces += ["\n".join(f"| {' | '.join(row)} |" for row in body)] if len(body) > 2 or len(groups) == 1 else []
     return "\n\n".join(pieces)
+
+
+def column_name(cell: str) -> str:
+    """A column's name in words: `working_days` becomes `working days`."""
+    return cell.replace("_", " ") if MACHINE_NAME.fullmatch(cell) else cell
 
 
 def row_groups(cells: list[list[str]]) -> list[tuple[str, list[list[str]]]]:
@@ -60,20 +68,22 @@ def row_groups(cells: list[list[str]]) -> list[tuple[str, list[list[str]]]]:
 def has_header(cells: Sequence[Sequence[str]]) -> bool:
     """Whether the first row names columns: words at least half of the way, none of them a value.
 
-    Two columns are pairs unless figures follow, or both names are such as columns have.
+    Two columns are pairs unless figures or people's names follow, or both names are such as columns have.
     """
     first, rest = cells[0], cells[1:]
     named = [cell for cell in first if cell]
     if not rest or len(named) < 2 or len(named) * 2 < len(first) or any(VALUE.search(cell) for cell in named):
         return False
     figures = all(FIGURE.search(row[1]) for row in rest if row[1]) and not any(FIGURE.search(cell) for cell in named)
-    return len(first) > 2 or figures or all(map(COLUMN_NAMES.fullmatch, named))
+    people = len(rest) > 1 and all(NAMED.fullmatch(row[1]) for row in rest) and not NAMED.fullmatch(first[1])
+    return len(first) > 2 or figures or people or all(map(COLUMN_NAMES.fullmatch, named))
 
 
 def sheet(rows: Iterable[Sequence[object]], level: int = 3) -> str:
     """Rows of a spreadsheet as Markdown: blocks between empty rows are tables of their own.
 
-    A row with a single cell above a wider block is its heading (at `level`), a block of single cells is text.
+    A row with a single cell above a wider block is its heading (at `level`), a block of single cells is text. A block that begins
+    with values has the columns of the one before it.
     """
     blocks: list[list[list[str]]] = [[]]
     for row in rows:
@@ -82,19 +92,45 @@ def sheet(rows: Iterable[Sequence[object]], level: int = 3) -> str:
             blocks[-1].append(cells)
         elif blocks[-1]:
             blocks.append([])
-    blocks = [block for block in blocks if block]
+    blocks = list(with_columns([block for block in blocks if block]))
     return "\n\n".join(piece for number, block in enumerate(blocks, 1) for piece in sheet_block(block, level, number == len(blocks)))
+
+
+def with_columns(blocks: Iterable[list[list[str]]]) -> Iterator[list[list[str]]]:
+    """The blocks, those that go on with the columns of the one before them with these above their rows."""
+    columns: list[str] = []
+    for block in blocks:
+        top, width = first_row(block), max(map(len, block))
+        rows = [row + [""] * (width - len(row)) for row in block[top:]]
+        if rows and has_header(rows):
+            columns = rows[0]
+        elif rows and goes_on(rows, columns):
+            block = [*block[:top], columns, *rows]
+        elif rows:
+            columns = []
+        yield block
+
+
+def first_row(block: Sequence[Sequence[str]]) -> int:
+    """The number of a block's first row with several cells; that of all rows where none has."""
+    return next((number for number, row in enumerate(block) if sum(map(bool, row)) > 1), len(block))
+
+
+def goes_on(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> bool:
+    """Whether rows, the first of which holds values, can stand below columns that another block of rows has named."""
+    width = max(number for row in rows for number, cell in enumerate(row, 1) if cell)
+    return 2 < width <= len(columns) and all(columns[:width]) and any(VALUE.search(cell) for cell in rows[0])
 
 
 def sheet_block(block: list[list[str]], level: int, last: bool) -> Iterator[str]:
     """The Markdown pieces of one block of rows; a short line on its own titles what follows it."""
-    filled = [[cell for cell in row if cell] for row in block]
-    if max(map(len, filled)) == 1:
-        titles = not last and len(filled[0][0]) <= 60 and filled[0][0][-1] not in ".!?;,"
-        yield f"{'#' * level} {filled[0][0]}" if titles else paragraph(filled[0][0])
-        yield from (paragraph(row[0]) for row in filled[1:])
+    top = first_row(block)
+    titles = [next(filter(None, row)) for row in block[:top]]
+    if top == len(block):
+        titled = not last and len(titles[0]) <= 60 and titles[0][-1] not in ".!?;,"
+        yield f"{'#' * level} {titles[0]}" if titled else paragraph(titles[0])
+        yield from map(paragraph, titles[1:])
         return
-    top = next(number for number, row in enumerate(filled) if len(row) > 1)
-    for number, row in enumerate(filled[:top]):
-        yield f"{'#' * level} {row[0]}" if number == 0 and len(row[0]) <= 80 else paragraph(row[0])
+    for number, line in enumerate(titles):
+        yield f"{'#' * level} {line}" if number == 0 and len(line) <= 80 else paragraph(line)
     yield table(block[top:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from engrain.documents.base import Part, Reader, Unreadable, decode
 MAX_VALUES = 1_000_000
 NAME_KEYS = ("title", "name", "question", "label", "heading", "subject", "id")
 TEXT_KEYS = ("answer", "text", "body", "content", "description")
+PLACE_KEYS = ("address", "location", "place")
+WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b", re.IGNORECASE)
 SHORT = 100
 """The longest text that stands as a pair or in a cell; a longer one is a paragraph under its key as heading."""
 
@@ -130,8 +133,31 @@ def mapping(value: dict[Any, Any], level: int, named: Any) -> Iterator[str]:
             yield from blocks(inner, level + 1)
 
 
+def opened(value: dict[Any, Any]) -> dict[Any, Any]:
+    """An object with the pairs of its short inner objects in their place; what has an inner name twice is named by both."""
+    inner = {key: part for key, part in value.items() if is_short(part)}
+    counts = Counter(str(name).lower() for name in [*value, *(name for part in inner.values() for name in part)])
+    result: dict[Any, Any] = {}
+    for key, part in value.items():
+        if key not in inner:
+            result[key] = part
+        elif str(key).lower() in PLACE_KEYS:
+            result[key] = ", ".join(map(scalar, part.values()))
+        else:
+            result |= {name if counts[str(name).lower()] == 1 else f"{key}_{name}": each for name, each in part.items()}
+    return result
+
+
+def is_short(part: Any) -> bool:
+    """Whether an inner object holds nothing but short texts, and no hours of days, which are a list of their own."""
+    return isinstance(part, dict) and all(map(plain_value, part.values())) and not any(WEEKDAY.match(str(key)) for key in part)
+
+
 def sequence(values: list[Any], level: int) -> Iterator[str]:
-    """A list: a table where all its objects are alike and short, else a heading or an item for each value."""
+    """A list: a table where all its objects are alike and short, else a heading or an item for each value.
+
+    What an object of the list holds in an object of its own is said of it too.
+    """
     if is_table(values):
         keys = list(values[0])
         yield table([[humanise(key) for key in keys], *([scalar(value[key]) for key in keys] for value in values)], header=True)
@@ -139,7 +165,7 @@ def sequence(values: list[Any], level: int) -> Iterator[str]:
     for value in values:
         if isinstance(value, dict) and (named := name_key(value)) is not None:
             yield f"{'#' * min(level, 6)} {one_line(scalar(value[named]))}"
-            yield from mapping(value, level + 1, named)
+            yield from mapping(opened(value), level + 1, named)
         elif is_scalar(value):
             yield f"- {one_line(scalar(value))}"
         else:

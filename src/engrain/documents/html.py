@@ -38,6 +38,8 @@ CONTACT = re.compile(
     re.IGNORECASE,
 )
 
+KEYED = re.compile(r"[A-Z][\w' -]{1,30}: +\S")
+"""A line that begins with the name of what it says."""
 HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 BLOCKS = {"address", "article", "blockquote", "body", "center", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption", "figure",
           "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "html", "li", "main", "ol", "p", "pre", "section",
@@ -205,13 +207,24 @@ class Blocks:
         elif tag.name in ("ul", "ol"):
             yield "\n".join(list_items(tag))
         elif tag.name == "dl":
-            yield "\n".join(definitions(tag))
+            yield from self.definitions(tag)
         elif tag.name == "table":
             yield from self.table(tag)
         elif tag.name == "pre":
             yield paragraph(tag.get_text())
         else:
             yield from self.of(tag)
+
+    def definitions(self, tag: Tag) -> Iterator[str]:
+        """A definition list as pairs; a term that says several things by their names is a heading, with them below it."""
+        pairs = definitions(tag)
+        told = [(term, meanings) for term, meanings in pairs if any(KEYED.match(line) for words in meanings for line in words[1:])]
+        if items := [f"- {term}: {'; '.join(map(' '.join, meanings))}" if meanings else f"- {term}" for term, meanings in pairs
+                     if (term, meanings) not in told]:  # fmt: skip
+            yield "\n".join(items)
+        for term, meanings in told:
+            yield f"{'#' * min(6, self.level + 1)} {term}"
+            yield from (f"- {line}" if KEYED.match(line) else paragraph(line) for words in meanings for line in words)
 
     def table(self, tag: Tag) -> Iterator[str]:
         """A table of data as a pipe table; one that only lays out the page as the blocks in its cells."""
@@ -291,18 +304,18 @@ def list_items(tag: Tag, depth: int = 0) -> Iterator[str]:
             yield from list_items(part, depth + 1)
 
 
-def definitions(tag: Tag) -> Iterator[str]:
-    """The pairs of a definition list as `- term: definition`; several definitions of a term stand on one line."""
-    pairs: list[tuple[str, list[str]]] = []
+def definitions(tag: Tag) -> list[tuple[str, list[list[str]]]]:
+    """The terms of a definition list, each with its definitions, each of which is its lines."""
+    pairs: list[tuple[str, list[list[str]]]] = []
     # From the end: a term that is not closed holds those that follow it.
-    parts = [(part.name, one_line(inline(part.extract()))) for part in reversed(tag.find_all(["dt", "dd"]))]
-    for name, words in reversed(parts):
+    parts = [(part.name, inline(part.extract()).split("\n")) for part in reversed(tag.find_all(["dt", "dd"]))]
+    for name, lines in reversed(parts):
+        words = [words for line in lines if (words := one_line(line))]
         if name == "dt" or not pairs:
-            pairs.append((words.rstrip(":"), []))
+            pairs.append((" ".join(words).rstrip(":"), []))
         else:
             pairs[-1][1].append(words)
-    for term, meanings in pairs:
-        yield f"- {term}: {'; '.join(meanings)}" if meanings else f"- {term}"
+    return pairs
 
 
 def data_table(rows: list[Tag]) -> str:

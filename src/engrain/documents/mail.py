@@ -9,7 +9,6 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from typing import cast
 
 from engrain.documents import html
 from engrain.documents._markdown import front_matter, headings, one_line, take_front_matter
@@ -30,7 +29,7 @@ class Mail(Reader):
 
     def read(self, path: Path) -> list[Part]:
         """The message under its subject, then a part for each part of each attachment; its date is when it was sent."""
-        message = cast(EmailMessage, message_from_bytes(path.read_bytes(), policy=default))
+        message = message_from_bytes(path.read_bytes(), policy=default)
         subject = REPLY.sub("", one_line(message["subject"]))
         sent = message["date"].datetime if message["date"] is not None else None
         head = front_matter(subject, sent and sent.date())
