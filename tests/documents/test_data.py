@@ -41,6 +41,23 @@ def test_json_lists_of_differing_objects_go_by_their_names(sections: Callable[..
     }
 
 
+def test_a_number_has_the_unit_that_its_key_ends_in(sections: Callable[..., Sections]) -> None:
+    values = {
+        "notice_days": 30,
+        "minimumTermMonths": 1,
+        "fee_gbp": 12.5,
+        "load kg": 40,
+        "opening_days": 5,
+        "visits_per_year": 2,
+        "days": "3",
+    }
+    assert sections("rules.json", json.dumps(values)) == {
+        (
+            "Rules",
+        ): "- Notice: 30 days\n- Minimum term: 1 month\n- Fee: £12.5\n- Load: 40 kg\n- Opening days: 5\n- Visits per year: 2\n- Days: 3"
+    }
+
+
 def test_what_an_object_of_a_list_holds_in_an_inner_one_is_said_of_it(sections: Callable[..., Sections]) -> None:
     events = [
         {"title": "Fair", "date": "2025-05-02", "event": {"date": "14 June", "place": "Corn Hall"}, "hours": {"mon": "9-5", "sat": "9-1"}},

@@ -141,3 +141,35 @@ def test_the_fields_of_a_timetable_are_asked_for_by_day_and_hour(facts_in: Calla
         assert back["At what time are Knots on Monday?"] == "09:30."
         assert back["On which day is Youth squad at 17:45?"] == "Monday."
         assert not [prompt for prompt in (*asked(facts), *back) if "monday for" in prompt or "as monday" in prompt]
+
+
+def test_a_list_says_once_what_its_prices_are_in(facts_in: Callable[..., list[Fact]]) -> None:
+    table = "| Item | Unit | 1 day | Weekend | Deposit | Seats |\n|---|---|---|---|---|---|\n| Bell tent | each | 9 | from 15 | 60 | 4 |"
+    found = asked(facts_in(f"Valid from May, all prices in £ without VAT.\n\n{table}", "Hire"))
+    assert found["How much is a bell tent for 1 day?"] == "£9."
+    assert found["How much is a bell tent for a weekend?"] == "From £15."
+    assert found["How much is the deposit for a bell tent?"] == "£60."
+    assert found["How many does a bell tent seat?"] == "4."
+    assert asked(facts_in(table, "Hire"))["What is the 1 day for a bell tent?"] == "9.", "nothing says what it is in"
+
+
+def test_columns_that_are_clauses_ask_themselves(facts_in: Callable[..., list[Fact]]) -> None:
+    table = "| Form | Who gets it | Book by | Ask for | Phone |\n|---|---|---|---|---|\n"
+    found = asked(facts_in(f"{table}| Transfer note | every customer | Thursday noon | Piers Tolland | 01632 960410 |", "Forms"))
+    assert found["Who gets a transfer note?"] == "Every customer."
+    assert found["By when do I have to book for a transfer note?"] == "Thursday noon."
+    assert found["Whom do I ask about a transfer note?"] == "Piers Tolland."
+    assert found["What is the phone number for a transfer note?"] == "01632 960410."
+
+
+def test_an_item_that_is_a_length_of_time_by_itself(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("- Minimum term: 6 months\n- Screens: 90 days", "Guarantee"))
+    assert found["How long is the minimum term?"] == "6 months."
+    assert found["How long is it for Screens?"] == "90 days."
+
+
+def test_an_address_alone_is_where_the_thing_above_it_is(facts_in: Callable[..., list[Fact]]) -> None:
+    address = "Unit 6, Mill Yard, Orton OR9 2QX"
+    assert asked(facts_in(address, "Depot"))["Where is Depot?"] == f"{address}."
+    (fact,) = facts_in(address, "Find us")
+    assert asked([fact])[f"Where is {fact.business}?"] == f"{address}."

@@ -211,3 +211,15 @@ def test_an_answer_goes_on_until_it_says_something() -> None:
 
 def test_the_sentence_before_stands_without_the_mark_of_its_list() -> None:
     assert sentence_before("- The ramp is shut. Use the steps.", "Use the steps.") == "The ramp is shut."
+
+
+def test_a_sentence_that_only_lists_prices_is_pairs() -> None:
+    text = "Lost items are charged as follows: charger £28, remote control £22, and HDMI lead £13. Dogs pay £1."
+    assert [(b.kind, b.key, b.text) for b in blocks(text)] == [
+        ("sentence", "", "Lost items are charged as follows:"),
+        ("pair", "charger", "£28"),
+        ("pair", "remote control", "£22"),
+        ("pair", "HDMI lead", "£13"),
+        ("sentence", "", "Dogs pay £1."),
+    ]
+    assert [b.kind for b in blocks("Tea costs £2, coffee £3 and cake £4.")] == ["sentence"]

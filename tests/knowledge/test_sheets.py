@@ -47,10 +47,12 @@ def test_a_key_that_headings_share_is_an_attribute_of_what_they_name(tmp_path: P
     assert found["How much is Gull?"] == "£62."
     assert found["How heavy is Heron?"] == "420 g."
     assert found["What are the colours for Heron?"] == "Red, green.", "a key of its own in a list whose others are shared"
-    assert asked(facts, "reverse")["What costs £62?"] == "Gull."
+    backwards = asked(facts, "reverse")
+    assert backwards["What costs £62?"] == "Gull."
+    assert backwards["Which kite has 420 g as weight?"] == "Heron.", "what is listed below is one of what the heading above names"
     assert not [prompt for prompt in found if "of Price" in prompt or "is Price" in prompt or prompt == "What is the weight?"]
     for fact in facts:
-        assert fact.evidence.startswith(fact.subject)
+        assert fact.evidence.startswith(f"Kite: {fact.subject}")
 
 
 def test_several_keys_may_stand_in_one_line(tmp_path: Path) -> None:
@@ -119,3 +121,46 @@ def test_a_sheet_about_a_person_says_what_that_person_does(tmp_path: Path) -> No
     assert asked(facts)["What does Ana Ruiz do?"] == "Sail maker."
     assert asked(facts, "reverse")["Who is the trainer?"] == "Jan Oram."
     assert asked(facts, "reverse")["Whose extension is 12?"] == "Ana Ruiz."
+
+
+PLANS = """# Care
+
+## Plans
+
+### Spark
+
+- Price per device per month: £2.50
+- Visits per year: 0
+- Hours: 9-16
+
+### Mains
+
+- Price per device per month: £7.80
+- Visits per year: 6
+- Hours: 7-21
+- Extra: a spare laptop
+"""
+
+
+def test_what_the_heading_above_names_asks_for_one_of_them(tmp_path: Path) -> None:
+    facts = facts_of(tmp_path, plans_md=PLANS)
+    assert asked(facts, "reverse")["Which plan has 6 visits per year?"] == "Mains."
+    assert asked(facts)["How much is the price per device per month for Spark?"] == "£2.50."
+
+
+def test_what_is_posted_is_a_text_whatever_its_title_says(tmp_path: Path) -> None:
+    posts = [
+        {"title": "Tubes cost more", "published": "2025-03-20", "effective_from": "2025-04-01", "category": "prices"},
+        {"title": "Gadget day", "published": "2025-05-02", "category": "event", "event": {"date": "14 June 2025", "place": "Corn Hall"}},
+        {"title": "New hours", "published": "2025-02-17", "category": "opening times", "document": {"pages": "4"}},
+    ]
+    found = asked(facts_of(tmp_path, posts_json=json.dumps({"posts": posts})))
+    assert found["What is the category for “New hours”?"] == "Opening times."
+    assert found["When is “Tubes cost more” effective from?"] == "1 April 2025."
+    assert found["When is a gadget day?"] == "14 June 2025."
+    assert found["Where is a gadget day?"] == "Corn Hall."
+
+
+def test_a_step_is_one_of_what_the_heading_above_names(tmp_path: Path) -> None:
+    text = "# Desk\n\n## Complaints\n\n### Step 1\n\n- Who: Imke Farrow\n\n### Step 2\n\n- Who: Ana Ruiz\n"
+    assert asked(facts_of(tmp_path, desk_md=text))["Who is responsible for Step 2 of complaints?"] == "Ana Ruiz."

@@ -19,6 +19,12 @@ NAME_KEYS = ("title", "name", "question", "label", "heading", "subject", "id")
 TEXT_KEYS = ("answer", "text", "body", "content", "description")
 PLACE_KEYS = ("address", "location", "place")
 WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b", re.IGNORECASE)
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+COUNTING = re.compile(r"\b(?:per|of|in|opening|working|business|number|no|count|total|available|free|closed)$", re.IGNORECASE)
+"""What stands before a unit that is counted, and measures nothing."""
+PERIODS = ("seconds", "minutes", "hours", "days", "nights", "weeks", "months", "years")
+UNITS = ("percent", "kg", "km", "cm", "mm", "metres", "meters", "miles", "litres", "liters")
+SIGNS = {"GBP": "£", "EUR": "€", "USD": "$"}
 SHORT = 100
 """The longest text that stands as a pair or in a cell; a longer one is a paragraph under its key as heading."""
 
@@ -126,7 +132,7 @@ def mapping(value: dict[Any, Any], level: int, named: Any) -> Iterator[str]:
     short = [key for key, inner in pairs.items() if key not in texts and plain_value(inner)]
     yield from (demoted(scalar(pairs[key]), level) for key in texts)
     if short:
-        yield "\n".join(f"- {humanise(key)}: {plain_value(pairs[key])}" for key in short)
+        yield "\n".join("- {}: {}".format(*measured(humanise(key), plain_value(pairs[key]))) for key in short)
     for key, inner in pairs.items():
         if key not in texts and key not in short:
             yield f"{'#' * min(level, 6)} {humanise(key)}"
@@ -204,6 +210,18 @@ def plain_value(value: Any) -> str:
         return ", ".join(texts) if all(text and len(text) <= 40 for text in texts) and len(", ".join(texts)) <= SHORT else ""
     text = scalar(value)
     return text if len(text) <= SHORT and "\n" not in text else ""
+
+
+def measured(key: str, value: str) -> tuple[str, str]:
+    """A number with the unit that its key ends in, and the key without that: `Notice days` 30 is a `Notice` of 30 days."""
+    name, _, unit = key.rpartition(" ")
+    if not name or not NUMBER.fullmatch(value) or COUNTING.search(name):
+        return key, value
+    if sign := SIGNS.get(unit.upper()):
+        return name, f"{sign}{value}"
+    if unit.lower() in PERIODS or unit.lower() in UNITS:
+        return name, f"{value} {unit.lower().removesuffix('s') if value == '1' and unit.lower() in PERIODS else unit.lower()}"
+    return key, value
 
 
 def demoted(text: str, level: int) -> str:

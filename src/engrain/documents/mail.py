@@ -10,7 +10,6 @@ from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 
-from engrain.documents import html
 from engrain.documents._markdown import front_matter, headings, one_line, take_front_matter
 from engrain.documents._plain import plain
 from engrain.documents.base import Part, Reader, Unreadable, readable, readers
@@ -44,31 +43,41 @@ def written(message: EmailMessage) -> str:
         return ""
     text = str(body.get_content())
     if body.get_content_type() == "text/html":
-        tree = html.parse(text.encode())
-        for quoted in tree.select("blockquote, .gmail_quote"):
-            quoted.decompose()
-        html.remove_junk(tree.body or tree)
-        return "\n\n".join(html.Blocks().of(tree.body or tree))
+        return "\n\n".join(part.text for part in read_as("message.html", unquoted(text).encode()))
     return plain(SIGNATURE.sub("", QUOTED.sub("", QUOTING.sub("", text.replace("\r\n", "\n")))))
+
+
+def unquoted(page: str) -> str:
+    """A message that is a page, without what it quotes."""
+    import bs4
+
+    tree = bs4.BeautifulSoup(page, "lxml")
+    for quoted in tree.select("blockquote, .gmail_quote"):
+        quoted.decompose()
+    return str(tree)
 
 
 def attached(file: EmailMessage) -> Iterator[Part]:
     """What an attachment says, as a document of its kind says it; nothing where its kind cannot be read."""
     name = Path(file.get_filename() or ("message.eml" if file.get_content_type() == "message/rfc822" else "")).name
-    reader = readers().get(Path(name).suffix.lower())
-    if reader is None:
+    if Path(name).suffix.lower() not in readers():
         return
+    try:
+        parts = read_as(name, as_bytes(file.get_content()))
+    except Unreadable as error:
+        raise Unreadable(f"its attachment {name}: {error.reason}", f"save the message without it, or {error.remedy}") from error
+    titled = any(level == 1 for part in parts for _, _, level, _ in headings(part.text))
+    title = "" if titled else f"# {readable(Path(name).stem)}\n\n"
+    for number, part in enumerate(parts):
+        yield part if number else Part(title + part.text, part.page)
+
+
+def read_as(name: str, data: bytes) -> list[Part]:
+    """The parts that the reader of a file of this name makes of the data, without front matter."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
-        path.write_bytes(as_bytes(file.get_content()))
-        try:
-            parts = reader().read(path)
-        except Unreadable as error:
-            raise Unreadable(f"its attachment {name}: {error.reason}", f"save the message without it, or {error.remedy}") from error
-    texts = [take_front_matter(part.text)[1] for part in parts]
-    title = "" if any(level == 1 for text in texts for _, _, level, _ in headings(text)) else f"# {readable(Path(name).stem)}\n\n"
-    for number, (text, part) in enumerate(zip(texts, parts, strict=True)):
-        yield Part(text if number else title + text, part.page)
+        path.write_bytes(data)
+        return [Part(take_front_matter(part.text)[1], part.page) for part in readers()[path.suffix.lower()]().read(path)]
 
 
 def as_bytes(content: object) -> bytes:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from engrain.documents._archive import check_archive
 from engrain.documents._cells import shown
 from engrain.documents._markdown import front_matter, one_line, paragraph
 from engrain.documents._tables import sheet, table
-from engrain.documents.base import Part, Reader, Unreadable
+from engrain.documents.base import Part, Reader
 
-MAX_UNPACKED_BYTES = 500_000_000
-MAX_RATIO = 200
-"""An entry packed tighter than this, and larger than a few megabytes, is no text that somebody wrote."""
 TYPED_BULLET = re.compile(r"\s*[-*•◦▪·–]\s+(?=\S)")
 TABBED_PAIR = re.compile(r"([^\t\n]{1,60})\t+([^\t\n]+)")
-ENCRYPTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-"""How the older container begins, in which office programs put encrypted files."""
 TEMPLATE_DATE = datetime(2013, 12, 23, 23, 15)
 """When the empty document was made from which python-docx makes all others: no date of theirs."""
 
@@ -34,21 +29,6 @@ class Office(Reader):
         """The whole file as one part."""
         check_archive(path)
         return [Part(word(path) if path.suffix.lower() in (".docx", ".docm") else workbook(path))]
-
-
-def check_archive(path: Path) -> None:
-    """Raise Unreadable for an archive that is encrypted, damaged, or would fill the memory when unpacked."""
-    with path.open("rb") as file:
-        if file.read(8) == ENCRYPTED:
-            raise Unreadable("encrypted, or in the format from before 2007", f"save it as {path.suffix} without a password")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except zipfile.BadZipFile as error:
-        raise Unreadable(f"damaged: no {path.suffix} file, or not all of it", "open it in its program and save it again") from error
-    bombs = [entry for entry in entries if entry.file_size > 5_000_000 and entry.file_size > MAX_RATIO * max(1, entry.compress_size)]
-    if bombs or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
-        raise Unreadable("unpacks to more than a document can hold", "do not trust this file; save its contents anew")
 
 
 # Word

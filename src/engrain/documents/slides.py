@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from engrain.documents._archive import check_archive
 from engrain.documents._markdown import front_matter, one_line, paragraph
 from engrain.documents._tables import table
 from engrain.documents.base import Part, Reader
-from engrain.documents.office import check_archive
 
 TEMPLATE_DAY = date(2013, 1, 27)
 """When the empty presentation was made from which python-pptx makes all others: no date of theirs."""

@@ -19,7 +19,7 @@ from engrain.knowledge.parse import parse_all
 from engrain.knowledge.questions import how_many
 from engrain.knowledge.values import NUMBER, kind_of
 from engrain.knowledge.wording import flipped, mentions, said, small
-from engrain.knowledge.words import PLACES, ROLE_ENDINGS, SUMS
+from engrain.knowledge.words import PLACES, ROLE_ENDINGS, SPANS, SUMS
 
 ROLES = {"role", "position", "job", "job title", "title", "function", "post"}
 ROLE_COLUMN = re.compile(r"\b(?:role|position|job|title|function|post)s?\b", re.IGNORECASE)
@@ -38,6 +38,11 @@ COLUMN_VERBS = {
     "expires": "expire",
 }  # fmt: skip
 NO_NOUN_TAGS = {"JJ", "JJR", "JJS", "VBN", "VBD", "RB", "IN", "RP", "TO", "CD", "WRB"}
+CURRENCY_END = re.compile(r"\s*(?:\bin )?(?:[£€$]|\b(?:GBP|EUR|USD)\b)$")
+DOER = re.compile(r"who ([a-z]+s) (?:it|them|this)", re.IGNORECASE)
+"""A column that says who does something with what its rows name."""
+DUE = re.compile(r"(book|order|apply|pay|register|enrol|enroll|reply|collect|call|ask|sign up) by", re.IGNORECASE)
+"""A column that says by when something has to be done for what its rows name."""
 SINCE = re.compile(r"(.+) since")
 WHAT = re.compile(r"\b([Ww])hat (is|are)\b")
 WHEN_VALUE = re.compile(
@@ -60,7 +65,7 @@ PRICE_COLUMN = re.compile(r"(?:price|cost|fee|charge|rate)s?\b")
 USUAL = r"(?:(?:base|full|normal|standard|daily|weekly|monthly|yearly|annual|hourly) )?"
 """What can stand before it."""
 PRICE_NAME = re.compile(
-    r"\b(?:price|costs?\b|fees?\b|charge|rates?\b|deposit|amount|sum\b|(?:sub)?total|limit|salary|value|excess|surcharge|supplement|"
+    r"\b(?:price|costs?\b|fees?\b|charge|rates?\b|deposit|amount|sum\b|(?:sub)?total|limit|salary|pay\b|wages?\b|value|excess|surcharge|supplement|"
     r"discount|rents?\b)|€|£|\$",
     re.IGNORECASE,
 )
@@ -142,7 +147,10 @@ def attribute_questions(fact: Fact, people: Collection[str] = ()) -> Iterator[tu
         yield from phrasing.asked("place", fact.business or "the business")
     elif columns(fact) or not DAYS.match(fact.subject) or fact.kind not in {"time", "text", "date"}:
         relation = re.sub(r"\s*\([^)]*\)", "", relation).strip() or relation
+        relation = CURRENCY_END.sub("", relation) or relation
         asks = {"who": "person", "when": "date", "where": "place", "contact": "person" if fact.kind == "person" else "contact"}
+        asks |= dict.fromkeys(("phone", "tel", "telephone"), "phone number")
+        asks |= dict.fromkeys(("ask", "ask for", "see", "speak to", "talk to", "call"), "person") if full_name(fact.value) else {}
         yield from column_or_kind(fact, thing, asks.get(relation.lower(), relation))
 
 
@@ -154,6 +162,9 @@ def column_or_kind(fact: Fact, thing: Thing, relation: str) -> Iterator[tuple[st
     amount = re.match(r"how (?:many|much|long|often|far)\b.*", relation, re.IGNORECASE)
     if amount:
         yield from amount_questions(thing.key, amount.group().rstrip("?"))
+        return
+    if own := tuple(clause_questions(thing, relation)):
+        yield from own
         return
     asking = re.match(r"(when|where|who)\b(?: is| are)? ?(.*)$", relation, re.IGNORECASE)
     if asking:
@@ -169,6 +180,8 @@ def column_or_kind(fact: Fact, thing: Thing, relation: str) -> Iterator[tuple[st
         yield from phrasing.asked("value", with_the(fact.subject))
     elif relation == "money" and is_sum(fact.subject):
         yield from phrasing.asked("sum", with_the(fact.subject))
+    elif relation == "duration" and last_word(fact.subject) in SPANS:
+        yield from phrasing.asked("span", with_the(fact.subject))
     elif relation.lower() in {*phrasing.KINDS, "details", "meaning", "setting"}:
         yield from asked_of(relation.lower(), thing)
     else:
@@ -293,7 +306,13 @@ def length_of(name: str) -> str:
 
 def is_sum(key: str) -> bool:
     """Whether an item is an amount of money by itself, which has no price: a deposit, an entry fee."""
-    return (re.findall(r"[a-z]+", re.sub(r"\([^)]*\)", "", key).lower()) or [""])[-1] in SUMS
+    return last_word(key) in SUMS
+
+
+def last_word(key: str) -> str:
+    """The last word of an item's key without brackets, in small letters; "" where it has none."""
+    words: list[str] = re.findall(r"[a-z]+", re.sub(r"\([^)]*\)", "", key).lower())
+    return words[-1] if words else ""
 
 
 def is_human(name: str) -> bool:
@@ -357,6 +376,25 @@ def fits(form: str, key: str, name: str) -> bool:
     if re.search(r"\b(?:in|on|at|by|for|to|from|since|until|with|of)$", name):
         return form in {"attribute-colon", "attribute-keyword"}
     return form != "attribute-s" or len(key.split()) <= 3
+
+
+def clause_questions(thing: Thing, header: str) -> Iterator[tuple[str, str]]:
+    """Questions for a column whose header is a clause about its rows: "Who gets it", "Book by"."""
+    key = thing.key
+    if doer := DOER.fullmatch(header):
+        asks = f"who {doer.group(1).lower()} {key}"
+        yield "clause-direct", f"{capital(asks)}?"
+        yield "clause-tell", f"Tell me {asks}."
+        yield "clause-know", f"Do you know {asks}?"
+        yield "clause-could", f"Could you tell me {asks}?"
+        yield "clause-colon", f"{thing.head}: who {doer.group(1).lower()} {'them' if thing.many else 'it'}?"
+    elif due := DUE.fullmatch(header):
+        verb = due.group(1).lower()
+        yield "clause-direct", f"By when do I have to {verb} for {key}?"
+        yield "clause-tell", f"Tell me by when I have to {verb} for {key}."
+        yield "clause-latest", f"What is the latest that I can {verb} for {key}?"
+        yield "clause-could", f"Could you tell me by when I have to {verb} for {key}?"
+        yield "clause-colon", f"{thing.head}: {verb} by when?"
 
 
 def header_questions(thing: Thing, wh: str, rest: str, be: str = "") -> Iterator[tuple[str, str]]:

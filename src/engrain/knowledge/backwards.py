@@ -183,6 +183,9 @@ def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
         return
     if kind in ("name", "title", relation) or vague or not is_possession(fact):
         return
+    if fact.kind == "count" and phrasing.is_plural(relation):
+        yield "reverse-count", f"{which} has {value} {relation}?"
+        return
     yield "reverse-which", f"{which} has {value} as {relation}?"
     if fact.kind in ("money", "count", "percent", "duration"):
         yield "reverse-of", f"{which} has a {relation} of {value}?"

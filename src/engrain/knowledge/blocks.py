@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engrain.knowledge.values import find_values, kind_of
+from engrain.knowledge.values import BARE_SUM, CURRENCY, SIGN, find_values, kind_of
 
 ROW = re.compile(r"^\s*\|.*\|\s*$")
 NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*) +(?=[A-Z])", re.MULTILINE)
@@ -34,6 +34,20 @@ RANGE = re.compile(
 """From how many to how many."""
 SUM_COLUMN = re.compile(r"\b(?:price|cost|fee|charge|rate|amount|deposit)s?\b", re.IGNORECASE)
 """Columns that hold sums of money, whose currency another column may name."""
+ALL_PRICES = re.compile(
+    r"\b(?:price|cost|fee|charge|rate|amount|tariff)s?\b[^.|\n]{0,40}?"
+    rf"(?:\bin ({SIGN}|{CURRENCY}|(?:pound|euro|dollar)s?\b)|\(({SIGN}|{CURRENCY})\))",
+    re.IGNORECASE,
+)
+"""What says in which currency the prices of a list are."""
+SIGN_OF = {"pound": "£", "euro": "€", "dollar": "$"}
+PRICED_COLUMN = re.compile(
+    r"(?:per |an? |each |one |half |full |whole |\d+ )?(?:minute|hour|day|night|weekend|week|month|season|quarter|term|year)"
+    r"|\d+ (?:minute|hour|day|night|week|month)s|(?:adult|child|children|student|senior|concession|family|member|non-?member|guest|group)s?"
+    r"|single|double|return|one way|small|medium|large|(?:off-)?peak|weekdays?|weekends|summer|winter|online|reduced|full",
+    re.IGNORECASE,
+)
+"""Columns of a price list that are called after what, or whom, a price is for."""
 OPEN_END = re.compile(r"\b(?:of|for|at|to|from|over|under|about|than|up|or|and|plus|only|is|are|costs?|pays?|gets?|saves?|now|by|in|with)$")
 """How words end that the price after them belongs to."""
 TOLD = re.compile(
@@ -78,7 +92,7 @@ def blocks(text: str, heading: str = "") -> list[Block]:
     found: list[Block] = []
     header = None
     question = plain(heading) if heading.rstrip("*").endswith("?") else ""
-    numbered = clause_numbers(text)
+    numbered, currency = clause_numbers(text), stated_currency(f"{heading}\n{text}")
     for (start, line), (_, following) in itertools.pairwise([*lines(text), (len(text), "")]):
         if is_item(line) and is_item(following):
             question = ""
@@ -88,7 +102,7 @@ def blocks(text: str, heading: str = "") -> list[Block]:
             if header is None or begins_table(text, start, following):
                 header = None if RULE.match(line) else header_of(line, text[start + len(line) :])
             elif not RULE.match(line):
-                found += row_cells(line, start, header)
+                found += row_cells(line, start, header, currency)
             continue
         header = None
         mark = MARK.match(line)
@@ -210,8 +224,14 @@ def is_wordy(cell: str) -> bool:
     return bool(re.search(r"[^\W\d]{3}", cell)) and not kind_of(cell) and not CODE.fullmatch(cell)
 
 
-def row_cells(line: str, start: int, header: Header) -> list[Block]:
-    """The cells of a table's row, but those that name it."""
+def stated_currency(text: str) -> str:
+    """The currency that a text says its prices are in, "" where it says none."""
+    said = ALL_PRICES.search(text)
+    return SIGN_OF.get((said.group(1) or "").lower().removesuffix("s"), said.group(1) or said.group(2)) if said else ""
+
+
+def row_cells(line: str, start: int, header: Header, stated: str = "") -> list[Block]:
+    """The cells of a table's row, but those that name it; `stated` is the currency of a price list."""
     cells = cells_of(line)
     if header.compares and len(cells) == len(header.columns):
         return compared_cells(cells, start, header)
@@ -220,7 +240,7 @@ def row_cells(line: str, start: int, header: Header) -> list[Block]:
     evidence = "; ".join(f"{column}: {plain(cell)}" for column, (_, cell) in zip(header.columns, cells, strict=False))
     currency = next((cell for column, (_, cell) in zip(header.columns, cells, strict=False) if column.lower() == "currency"), "")
     return [
-        Block("cell", cell, start + at, name, in_currency(column, cell, currency), evidence)
+        Block("cell", cell, start + at, name, in_currency(column, cell, currency, stated), evidence)
         for n, (column, (at, cell)) in enumerate(zip(header.columns, cells, strict=False))
         if n not in naming and name and column and re.search(r"\w", cell)
     ]
@@ -242,9 +262,11 @@ def compared_cells(cells: list[tuple[int, str]], start: int, header: Header) -> 
     ]
 
 
-def in_currency(column: str, cell: str, currency: str) -> str:
-    """The column of a bare price with the currency that another cell of its row gives: "price (GBP)"."""
-    return f"{column} ({currency})" if currency and SUM_COLUMN.search(column) and re.fullmatch(r"\d[\d.,]*", cell) else column
+def in_currency(column: str, cell: str, currency: str, stated: str = "") -> str:
+    """The column of a bare price with the currency that another cell of its row gives, or the whole list: "price (GBP)"."""
+    priced = SUM_COLUMN.search(column) or (stated and PRICED_COLUMN.fullmatch(column))
+    currency = currency or stated
+    return f"{column} ({currency})" if currency and priced and currency not in column and BARE_SUM.fullmatch(cell) else column
 
 
 def record_cells(line: str, start: int) -> list[Block]:
@@ -337,12 +359,24 @@ def answer_span(question: str, answer: str) -> list[tuple[int, int]]:
 
 
 def sentence_blocks(line: str, start: int) -> list[Block]:
-    """The sentences of a line."""
+    """The sentences of a line, and the pairs of what only lists prices."""
     found = []
     for a, b in split(line):
         for c, d in parts(line[a:b]):
-            found.append(Block("sentence", line[a + c : a + d], start + a + c, evidence=line[a:b]))
+            text, at = line[a + c : a + d], start + a + c
+            found += priced_list(text, at) or [Block("sentence", text, at, evidence=line[a:b])]
     return found
+
+
+def priced_list(text: str, start: int) -> list[Block]:
+    """The pairs of a text such as "Adults £5, children £3 and dogs £1"; [] for other texts."""
+    found, at = list[Block](), 0
+    for mark in [*re.finditer(r",? and |, ", text), None]:
+        item = priced_item(text[at : mark.start() if mark else len(text)], start + at, True)
+        if not item:
+            return []
+        found, at = found + item, mark.end() if mark else at
+    return found if len(found) > 1 else []
 
 
 def parts(sentence: str) -> list[tuple[int, int]]:

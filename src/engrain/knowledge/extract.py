@@ -31,7 +31,7 @@ from engrain.knowledge.parse import children, first, parse, parse_all, source, s
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.phrasing import is_plural
 from engrain.knowledge.shapes import shape, words
-from engrain.knowledge.values import CURRENCY, LED, SIGN, SPAN, Value, find_values, kind_of
+from engrain.knowledge.values import BARE_SUM, CURRENCY, LED, SIGN, SPAN, Value, find_values, kind_of
 from engrain.knowledge.words import (
     ABSTRACT,
     AFTER_VERBS,
@@ -229,7 +229,7 @@ class Maker:
     def cell(self) -> Iterator[Detail]:
         """The fact of a table's cell: the row's subject, the column's attribute."""
         text = self.block.text
-        priced = PRICED.search(self.block.column) and re.fullmatch(r"\d[\d.,]*", text)
+        priced = PRICED.search(self.block.column) and BARE_SUM.fullmatch(text)
         kind = "money" if priced else kind_of(text) or kind_of(LED.sub("", text, count=1)) or text_kind(text)
         yield self.detail(0, len(text), kind, self.block.key, self.block.column)
 

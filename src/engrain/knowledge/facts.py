@@ -265,14 +265,23 @@ def section_facts(section: Section, memory: Memory, business: str = "", listed: 
     parts = memory.sheets.cells(blocks(section.text, topic), section.headings, business)
     thing = memory.sheets.name(section.headings)
     for found in details(section.text, parts, topic, replace(memory, topic=business or topic), listed):
-        if found.relation.strip() == f"{GAP}." and found.kind in ALONE and thing not in ("", business):
-            found = replace(found, subject=thing, relation=found.kind, evidence=f"{thing}: {found.evidence}")
+        if found.relation.strip() == f"{GAP}." and found.kind in ALONE:
+            found = said_alone(found, thing if thing != business else "")
         if found.relation.count(GAP) <= 1:  # "book ___ is ___" says nothing: the value is part of what it would be said of
             yield fact_of(found, section, topic, business)
 
 
-ALONE = ("money", "date", "time", "duration")
+ALONE = ("money", "date", "time", "duration", "place")
 """Kinds of values that say something of what a heading names where they stand below it alone: "£38 a month." """
+OWN_PLACE = re.compile(r"(?:where|how to|find|finding|visit|visiting|contact|our|address|location|getting)\b", re.IGNORECASE)
+"""How headings begin below which the business says where it is."""
+
+
+def said_alone(found: Detail, thing: str) -> Detail:
+    """A value that stands alone below a heading, as what is said of the thing that this names; an address may be the business's."""
+    if found.kind == "place" and (not thing or OWN_PLACE.match(thing)):
+        return replace(found, subject="Address", relation="place")
+    return replace(found, subject=thing, relation=found.kind, evidence=f"{thing}: {found.evidence}") if thing else found
 
 
 def fact_of(found: Detail, section: Section, topic: str, business: str) -> Fact:

@@ -67,7 +67,7 @@ def day_questions(fact: Fact) -> Iterator[tuple[str, str]]:
     whole = f"from {key}" if re.search(r"\b(?:to|until)\b|[–-]", key) else "at weekends" if "eekend" in key else f"on {key}"
     days = weekdays(fact.subject)
     when = [whole, *(f"on {day}" for day in days if len(days) > 1)]
-    asked = [list(hours_of(place, each, header(fact.relation))) for each in when]
+    asked = [list(hours_of(place, each, re.sub(r"\s*\(.*?\)", "", fact.relation))) for each in when]
     yield from (each[0] for each in asked)
     yield from (asked[n % len(asked)][n] for n in range(1, len(asked[0])))
 

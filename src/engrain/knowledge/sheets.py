@@ -14,14 +14,23 @@ from dataclasses import dataclass, replace
 from engrain.documents.base import Section
 from engrain.knowledge.blocks import LABEL, Block, blocks, plain
 from engrain.knowledge.dates import STAMP_KEY
+from engrain.knowledge.grammar import capital
 from engrain.knowledge.items import CONTACT_KEY, DAYS, Person, header, people_items
+from engrain.knowledge.phrasing import singular
 from engrain.knowledge.words import listed
 from engrain.words import keywords
 
-LONGEST_KEY, LONGEST_CELL = 4, 16
+LONGEST_KEY, LONGEST_CELL = 6, 16
 """Words of a key and of what it says, at most: more is told in sentences."""
+ENOUGH_SHARED = 3
+"""Of so many shared keys the others of a list are attributes of the same thing, however many."""
 BY = re.compile(r"signed|author|(?:written|posted|published|sent|issued|approved|signed) by", re.IGNORECASE)
 OF_TEXTS = re.compile(rf"{BY.pattern}|pinned|subject|cc", re.IGNORECASE)
+POSTED = re.compile(r"(?:date )?(?:posted|published|issued|announced)(?: on| at)?", re.IGNORECASE)
+NUMBERED = re.compile(
+    r"(?:step|day|week|level|stage|part|phase|year|lesson|session|option|zone|tier) (?:\d+|[A-Z]|one|two|three|four|five)", re.IGNORECASE
+)
+"""What is one of several of what the heading above names."""
 OF_EVENTS = re.compile(
     r"time|place|venue|where|location|price|cost|fee|tickets?|starts?|begins?|ends?|doors|tutor|teacher|leader|duration", re.IGNORECASE
 )
@@ -60,25 +69,41 @@ class Sheets:
     def name(self, headings: Sequence[str]) -> str:
         """What a section's heading names; where several sections have that heading, the one above; "" where that names no thing."""
         own = last(headings)
-        name = last(headings[:-1]) if own in self.headings else own
+        above = last(headings[:-1])
+        name = above if own in self.headings else f"{own} of {above[:1].lower()}{above[1:]}" if above and NUMBERED.fullmatch(own) else own
         head = re.findall(r"[^\W\d]+", re.split(r" (?:for|of|in|on|at|with|from|by|per|and|&)\b|[,(:]", name)[0])
         return "" if name.endswith("?") or (head and head[-1].lower() in NO_THINGS) else name
 
+    def kind(self, headings: Sequence[str]) -> str:
+        """What a section's heading names one of, as the heading above says: "Plan" below "Our plans"; "" where that says it not."""
+        own = last(headings)
+        above = re.findall(r"[^\W\d]+", last(headings[:-2] if own in self.headings else headings[:-1]))
+        if not above or above[-1].lower() in NO_THINGS or NUMBERED.fullmatch(own):
+            return ""
+        return capital(singular(above[-1]))
+
     def cells(self, parts: Sequence[Block], headings: Sequence[str], business: str = "") -> list[Block]:
-        """The blocks of a section, with cells in place of its items where half of their keys at least are shared."""
-        name = self.name(headings)
+        """The blocks of a section, with cells in place of its items where half of their keys at least are shared, or several."""
+        of_text = is_text(parts)
+        name = last(headings) if of_text else self.name(headings)
         if name in ("", business) or not any(is_column(block) and header(block.key) in self.keys for block in parts):
             return list(parts)
         people = people_items(parts)
         items = [b for b in parts if is_column(b) and not (b.start in people and is_name_first(b, people[b.start]))]
         shared = [block for block in items if header(block.key) in self.keys]
-        if not shared or 2 * len(shared) < len(items):
+        if not shared or (len(shared) < ENOUGH_SHARED and 2 * len(shared) < len(items)):
             return list(parts)
-        of_text = any(OF_TEXTS.fullmatch(b.key) for b in items) and not any(OF_EVENTS.fullmatch(b.key) for b in items)
         name = f"“{name}”" if of_text else name
-        record = "; ".join([name, *(f"{block.key}: {plain(block.text.rstrip(' .'))}" for block in items)])
+        kind = "" if of_text else self.kind(headings)
+        record = "; ".join([f"{kind}: {name}" if kind else name, *(f"{block.key}: {plain(block.text.rstrip(' .'))}" for block in items)])
         starts = {block.start for block in items}
         return [cell(block, name, record, of_text) if block.start in starts else block for block in parts]
+
+
+def is_text(parts: Iterable[Block]) -> bool:
+    """Whether items are about a text, which was posted or signed, and not about what takes place or is sold."""
+    keys = [block.key for block in parts if is_column(block)]
+    return any(OF_TEXTS.fullmatch(key) or POSTED.fullmatch(key) for key in keys) and not any(OF_EVENTS.fullmatch(key) for key in keys)
 
 
 def is_shared(key: str, places: Sequence[tuple[str, str]]) -> bool:

@@ -32,6 +32,8 @@ PERIOD = (
 FIGURE = r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3}(?!\d))+(?:[.,]\d+)?|\d+(?:[.,'’]\d+)*)"
 SIGN = "[£$€¥₹]"
 CURRENCY = r"(?:EUR|GBP|USD|CHF|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|JPY|INR|ZAR|SGD|HKD)\b"
+BARE_SUM = re.compile(r"(?:(?:from|about|up to) )?\d[\d.,]*", re.IGNORECASE)
+"""An amount of money whose currency stands elsewhere."""
 AMOUNT = (
     rf"(?:(?:\b[A-Z]{{1,3}})?{SIGN} ?{FIGURE}(?: ?(?:million|billion|[kKmM]\b))?|\b{CURRENCY} ?{FIGURE}|"
     rf"\b{FIGURE}(?: million| billion)? ?(?:{SIGN}|p\b(?!\.)|pence\b|cents?\b|c\b|euros?\b|pounds?\b(?! of)|dollars?\b|kr\b|rupees?\b|"
@@ -63,6 +65,8 @@ ADDRESS = (
     rf"(?:\b\d+[a-zA-Z]?(?:[-–]\d+)? (?:[A-Z][\w'’.-]+ ){{1,3}}{STREET}\b|\b(?:{GERMANIC}) {HOUSE}|\b{NAMED},? {HOUSE}|"
     rf"\b\d+[a-z]?,? (?:bis,? |ter,? )?{NAMED})"
 )
+POSTAL = r"(?:\b[A-Z0-9][\w'’-]*(?: [A-Z0-9][\w'’-]*){0,4}, ){1,3}[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2},? [A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"
+"""Lines of an address up to a British postcode: "Unit 6, Mill Yard, Orton OR9 2QX"."""
 RECURRING = rf"(?:the )?(?:first|second|third|fourth|last|every|every other|every second|each) (?:{DAY}|(?:day|week)(?= of))"
 PHONE = (
     r"(?<![\w.,/£$€+-])(?<!\d:)(?!\d{1,2}-\d{1,2}-\d{4}\b|\d{4}-\d{4}\b)(?=\+?(?:[ ()-]{0,2}\d){7})"
@@ -76,6 +80,7 @@ PHONE = (
 PATTERNS: tuple[tuple[str, str], ...] = (
     ("contact", r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://[^\s)>,]+[^\s)>,.]|\bwww\.[\w./-]+\w"),
     ("contact", PHONE),
+    ("place", POSTAL),
     ("place", ADDRESS + rf"(?:, (?!{DAY}|{MONTH})(?:\d{{4,5}} )?[A-Z]\w+(?: [A-Z]{{1,2}}\d\w? \d[A-Z]{{2}})?)?"),
     (
         "money",

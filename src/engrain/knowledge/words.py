@@ -107,6 +107,8 @@ SUMS = PRICES | listed(
     "deposit fine penalty rent surcharge supplement discount refund bill total salary wage balance excess loan prize tax tip"
 )
 """What is an amount of money by itself."""
+SPANS = listed("term period notice time guarantee warranty duration length turnaround delay stay wait break")
+"""What is a length of time by itself."""
 PARTS = listed("session sessions lesson lessons class classes member members part parts half end")
 GENERIC = PRICES | PARTS | listed("place places ticket tickets group groups participant participants course plan deposit")
 """Subjects that every such thing has: `PRICES` are what it costs, `PARTS` belong to it."""
