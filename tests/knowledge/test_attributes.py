@@ -163,7 +163,7 @@ def test_columns_that_are_clauses_ask_themselves(facts_in: Callable[..., list[Fa
 
 
 def test_an_item_that_is_a_length_of_time_by_itself(facts_in: Callable[..., list[Fact]]) -> None:
-    found = asked(facts_in("- Minimum term: 6 months\n- Screens: 90 days", "Guarantee"))
+    found = asked(facts_in("- Minimum term: 6 months\n- Screens: 90 days", "Terms"))
     assert found["How long is the minimum term?"] == "6 months."
     assert found["How long is it for Screens?"] == "90 days."
 
@@ -173,3 +173,12 @@ def test_an_address_alone_is_where_the_thing_above_it_is(facts_in: Callable[...,
     assert asked(facts_in(address, "Depot"))["Where is Depot?"] == f"{address}."
     (fact,) = facts_in(address, "Find us")
     assert asked([fact])[f"Where is {fact.business}?"] == f"{address}."
+
+
+def test_a_heading_that_names_a_sum_or_a_time_says_what_its_items_are(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("- Books: 10p a day\n- Films: £1 a day", "Late fees"))
+    assert found["How much is the late fee for Films?"] == "£1 a day."
+    found = asked(facts_in("- Screens and batteries: 6 months\n- Other parts: 90 days", "Repair guarantee"))
+    assert found["How long is the repair guarantee for screens and batteries?"] == "6 months."
+    assert "How long is it for other parts?" not in found
+    assert asked(facts_in("- Bread: £2\n- Buns: £1", "Prices"))["How much is Bread?"] == "£2."

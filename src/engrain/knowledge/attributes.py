@@ -172,6 +172,7 @@ def column_or_kind(fact: Fact, thing: Thing, relation: str) -> Iterator[tuple[st
         return
     if fact.kind == "money" and relation.lower() in {"price", "cost", "fee", "charge", "amount"}:
         relation = "money"
+    relation = said_by_heading(fact, relation) or relation
     if relation == "details":
         relation = fact.kind if fact.kind in {"person", "place"} else "details"
     if thing.person and TIME_NAME.fullmatch(relation):
@@ -307,6 +308,17 @@ def length_of(name: str) -> str:
 def is_sum(key: str) -> bool:
     """Whether an item is an amount of money by itself, which has no price: a deposit, an entry fee."""
     return last_word(key) in SUMS
+
+
+def said_by_heading(fact: Fact, relation: str) -> str:
+    """What the heading above an item says that it is of what its key names: the "late fee" of books, 10p a day; "" where it says not.
+
+    A price is that of what the key names anyway.
+    """
+    sums, last, heading = SPANS | SUMS - {"price", "cost"}, last_word(fact.topic), header(fact.topic)
+    one = phrasing.singular(last) or last
+    named = relation in ("money", "duration", "percent") and one in sums and last != "terms" and last_word(fact.subject) not in sums
+    return heading.removesuffix(last) + one if named else ""
 
 
 def last_word(key: str) -> str:

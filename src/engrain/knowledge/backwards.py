@@ -183,7 +183,7 @@ def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
         return
     if kind in ("name", "title", relation) or vague or not is_possession(fact):
         return
-    if fact.kind == "count" and phrasing.is_plural(relation):
+    if fact.kind == "count" and phrasing.is_plural(relation) and value != "1":
         yield "reverse-count", f"{which} has {value} {relation}?"
         return
     yield "reverse-which", f"{which} has {value} as {relation}?"
