@@ -182,3 +182,16 @@ def test_a_heading_that_names_a_sum_or_a_time_says_what_its_items_are(facts_in: 
     assert found["How long is the repair guarantee for screens and batteries?"] == "6 months."
     assert "How long is it for other parts?" not in found
     assert asked(facts_in("- Bread: £2\n- Buns: £1", "Prices"))["How much is Bread?"] == "£2."
+
+
+def test_notes_on_rows_tell_of_them(facts_in: Callable[..., list[Fact]]) -> None:
+    staff = (
+        "| Name | Role | Also |\n|---|---|---|\n| Ruta Klimas | Potter | founded the loft in 2009 |\n| Jan Oram | Printer | first aider |\n"
+    )
+    things = "\n| Item | Notes |\n|---|---|\n| Radio microphone | takes 2 AA batteries |\n| Loud hailer | in a case |\n"
+    facts = facts_in(staff + things, "Staff")
+    found, back = asked(facts), asked(facts, "reverse")
+    assert found["When did Ruta Klimas found the loft?"] == "2009."
+    assert back["Who is the first aider?"] == "Jan Oram."
+    assert back["What takes 2 AA batteries?"] == "The radio microphone."
+    assert not [prompt for prompt in (*found, *back) if "hailer is" in prompt]

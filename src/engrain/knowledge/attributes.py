@@ -13,7 +13,7 @@ from engrain.knowledge.asking import contacts, wrapped
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, columns, full_name, names_person
 from engrain.knowledge.grammar import capital
-from engrain.knowledge.items import CONTACT_KEY, DAYS, header, role_in, tidy_key, with_the
+from engrain.knowledge.items import CONTACT_KEY, DAYS, header, listed_under, role_in, tidy_key, with_the
 from engrain.knowledge.opening import day_questions, hours_questions, is_hours, weekdays
 from engrain.knowledge.parse import parse_all
 from engrain.knowledge.questions import how_many
@@ -316,7 +316,7 @@ def said_by_heading(fact: Fact, relation: str) -> str:
     A price is that of what the key names anyway.
     """
     sums, last, heading = SPANS | SUMS - {"price", "cost"}, last_word(fact.topic), header(fact.topic)
-    one = phrasing.singular(last) or last
+    one = listed_under(fact.topic) or last
     named = relation in ("money", "duration", "percent") and one in sums and last != "terms" and last_word(fact.subject) not in sums
     return heading.removesuffix(last) + one if named else ""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from functools import cache
 from typing import Any
 
 from engrain.knowledge import phrasing
@@ -30,12 +29,12 @@ from engrain.knowledge.attributes import (
 )
 from engrain.knowledge.blocks import CODE
 from engrain.knowledge.dates import STAMP_KEY
-from engrain.knowledge.extract import GAP
+from engrain.knowledge.extract import FREE_COLUMN, GAP
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital
-from engrain.knowledge.items import header
+from engrain.knowledge.items import header, listed_under, opening
 from engrain.knowledge.opening import weekdays
-from engrain.knowledge.parse import children, parse
+from engrain.knowledge.parse import children
 from engrain.knowledge.questions import wh_questions
 from engrain.knowledge.shapes import Shape, shape
 from engrain.knowledge.wording import Wording, normal, said
@@ -52,6 +51,8 @@ BEGINNINGS = {"joined": "joined", "started": "started", "born": "was born"}
 """Column → what is said of a person with a year in it."""
 LINKS = ("for", "from", "with", "by")
 """Columns that say how a row goes with what they hold."""
+LONGEST_NOTE = 4
+"""Words of a note on a person that names what that person is or has."""
 MEANT = re.compile(r"(?:meaning|description|message|error|fault|problem|cause)s?")
 """Columns that say what a code stands for."""
 DATED = re.compile(r"when|(?:starting |start )?(?:date|day|time)s?|(?:date|day)s? and times?", re.IGNORECASE)
@@ -113,15 +114,6 @@ def sort_of(subject: Any, topic: str) -> str:
     return listed_under(topic) if subject.tag_ == "NNP" else ""
 
 
-@cache
-def listed_under(heading: str) -> str:
-    """What a heading in the plural lists, one of it: "course" under "Writing courses at Osier"; "" under another."""
-    doc = parse(heading)
-    end = next((t.i for t in doc if t.tag_ in {"IN", "TO", ",", ":", "CC"}), len(doc))
-    last = doc[end - 1] if end else None
-    return str(last.lemma_.lower()) if last is not None and last.tag_ in {"NNS", "NNPS"} and not last.ent_type_ else ""
-
-
 def is_asked_backwards(fact: Fact, doc: Any, s: Shape) -> bool:
     """Whether a statement's value leads back to its subject: it names one thing, and says more of it than "is two hours"."""
     span = value_span(fact, doc)
@@ -155,6 +147,10 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         yield "reverse-who", f"Who is the {role}?"
         yield "reverse-name", f"What is the name of the {role}?"
         yield "reverse-tell", f"Tell me who the {role} is."
+    elif thing.person and FREE_COLUMN.fullmatch(relation) and len(value.split()) <= LONGEST_NOTE and not opening(value):
+        what = f"is the {role_name(value)}" if is_role_name(value) else f"has {value}"
+        yield "reverse-who", f"Who {what}?"
+        yield "reverse-tell", f"Tell me who {what}."
     elif thing.person and len(relation.split()) <= 2 and relation not in phrasing.KINDS and is_possession(fact):
         value = role_name(value) if relation in ROLES else value
         be = "are" if phrasing.is_plural(relation) else "is"

@@ -67,6 +67,10 @@ LONGEST_WHOLE = 16
 MAX_CHARACTERS = 1500
 """A longer sentence is no sentence but a data dump, and patterns take long on it."""
 PRICED = re.compile(rf"\b(?:(?:price|cost|fee|charge|amount)s?\b|{CURRENCY})|{SIGN}", re.IGNORECASE)
+FREE_COLUMN = re.compile(
+    r"notes?|remarks?|comments?|also|and also|details?|description|about|info|information|more|other|duties|tasks", re.IGNORECASE
+)
+"""Columns that tell of their rows whatever there is to tell."""
 BEFORE_VALUE = re.compile(r"(?:(?:up to|at most|at least|from|only|about|around|over|under|until|within|by|before|after) )?", re.IGNORECASE)
 """What can stand between an item's colon and its value."""
 SAYING = re.compile(
@@ -145,7 +149,7 @@ def details(text: str, found: Sequence[Block], topic: str, memory: Memory, liste
             relation = f"the {addresses[block.start]}{owner} is {GAP}."
             yield maker.detail(0, len(block.text.rstrip(" ,.")), "place", memory.topic, relation)
         elif block.kind == "cell":
-            yield from maker.cell()
+            yield from maker.cell(memory)
         elif block.start in people:
             yield from maker.person(people[block.start], memory)
         elif block.kind == "pair":
@@ -226,12 +230,15 @@ class Maker:
         begin, stop = self.block.start + start, self.block.start + end
         return Detail(begin, stop, kind, subject, relation, plain(self.block.evidence or self.block.text))
 
-    def cell(self) -> Iterator[Detail]:
-        """The fact of a table's cell: the row's subject, the column's attribute."""
+    def cell(self, memory: Memory) -> Iterator[Detail]:
+        """The facts of a table's cell: the row's subject, the column's attribute, and what a note tells that goes on like a sentence."""
         text = self.block.text
         priced = PRICED.search(self.block.column) and BARE_SUM.fullmatch(text)
         kind = "money" if priced else kind_of(text) or kind_of(LED.sub("", text, count=1)) or text_kind(text)
         yield self.detail(0, len(text), kind, self.block.key, self.block.column)
+        subject = definite(self.block.key)
+        if FREE_COLUMN.fullmatch(self.block.column) and "," not in subject and opening(text) == " ":
+            yield from self.tells(subject, 0, memory)
 
     def answer(self) -> Iterator[Detail]:
         """The answer that the documents give to their own question."""

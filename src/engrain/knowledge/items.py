@@ -6,10 +6,11 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.blocks import Block
-from engrain.knowledge.parse import parse_all
+from engrain.knowledge.parse import parse, parse_all
 from engrain.knowledge.values import Value, find_values, kind_of
 from engrain.knowledge.words import BEFORE_NOUNS, DETERMINERS, HUMANS, NO_ROLES, PROPER_TAILS, ROLE_ENDINGS, UNCOUNTED
 
@@ -28,6 +29,7 @@ PREDICATE = re.compile(
 """How a text begins that says where, when or how something is: with "is" before it, it is a sentence."""
 ADJECTIVE = re.compile(r"[a-z]+ (?:for|with|to|of|in|by|until|from|on|at|without)\b")
 TELLING = re.compile(r"(?:(?:also|always|usually|mostly) )?[a-z]+s\b")
+DID = re.compile(r"(?:[a-z]+ed|built|won|wrote|taught|led|ran|began|came) (?:the|an?|our|my|his|her|their) ")
 CODE = re.compile(r"[A-Z]{1,5}-?\d{2,5}\b")
 """A key that is the number of an error or a message."""
 PLACED = re.compile(r"(?:under|behind|beside|opposite|above|near|next to|outside|inside|between)\b")
@@ -159,12 +161,25 @@ def opening(text: str) -> str:
         listed = any(t.tag_ == "VBZ" and any(c.dep_ == "dobj" for c in t.children) for t in other.children if t.dep_ == "conj")
         if other.tag_ == "VBZ" and ((verb.tag_ == "VBZ" and goes_on) or listed):
             return " "
+    if DID.match(text):
+        (doc,) = parse_all([f"Harriet Boone {text}"])
+        if doc[2].tag_ == "VBD" and any(child.dep_ == "dobj" for child in doc[2].children):
+            return " "
     if PREDICATE.match(text):
         return " is "
     if ADJECTIVE.match(text):
         (doc,) = parse_all([f"The thing is {text}"])
         return " is " if doc[3].tag_ in {"VBN", "JJ"} and doc[3].dep_ in {"ROOT", "acomp"} else ""
     return ""
+
+
+@cache
+def listed_under(heading: str) -> str:
+    """What a heading in the plural lists, one of it: "course" under "Writing courses at Osier"; "" under another."""
+    doc = parse(heading)
+    end = next((t.i for t in doc if t.tag_ in {"IN", "TO", ",", ":", "CC"}), len(doc))
+    last = doc[end - 1] if end else None
+    return str(last.lemma_.lower()) if last is not None and last.tag_ in {"NNS", "NNPS"} and not last.ent_type_ else ""
 
 
 def definite(key: str) -> str:

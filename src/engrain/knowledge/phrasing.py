@@ -37,18 +37,6 @@ def is_plural(phrase: str) -> bool:
     )
 
 
-def singular(noun: str) -> str:
-    """One of what a regular plural names, in small letters: "plans" are each a "plan"; "" for any other word."""
-    noun = noun.lower()
-    if not is_plural(noun):
-        return ""
-    if re.search(r"(?:ch|sh|x|ss|z|[^aeo]us)es$", noun):
-        return noun.removesuffix("es")
-    if noun.endswith("ies") and len(noun) > 4:
-        return noun.removesuffix("ies") + "y"
-    return noun.removesuffix("s") if noun.endswith("s") else ""
-
-
 def asked(name: str, subject: str, attribute: str = "", wh: str = "", *, many: bool | None = None) -> Iterator[tuple[str, str]]:
     """Each pattern of a table with its name, filled in."""
     for form, template in TEMPLATES[name].items():

@@ -15,8 +15,7 @@ from engrain.documents.base import Section
 from engrain.knowledge.blocks import LABEL, Block, blocks, plain
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.grammar import capital
-from engrain.knowledge.items import CONTACT_KEY, DAYS, Person, header, people_items
-from engrain.knowledge.phrasing import singular
+from engrain.knowledge.items import CONTACT_KEY, DAYS, Person, header, listed_under, people_items
 from engrain.knowledge.words import listed
 from engrain.words import keywords
 
@@ -77,10 +76,8 @@ class Sheets:
     def kind(self, headings: Sequence[str]) -> str:
         """What a section's heading names one of, as the heading above says: "Plan" below "Our plans"; "" where that says it not."""
         own = last(headings)
-        above = re.findall(r"[^\W\d]+", last(headings[:-2] if own in self.headings else headings[:-1]))
-        if not above or above[-1].lower() in NO_THINGS or NUMBERED.fullmatch(own):
-            return ""
-        return capital(singular(above[-1]))
+        one = listed_under(last(headings[:-2] if own in self.headings else headings[:-1]))
+        return "" if NUMBERED.fullmatch(own) or {one, f"{one}s"} & NO_THINGS else capital(one)
 
     def cells(self, parts: Sequence[Block], headings: Sequence[str], business: str = "") -> list[Block]:
         """The blocks of a section, with cells in place of its items where half of their keys at least are shared, or several."""
