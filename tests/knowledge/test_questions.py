@@ -25,6 +25,11 @@ def asked(statement: str, value: str, kind: str) -> list[tuple[str, str, str]]:
             "how much Straightening a bent nib costs",
         ),
         ("tickets cost £16.", "£16", "money", "How much do tickets cost?", None),
+        ("you'll go home with a mallet.", "a mallet", "text", "What will I go home with?", None),
+        ("there's a session on Friday.", "Friday", "date", "When is there a session?", None),
+        ("we’ve lent the lathe to the school since 2020.", "2020", "date", "Since when have you lent the lathe to the school?", None),
+        ("you’re covered for two weeks.", "two weeks", "duration", "How long am I covered?", None),
+        ("if you're happy, you pay the deposit.", "the deposit", "text", "If I'm happy, what do I pay?", None),
         ("further bags cost £7.50.", "£7.50", "money", "How much do further bags cost?", "how much further bags cost"),
         (
             "a first assessment lasts 50 minutes.",
@@ -177,6 +182,7 @@ def test_what_is_no_place_is_not_asked_for_with_where(statement: str, value: str
 
 
 def test_the_question_word_can_stay_in_place() -> None:
+    assert asked("we'll ring you within three days.", "three days", "duration")[0][2] == "You will ring me how soon?"
     assert ("Reception is where?") in [
         insitu for _, _, insitu in asked("reception is in the stone boathouse.", "the stone boathouse", "place")
     ]

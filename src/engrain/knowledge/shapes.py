@@ -81,17 +81,29 @@ def words(doc: Any, indices: list[int], swapped: dict[int, str] | None = None) -
         lowered = word.lower().replace("'", "’")
         if lowered in FLIP and (doc[i].pos_ != "PROPN" or word in {"We", "You", "Our", "Your"}):
             word = "me" if lowered == "you" and doc[i].dep_ in {"dobj", "pobj", "dative"} else FLIP[lowered]
-        elif lowered in {"are", "were"} and any(
+        elif lowered in {"are", "were", "’re"} and any(
             c.lower_ == "you" and c.dep_ in SUBJECTS for c in [*doc[i].children, *doc[i].head.children]
         ):
-            word = {"are": "am", "were": "was"}[lowered]
+            word = {"are": "am", "were": "was", "’re": f"{word[0]}m"}[lowered]
+        if re.match("['’]", doc[i].text) and word[:1].isalpha():  # "you" and "’ll" stand together, "you" and "will" apart
+            out += " "
         out += word + (doc[i].whitespace_ if n + 1 < len(indices) and indices[n + 1] == i + 1 else " ")
     return re.sub(r"\s+([,.;:)])", r"\1", re.sub(r"\s+", " ", out)).strip(" ,")
 
 
 def finite_word(s: Shape) -> str:
     """The finite verb as the asker says it: you are becomes am I."""
-    word: str = {"ca": "can", "wo": "will", "sha": "shall"}.get(s.verb.lower_, s.verb.lower_)
+    short = {
+        "ca": "can",
+        "wo": "will",
+        "sha": "shall",
+        "’ll": "will",
+        "’re": "are",
+        "’ve": "have",
+        "’s": "has" if s.verb.lemma_ == "have" else "is",
+    }
+    spoken = s.verb.lower_.replace("'", "’")
+    word: str = short.get(spoken, s.verb.lower_)
     subject = s.subject.lower_
     if subject == "you":
         return {"are": "am", "were": "was"}.get(word, word)
