@@ -1,9 +1,12 @@
-"""Files that are archives: whether they are whole, and safe to unpack."""
+"""Office files, which are archives: whether they are whole and safe to unpack, and the date that their properties state."""
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Collection
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from engrain.documents.base import Unreadable
 
@@ -27,3 +30,8 @@ def check_archive(path: Path) -> None:
     bombs = [entry for entry in entries if entry.file_size > 5_000_000 and entry.file_size > MAX_RATIO * max(1, entry.compress_size)]
     if bombs or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
         raise Unreadable("unpacks to more than a document can hold", "do not trust this file; save its contents anew")
+
+
+def stated_date(properties: Any, templates: Collection[datetime]) -> date | None:
+    """When a file was changed last, or made; None where only the template it was made from (one of these times) says when."""
+    return next((t.date() for t in (properties.modified, properties.created) if t and t.replace(tzinfo=None) not in templates), None)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from engrain.documents._markdown import one_line, paragraph
 
 FIGURE = re.compile(r"\d")
-NAMED = re.compile(r"(?:[A-Z][\w'’-]+ ){1,2}[A-Z][\w'’-]+")
+FULL_NAME = re.compile(r"(?:[A-Z][\w'’-]+ ){1,2}[A-Z][\w'’-]+")
 """Somebody's name, most of the time."""
 MACHINE_NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)+")
 VALUE = re.compile(r"^(?!(?:19|20)\d\d$)\D{0,2}\d[\d.,:/–-]*\D{0,3}$|@\w|^https?:")
@@ -75,7 +75,7 @@ def has_header(cells: Sequence[Sequence[str]]) -> bool:
     if not rest or len(named) < 2 or len(named) * 2 < len(first) or any(VALUE.search(cell) for cell in named):
         return False
     figures = all(FIGURE.search(row[1]) for row in rest if row[1]) and not any(FIGURE.search(cell) for cell in named)
-    people = len(rest) > 1 and all(NAMED.fullmatch(row[1]) for row in rest) and not NAMED.fullmatch(first[1])
+    people = len(rest) > 1 and all(FULL_NAME.fullmatch(row[1]) for row in rest) and not FULL_NAME.fullmatch(first[1])
     return len(first) > 2 or figures or people or all(map(COLUMN_NAMES.fullmatch, named))
 
 

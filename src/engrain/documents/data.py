@@ -13,6 +13,7 @@ from typing import Any
 from engrain.documents._markdown import front_matter, one_line
 from engrain.documents._tables import table
 from engrain.documents.base import Part, Reader, Unreadable, decode
+from engrain.words import CODES
 
 MAX_VALUES = 1_000_000
 NAME_KEYS = ("title", "name", "question", "label", "heading", "subject", "id")
@@ -24,7 +25,6 @@ COUNTING = re.compile(r"\b(?:per|of|in|opening|working|business|number|no|count|
 """What stands before a unit that is counted, and measures nothing."""
 PERIODS = ("seconds", "minutes", "hours", "days", "nights", "weeks", "months", "years")
 UNITS = ("percent", "kg", "km", "cm", "mm", "metres", "meters", "miles", "litres", "liters")
-SIGNS = {"GBP": "£", "EUR": "€", "USD": "$"}
 SHORT = 100
 """The longest text that stands as a pair or in a cell; a longer one is a paragraph under its key as heading."""
 
@@ -217,8 +217,8 @@ def measured(key: str, value: str) -> tuple[str, str]:
     name, _, unit = key.rpartition(" ")
     if not name or not NUMBER.fullmatch(value) or COUNTING.search(name):
         return key, value
-    if sign := SIGNS.get(unit.upper()):
-        return name, f"{sign}{value}"
+    if sign := CODES.get(unit.lower()):
+        return name, f"{sign.upper()}{value}"
     if unit.lower() in PERIODS or unit.lower() in UNITS:
         return name, f"{value} {unit.lower().removesuffix('s') if value == '1' and unit.lower() in PERIODS else unit.lower()}"
     return key, value

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engrain.documents._archive import check_archive
+from engrain.documents._archive import check_archive, stated_date
 from engrain.documents._cells import shown
 from engrain.documents._markdown import front_matter, one_line, paragraph
 from engrain.documents._tables import sheet, table
@@ -41,8 +41,8 @@ def word(path: Path) -> str:
     document = docx.Document(str(path))
     unfold(document.element.body)
     properties = document.core_properties
-    stamp = next((when for when in (properties.modified, properties.created) if when and when.replace(tzinfo=None) != TEMPLATE_DATE), None)
-    return front_matter(properties.title, stamp and stamp.date()) + "\n\n".join(Body(document).blocks())
+    head = front_matter(properties.title, stated_date(properties, [TEMPLATE_DATE]))
+    return head + "\n\n".join(Body(document).blocks())
 
 
 def unfold(body: Any) -> None:

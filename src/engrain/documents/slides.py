@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engrain.documents._archive import check_archive
+from engrain.documents._archive import check_archive, stated_date
 from engrain.documents._markdown import front_matter, one_line, paragraph
 from engrain.documents._tables import table
 from engrain.documents.base import Part, Reader
 
-TEMPLATE_DAY = date(2013, 1, 27)
-"""When the empty presentation was made from which python-pptx makes all others: no date of theirs."""
+TEMPLATE_DATES = (datetime(2013, 1, 27, 9, 14, 16), datetime(2013, 1, 27, 9, 15, 58))
+"""When the empty presentation was made and changed from which python-pptx makes all others: no date of theirs."""
 TITLES = ("TITLE", "CENTER_TITLE", "VERTICAL_TITLE")
 FRAME = ("DATE", "FOOTER", "SLIDE_NUMBER", "HEADER")
 """Placeholders that say the same on every slide."""
@@ -31,10 +31,9 @@ class Slides(Reader):
         check_archive(path)
         deck = pptx.Presentation(str(path))
         properties = deck.core_properties
-        day = next((when.date() for when in (properties.modified, properties.created) if when and when.date() != TEMPLATE_DAY), None)
         shown = [(number, slide) for number, slide in enumerate(deck.slides, 1) if slide._element.get("show") != "0"]
         parts = [Part("\n\n".join(blocks(slide, "##" if parted else "#")), number) for parted, (number, slide) in enumerate(shown)]
-        head = front_matter(properties.title, day)
+        head = front_matter(properties.title, stated_date(properties, TEMPLATE_DATES))
         return [Part(head + parts[0].text, parts[0].page), *parts[1:]] if parts else []
 
 

@@ -315,9 +315,11 @@ def said_by_heading(fact: Fact, relation: str) -> str:
 
     A price is that of what the key names anyway.
     """
+    if relation not in ("money", "duration", "percent"):
+        return ""
     sums, last, heading = SPANS | SUMS - {"price", "cost"}, last_word(fact.topic), header(fact.topic)
     one = listed_under(fact.topic) or last
-    named = relation in ("money", "duration", "percent") and one in sums and last != "terms" and last_word(fact.subject) not in sums
+    named = one in sums and last != "terms" and last_word(fact.subject) not in sums
     return heading.removesuffix(last) + one if named else ""
 
 

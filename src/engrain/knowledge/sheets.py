@@ -26,7 +26,7 @@ ENOUGH_SHARED = 3
 BY = re.compile(r"signed|author|(?:written|posted|published|sent|issued|approved|signed) by", re.IGNORECASE)
 OF_TEXTS = re.compile(rf"{BY.pattern}|pinned|subject|cc", re.IGNORECASE)
 POSTED = re.compile(r"(?:date )?(?:posted|published|issued|announced)(?: on| at)?", re.IGNORECASE)
-NUMBERED = re.compile(
+ONE_OF_SEVERAL = re.compile(
     r"(?:step|day|week|level|stage|part|phase|year|lesson|session|option|zone|tier) (?:\d+|[A-Z]|one|two|three|four|five)", re.IGNORECASE
 )
 """What is one of several of what the heading above names."""
@@ -69,7 +69,13 @@ class Sheets:
         """What a section's heading names; where several sections have that heading, the one above; "" where that names no thing."""
         own = last(headings)
         above = last(headings[:-1])
-        name = above if own in self.headings else f"{own} of {above[:1].lower()}{above[1:]}" if above and NUMBERED.fullmatch(own) else own
+        name = (
+            above
+            if own in self.headings
+            else f"{own} of {above[:1].lower()}{above[1:]}"
+            if above and ONE_OF_SEVERAL.fullmatch(own)
+            else own
+        )
         head = re.findall(r"[^\W\d]+", re.split(r" (?:for|of|in|on|at|with|from|by|per|and|&)\b|[,(:]", name)[0])
         return "" if name.endswith("?") or (head and head[-1].lower() in NO_THINGS) else name
 
@@ -77,7 +83,7 @@ class Sheets:
         """What a section's heading names one of, as the heading above says: "Plan" below "Our plans"; "" where that says it not."""
         own = last(headings)
         one = listed_under(last(headings[:-2] if own in self.headings else headings[:-1]))
-        return "" if NUMBERED.fullmatch(own) or {one, f"{one}s"} & NO_THINGS else capital(one)
+        return "" if ONE_OF_SEVERAL.fullmatch(own) or {one, f"{one}s"} & NO_THINGS else capital(one)
 
     def cells(self, parts: Sequence[Block], headings: Sequence[str], business: str = "") -> list[Block]:
         """The blocks of a section, with cells in place of its items where half of their keys at least are shared, or several."""
