@@ -17,7 +17,7 @@ from engrain.knowledge.items import CONTACT_KEY, DAYS, header, listed_under, rol
 from engrain.knowledge.opening import day_questions, hours_questions, is_hours, weekdays
 from engrain.knowledge.parse import parse_all
 from engrain.knowledge.questions import how_many
-from engrain.knowledge.values import NUMBER, kind_of
+from engrain.knowledge.values import CURRENCY, NUMBER, SIGN, kind_of
 from engrain.knowledge.wording import flipped, mentions, said, small
 from engrain.knowledge.words import PLACES, ROLE_ENDINGS, SPANS, SUMS
 
@@ -38,7 +38,7 @@ COLUMN_VERBS = {
     "expires": "expire",
 }  # fmt: skip
 NO_NOUN_TAGS = {"JJ", "JJR", "JJS", "VBN", "VBD", "RB", "IN", "RP", "TO", "CD", "WRB"}
-CURRENCY_END = re.compile(r"\s*(?:\bin )?(?:[£€$]|\b(?:GBP|EUR|USD)\b)$")
+CURRENCY_END = re.compile(rf"\s*(?:\bin )?(?:{SIGN}|\b{CURRENCY})$")
 DOER = re.compile(r"who ([a-z]+s) (?:it|them|this)", re.IGNORECASE)
 """A column that says who does something with what its rows name."""
 DUE = re.compile(r"(book|order|apply|pay|register|enrol|enroll|reply|collect|call|ask|sign up) by", re.IGNORECASE)
