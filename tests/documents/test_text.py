@@ -43,6 +43,7 @@ def test_front_matter_gives_title_and_date(read: Callable[..., Document]) -> Non
         ("- a\n    - b\n+ c\n1) d", "- a\n    - b\n- c\n1. d"),
         ("**Dogs?**\nNo.\n\n**Cats?**\n\nYes.\n\n**Alone**", "# Dogs?\n\nNo.\n\n## Cats?\n\nYes.\n\nAlone"),
         ("Q: Dogs\nallowed?\nA: No.", "### Dogs allowed?\n\nNo."),
+        ("We say:\nQ: Dogs? No.\nQ: Cats?\nYes.", "We say:\n\n### Dogs?\n\nNo.\n\n### Cats?\n\nYes."),
         ("1. a\n\n   more of a\n2. b\n\n3. c", "1. a more of a\n2. b\n3. c"),
         ("Term\n: one\n: two", "- Term: one; two"),
         ("Day | Open\n--- | ---\nMon \\| Tue | 7:30", "| Day | Open |\n| --- | --- |\n| Mon \\| Tue | 7:30 |"),
@@ -97,6 +98,8 @@ def test_a_heading_on_the_first_line_is_the_title(read: Callable[..., Document])
         (" * wear a vest\n   at all times\n • no dogs", "- wear a vest at all times\n- no dogs"),
         ("Bring:\nshoes\nhat", "Bring:\nshoes\nhat"),
         ("1. FEES\nFull day: £62\nand lunch", "## 1. FEES\n\nFull day: £62\nand lunch"),
+        ("Q: Dogs? No.\nQ: And cats? A: Yes.", "### Dogs?\n\nNo.\n\n### And cats?\n\nYes."),
+        ("Q: Why? And how?\nA: So.", "### Why? And how?\n\nSo."),
         ("Q: Dogs?\nA: No.\n\n* * *\n\n-----\n\nA) Yes", "### Dogs?\n\nNo.\n\nYes"),
     ],
 )  # fmt: skip

@@ -92,6 +92,15 @@ def test_in_any_other_table_rows_are(table: str) -> None:
     assert blocks(table)[0].key == table.split("\n")[2].split("|")[1].strip()
 
 
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [("Ext.", "Extension"), ("tel", "telephone"), ("Min. stay", "Minimum stay"), ("Ref. no.", "Reference number"), ("30 min", "30 min")],
+)
+def test_a_column_is_called_by_its_full_name(name: str, full: str) -> None:
+    (block,) = blocks(f"| Who | {name} |\n| --- | --- |\n| Ana Ruiz | 12 |")
+    assert block.column == full
+
+
 def test_a_row_that_counts_is_named_with_what_it_counts() -> None:
     text = "| Members | Per year |\n|---|---|\n| up to 20 | £310 |\n| 21 to 50 | £540 |\n| honorary | £1 |\n"
     assert [b.key for b in blocks(text)] == ["up to 20 members", "21 to 50 members", "honorary"]

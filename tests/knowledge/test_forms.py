@@ -138,6 +138,32 @@ def test_a_column_is_asked_for_by_its_kind(facts_in: Callable[..., list[Fact]], 
     assert question in prompts(facts_in(TABLE), value)
 
 
+TWICE = """# Vans
+
+## Fleet
+
+| Model | Berths | Notes |
+| --- | --- | --- |
+| Heron | 2 | no toilet on board |
+| Gull | 4 | bed in the roof |
+
+## Prices
+
+| Model | Night | Notes |
+| --- | --- | --- |
+| Heron | £80 | students pay less |
+| Gull | £95 | not in January |
+"""
+
+
+def test_what_two_tables_say_of_the_same_thing_is_asked_with_their_headings(tmp_path: Path) -> None:
+    (tmp_path / "vans.md").write_text(TWICE)
+    facts = find_facts(read_documents([tmp_path]).documents)
+    assert "Fleet: what are the notes for Heron?" in prompts(facts, "no toilet on board")
+    assert "Prices: what are the notes for Heron?" in prompts(facts, "students pay less")
+    assert "How many berths are there for Heron?" in prompts(facts, "2"), "what one table alone says needs none"
+
+
 def test_a_key_of_a_table_of_values_is_what_is_asked_for(facts_in: Callable[..., list[Fact]]) -> None:
     found = facts_in("| Setting | Value |\n|---|---|\n| Maximum load | 11 kg |\n")
     assert "What is the maximum load?" in prompts(found, "11 kg")

@@ -42,7 +42,13 @@ def test_a_role_ends_like_one() -> None:
 
 @pytest.mark.parametrize(
     ("text", "lead"),
-    [("keeps the keys", " "), ("cleans, measures walls and speaks Welsh", " "), ("paid by the studio", " is "), ("kilts and coats", "")],
+    [
+        ("keeps the keys", " "),
+        ("cleans, measures walls and speaks Welsh", " "),
+        ("paid by the studio", " is "),
+        ("kilts and coats", ""),
+        ("always", ""),
+    ],
 )
 def test_how_a_text_becomes_a_sentence(text: str, lead: str) -> None:
     assert opening(text) == lead

@@ -162,3 +162,27 @@ def test_what_is_posted_is_a_text_whatever_its_title_says(tmp_path: Path) -> Non
 def test_a_step_is_one_of_what_the_heading_above_names(tmp_path: Path) -> None:
     text = "# Desk\n\n## Complaints\n\n### Step 1\n\n- Who: Imke Farrow\n\n### Step 2\n\n- Who: Ana Ruiz\n"
     assert asked(facts_of(tmp_path, desk_md=text))["Who is responsible for Step 2 of complaints?"] == "Ana Ruiz."
+
+
+PARTIES = """# Harbour Kites
+
+## Parties
+
+### Small party
+
+- Age: 5 to 8
+- Lead time: 10 days
+
+### Birthday flight
+
+- Age: 8 to 14
+- Pilot: yes, with a badge
+- Own cake: Polly, Jonas
+- Ladder: behind the shed
+"""
+
+
+def test_headings_below_one_that_have_nothing_but_lists_are_things_though_most_keys_are_their_own(tmp_path: Path) -> None:
+    found = asked(facts_of(tmp_path, kites_md=PARTIES))
+    assert found["What is the ladder for a birthday flight?"] == "Behind the shed."
+    assert not [prompt for prompt in found if "in charge" in prompt], "a key with names below a heading is no duty"

@@ -20,6 +20,7 @@ GRID = re.compile(r"^\s*\+[-=+]+\+\s*$|^\s*[=-]{2,}(?:\s+[=-]{2,})+\s*$")
 GAP = re.compile(r"\t+| {2,}")
 RULED = re.compile(r"^[ \t]*([-*_=~#.])(?:[ \t]+\1){2,}[ \t]*$|(?<=\n\n)[ \t]*([-*_=~#.])\2{2,}[ \t]*\n(?=\n)", re.MULTILINE)
 QUESTION = re.compile(r"^\s*(?:Q|Question)\s?\d*[:.)]\s*(\S.*)$")
+ANSWERED = re.compile(r"([^?]{4,160}\?)\s+(\S.*)$")
 ANSWER = re.compile(r"^\s*(?:A|Answer)\s?\d*[:.)]\s+(?=\S)")
 ITEM = re.compile(r" *(?:-|\d+\.) ")
 LAST_ITEM = re.compile(r"^ *(?:-|\d+\.) .*\Z", re.MULTILINE)
@@ -48,10 +49,22 @@ def together(pieces: Iterable[str]) -> str:
     return "\n\n".join(result)
 
 
+def by_question(lines: list[str]) -> list[list[str]]:
+    """The lines of a block, cut before each that begins with `Q:`."""
+    starts = [number for number, line in enumerate(lines) if number and QUESTION.match(line)]
+    return [lines[a:b] for a, b in itertools.pairwise([0, *starts, len(lines)])]
+
+
 def asked(lines: list[str]) -> tuple[str, list[str]]:
-    """The question of a block `Q: … A: …` and the lines of its answer; "" and all lines where it is none."""
-    if not (match := QUESTION.match(lines[0])):
-        return "", [ANSWER.sub("", lines[0]), *lines[1:]]
+    """The question of a block `Q: … A: …` and the lines of its answer; "" and all lines where it is none.
+
+    The answer may stand right behind the question: `Q: Dogs? No.`
+    """
+    if not lines or not (match := QUESTION.match(lines[0])):
+        return "", [ANSWER.sub("", line) for line in lines[:1]] + lines[1:]
+    behind = ANSWERED.match(match[1])
+    if behind and not any(map(ANSWER.match, lines[1:])):
+        return behind[1], [ANSWER.sub("", behind[2]), *lines[1:]]
     end = next((number for number, line in enumerate(lines) if ANSWER.match(line)), 1)
     question = " ".join([match[1], *(line.strip() for line in lines[1:end])])
     return question, [ANSWER.sub("", line) for line in lines[end:]]
@@ -135,11 +148,11 @@ def titled(text: str) -> Iterator[tuple[str, str]]:
         elif opens_with_capitals(lines):
             yield "C", lines[0].strip().rstrip(":").rstrip()
             lines = lines[1:]
-        question, lines = asked(lines) if lines else ("", [])
-        if question:
-            yield "Q", question
-        if any(line.strip() for line in lines):
-            yield "", plain_block([line for line in lines if line.strip() and not UNDERLINE.match(line)])
+        for question, told in map(asked, by_question(lines)):
+            if question:
+                yield "Q", question
+            if any(line.strip() for line in told):
+                yield "", plain_block([line for line in told if line.strip() and not UNDERLINE.match(line)])
 
 
 def opens_with_capitals(lines: list[str]) -> bool:

@@ -7,7 +7,7 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from engrain.documents._plain import asked, blocks, join_lines, plain, together
+from engrain.documents._plain import asked, blocks, by_question, join_lines, plain, together
 from engrain.documents._tables import table
 from engrain.documents.base import Part, Reader, decode
 
@@ -101,9 +101,11 @@ def markdown_block(lines: list[str]) -> str:
             return table([row for number, row in enumerate(rows) if number != 1 or not rule], True if rule else None)
     if len(lines) > 1 and all(re.match(r"\s*:[ \t]", line) for line in lines[1:]):
         return f"- {lines[0].strip()}: {'; '.join(line.strip()[1:].strip() for line in lines[1:])}"
-    question, rest = asked(lines)
-    answer = join_lines(rest) if rest else ""
-    return f"### {question}\n\n{answer}" if question else answer
+    pieces = []
+    for question, rest in map(asked, by_question(lines)):
+        pieces += [f"### {question}"] if question else []
+        pieces += [join_lines(rest)] if rest else []
+    return "\n\n".join(pieces)
 
 
 def without_comments(text: str) -> str:

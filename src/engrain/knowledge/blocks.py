@@ -14,6 +14,13 @@ ROW = re.compile(r"^\s*\|.*\|\s*$")
 NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*) +(?=[A-Z])", re.MULTILINE)
 """The number of a clause before its text."""
 RULE = re.compile(r"^[\s|:-]+$")
+ABBREVIATIONS = {
+    "ext": "extension", "tel": "telephone", "no": "number", "nr": "number", "num": "number", "qty": "quantity", "min": "minimum",
+    "max": "maximum", "dept": "department", "approx": "approximately", "incl": "including", "excl": "excluding", "avg": "average",
+    "temp": "temperature", "ref": "reference", "recomm": "recommended",
+}  # fmt: skip
+SHORTENED = re.compile(rf"\b({'|'.join(ABBREVIATIONS)})\.(?!\w)|^(?=(?:ext|tel|qty|dept)$)(\w+)", re.IGNORECASE)
+"""Words of a column's name that are cut short: with a full stop, or those that are nothing else."""
 CODE = re.compile(r"[A-Z]{0,4}[-.]?\d+[a-z]?")
 """What rows are numbered by."""
 MARK = re.compile(r"^\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+|>\s+)?")
@@ -183,7 +190,7 @@ def header_of(line: str, following: str) -> Header:
     """
     below = itertools.takewhile(ROW.match, following.lstrip("\n").split("\n"))
     rows = [[cell for _, cell in cells_of(row)] for row in below if not RULE.match(row)]
-    columns = tuple(plain(cell) for _, cell in cells_of(line))
+    columns = tuple(spelled_out(plain(cell)) for _, cell in cells_of(line))
     rows = [row for row in rows if len(row) == len(columns)]
     if not rows:
         return Header(columns)
@@ -198,6 +205,18 @@ def header_of(line: str, following: str) -> Header:
     repeated = frozenset(cell for cell, count in Counter(cells[name]).items() if count > 1)
     beside = (n for n in wordy if n > name and len(set(zip(cells[name], cells[n], strict=True))) == len(rows))
     return Header(columns, name, next(beside, None) if repeated and name in wordy else None, repeated)
+
+
+def spelled_out(name: str) -> str:
+    """What a column or a key is called, without abbreviations: "Minimum stay" for "Min. stay"."""
+    full = SHORTENED.sub(lambda m: in_full(m[1] or m[2]), name)
+    return full.removesuffix(".") if full.count(".") == 1 else full
+
+
+def in_full(word: str) -> str:
+    """An abbreviation in full, with a capital where it has one."""
+    full = ABBREVIATIONS[word.lower()]
+    return full.capitalize() if word[0].isupper() else full
 
 
 def compares(rows: Sequence[Sequence[str]]) -> bool:
@@ -331,7 +350,7 @@ def line_blocks(line: str, start: int, question: str) -> tuple[str, list[Block]]
         text, at = line[pair.end() :], start + pair.end()
         return "", [Block("pair", text, at, plain(pair.group(1)), "", line), *sentence_blocks(text, at)]
     if pair and is_key(pair.group(1)):
-        return "", [Block("pair", line[pair.end() :], start + pair.end(), plain(pair.group(1)), "", line)]
+        return "", [Block("pair", line[pair.end() :], start + pair.end(), spelled_out(plain(pair.group(1))), "", line)]
     return "", sentence_blocks(line, start)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engrain.knowledge import phrasing
@@ -28,12 +30,17 @@ from engrain.knowledge.words import GENERIC, ONE_THING
 IN_CONTEXT = ("after-sentence", "with-sentence")
 LONGEST_CONTEXT, MORE_WORDS = 30, 4
 """Words of a sentence that can stand before a question, and how many that its question lacks it must have to be worth saying."""
+LONGEST_HEADING = 6
+"""Words of a heading that can stand before a question."""
 LONGEST_PROMPT = 34
 """Words of a question; one with a sentence before it has that many more."""
 
 
 def wordings(facts: Sequence[Fact]) -> list[list[Wording]]:
-    """For each fact its wordings, the plainest first, no prompt twice within a fact."""
+    """For each fact its wordings, the plainest first, no prompt twice within a fact.
+
+    Where two facts answer a prompt differently, as one table and another about the same things do, it says under which heading it asks.
+    """
     people = people_in(facts)
     docs = iter(parse_all(text for fact in facts for text in texts_of(fact)))
     found = []
@@ -47,7 +54,32 @@ def wordings(facts: Sequence[Fact]) -> list[list[Wording]]:
                 seen.add(key)
                 kept.append(wording)
         found.append(kept)
-    return found
+    return told_apart(facts, found)
+
+
+def told_apart(facts: Sequence[Fact], found: Sequence[list[Wording]]) -> list[list[Wording]]:
+    """The wordings, those that facts under different headings answer differently with the heading before them."""
+    said = defaultdict[str, dict[str, set[str]]](lambda: defaultdict(set))
+    for fact, each in zip(facts, found, strict=True):
+        for wording in each:
+            said[normal(wording.prompt)][fact.topic].add(normal(wording.answer))
+
+    def is_open(topic: str, prompt: str) -> bool:
+        answers = said[normal(prompt)]
+        return len(answers[topic]) == 1 and len(set[str]().union(*answers.values())) > 1
+
+    return [
+        [below(fact.topic, wording) if is_open(fact.topic, wording.prompt) else wording for wording in each]
+        for fact, each in zip(facts, found, strict=True)
+    ]
+
+
+def below(topic: str, wording: Wording) -> Wording:
+    """A wording with the heading before it, where that is short enough and not said in it, and nothing else stands around it."""
+    length = len(topic.split())
+    if not 1 <= length <= LONGEST_HEADING or topic.endswith("?") or "+" in wording.form or normal(topic) in normal(wording.prompt):
+        return wording
+    return replace(wording, form=f"below+{wording.form}", prompt=f"{topic}: {small(wording.prompt)}")
 
 
 def sound(wording: Wording, fact: Fact) -> bool:

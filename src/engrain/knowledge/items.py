@@ -154,8 +154,8 @@ def opening(text: str) -> str:
     """What a subject needs before this text to make a sentence: " " before a verb, " is " before a predicate, "" where none can."""
     if TELLING.match(text):
         named, plain = parse_all([f"Harriet Boone {text}", f"She {text}"])
-        word = text.split()[0].strip(",")
-        at = 1 if word in {"also", "always", "usually", "mostly"} else 0
+        first, *others = text.split()
+        at = 1 if others and first.strip(",") in {"also", "always", "usually", "mostly"} else 0
         verb, other = named[2 + at], plain[1 + at]
         goes_on = len(named) > 3 + at and named[3 + at].text not in {",", "and", "."}
         listed = any(t.tag_ == "VBZ" and any(c.dep_ == "dobj" for c in t.children) for t in other.children if t.dep_ == "conj")

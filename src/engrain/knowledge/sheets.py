@@ -6,6 +6,7 @@ these name, as a table's column is of its rows.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -46,10 +47,13 @@ NO_THINGS = listed(
 
 @dataclass(frozen=True)
 class Sheets:
-    """The `keys` that lists under several headings share (in small letters), and the `headings` that stand in several places."""
+    """The `keys` that lists under several headings share (in small letters), the `headings` that stand in several places, and the
+    `families`: headings below which several others have nothing but such lists, each with a key that another one has.
+    """
 
     keys: frozenset[str] = frozenset()
     headings: frozenset[str] = frozenset()
+    families: frozenset[tuple[str, ...]] = frozenset()
 
     @classmethod
     def of(cls, sections: Iterable[Section]) -> Sheets:
@@ -63,7 +67,8 @@ class Sheets:
             name = found.name(section.headings)
             for block in filter(is_column, blocks(section.text, *section.headings[-1:]) if name else ()):
                 under[header(block.key)].add((section.file, name))
-        return replace(found, keys=frozenset(key for key, places in under.items() if is_shared(key, sorted(places))))
+        keys = frozenset(key for key, places in under.items() if is_shared(key, sorted(places)))
+        return replace(found, keys=keys, families=families(sections))
 
     def name(self, headings: Sequence[str]) -> str:
         """What a section's heading names; where several sections have that heading, the one above; "" where that names no thing."""
@@ -89,18 +94,29 @@ class Sheets:
         """The blocks of a section, with cells in place of its items where half of their keys at least are shared, or several."""
         of_text = is_text(parts)
         name = last(headings) if of_text else self.name(headings)
-        if name in ("", business) or not any(is_column(block) and header(block.key) in self.keys for block in parts):
+        kindred = tuple(headings[:-1]) in self.families and all(map(is_column, parts))
+        if name in ("", business) or not (kindred or any(is_column(block) and header(block.key) in self.keys for block in parts)):
             return list(parts)
         people = people_items(parts)
         items = [b for b in parts if is_column(b) and not (b.start in people and is_name_first(b, people[b.start]))]
         shared = [block for block in items if header(block.key) in self.keys]
-        if not shared or (len(shared) < ENOUGH_SHARED and 2 * len(shared) < len(items)):
+        if not items or not (kindred or len(shared) >= ENOUGH_SHARED or (shared and 2 * len(shared) >= len(items))):
             return list(parts)
         name = f"“{name}”" if of_text else name
         kind = "" if of_text else self.kind(headings)
         record = "; ".join([f"{kind}: {name}" if kind else name, *(f"{block.key}: {plain(block.text.rstrip(' .'))}" for block in items)])
         starts = {block.start for block in items}
         return [cell(block, name, record, of_text) if block.start in starts else block for block in parts]
+
+
+def families(sections: Sequence[Section]) -> frozenset[tuple[str, ...]]:
+    """The headings below which several sections are lists of attributes and no more, and share keys with each other."""
+    found = defaultdict[tuple[str, ...], list[set[str]]](list)
+    for section in sections:
+        parts = blocks(section.text, *section.headings[-1:])
+        if len(section.headings) > 1 and parts and all(map(is_column, parts)) and not is_text(parts):
+            found[section.headings[:-1]].append({header(block.key) for block in parts})
+    return frozenset(above for above, lists in found.items() if any(a & b for a, b in itertools.combinations(lists, 2)))
 
 
 def is_text(parts: Iterable[Block]) -> bool:
