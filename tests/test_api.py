@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -467,7 +468,7 @@ def test_a_prepared_base_writes_questions_in_later_builds(
     from engrain.study import adapter, lessons, prepare
 
     trade = lessons.read_corpus()[0]
-    few = lessons.Trade(trade.name, trade.sections, trade.rows[:3])
+    few = replace(trade, rows=trade.rows[:3])
     monkeypatch.setattr(prepare, "read_corpus", lambda: [few])
     base = str(tiny_folder)
     assert study_adapter(locate(base)) is None

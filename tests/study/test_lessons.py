@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 
 from engrain.knowledge.blocks import sentence_before
-from engrain.study.lessons import CORPUS, askable, lessons, read_corpus
+from engrain.knowledge.facts import find_facts
+from engrain.study.details import place
+from engrain.study.lessons import CORPUS, askable, lessons, read_corpus, read_trade
 from engrain.study.skills import REFUSAL, conversation, lines, pairs, questions_prompt
 
 
 def test_every_trade_teaches_every_skill() -> None:
     trades = read_corpus()
-    assert len(trades) >= 70
-    assert sum(len(row["questions"]) for trade in trades for row in trade.facts) >= 50_000
+    assert len(trades) >= 110
+    assert sum(len(row["questions"]) for trade in trades for row in trade.facts) >= 90_000
     for trade in trades:
         kinds = Counter(e.kind for e in lessons([trade], 0))
         assert set(kinds) == {"details", "questions", "reverse", "read", "absent"}, trade.name
@@ -71,3 +75,26 @@ def test_prompts_hold_heading_context_and_sentence() -> None:
     assert prompt == "[Shop › Hours]\n(The shop is small.)\nIt opens at nine.\nAsk 9 questions answered by: nine"
     assert [m.role for m in conversation(prompt, "When does it open?")] == ["user", "assistant"]
     assert pairs("What opens? => The shop\nnonsense\nWho? => ") == [("What opens?", "The shop")]
+
+
+def test_what_stands_in_a_table_is_shown_as_its_fact_is_in_a_build(tmp_path: Path) -> None:
+    table = (
+        "| Code | Van | Ext. | Notes |\n| --- | --- | --- | --- |\n| K1 | Heron | 12 | no toilet |\n| K2 | Gull | 14 | bed in the roof |"
+    )
+    (tmp_path / "vans.txt").write_text(
+        f"# Orrin Vans\nWe let vans.\n\n# Fleet\n{table}\n\n# Kit\n## Dogs\n- Price: £4\n## Snow\n- Price: £9\n"
+    )
+    rows = [
+        {"heading": "Fleet", "sentence": "| K2 | Gull | 14 | bed in the roof |", "answer": "14"},
+        {"heading": "Kit › Snow", "sentence": "Price: £9", "answer": "£9"},
+    ]
+    asked = {"business": "Orrin Vans", "questions": ["How do I reach the Gull?", "Ring what?"]}
+    (tmp_path / "vans.jsonl").write_text("\n".join(json.dumps(row | asked) for row in rows))
+    trade = read_trade(tmp_path / "vans.jsonl")
+    facts = {fact.value: fact for fact in find_facts(trade.documents, "Orrin Vans")}
+    sections = {section.id: section for document in trade.documents for section in document.sections}
+    for row in trade.facts:
+        heading, sentence, value, before = place(facts[row["answer"]], sections)
+        assert trade.shown(row) == (heading, sentence, before)
+        assert row["answer"] == value
+    assert "Extension: 14" in trade.shown(trade.facts[0])[1]

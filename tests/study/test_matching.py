@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from engrain.study.lessons import CORPUS, read_trade
 from engrain.study.matching import HELDOUT_TRADES, Business, Detail, Pair, business_of, contrast, pairs_of, teach
 from engrain.words import canonical
 
+ABOUT_VANS, ABOUT_FLEET = {"£90": ["How much does a van cost a day?"]}, {"96": ["How many vehicles does the firm keep?"]}
 BUSINESS = Business(
     (
-        Detail("£90", ("What does a van cost?", "Price of the van?"), (), "A van costs £90 a day."),
-        Detail("96", ("How big is the fleet?", "How many vehicles are there?"), (), "The firm keeps 96 vehicles."),
+        Detail("£90", ("What does a van cost?", "Price of the van?"), (), "A van costs £90 a day.", by_rule=ABOUT_VANS),
+        Detail("96", ("How big is the fleet?", "How many vehicles are there?"), (), "The firm keeps 96 vehicles.", by_rule=ABOUT_FLEET),
         Detail("six", ("When does the office close?", "Closing time?"), (), "The office closes at six."),
     ),
     (Asked("How much does a van cost a day?", "£90."), Asked("How many vehicles does the firm keep?", "96.")),
@@ -36,8 +38,8 @@ def test_a_trade_gives_questions_without_its_name_and_passages_that_answer_them(
     trade = read_trade(CORPUS / "kennel.jsonl")
     business = business_of(trade)
     assert len(business.details) >= 50
-    assert len(business.by_rule) >= 50
-    texts = [q for d in business.details for q in d.questions] + [q for asked in business.by_rule.values() for q in asked]
+    assert sum(d.key in d.by_rule for d in business.details) >= 40
+    texts = [q for d in business.details for q in d.questions] + [each.question for each in business.asked]
     assert not [text for text in texts if trade.business in text and text != trade.business]
     assert sum(bool(d.passage) for d in business.details) / len(business.details) > 0.9
     values = [d for d in business.details if d.passage and not d.yesno]
@@ -53,14 +55,31 @@ def test_a_pair_holds_two_texts_of_one_detail() -> None:
             detail = next(d for d in BUSINESS.details if pair.question in d.questions)
             assert pair.answer == detail.key
             assert pair.match != pair.question
-            assert pair.match in (*detail.questions, detail.passage, *BUSINESS.by_rule.get(detail.key, []))
+            assert pair.match in (*detail.questions, detail.passage, *detail.by_rule.get(detail.key, []))
+
+
+def test_what_rules_ask_elsewhere_is_not_about_a_detail_though_the_answer_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "hire.txt").write_text("# Hire\nVans cost £90 a day.\n\n# Fees\nA lost key costs £90.\n\n## Key\n- Price: £12\n")
+    rows = [
+        {"business": "Orrin Hire", "heading": "Hire", "sentence": "Vans cost £90 a day.", "answer": "£90", "questions": ["a", "b"]},
+        {"business": "Orrin Hire", "heading": "Fees › Key", "sentence": "Price: £12", "answer": "£12", "questions": ["c", "d"]},
+    ]
+    (tmp_path / "hire.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    business = business_of(read_trade(tmp_path / "hire.jsonl"))
+    vans, key = (detail.by_rule[detail.key] for detail in business.details)
+    lost = [each.question for each in business.asked if each.answer == "£90." and "key" in each.question]
+    assert lost
+    assert vans
+    assert not set(vans) & set(lost)
+    assert set(key) == {each.question for each in business.asked if canonical(each.answer) == "£12"}
+    assert business.details[1].heading == "Key"
 
 
 def test_every_kind_of_pair_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = {pair.match for seed in range(50) for pair in pairs_of(BUSINESS, random.Random(seed))}
     assert {"How much does a van cost a day?", "The office closes at six.", "Price of the van?"} <= drawn
     monkeypatch.setattr(matching, "REVERSED", 1.0)
-    turned = Business((Detail("£90", ("a", "b"), (("What has 96 of it?", "96"),), ""),), BUSINESS.asked)
+    turned = Business((Detail("£90", ("a", "b"), (("What has 96 of it?", "96"),), by_rule=ABOUT_FLEET),))
     assert pairs_of(turned, random.Random(0)) == [Pair("What has 96 of it?", "How many vehicles does the firm keep?", "96", "")]
 
 
@@ -105,7 +124,7 @@ def test_the_adapter_that_comes_with_the_package_matches_questions_of_trades_it_
 
     def right(found: Encoder, business: Business) -> int:
         asked = [(question, detail.key) for detail in business.details for question in detail.questions[:3]]
-        trained = [(question, key) for key, questions in business.by_rule.items() for question in questions[:3]]
+        trained = [(each.question, canonical(each.answer)) for each in business.asked]
         near = found.vectors([question for question, _ in asked]) @ found.vectors([question for question, _ in trained]).T
         return sum(trained[i][1] == answer for i, (_, answer) in zip(near.argmax(axis=1), asked, strict=True))
 

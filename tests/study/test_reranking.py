@@ -19,12 +19,21 @@ from engrain.study.lessons import CORPUS, read_trade
 from engrain.study.matching import HELDOUT_TRADES, Business, Detail, business_of
 from engrain.study.reranking import CHOICES, Lesson, choice_of, choosing, lessons_of, teach
 
-VAN, FLEET = Asked("How much is a van?", "£90.", evidence="A van costs £90."), Asked("How many vehicles?", "96.", evidence="We keep 96.")
-OPEN = Asked("Is the yard open?", "Yes.", evidence="The yard is open on Sunday.")
+VAN = Asked("How much is a van?", "£90.", "s", 12, evidence="A van costs £90.")
+FLEET = Asked("How many vehicles?", "96.", "s", 25, evidence="We keep 96.")
+OPEN = Asked("Is the yard open?", "Yes.", "s", 40, evidence="The yard is open on Sunday.")
 BUSINESS = Business(
     (
-        Detail("£90", ("What does a van cost?", "Price?"), (("What costs £90?", "A van"),), "", "A van costs £90.", "Prices"),
-        Detail("Yes", ("Can I come on Sunday?", "Sundays?"), (), "", "The yard is open on Sunday.", "Hours", yesno=True),
+        Detail(
+            "£90",
+            ("What does a van cost?", "Price?"),
+            (("What costs £90?", "A van"),),
+            "",
+            "A van costs £90.",
+            "Prices",
+            place=("s", 0, 16),
+        ),
+        Detail("Yes", ("Can I come on Sunday?", "Sundays?"), (), "", "The yard is open on Sunday.", "Hours", True, ("s", 29, 56)),
         Detail("Yes", ("Can I pay by card?", "Cards?"), (), "", "We take cards.", "Prices", yesno=True),
     ),
     (VAN, FLEET, OPEN),

@@ -13,7 +13,7 @@ from engrain.cli._progress import listener
 @_options.command("engrain prepare ./my-base --learning-rate 5e-4")
 @click.argument("base", metavar="BASE")
 @click.option("--learning-rate", type=float, help="Peak learning rate; default: LoRA's own, less for wider models.")
-@click.option("--epochs", type=float, help="Passes over the lessons.  [default: 750 steps, which are 0.75]")
+@click.option("--epochs", type=float, help="Passes over the lessons.  [default: 1,140 steps, which are 0.75]")
 @click.option("--out", type=_options.FOLDER, help="Folder of the study.  [default: studies/ and the base's name]")
 @_options.resume_option
 @_options.json_option

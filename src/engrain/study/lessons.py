@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from engrain.documents.base import Document, read_documents
 from engrain.examples import Example
-from engrain.knowledge.blocks import sentence_before
+from engrain.knowledge.blocks import blocks, plain, sentence_before
+from engrain.knowledge.sheets import Sheets
 from engrain.study.checks import names_beyond
 from engrain.study.skills import REFUSAL, absent_prompt, conversation, details_prompt, questions_prompt, reverse_prompt
 from engrain.tokens import passage, question_messages
 from engrain.words import canonical, keywords
 
 CORPUS = Path(__file__).parent / "corpus"
+HEADING = re.compile(r"(#+) +(.*\S)")
+WITHIN = " › "
+"""What stands between a heading and one below it."""
 READINGS = 0.3
 """Share of the details of which a question practises reading, and of the questions without an answer."""
 WHOLE_SECTION = 0.25
@@ -27,14 +34,20 @@ NEAR = 2 / 3
 """Share of such passages from the same section as the answer: the nearer, the harder to see that they do not say it."""
 
 
+Place: TypeAlias = tuple[str, int, int]
+"""A section's id, and from where to where in its text."""
+NOWHERE: Place = ("", 0, 0)
+
+
 @dataclass(frozen=True)
 class Trade:
-    """One business of the corpus: section heading → text, and its rows.
+    """One business of the corpus: section headings, the outermost first ("Rooms › Kiln"), → text, and its rows.
 
     A row is a detail (heading, sentence, answer, questions, reverse), a question on two details (two, q, a) or one without an answer.
     """
 
     name: str
+    documents: tuple[Document, ...]
     sections: dict[str, str]
     rows: tuple[dict[str, Any], ...]
 
@@ -48,6 +61,30 @@ class Trade:
         """The rows about one detail."""
         return [row for row in self.rows if "answer" in row]
 
+    def place(self, row: Mapping[str, Any]) -> Place:
+        """Where a row's sentence stands: below its heading, where it stands in several places."""
+        held = [(s, start) for d in self.documents for s in d.sections if (start := s.text.find(row["sentence"])) >= 0]
+        held.sort(key=lambda each: each[0].headings[-1:] != (innermost(row["heading"]),))
+        return next(((s.id, start, start + len(row["sentence"])) for s, start in held), NOWHERE)
+
+    @cached_property
+    def cells(self) -> list[tuple[Place, str]]:
+        """What stands in tables and under headings whose lists share keys, and the record of each, as facts show it."""
+        sections = [section for document in self.documents for section in document.sections]
+        sheets = Sheets.of(sections)
+        parts = ((s, sheets.cells(blocks(s.text, *s.headings[-1:]), s.headings, self.business)) for s in sections)
+        return [((s.id, b.start, b.start + len(b.text)), plain(b.evidence)) for s, found in parts for b in found if b.kind == "cell"]
+
+    def shown(self, row: Mapping[str, Any]) -> tuple[str, str, str]:
+        """What a studying model is shown of a row's detail, as `details.place` has it: heading, sentence, and what stands before that."""
+        heading = named(row["business"], row["heading"])
+        section, start, _ = self.place(row)
+        at = start + row["sentence"].find(row["answer"])
+        records = (text for (other, a, b), text in self.cells if other == section and a <= at < b and row["answer"] in text)
+        record = next(records, "")
+        before = "" if record else sentence_before(self.sections.get(row["heading"], ""), row["sentence"])
+        return heading, record or row["sentence"], before
+
 
 def read_corpus(folder: Path = CORPUS) -> list[Trade]:
     """Every trade of the corpus, in alphabetical order."""
@@ -57,14 +94,25 @@ def read_corpus(folder: Path = CORPUS) -> list[Trade]:
 def read_trade(path: Path) -> Trade:
     """The trade whose rows are in `path` and whose documents are in the .txt beside it."""
     sections: dict[str, str] = {}
-    heading = ""
+    headings: list[str] = []
     for line in path.with_suffix(".txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("# "):
-            heading = line[2:].strip()
+        heading = WITHIN.join(headings)
+        if found := HEADING.match(line):
+            headings = [*headings[: len(found[1]) - 1], found[2]]
         elif line.strip():
             sections[heading] = "\n".join(part for part in (sections.get(heading, ""), line.strip()) if part)
     rows = tuple(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-    return Trade(path.stem, sections, rows)
+    return Trade(path.stem, tuple(read_documents([path.with_suffix(".txt")]).documents), sections, rows)
+
+
+def named(business: str, headings: str) -> str:
+    """Business and innermost heading, as `details.headed` names a section."""
+    return f"{business}{WITHIN}{innermost(headings)}"
+
+
+def innermost(headings: str) -> str:
+    """The last of headings of which each is below the one before."""
+    return headings.rsplit(WITHIN, 1)[-1]
 
 
 def lessons(trades: Sequence[Trade], seed: int, copies: int = 1) -> list[Example]:
@@ -78,13 +126,9 @@ def lessons(trades: Sequence[Trade], seed: int, copies: int = 1) -> list[Example
 def _trade_lessons(trade: Trade, rng: random.Random, copies: int) -> Iterator[Example]:
     yield from _details(trade)
     for row in trade.facts:
-        place = (
-            f"{row['business']} › {row['heading']}",
-            row["sentence"],
-            row["answer"],
-            sentence_before(trade.sections.get(row["heading"], ""), row["sentence"]),
-        )
-        asked = askable(row["questions"], " ".join((place[0], place[1], place[3])))
+        heading, sentence, before = trade.shown(row)
+        place = heading, sentence, row["answer"], before
+        asked = askable(row["questions"], " ".join((heading, sentence, before)))
         for _ in range(copies if asked else 0):
             yield _lesson("questions", trade, questions_prompt(*place), "\n".join(rng.sample(asked, len(asked))))
         if row.get("reverse"):
@@ -101,15 +145,12 @@ def askable(questions: Sequence[str], shown: str) -> list[str]:
 
 
 def _details(trade: Trade) -> Iterator[Example]:
+    """The details of each sentence; cells are whole facts already, and nobody asks for theirs."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for row in trade.facts:
-        if not row.get("yesno"):
-            key = (
-                f"{row['business']} › {row['heading']}",
-                row["sentence"],
-                sentence_before(trade.sections.get(row["heading"], ""), row["sentence"]),
-            )
-            found.setdefault(key, []).append(row["answer"])
+        place = trade.shown(row)
+        if not row.get("yesno") and not row["sentence"].startswith("|") and place[1] == row["sentence"]:
+            found.setdefault(place, []).append(row["answer"])
     for place, answers in found.items():
         yield _lesson("details", trade, details_prompt(*place), "\n".join(dict.fromkeys(answers)))
 
@@ -140,7 +181,7 @@ def _declined(trade: Trade, heading: str, question: str, row: dict[str, Any], rn
 
 
 def _reading(trade: Trade, heading: str, text: str, question: str, answer: str) -> Example:
-    messages = question_messages(question, [passage(heading, text)])
+    messages = question_messages(question, [passage(innermost(heading), text)])
     return Example((*messages, *conversation("", answer)[1:]), "read", "", "", trade.name)
 
 
@@ -151,7 +192,7 @@ def _absent(trade: Trade) -> Iterator[Example]:
         if "unanswerable" in row:
             asked.setdefault(_nearest(row["unanswerable"], trade), []).append(row["unanswerable"])
     for heading, questions in asked.items():
-        yield _lesson("absent", trade, absent_prompt(f"{trade.business} › {heading}", trade.sections[heading]), "\n".join(questions))
+        yield _lesson("absent", trade, absent_prompt(named(trade.business, heading), trade.sections[heading]), "\n".join(questions))
 
 
 def _nearest(question: str, trade: Trade) -> str:

@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch.nn import functional
 
-from engrain.documents.base import read_documents
 from engrain.encoder import Encoder, without
 from engrain.knowledge.dataset import make_examples
-from engrain.knowledge.facts import find_facts, names_of
+from engrain.knowledge.facts import Fact, find_facts, names_of
 from engrain.passages import cut
 from engrain.progress import SILENT, Progress
 from engrain.retrieval import Asked
 from engrain.study.adapting import Adapting, adapt
-from engrain.study.lessons import CORPUS, Trade
-from engrain.words import canonical
+from engrain.study.lessons import NOWHERE, Place, Trade, innermost
+from engrain.words import canonical, holds
 
 HELDOUT_TRADES = ("campsite", "dentist", "ferry", "guesthouse", "heating", "kennel", "library", "museum")
 """Trades that nothing is learned of: matching is scored on them."""
@@ -45,11 +44,15 @@ BY_RULE, IN_PASSAGE = 0.5, 0.25
 REVERSED = 0.1
 
 
+YES_OR_NO = re.compile(r"(?:yes|no)\b")
+
+
 @dataclass(frozen=True)
 class Detail:
     """What a good writer asks about one value: `questions` (two or more), reversed ones with their answers.
 
-    The `passage` holds the value, and so does the `sentence` under the `heading`.
+    The `passage` holds the value, and so does the `sentence` under the `heading`, which stands at `place`: a section's id, and from
+    where to where in its text. `by_rule` has what rules ask about that sentence, by the answer in its one spelling.
     """
 
     answer: str
@@ -59,6 +62,8 @@ class Detail:
     sentence: str = ""
     heading: str = ""
     yesno: bool = False
+    place: Place = NOWHERE
+    by_rule: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -74,14 +79,6 @@ class Business:
     asked: tuple[Asked, ...] = ()
     unanswerable: tuple[str, ...] = ()
 
-    @cached_property
-    def by_rule(self) -> dict[str, list[str]]:
-        """By an answer in its one spelling the questions of rules that have it."""
-        found = defaultdict(list)
-        for each in self.asked:
-            found[canonical(each.answer)].append(each.question)
-        return dict(found)
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -93,33 +90,59 @@ class Pair:
     passage: str
 
 
-def business_of(trade: Trade, folder: Path = CORPUS) -> Business:
-    """The trade whose text lies in `folder`, read and asked about by rules as a build does it."""
-    documents = read_documents([folder / f"{trade.name}.txt"]).documents
+def business_of(trade: Trade) -> Business:
+    """A trade's documents, read and asked about by rules as a build does it."""
+    documents = trade.documents
     facts = find_facts(documents)
     plain = without(names_of(facts))
     passages = [(p.text, plain(" ".join([*p.headings, p.text]))) for d in documents for s in d.sections for p in cut(s)]
     contexts = {fact.id: plain(fact.in_context) for fact in facts}
-    asked = (
-        Asked(plain(example.messages[-2].content), example.messages[-1].content, evidence=contexts.get(example.fact, ""))
-        for example in make_examples(facts).train
-        if example.kind in ("question", "reverse")
+    found = {fact.id: fact for fact in facts}
+    asked = tuple(
+        Asked(plain(question), answer, found[fact].section, found[fact].start, contexts[fact])
+        for question, answer, fact in _asked_by_rule(facts)
     )
-    details = tuple(
-        Detail(
-            row["answer"],
-            tuple(map(plain, row["questions"])),
-            tuple((plain(turned["q"]), turned["a"]) for turned in row.get("reverse", [])),
-            next((shown for text, shown in passages if row["sentence"] in text), ""),
-            plain(row["sentence"]),
-            plain(row["heading"]),
-            bool(row.get("yesno")),
+    details = []
+    for row in (row for row in trade.facts if len(row["questions"]) > 1):
+        place = trade.place(row)
+        details.append(
+            Detail(
+                row["answer"],
+                tuple(map(plain, row["questions"])),
+                tuple((plain(turned["q"]), turned["a"]) for turned in row.get("reverse", [])),
+                next((shown for text, shown in passages if row["sentence"] in text), ""),
+                plain(row["sentence"]),
+                plain(innermost(row["heading"])),
+                bool(row.get("yesno")),
+                place,
+                _by_answer([each for each in asked if stands_at(each, place)], canonical(row["answer"])),
+            )
         )
-        for row in trade.facts
-        if len(row["questions"]) > 1
-    )
     unanswerable = tuple(plain(row["unanswerable"]) for row in trade.rows if "unanswerable" in row)
-    return Business(details, tuple(asked), unanswerable)
+    return Business(tuple(details), asked, unanswerable)
+
+
+def _asked_by_rule(facts: Sequence[Fact]) -> list[tuple[str, str, str]]:
+    """The questions of rules about facts, their answers, and the id of the fact of each."""
+    made = (example for example in make_examples(facts).train if example.kind in ("question", "reverse"))
+    return [(example.messages[-2].content, example.messages[-1].content, example.fact) for example in made if example.fact]
+
+
+def stands_at(asked: Asked, place: Place) -> bool:
+    """Whether a question's answer stands at this place."""
+    section, start, end = place
+    return asked.section == section and start <= asked.position < end
+
+
+def _by_answer(asked: Sequence[Asked], value: str) -> dict[str, list[str]]:
+    """By an answer in its one spelling the questions that have it; `value` is also had by what says a little more, or less."""
+    found = defaultdict(list)
+    for each in asked:
+        answer = canonical(each.answer)
+        alike = (holds(answer, value) or holds(value, answer)) and not YES_OR_NO.match(answer)
+        for key in {answer, value} if alike else {answer}:
+            found[key].append(each.question)
+    return dict(found)
 
 
 def different(order: Iterable[int], answers: Sequence[str], most: int | None = None) -> list[int]:
@@ -135,10 +158,11 @@ def different(order: Iterable[int], answers: Sequence[str], most: int | None = N
 def pairs_of(business: Business, rng: random.Random) -> list[Pair]:
     """One pair of each of at most BATCH_SIZE details."""
     details = rng.sample(business.details, min(BATCH_SIZE, len(business.details)))
-    return [_pair(detail, business.by_rule, rng) for detail in details]
+    return [_pair(detail, rng) for detail in details]
 
 
-def _pair(detail: Detail, by_rule: dict[str, list[str]], rng: random.Random) -> Pair:
+def _pair(detail: Detail, rng: random.Random) -> Pair:
+    by_rule = detail.by_rule
     turned = [(question, key) for question, answer in detail.reversed if (key := canonical(answer)) in by_rule]
     if turned and rng.random() < REVERSED:
         question, key = rng.choice(turned)

@@ -13,13 +13,13 @@ from engrain.examples import Example
 from engrain.files import staged
 from engrain.study.lessons import lessons, read_corpus
 
-HELDOUT_TRADES = ("heating", "library")
+HELDOUT_TRADES = ("heating", "library", "itservices", "zoo")
 """Trades that no lesson is made of: the skills are scored on them."""
 SETTINGS: dict[str, Any] = {
     "method": "lora",
     "rank": 16,
     "batch_size": 16,
-    "max_steps": 750,
+    "max_steps": 1140,
     "max_length": 2048,
     "evaluate": False,
 }

@@ -23,7 +23,8 @@ from engrain.progress import SILENT, Progress
 from engrain.reranker import BIAS, WEIGHT, Reranker
 from engrain.retrieval import Asked
 from engrain.study.adapting import Adapting, adapt
-from engrain.study.matching import Business, Detail, different
+from engrain.study.lessons import NOWHERE, Place
+from engrain.study.matching import Business, Detail, different, stands_at
 from engrain.words import canonical, holds, keywords
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ def lessons_of(business: Business, encoder: Encoder, everyday: Sequence[str] = (
 
     `encoder` finds the answers nearest in meaning.
     """
-    offered, asked = _Offered(business.asked), list[tuple[str, Asked | None, str]]()
+    offered, asked = _Offered(business.asked), list[tuple[str, Asked | None, Place]]()
     for detail in business.details:
         own = Asked("", spelled(detail.answer), evidence=offered.context(detail))
-        asked += [(question, own, detail.sentence if detail.yesno else "") for question in detail.questions]
-        asked += [(question, replace(own, answer=spelled(answer)), "") for question, answer in detail.reversed]
-    asked += [(question, None, "") for question in (*business.unanswerable * UNANSWERABLE, *everyday)]
+        asked += [(question, own, detail.place) for question in detail.questions]
+        asked += [(question, replace(own, answer=spelled(answer)), detail.place) for question, answer in detail.reversed]
+    asked += [(question, None, NOWHERE) for question in (*business.unanswerable * UNANSWERABLE, *everyday)]
     near = encoder.vectors([question for question, _, _ in asked]) @ encoder.vectors([each.question for each in business.asked]).T
     order = np.argsort(-near, axis=1, kind="stable")
     return [offered.lesson(*each, nearest) for each, nearest in zip(asked, order, strict=True)]
@@ -84,11 +85,14 @@ class _Offered:
         self._fitting: dict[str, set[str]] = {}
         self._contexts = {each.evidence: set(keywords(each.evidence)) for each in asked}
 
-    def lesson(self, question: str, own: Asked | None, sentence: str, nearest: NDArray[np.intp]) -> Lesson:
-        """The lesson of a question that a good writer answers with `own`; what is right must stand in the `sentence`, if one is given."""
+    def lesson(self, question: str, own: Asked | None, place: Place, nearest: NDArray[np.intp]) -> Lesson:
+        """The lesson of a question that a good writer answers with `own`; what is right stands at its `place`, what has the same answer
+        elsewhere is neither right nor wrong.
+        """
         numbers = different(nearest, self._answers)
         fitting = self._holding(canonical(own.answer)) if own else set()
-        right = [self._asked[i] for i in numbers if self._answers[i] in fitting and sentence in self._asked[i].evidence]
+        here = (i for i in nearest if self._answers[i] in fitting and stands_at(self._asked[i], place))
+        right = [self._asked[i] for i in different(here, self._answers)]
         wrong = [self._asked[i] for i in numbers if self._answers[i] not in fitting]
         return Lesson(question, (*right[:2], *([own] if own else [])), tuple(wrong[:NEAREST]))
 
