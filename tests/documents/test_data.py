@@ -71,6 +71,20 @@ def test_what_an_object_of_a_list_holds_in_an_inner_one_is_said_of_it(sections: 
     }
 
 
+def test_what_sums_and_places_are_of_is_said_with_them(sections: Callable[..., Sections]) -> None:
+    course = {
+        "title": "Yoga",
+        "fee": {"adult": 9, "member_price": 7, "currency": "GBP"},
+        "places": {"max": 12, "waiting": 3},
+        "when": {"start": "19:30", "minutes": 45},
+        "deposit": {"amount": 5},
+    }
+    assert sections("courses.json", json.dumps([course])) == {
+        ("Courses", "Yoga"): "- Adult fee: 9\n- Member price: 7\n- Currency: GBP\n- Max places: 12\n- Waiting places: 3\n"
+        "- Start: 19:30\n- Duration: 45 minutes\n- Amount: 5"
+    }
+
+
 def test_lists_of_scalars_are_items(read: Callable[..., Document]) -> None:
     assert read("a.json", json.dumps(["tea", None, ["cake", 2], "x" * 50])).sections[0].text == f"- tea\n\n- cake\n\n- 2\n\n- {'x' * 50}"
 

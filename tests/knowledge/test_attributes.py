@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+from asked import prompts
 from engrain.knowledge.attributes import is_noun
 from engrain.knowledge.facts import Fact
 from engrain.knowledge.forms import wordings
@@ -195,3 +198,25 @@ def test_notes_on_rows_tell_of_them(facts_in: Callable[..., list[Fact]]) -> None
     assert back["Who is the first aider?"] == "Jan Oram."
     assert back["What takes 2 AA batteries?"] == "The radio microphone."
     assert not [prompt for prompt in (*found, *back) if "hailer is" in prompt]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "question"),
+    [
+        ("Max people", "12", "How many people can a kiln room take?"),
+        ("Lead time", "10 days", "How far ahead must I book a kiln room?"),
+        ("Notes", "closed in May", "What should I know about a kiln room?"),
+        ("Tutor", "Ana Ruiz", "Who teaches a kiln room?"),
+        ("Minimum age", "12", "How old does one have to be for a kiln room?"),
+    ],
+)
+def test_what_a_column_is_called_is_asked_for_as_people_do(
+    facts_in: Callable[..., list[Fact]], column: str, value: str, question: str
+) -> None:
+    facts = facts_in(f"| Room | {column} |\n| --- | --- |\n| Kiln room | {value} |\n| Wheel hall | by hand |")
+    assert question in prompts(facts, value)
+
+
+def test_a_person_is_reached_by_an_extension(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("| Name | Role | Ext. |\n| --- | --- | --- |\n| Ana Ruiz | treasurer | 12 |\n| Jan Oram | warden | 14 |")
+    assert "How do I reach Ana Ruiz by phone?" in prompts(facts, "12")

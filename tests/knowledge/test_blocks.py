@@ -39,6 +39,12 @@ def test_a_row_with_a_code_is_named_by_what_the_code_stands_for() -> None:
     assert [(b.key, b.column, b.text) for b in found] == [("Membership", "Code", "M1"), ("Membership", "Price", "£30")]
 
 
+def test_codes_of_letters_are_codes_where_the_column_says_so() -> None:
+    rows = "| Code | Item | Day |\n| --- | --- | --- |\n| SB | Snowboard set | £9 |\n| AB-2 | Alpine boots | £7 |"
+    assert {block.key for block in blocks(rows)} == {"Snowboard set", "Alpine boots"}
+    assert {block.key for block in blocks(rows.replace("Code", "Team"))} == {"SB", "AB-2"}
+
+
 def test_rows_of_one_name_are_told_apart_by_another_column_with_words() -> None:
     rows = "| K1 | Hull paint | dinghy | 20 |\n| K2 | Hull paint | barge | 90 |\n| K3 | New mast | dinghy | 300 |\n| K4 | Tow | any | 9 |"
     found = blocks(f"| Code | What | Boat | Price (£) |\n|---|---|---|---|\n{rows}")

@@ -82,6 +82,22 @@ def test_the_business_is_named_by_its_documents(documents: list[Document]) -> No
     assert business_name(documents) == "Fernlea Pottery"
 
 
+@pytest.mark.parametrize(
+    ("title", "headings", "text", "name"),
+    [
+        ("Fees", ("HARBOUR SWIM CENTRE Fees from May",), "The Sports Hall is new. The Sports Hall is large.", "Harbour Swim Centre"),
+        ("Guide", ("About Gullwick",), "Gullwick lends boats. They float.", "Gullwick"),
+        ("Guide", ("Notes",), "Harriet lends boats. Harriet swims.", ""),
+    ],
+)
+def test_a_name_may_stand_in_capitals_or_be_one_word(title: str, headings: tuple[str, ...], text: str, name: str) -> None:
+    about = Section("about.md", 1, headings, text, 0)
+    hire = Section("hire.md", 1, ("Harbour Swim Centre: hire",), "Ask for a key.", 0)
+    titled = Document("hire.md", "Harbour Swim Centre: hire", (hire,), "1")
+    documents = [Document("about.md", title, (about,), "0"), *([titled] if name.startswith("Harbour") else [])]
+    assert business_name(documents) == name
+
+
 def test_what_one_document_repeats_is_not_the_business() -> None:
     night = Section("news.md", 1, ("News", "Night Climb"), "We meet on Friday for our Night Climb. Bring a torch to the Night Climb.", 0)
     rows = Section("week.md", 1, ("Week",), "| Day | Class |\n|---|---|\n| Monday | Night Climb |", 0)

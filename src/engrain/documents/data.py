@@ -19,6 +19,13 @@ MAX_VALUES = 1_000_000
 NAME_KEYS = ("title", "name", "question", "label", "heading", "subject", "id")
 TEXT_KEYS = ("answer", "text", "body", "content", "description")
 PLACE_KEYS = ("address", "location", "place")
+SHARED_BY = re.compile(r"(fee|price|rate|cost|charge|tariff|places|seats|tickets)s?", re.IGNORECASE)
+"""Keys that say what the numbers in their object are of."""
+NAMED_ALONE = re.compile(
+    r"fee|price|rate|cost|charge|deposit|discount|currency|unit|note|comment|remark|place|seat|ticket|valid|from$|until|since|per_",
+    re.IGNORECASE,
+)
+"""Keys in it that need no more."""
 WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b", re.IGNORECASE)
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 COUNTING = re.compile(r"\b(?:per|of|in|opening|working|business|number|no|count|total|available|free|closed)$", re.IGNORECASE)
@@ -140,7 +147,10 @@ def mapping(value: dict[Any, Any], level: int, named: Any) -> Iterator[str]:
 
 
 def opened(value: dict[Any, Any]) -> dict[Any, Any]:
-    """An object with the pairs of its short inner objects in their place; what has an inner name twice is named by both."""
+    """An object with the pairs of its short inner objects in their place; what has an inner name twice is named by both.
+
+    So are sums and numbers of places, which their inner name says nothing of: `fee: {adult: 9}` is an adult fee of 9.
+    """
     inner = {key: part for key, part in value.items() if is_short(part)}
     counts = Counter(str(name).lower() for name in [*value, *(name for part in inner.values() for name in part)])
     result: dict[Any, Any] = {}
@@ -150,8 +160,15 @@ def opened(value: dict[Any, Any]) -> dict[Any, Any]:
         elif str(key).lower() in PLACE_KEYS:
             result[key] = ", ".join(map(scalar, part.values()))
         else:
-            result |= {name if counts[str(name).lower()] == 1 else f"{key}_{name}": each for name, each in part.items()}
+            result |= {within(key, name) if counts[str(name).lower()] == 1 else f"{key}_{name}": each for name, each in part.items()}
     return result
+
+
+def within(outer: Any, inner: Any) -> Any:
+    """What the value under an inner name is called."""
+    if not (said := SHARED_BY.fullmatch(str(outer))) or NAMED_ALONE.search(str(inner)):
+        return inner
+    return said[1] if str(inner).lower() in ("amount", "value") else f"{inner}_{said[1]}"
 
 
 def is_short(part: Any) -> bool:
@@ -213,7 +230,12 @@ def plain_value(value: Any) -> str:
 
 
 def measured(key: str, value: str) -> tuple[str, str]:
-    """A number with the unit that its key ends in, and the key without that: `Notice days` 30 is a `Notice` of 30 days."""
+    """A number with the unit that its key ends in, and the key without that: `Notice days` 30 is a `Notice` of 30 days.
+
+    So many minutes are how long something takes.
+    """
+    if key.lower() == "minutes" and NUMBER.fullmatch(value):
+        return "Duration", f"{value} minutes"
     name, _, unit = key.rpartition(" ")
     if not name or not NUMBER.fullmatch(value) or COUNTING.search(name):
         return key, value

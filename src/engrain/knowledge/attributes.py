@@ -197,6 +197,7 @@ def named_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, 
         return
     own = list(column_questions(fact, thing, name))
     yield from own
+    yield from phrasing.usual(name.lower(), fact.kind, thing.key, people=thing.person, many=thing.many)
     if own and (name in COLUMN_VERBS or NO_NOUN.match(name) or (fact.kind == "money" and length_of(name))):
         return
     if fact.kind == "money" and not PRICE_NAME.search(name):

@@ -23,6 +23,8 @@ SHORTENED = re.compile(rf"\b({'|'.join(ABBREVIATIONS)})\.(?!\w)|^(?=(?:ext|tel|q
 """Words of a column's name that are cut short: with a full stop, or those that are nothing else."""
 CODE = re.compile(r"[A-Z]{0,4}[-.]?\d+[a-z]?")
 """What rows are numbered by."""
+SHORT_CODE = re.compile(r"[A-Z\d][A-Z\d./+-]{0,11}")
+CODE_COLUMN = re.compile(r"(?:\w+ )?(?:code|ref|reference|id|number|sku|plu|key|abbreviation|symbol)s?|#", re.IGNORECASE)
 MARK = re.compile(r"^\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+|>\s+)?")
 ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)])\s+(?!Q(?:uestion)?\s*[:.])")
 """What an item of a list begins with that is no question with its label."""
@@ -198,13 +200,18 @@ def header_of(line: str, following: str) -> Header:
         return Header(columns, compares=True)
     cells = list(zip(*rows, strict=True))
     wordy = [n for n, column in enumerate(cells) if 2 * sum(map(is_wordy, column)) > len(column)]
-    if all(map(CODE.fullmatch, cells[0])):
-        name = next((n for n in wordy if n), 0)
+    if is_code(columns[0], cells[0]):
+        name = next((n for n in wordy if n and len(set(cells[n])) == len(rows)), next((n for n in wordy if n), 0))
     else:
         name = 0 if 0 in wordy else next((n for n in (0, *wordy) if len(set(cells[n])) == len(rows)), 0)
     repeated = frozenset(cell for cell, count in Counter(cells[name]).items() if count > 1)
     beside = (n for n in wordy if n > name and len(set(zip(cells[name], cells[n], strict=True))) == len(rows))
     return Header(columns, name, next(beside, None) if repeated and name in wordy else None, repeated)
+
+
+def is_code(column: str, cells: Sequence[str]) -> bool:
+    """Whether a column numbers the rows: by numbers, or by what it calls codes."""
+    return all(map(CODE.fullmatch, cells)) or bool(CODE_COLUMN.fullmatch(column) and all(map(SHORT_CODE.fullmatch, cells)))
 
 
 def spelled_out(name: str) -> str:

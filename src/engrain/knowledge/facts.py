@@ -214,6 +214,7 @@ def business_name(documents: Sequence[Document]) -> str:
     """The name that the documents go by: the proper name that titles and texts repeat most, or "" where none stands out.
 
     Of several documents two name it, or one in its title or first of all; what else one of them repeats is what that is about.
+    Where there is none it may be one word: see `word_opening`.
     """
     votes: Counter[str] = Counter()
     named, opened = defaultdict[str, set[str]](set), set[str]()
@@ -224,19 +225,30 @@ def business_name(documents: Sequence[Document]) -> str:
             votes[name] += 1
             named[name].add(document.file)
         for head in heads:
-            for name in names_in(head):
-                votes[name] += 2
+            for name in names_in(in_small(head)):
+                votes[name] += IN_TITLE if head == document.title else IN_HEADING
                 named[name].add(document.file)
         opening = NAME.match(document.sections[0].text.lstrip()) if document.sections else None
         if opening:
-            votes[opening.group()] += 6
+            votes[opening.group()] += IN_TITLE
             opened.add(opening.group())
     whole = {
-        name: count + sum(c for other, c in votes.items() if other != name and name.startswith(other)) for name, count in votes.items()
+        name: count + sum(c for other, c in votes.items() if other != name and name.startswith(other) and count * RARER >= c)
+        for name, count in votes.items()
     }
     best = max(whole, key=lambda name: (whole[name], len(name)), default="")
     spread = len(documents) == 1 or len(named[best]) > 1 or best in opened or any(best in document.title for document in documents)
-    return best if best and whole[best] >= 3 and spread else ""
+    return best if best and whole[best] >= OFTEN and spread else word_opening(documents)
+
+
+def word_opening(documents: Sequence[Document]) -> str:
+    """The capitalised word that a document begins with, and that headings or texts repeat, never small; "" where there is none."""
+    text = "\n".join(ROWS.sub("", section.text) for document in documents for section in document.sections)
+    heads = " | ".join(heading for document in documents for section in document.sections for heading in section.headings)
+    small, said = set(re.findall(r"\b[a-z][\w’'-]+", text)), Counter(WORD_NAME.findall(text))
+    firsts = {first[1] for d in documents if d.sections and (first := WORD_NAME.match(d.sections[0].text.lstrip()))}
+    found = [word for word in sorted(firsts) if word.lower() not in small and (said[word] >= OFTEN or word in WORD_NAME.findall(heads))]
+    return max(found, key=said.__getitem__, default="")
 
 
 def names_of(facts: Iterable[Fact]) -> tuple[str, ...]:
@@ -246,12 +258,27 @@ def names_of(facts: Iterable[Fact]) -> tuple[str, ...]:
     return tuple(" ".join(words[:count]) for count in range(len(words), 0, -1) if words[count - 1].lower() not in LINKING)
 
 
+WORD_NAME = re.compile(r"(?<![\w’'-])(?<![A-Z]\w )([A-Z][^\W\d_][\w-]{2,})\b(?! [A-Z])")
+OFTEN = 3
+"""How often the documents say what they go by."""
+IN_TITLE, IN_HEADING = 6, 2
+"""How often a name counts that titles a document or begins its text, and one in a heading."""
+RARER = 4
+"""How much rarer a name can be than its own beginning, which is that name cut short: "Orrin Boats Ltd"."""
 LINKING = ("&", "and", "of", "the", "at", "in", "for")
 """What no name ends in."""
 ROWS = re.compile(r"^\|.*", re.MULTILINE)
 """Rows of tables, which repeat the names of what a business offers and not its own."""
 NAME = re.compile(r"\b[A-Z][\w’'-]+(?: (?:& |and |of |the )?[A-Z][\w’'-]+)+")
 OPENERS = re.compile(r"\b(?:Welcome to|About|Welcome|The|At|Our|Your|What|How|When|Where|If|In|For|On|We|It)\b")
+
+
+CAPITALS = re.compile(r"\b[A-Z][A-Z’'&]+(?: (?:& )?[A-Z][A-Z’']+)+\b")
+
+
+def in_small(heading: str) -> str:
+    """A heading, words of it that are all in capitals as a name of its own, with a capital each."""
+    return CAPITALS.sub(lambda found: f"{found.group().title()};", heading)
 
 
 def names_in(text: str) -> list[str]:

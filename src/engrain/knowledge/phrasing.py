@@ -21,6 +21,9 @@ NOUNS: dict[str, str] = LEXICON["nouns"]
 KINDS = frozenset(LEXICON["kinds"])
 TEMPLATES: dict[str, dict[str, str]] = {**LEXICON["kinds"], **LEXICON["templates"]}
 UNKNOWN: dict[str, list[str]] = LEXICON["unknown"]
+USUAL = [
+    (re.compile(each["column"]), frozenset(each.get("kinds", ())), each.get("people", False), each["ask"]) for each in LEXICON["usual"]
+]
 INTRANSITIVE = listed("open close shut start begin commence last reply respond expire arrive happen move")
 
 
@@ -41,6 +44,15 @@ def asked(name: str, subject: str, attribute: str = "", wh: str = "", *, many: b
     """Each pattern of a table with its name, filled in."""
     for form, template in TEMPLATES[name].items():
         yield form, fill(template, subject, attribute, wh, many=many)
+
+
+def usual(column: str, kind: str, subject: str, *, people: bool, many: bool) -> Iterator[tuple[str, str]]:
+    """Questions that people ask in place of what a column is called, for its value of this kind; `people`: whether its rows are persons."""
+    for pattern, kinds, of_people, templates in USUAL:
+        named = pattern.fullmatch(column)
+        if named and of_people == people and (not kinds or kind in kinds):
+            for form, template in templates.items():
+                yield f"usual-{form}", fill(template, subject, named[1] if pattern.groups else "", many=many)
 
 
 def fill(template: str, subject: str, attribute: str = "", wh: str = "", *, many: bool | None = None) -> str:
