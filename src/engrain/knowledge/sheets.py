@@ -60,15 +60,16 @@ class Sheets:
         """What the sections share."""
         above, under = defaultdict[str, set[tuple[str, ...]]](set), defaultdict[str, set[tuple[str, str]]](set)
         sections = list(sections)
+        parts = [blocks(section.text, *section.headings[-1:]) for section in sections]
         for section in sections:
             above[last(section.headings)].add(section.headings[:-1])
         found = cls(headings=frozenset(heading for heading, others in above.items() if len(others) > 1))
-        for section in sections:
+        for section, own in zip(sections, parts, strict=True):
             name = found.name(section.headings)
-            for block in filter(is_column, blocks(section.text, *section.headings[-1:]) if name else ()):
+            for block in filter(is_column, own if name else ()):
                 under[header(block.key)].add((section.file, name))
         keys = frozenset(key for key, places in under.items() if is_shared(key, sorted(places)))
-        return replace(found, keys=keys, families=families(sections))
+        return replace(found, keys=keys, families=families(sections, parts))
 
     def name(self, headings: Sequence[str]) -> str:
         """What a section's heading names; where several sections have that heading, the one above; "" where that names no thing."""
@@ -109,13 +110,12 @@ class Sheets:
         return [cell(block, name, record, of_text) if block.start in starts else block for block in parts]
 
 
-def families(sections: Sequence[Section]) -> frozenset[tuple[str, ...]]:
-    """The headings below which several sections are lists of attributes and no more, and share keys with each other."""
+def families(sections: Sequence[Section], parts: Sequence[Sequence[Block]]) -> frozenset[tuple[str, ...]]:
+    """The headings below which several sections, of which these are the blocks, are lists of attributes alone that share keys."""
     found = defaultdict[tuple[str, ...], list[set[str]]](list)
-    for section in sections:
-        parts = blocks(section.text, *section.headings[-1:])
-        if len(section.headings) > 1 and parts and all(map(is_column, parts)) and not is_text(parts):
-            found[section.headings[:-1]].append({header(block.key) for block in parts})
+    for section, own in zip(sections, parts, strict=True):
+        if len(section.headings) > 1 and own and all(map(is_column, own)) and not is_text(own):
+            found[section.headings[:-1]].append({header(block.key) for block in own})
     return frozenset(above for above, lists in found.items() if any(a & b for a, b in itertools.combinations(lists, 2)))
 
 

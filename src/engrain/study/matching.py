@@ -42,8 +42,6 @@ MAX_TOKENS = 96
 BY_RULE, IN_PASSAGE = 0.5, 0.25
 """Shares of questions matched with one by rules and with their passage; the others with another wording of a good writer."""
 REVERSED = 0.1
-
-
 YES_OR_NO = re.compile(r"(?:yes|no)\b")
 
 
