@@ -124,3 +124,22 @@ def test_cells_are_asked_for_backwards(facts_in: Callable[..., list[Fact]]) -> N
     assert found["Who is the head baker?"] == "Odile Marrow."
     assert found["Whose extension is 14?"] == "Odile Marrow."
     assert found["What costs £7.50?"] == "Gift box."
+
+
+COMPARED = """# Kites
+
+| | Gull | Heron |
+|---|---|---|
+| Weight | 420 g | 1.2 kg |
+| MOT price | £12 | £20 |
+| Frame | carbon fibre | bamboo |
+| Phone | 01803 555 | 01803 556 |
+"""
+
+
+def test_what_columns_name_is_one_of_them(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in(COMPARED))
+    assert found["Which one has a weight of 1.2 kg?"] == "Heron."
+    assert found["Which one has carbon fibre as frame?"] == "Gull."
+    assert found["Which one has an MOT price of £12?"] == "Gull."
+    assert not [prompt for prompt in found if "phone" in prompt.lower()]

@@ -85,6 +85,15 @@ def test_people_that_headings_share_are_no_attributes(tmp_path: Path) -> None:
     assert {fact.subject for fact in facts_of(tmp_path, team_md=text)} <= {"Ana Ruiz", "Jan Oram"}
 
 
+@pytest.mark.parametrize("title", ["Gull 2", "Gull 2 – Owner's manual", "Gull 2 data sheet"])
+def test_below_technical_data_stand_those_of_what_the_title_names(tmp_path: Path, title: str) -> None:
+    data = "- Wing load: 2.4 kg\n- Price: £62\n- Line: up to 50 m\n\nColours may differ.\n"
+    text = f"# {title}\n\nIt flies in any wind.\n\n## 7. Technical data\n\n{data}"
+    found = asked(facts_of(tmp_path, manual_md=text))
+    assert found["What is the wing load for Gull 2?"] == "2.4 kg."
+    assert found["How much is Gull 2?"] == "£62."
+
+
 def test_days_that_headings_share_are_no_attributes(tmp_path: Path) -> None:
     text = "# Kites\n\n## Shop\n\n- Monday: 9:00–17:00\n- Sunday: closed\n\n## Workshop\n\n- Monday: 10:00–12:00\n- Sunday: closed\n"
     assert {fact.subject for fact in facts_of(tmp_path, hours_md=text)} <= {"Monday", "Sunday"}

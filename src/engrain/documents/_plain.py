@@ -23,6 +23,12 @@ QUESTION = re.compile(r"^\s*(?:Q|Question)\s?\d*[:.)]\s*(\S.*)$")
 ANSWERED = re.compile(r"([^?]{4,160}\?)\s+(\S.*)$")
 ANSWER = re.compile(r"^\s*(?:A|Answer)\s?\d*[:.)]\s+(?=\S)")
 ITEM = re.compile(r" *(?:-|\d+\.) ")
+RUN_IN = re.compile(r"(?=[^a-z]{4,60}\. +[A-Z])([A-Z][A-Z\d'’&/, -]+[A-Z\d])\. +(?=[A-Z](?:[a-z ]|['’]))")
+"""A title in capitals before the first sentence of a paragraph: "PARKING. There are three bays." """
+LONGEST_TITLE = 9
+"""Words of a numbered title, at most, its number among them."""
+GOING_ON = re.compile(r"(?![a-z])[^\W\d_]|[-*•] ")
+"""How the line below a title begins: a sentence, or an item."""
 LAST_ITEM = re.compile(r"^ *(?:-|\d+\.) .*\Z", re.MULTILINE)
 
 
@@ -137,15 +143,20 @@ def marks(style: str, first: bool, outer: bool) -> str:
 
 def titled(text: str) -> Iterator[tuple[str, str]]:
     """The blocks as Markdown, each with the style of heading it is ("" for none)."""
-    for block in blocks(text):
-        lines = block.splitlines()
+    found = [block.splitlines() for block in blocks(text)]
+    counted = sum(map(opens_with_number, found)) > 1
+    run_in = sum(bool(RUN_IN.match(lines[0])) for lines in found) > 1
+    for lines in found:
+        if run_in and (opening := RUN_IN.match(lines[0])):
+            yield "C", opening[1]
+            lines = [lines[0][opening.end() :], *lines[1:]]
         if len(lines) > 1 and (mark := UNDERLINE.match(lines[1])) and not BULLET.match(lines[0]):
             yield mark[1], lines[0].strip()
             lines = lines[2:]
         elif len(lines) == 1 and (style := heading_style(lines[0].strip())):
             yield style, lines[0].strip().rstrip(":").rstrip()
             continue
-        elif opens_with_capitals(lines):
+        elif opens_with_capitals(lines) or (counted and opens_with_number(lines)):
             yield "C", lines[0].strip().rstrip(":").rstrip()
             lines = lines[1:]
         for question, told in map(asked, by_question(lines)):
@@ -159,6 +170,13 @@ def opens_with_capitals(lines: list[str]) -> bool:
     """Whether a block begins with a heading in capitals and goes on with other text."""
     first = NUMBERED.sub("", lines[0]).strip()
     return len(lines) > 1 and heading_style(first) == "C" and heading_style(lines[1].strip()) != "C" and not KEY_VALUE.match(first)
+
+
+def opens_with_number(lines: list[str]) -> bool:
+    """Whether a block begins with a short numbered title ("3) Test rig") and goes on with other text; one alone may be anything."""
+    first, *others = lines[0].strip(), *lines[1:2]
+    title = len(first.split()) <= LONGEST_TITLE and not first.endswith((".", ",", ";", "!", "?", ":")) and not KEY_VALUE.match(first)
+    return title and bool(NUMBERED.match(first)) and any(map(GOING_ON.match, others))
 
 
 def heading_style(line: str) -> str:

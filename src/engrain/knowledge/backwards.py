@@ -31,7 +31,7 @@ from engrain.knowledge.blocks import CODE
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import FREE_COLUMN, GAP
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.grammar import capital
+from engrain.knowledge.grammar import article, capital
 from engrain.knowledge.items import header, listed_under, opening
 from engrain.knowledge.opening import weekdays
 from engrain.knowledge.parse import children
@@ -55,6 +55,8 @@ LONGEST_NOTE = 4
 """Words of a note on a person that names what that person is or has."""
 MEANT = re.compile(r"(?:meaning|description|message|error|fault|problem|cause)s?")
 """Columns that say what a code stands for."""
+ONE = "one"
+"""What people ask for among things of which nothing says what they are: "Which one weighs 2 kg?" """
 DATED = re.compile(r"when|(?:starting |start )?(?:date|day|time)s?|(?:date|day)s? and times?", re.IGNORECASE)
 """Columns that say when their rows take place."""
 
@@ -157,13 +159,17 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         yield "reverse-whose", f"Whose {relation} {be} {value}?"
         yield "reverse-who", f"Who has {value} as {relation}?"
         yield "reverse-the", f"Who has the {relation} {value}?"
-    yield from which_rows(fact, value)
+    yield from which_rows(fact, value, "" if thing.person or fact.kind == "contact" else ONE)
 
 
-def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
-    """Questions for the row of a table that has a value, where the table says what its rows are: which course costs £52."""
-    kind, relation = header(first_column(fact)), header(fact.relation)
-    if not kind or len(kind.split()) > 3 or not (kind == "what" or is_noun(kind)):
+def which_rows(fact: Fact, value: str, one: str = "") -> Iterator[tuple[str, str]]:
+    """Questions for the row of a table that has a value: which course costs £52, as the table says what its rows are.
+
+    `one` is what to call things that columns or headings name, of which nothing says what they are; "" asks for none of these.
+    """
+    unnamed = one if fact.evidence.startswith(f"{fact.subject}; ") else ""
+    kind, relation = header(first_column(fact)) or unnamed, header(fact.relation)
+    if not kind or len(kind.split()) > 3 or not (kind in ("what", one) or is_noun(kind)):
         return
     which = "What" if kind in ("what", "title") else f"Which {kind}"
     if relation in LINKS and fact.kind in {"text", "name", "person", "place"}:
@@ -183,8 +189,8 @@ def which_rows(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
         yield "reverse-count", f"{which} has {value} {relation}?"
         return
     yield "reverse-which", f"{which} has {value} as {relation}?"
-    if fact.kind in ("money", "count", "percent", "duration"):
-        yield "reverse-of", f"{which} has a {relation} of {value}?"
+    if fact.kind in ("money", "count", "percent", "duration", "measure") and not phrasing.is_plural(relation):
+        yield "reverse-of", f"{which} has {article(relation)} {relation} of {value}?"
     if fact.kind == "money" and re.match(USUAL + PRICE_COLUMN.pattern, relation):
         yield "reverse-at", f"{which} costs {value}?"
 

@@ -62,6 +62,13 @@ def inflect(lemma: str, tag: str) -> str:
     return gerund(lemma) if tag == "VBG" else lemma
 
 
+def article(phrase: str) -> str:
+    """The indefinite article before a phrase: letters read one by one begin as their first one is called ("an RRP")."""
+    word = phrase.partition(" ")[0]
+    spelled = word.isupper() and len(word) > 1
+    return "an" if word[:1].lower() in ("aefhilmnorsx" if spelled else "aeiou") else "a"
+
+
 def capital(text: str) -> str:
     """The text with its first letter upper case."""
     return text[:1].upper() + text[1:]

@@ -10,6 +10,7 @@ from functools import cache
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.blocks import Block
+from engrain.knowledge.grammar import article
 from engrain.knowledge.parse import parse, parse_all
 from engrain.knowledge.values import Value, find_values, kind_of
 from engrain.knowledge.words import BEFORE_NOUNS, DETERMINERS, HUMANS, NO_ROLES, PROPER_TAILS, ROLE_ENDINGS, UNCOUNTED
@@ -216,7 +217,7 @@ def tidy_key(key: str) -> str:
     )
     plain = head[:1].lower() + head[1:] + rest if not name else key
     countable = re.match(r"[a-z][^_]*$", plain) and not is_bare(plain)
-    return f"a {plain}" if countable and plain[0] not in "aeiou" else f"an {plain}" if countable else plain
+    return f"{article(plain)} {plain}" if countable else plain
 
 
 def is_bare(phrase: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from engrain.knowledge.grammar import inflect, past
+from engrain.knowledge.grammar import article, inflect, past
 from engrain.knowledge.parse import children, first, source, subtree
 from engrain.knowledge.shapes import indirect, inverted, shape
 from engrain.knowledge.words import UNCOUNTED
@@ -28,7 +28,7 @@ def polar_question(doc: Any) -> Polar | None:
         return None
     negations = {t.i for t in doc if t.dep_ == "neg" and t.head == s.root}
     swapped = {
-        t.i: "any" if uncounted(t.head) else article(t.head)
+        t.i: "any" if uncounted(t.head) else article_of(t.head)
         for t in doc
         if t.dep_ == "det" and t.lower_ == "no" and t.head.head == s.root and t.head.dep_ in {"attr", "dobj"}
     }
@@ -50,10 +50,9 @@ def uncounted(noun: Any) -> bool:
     return noun.tag_ != "NN" or noun.lemma_.lower() in UNCOUNTED
 
 
-def article(noun: Any) -> str:
+def article_of(noun: Any) -> str:
     """The indefinite article for a noun phrase."""
-    after = noun.doc[min(t.i for t in noun.subtree if t.dep_ != "det")].text
-    return "an" if after[:1].lower() in "aeiou" else "a"
+    return article(noun.doc[min(t.i for t in noun.subtree if t.dep_ != "det")].text)
 
 
 def active(doc: Any) -> str:

@@ -45,6 +45,20 @@ NO_THINGS = listed(
 """What a heading names that is about things of many kinds and is none itself."""
 
 
+DATA = re.compile(
+    r"(?:[\d.]+[.)]? )?(?:(?:technical|product|key) (?:data|details|facts|information|specifications?|specs)|specifications?|specs"
+    r"|tech specs|data|dimensions(?: (?:and|&) weights?)?|measurements|ratings|at a glance)",
+    re.IGNORECASE,
+)
+"""Headings below which stand the data of what the heading above names."""
+DESCRIBING = re.compile(
+    r"(?:^|[\s:,–-]+)(?:(?:installation|user|owner['’]?s|operating|instruction|service|product|technical|quick(?: start)?|safety) ?)*"
+    r"(?:manual|guide|handbook|instructions|(?:data|fact|spec(?:ification)?)? ?sheet|leaflet|brochure|specifications?)$",
+    re.IGNORECASE,
+)
+"""What a title says of the text itself, behind what that describes."""
+
+
 @dataclass(frozen=True)
 class Sheets:
     """The `keys` that lists under several headings share (in small letters), the `headings` that stand in several places, and the
@@ -72,11 +86,15 @@ class Sheets:
         return replace(found, keys=keys, families=families(sections, parts))
 
     def name(self, headings: Sequence[str]) -> str:
-        """What a section's heading names; where several sections have that heading, the one above; "" where that names no thing."""
+        """What a section's heading names; where several sections have that heading, or it only says that data follow, the
+        one above; "" where that names no thing.
+        """
         own = last(headings)
         above = last(headings[:-1])
         name = (
-            above
+            what_is_described(above)
+            if of_data(headings)
+            else above
             if own in self.headings
             else f"{own} of {above[:1].lower()}{above[1:]}"
             if above and ONE_OF_SEVERAL.fullmatch(own)
@@ -95,7 +113,8 @@ class Sheets:
         """The blocks of a section, with cells in place of its items where half of their keys at least are shared, or several."""
         of_text = is_text(parts)
         name = last(headings) if of_text else self.name(headings)
-        kindred = tuple(headings[:-1]) in self.families and all(map(is_column, parts))
+        columns = sum(map(is_column, parts))
+        kindred = columns == len(parts) if tuple(headings[:-1]) in self.families else of_data(headings) and 2 * columns > len(parts)
         if name in ("", business) or not (kindred or any(is_column(block) and header(block.key) in self.keys for block in parts)):
             return list(parts)
         people = people_items(parts)
@@ -155,6 +174,16 @@ def is_column(block: Block) -> bool:
 def is_name_first(block: Block, person: Person) -> bool:
     """Whether the key of an item about a person is the name, as in "Ana Ruiz: treasurer"."""
     return person.name[0] < len(block.evidence) - len(block.text)
+
+
+def of_data(headings: Sequence[str]) -> bool:
+    """Whether the last of the headings only says that data follow, of what the one above names."""
+    return len(headings) > 1 and bool(DATA.fullmatch(last(headings)))
+
+
+def what_is_described(title: str) -> str:
+    """What a text of this title describes: "Otter 3" of "Otter 3 – Installation manual"; "" where it does not say."""
+    return DESCRIBING.sub("", title)
 
 
 def last(headings: Sequence[str]) -> str:
