@@ -33,6 +33,18 @@ def test_since_when(facts_in: Callable[..., list[Fact]]) -> None:
     assert found["Since when has Ruta Klimas been with you?"] == "30 May 2022."
     assert found["Since when has Ruta Klimas been a member?"] == "2019."
     assert not [prompt for prompt in found if "the with us" in prompt]
+    found = facts_in("| Name | Role | Since | Mobile |\n|---|---|---|---|\n| Ruta Klimas | Potter | 2022 | 087 555 0163 |")
+    assert asked(found)["Since when has Ruta Klimas been here?"] == "2022."
+    assert asked(found)["What is the mobile number for Ruta Klimas?"] == "087 555 0163."
+    assert asked(found, "reverse")["Who has been here since 2022?"] == "Ruta Klimas."
+
+
+def test_a_price_within_a_column_that_has_its_sign(facts_in: Callable[..., list[Fact]]) -> None:
+    found = facts_in("| Art. no. | Product | Dealer € net | RRP € incl. VAT |\n|---|---|---|---|\n| 500010 | Tea bowl | 23.60 | 44.90 |")
+    assert asked(found)["What is the dealer net price for a tea bowl?"] == "€23.60."
+    assert asked(found)["What is the RRP including VAT for a tea bowl?"] == "€44.90."
+    assert asked(found)["What is the article number for a tea bowl?"] == "500010."
+    assert asked(found, "reverse")["Which product has a dealer net price of €23.60?"] == "Tea bowl."
 
 
 def test_titles_are_no_people_and_people_are_one(facts_in: Callable[..., list[Fact]]) -> None:

@@ -43,7 +43,9 @@ DOER = re.compile(r"who ([a-z]+s) (?:it|them|this)", re.IGNORECASE)
 """A column that says who does something with what its rows name."""
 DUE = re.compile(r"(book|order|apply|pay|register|enrol|enroll|reply|collect|call|ask|sign up) by", re.IGNORECASE)
 """A column that says by when something has to be done for what its rows name."""
-SINCE = re.compile(r"(.+) since")
+SINCE = re.compile(r"(?:(.+) )?since")
+HERE = "here"
+"""Where somebody is since a date that stands alone."""
 WHAT = re.compile(r"\b([Ww])hat (is|are)\b")
 WHEN_VALUE = re.compile(
     r"(?:in|on|at|by|from|until|after|before|within|during|throughout|all (?:year|day|week)|every|each|next|not before|the day)\b",
@@ -56,6 +58,7 @@ TRAILING = re.compile(
 )
 DONE = re.compile(r"\w{2,}ed|written|taught|led|run|made|sent")
 """Columns that say who did something."""
+INNER_SIGN = re.compile(rf"\s+{SIGN}\s+(?=[a-z])")
 NAMED_MEASURES = {
     "length": "how long", "height": "how high", "width": "how wide", "depth": "how deep", "thickness": "how thick", "size": "how big",
     "distance": "how far", "weight": "how heavy",
@@ -65,7 +68,7 @@ PRICE_COLUMN = re.compile(r"(?:price|cost|fee|charge|rate)s?\b")
 USUAL = r"(?:(?:base|full|normal|standard|daily|weekly|monthly|yearly|annual|hourly) )?"
 """What can stand before it."""
 PRICE_NAME = re.compile(
-    r"\b(?:price|costs?\b|fees?\b|charge|rates?\b|deposit|amount|sum\b|(?:sub)?total|limit|salary|pay\b|wages?\b|value|excess|surcharge|supplement|"
+    r"\b(?:price|RRP\b|costs?\b|fees?\b|charge|rates?\b|deposit|amount|sum\b|(?:sub)?total|limit|salary|pay\b|wages?\b|value|excess|surcharge|supplement|"
     r"discount|rents?\b)|€|£|\$",
     re.IGNORECASE,
 )
@@ -147,11 +150,16 @@ def attribute_questions(fact: Fact, people: Collection[str] = ()) -> Iterator[tu
         yield from phrasing.asked("place", fact.business or "the business")
     elif columns(fact) or not DAYS.match(fact.subject) or fact.kind not in {"time", "text", "date"}:
         relation = re.sub(r"\s*\([^)]*\)", "", relation).strip() or relation
-        relation = CURRENCY_END.sub("", relation) or relation
+        relation = without_sign(relation)
         asks = {"who": "person", "when": "date", "where": "place", "contact": "person" if fact.kind == "person" else "contact"}
-        asks |= dict.fromkeys(("phone", "tel", "telephone"), "phone number")
+        asks |= dict.fromkeys(("phone", "tel", "telephone"), "phone number") | {"mobile": "mobile number"}
         asks |= dict.fromkeys(("ask", "ask for", "see", "speak to", "talk to", "call"), "person") if full_name(fact.value) else {}
         yield from column_or_kind(fact, thing, asks.get(relation.lower(), relation))
+
+
+def without_sign(relation: str) -> str:
+    """A column's name without the sign of its currency, which may stand within it ("Dealer € net")."""
+    return CURRENCY_END.sub("", INNER_SIGN.sub(" ", relation)) or relation
 
 
 def column_or_kind(fact: Fact, thing: Thing, relation: str) -> Iterator[tuple[str, str]]:
@@ -186,14 +194,14 @@ def column_or_kind(fact: Fact, thing: Thing, relation: str) -> Iterator[tuple[st
     elif relation.lower() in {*phrasing.KINDS, "details", "meaning", "setting"}:
         yield from asked_of(relation.lower(), thing)
     else:
-        yield from named_questions(fact, thing, relation if relation.isupper() else relation[:1].lower() + relation[1:])
+        yield from named_questions(fact, thing, relation if relation.partition(" ")[0].isupper() else relation[:1].lower() + relation[1:])
 
 
 def named_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, str]]:
     """Questions that name the attribute, and those in the words that go with it."""
     since = SINCE.fullmatch(name)
     if since:
-        yield from since_questions(thing, since.group(1))
+        yield from since_questions(thing, since.group(1) or HERE)
         return
     own = list(column_questions(fact, thing, name))
     yield from own

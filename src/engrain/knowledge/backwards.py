@@ -9,8 +9,10 @@ from typing import Any
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import BROKEN, is_reason, value_span
 from engrain.knowledge.attributes import (
+    HERE,
     ITEM_RELATIONS,
     PRICE_COLUMN,
+    PRICE_NAME,
     ROLE_COLUMN,
     ROLES,
     SINCE,
@@ -26,6 +28,7 @@ from engrain.knowledge.attributes import (
     role_name,
     slot_of,
     thing_of,
+    without_sign,
 )
 from engrain.knowledge.blocks import CODE
 from engrain.knowledge.dates import STAMP_KEY
@@ -143,7 +146,7 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         yield "reverse-who", f"Who {BEGINNINGS[relation]} in {value}?"
         yield "reverse-tell", f"Tell me who {BEGINNINGS[relation]} in {value}."
     elif thing.person and since and fact.kind == "date":
-        yield "reverse-who", f"Who has been {been(thing, since.group(1))} since {value}?"
+        yield "reverse-who", f"Who has been {been(thing, since.group(1) or HERE)} since {value}?"
     elif thing.person and ROLE_COLUMN.search(relation) and is_role_name(value):
         role = role_name(value)
         yield "reverse-who", f"Who is the {role}?"
@@ -168,7 +171,7 @@ def which_rows(fact: Fact, value: str, one: str = "") -> Iterator[tuple[str, str
     `one` is what to call things that columns or headings name, of which nothing says what they are; "" asks for none of these.
     """
     unnamed = one if fact.evidence.startswith(f"{fact.subject}; ") else ""
-    kind, relation = header(first_column(fact)) or unnamed, header(fact.relation)
+    kind, relation = header(first_column(fact)) or unnamed, header(without_sign(fact.relation))
     if not kind or len(kind.split()) > 3 or not (kind in ("what", one) or is_noun(kind)):
         return
     which = "What" if kind in ("what", "title") else f"Which {kind}"
@@ -188,6 +191,8 @@ def which_rows(fact: Fact, value: str, one: str = "") -> Iterator[tuple[str, str
     if fact.kind == "count" and phrasing.is_plural(relation) and value != "1":
         yield "reverse-count", f"{which} has {value} {relation}?"
         return
+    if fact.kind == "money" and not PRICE_NAME.search(relation):
+        relation += " price"
     yield "reverse-which", f"{which} has {value} as {relation}?"
     if fact.kind in ("money", "count", "percent", "duration", "measure") and not phrasing.is_plural(relation):
         yield "reverse-of", f"{which} has {article(relation)} {relation} of {value}?"

@@ -17,7 +17,7 @@ RULE = re.compile(r"^[\s|:-]+$")
 ABBREVIATIONS = {
     "ext": "extension", "tel": "telephone", "no": "number", "nr": "number", "num": "number", "qty": "quantity", "min": "minimum",
     "max": "maximum", "dept": "department", "approx": "approximately", "incl": "including", "excl": "excluding", "avg": "average",
-    "temp": "temperature", "ref": "reference", "recomm": "recommended",
+    "temp": "temperature", "ref": "reference", "recomm": "recommended", "art": "article",
 }  # fmt: skip
 SHORTENED = re.compile(rf"\b({'|'.join(ABBREVIATIONS)})\.(?!\w)|^(?=(?:ext|tel|qty|dept)$)(\w+)", re.IGNORECASE)
 """Words of a column's name that are cut short: with a full stop, or those that are nothing else."""

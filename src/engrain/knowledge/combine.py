@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.attributes import ITEM_RELATIONS, ROLES, SINCE, WHEN_VALUE, is_noun, role_name
+from engrain.knowledge.attributes import HERE, ITEM_RELATIONS, ROLES, SINCE, WHEN_VALUE, is_noun, role_name
 from engrain.knowledge.backwards import MANY
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import GAP
@@ -65,7 +65,7 @@ def told_of(fact: Fact, person: bool) -> str:
     if relation in {*phrasing.KINDS, *ITEM_RELATIONS, "details", "measure", "count", "name", "text"} - {"role"}:
         return f"{subject}: {value}."
     if since:
-        rest = since.group(1)
+        rest = since.group(1) or HERE
         return f"{subject} has been {rest} since {value}." if not is_noun(rest) else f"{subject}, {relation}: {value}."
     if not is_noun(relation) and WHEN_VALUE.match(value) and not phrasing.is_plural(subject):
         return f"{tidy_key(subject)} is {relation} {value}."

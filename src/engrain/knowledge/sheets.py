@@ -40,7 +40,7 @@ is not that of its writing.
 NO_THINGS = listed(
     """price prices fee fees rate rates tariff tariffs charge charges cost costs hours times contact contacts detail details address
     addresses setting settings note notes notice notices rule rules information info opening team staff people menu faq us you summary
-    overview"""
+    overview company business firm organisation organization general"""
 )
 """What a heading names that is about things of many kinds and is none itself."""
 
