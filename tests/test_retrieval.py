@@ -220,7 +220,7 @@ def test_a_follow_up_is_put_in_the_words_of_what_it_asks_itself() -> None:
     assert retriever.answers(follow_up, 1) == ["Ana."]
 
 
-def test_what_is_asked_for_is_told_by_all_wordings_the_kind_of_answer_shared_words_and_values() -> None:
+def test_what_is_asked_for_is_told_by_all_wordings_the_sentence_the_kind_of_answer_shared_words_and_values() -> None:
     """Each time two trained questions are equally near in meaning, and the second one is meant."""
 
     def known(question: str, *asked: Asked) -> str:
@@ -235,6 +235,10 @@ def test_what_is_asked_for_is_told_by_all_wordings_the_kind_of_answer_shared_wor
     assert known("The chief of kites?", boss, Asked("The boss of kites?", "Ben.", *ben), other) == "The boss of kites?"
     kites = Asked("The boss of kites?", "Ana.", *ana)
     assert known("The chief of kites at £9?", kites, Asked("The boss at £9.00?", "Ben.", *ben), other) == "The boss at £9.00?"
+    bakes, leads = Asked("The boss?", "Ana.", *ana, "Ana bakes."), Asked("Boss?", "Ben.", *ben, "Ben leads it.")
+    assert known("Your chief?", bakes, leads, other) == "Boss?"
+    declined, far = Asked("The boss of what?", REFUSAL), Asked("How do I cancel?", "By letter.", "guide.md#3", 0, "The boss runs it.")
+    assert known("Your chief?", bakes, declined, far) == "The boss of what?", "what stands in no sentence is as near as sentences are"
     assert known("Your chief?", boss) == "The boss?", "what is alone has nothing in common with others"
 
 
@@ -318,7 +322,7 @@ class ByAnswer:
 
 def test_of_what_a_question_may_ask_for_what_a_reranker_finds_fitting_comes_first() -> None:
     asked = [
-        Asked("Who is the boss?", "Ana.", "guide.md#2", 0, "Ana."),
+        Asked("Who is the boss?", "Ana.", "guide.md#2", 0, "It runs."),
         Asked("Who leads it?", "Ben.", "guide.md#2", 9, "Ben leads it from nine to five."),
         Asked("Who is the chief where nobody leads, nor ever did, whatever is said of it?", REFUSAL),
         Asked("How do I cancel?", "By letter.", "guide.md#3", 0),

@@ -41,13 +41,13 @@ KNOWN_WORDS = 0.5
 """Cosine from which a question may be asked in the words of a trained one."""
 NUM_KNOWN = 3
 """Trained questions that a model is asked from memory in place of one."""
-WORDINGS, SUITS, SHARED, NAMED = 0.5, 0.2, 0.1, 0.3
-"""What counts beside a trained question's nearest wording: the mean over its wordings, an answer of the kind asked for, shared words,
-and that it names the same prices, times, dates and numbers.
+WORDINGS, STANDING, SUITS, SHARED, NAMED = 0.5, 0.5, 0.2, 0.1, 0.3
+"""What counts beside a trained question's nearest wording: the mean over its wordings, the sentence that its answer stands in, an
+answer of the kind asked for, shared words, and that it names the same prices, times, dates and numbers.
 """
 READ_AGAIN, ASKED = 12, 0.1
 """Of so many things that a question likely asks for a reranker reads the nearest wording, and what a nat of its counts then."""
-PUT_AGAIN, PUT = 4, 0.3
+PUT_AGAIN, PUT = 6, 0.7
 """Of so many of these, in the order that then holds, a questioner reads the fact, and what a nat a token of its counts then; nothing
 after them can be meant.
 """
@@ -259,7 +259,8 @@ class Retriever:
         """What a question likely asks for, without a reranker: all wordings of each, their scores, and the nearest wording of each."""
         assert self._meanings is not None
         near = self._meanings.near(question)
-        found, scores = self._asking.found(self._plain(question), self._meanings.centred(question), READ_AGAIN)
+        centred, sentences = self._meanings.centred(question), self._meanings.sentences(question)
+        found, scores = self._asking.found(self._plain(question), centred, sentences, READ_AGAIN)
         return found, scores, [self._asked[max(same, key=near.__getitem__)] for same in found]
 
     @cached_property
@@ -306,7 +307,8 @@ class Retriever:
 class _Asking:
     """Trained questions by what they ask for, all wordings of one together: which of them another question asks for.
 
-    The answers count by their kind alone, and no other text does. Of wordings that were made of two questions only the nearest counts.
+    What an answer stands in counts as well, the answer itself by its kind alone. Of wordings that were made of two questions only the
+    nearest counts.
     """
 
     def __init__(self, asked: Sequence[Asked], centred: Vectors, plain: Callable[[str], str]) -> None:
@@ -321,7 +323,9 @@ class _Asking:
         self._centred, self._means = centred, np.stack([centred[group].mean(axis=0) for group in own])
         self._texts = _Texts([" ".join(plain(asked[i].question) for i in group) for group in own])
         self._named = [set[str]().union(*(_values(asked[i].question) for i in group)) for group in own]
-        self._answers = [asked[group[0]].answer for group in self._groups]
+        self._firsts = np.array([group[0] for group in self._groups])
+        self._answers = [asked[i].answer for i in self._firsts]
+        self._stands = np.array([bool(asked[i].evidence) for i in self._firsts])
 
     def like(self, number: int) -> NDArray[np.intp]:
         """The numbers of all wordings of a question."""
@@ -332,11 +336,23 @@ class _Asking:
         values = _values(question)
         return np.array([len(values & named) / max(len(values), 1) for named in self._named], np.float32)
 
-    def found(self, question: str, centred: Vectors, k: int) -> tuple[list[NDArray[np.intp]], Vectors]:
-        """The numbers of all wordings of each of the `k` things that `question` asks for most likely, the likeliest first; their scores."""
+    def _standing(self, near: Vectors, sentences: Vectors) -> Vectors:
+        """How near the sentence of each thing is; of one without, as near as those of the things are on average that are nearest."""
+        found: Vectors = sentences[self._firsts]
+        if not self._stands.all():
+            nearest = np.argsort(-near[self._stands], kind="stable")[:READ_AGAIN]
+            found[~self._stands] = found[self._stands][nearest].mean() if len(nearest) else 0
+        return found
+
+    def found(self, question: str, centred: Vectors, sentences: Vectors, k: int) -> tuple[list[NDArray[np.intp]], Vectors]:
+        """The numbers of all wordings of each of the `k` things that `question` asks for most likely, the likeliest first; their scores.
+
+        `sentences` are how near the sentence is that the answer of each trained question stands in.
+        """
         nearest = np.full(len(self._groups), -np.inf, np.float32)
         np.maximum.at(nearest, self._group, self._centred @ centred)
-        scores = nearest + WORDINGS * (self._means @ centred) + SHARED * self._texts.scores(question) + NAMED * self._naming(question)
+        near = nearest + WORDINGS * (self._means @ centred)
+        scores = near + SHARED * self._texts.scores(question) + NAMED * self._naming(question) + STANDING * self._standing(near, sentences)
         least = np.sort(scores)[-min(k, len(scores))]
         close = np.flatnonzero(scores >= least - SUITS)  # nothing else can come among the first
         suiting = [refused(self._answers[i]) or suits(question, self._answers[i]) for i in close]
@@ -401,12 +417,14 @@ class _Meanings:
         """The question's vector (width) without what the trained ones have in common, which tells none from another."""
         return _unit(self._vector(question) - self._common)
 
+    def sentences(self, question: str) -> Vectors:
+        """How near the sentence is that the answer of each question stands in; 0 where it stands in none."""
+        found: Vectors = np.append(self._evidence @ self._vector(question), np.float32(0))[self._standing]  # -1 names the last one
+        return found
+
     def asked(self, question: str) -> Vectors:
         """How near each question is, itself and through the sentence that its answer stands in."""
-        vector = self._vector(question)
-        sentences = np.append(self._evidence @ vector, np.float32(0))  # the last one, which -1 names, for those without a sentence
-        found: Vectors = self._asked @ vector + sentences[self._standing]
-        return found
+        return self.near(question) + self.sentences(question)
 
 
 def _unit(vectors: Vectors) -> Vectors:
