@@ -346,13 +346,14 @@ def test_of_what_a_question_may_ask_for_the_fact_comes_first_that_it_is_likelies
     asked = [
         Asked("Who is the boss?", "Ana.", "guide.md#2", 0, about="-3"),
         Asked("Who leads it?", "Ben.", "guide.md#2", 9, about="-1"),
-        Asked("Who is the chief?", REFUSAL),
+        Asked("Who runs it?", REFUSAL),
     ]
     alone = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning())).known_words("Your chief?", 3)
     assert alone[0] != "Who leads it?"
     retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()), load_questioner=ByFact)
     assert retriever.known_words("Your chief?", 3)[0] == "Who leads it?"
     assert set(retriever.known_words("Your chief?", 3)) == set(alone)
+    assert retriever.known_words("Your chief?", 3)[1] == "Who runs it?", "what is about no fact is a little less likely than the likeliest"
     assert retriever.asks("Your chief?", ["Ana.", "Ben.", "Cleo."]) == pytest.approx([-2, 0, UNKNOWN])
     assert retriever.asks("Your chief?", ["Cleo."]) == [0], "nothing is known of any of them"
     assert retriever.asks("Your chief?", []) == []

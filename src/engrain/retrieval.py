@@ -51,6 +51,8 @@ PUT_AGAIN, PUT = 6, 0.7
 """Of so many of these, in the order that then holds, a questioner reads the fact, and what a nat a token of its counts then; nothing
 after them can be meant.
 """
+LESS = 0.1
+"""How much less likely a question is about what is no fact than about the likeliest fact, where it is put in words (nats a token)."""
 RECENT = 256
 UNKNOWN = -1.0
 """How likely a question is about what is no fact, against the likeliest fact (nats a token)."""
@@ -243,8 +245,8 @@ class Retriever:
         """
         found, read, nearest = self._first(question)
         put = self._put(question, nearest)
-        usual = np.mean([each for each in put if each is not None] or [0.0])
-        likely = read + PUT * np.array([usual if each is None else each for each in put])
+        best = max((each for each in put if each is not None), default=0.0)
+        likely = read + PUT * np.array([best - LESS if each is None else each for each in put])
         return [found[i] for i in np.argsort(-likely, kind="stable")[:k]]
 
     def _first(self, question: str) -> tuple[list[NDArray[np.intp]], NDArray[np.float64], list[Asked]]:
