@@ -39,6 +39,15 @@ def test_since_when(facts_in: Callable[..., list[Fact]]) -> None:
     assert asked(found, "reverse")["Who has been here since 2022?"] == "Ruta Klimas."
 
 
+def test_routes_are_asked_for_as_people_do(facts_in: Callable[..., list[Fact]]) -> None:
+    table = "| Route | From | To | Via | Every |\n|---|---|---|---|---|\n| 9 | Quay | Moor End | Saltley | 30 minutes |"
+    found = asked(facts_in(f"{table}\n| 14 | Quay | Hythe | Lea | hourly |"))
+    assert found["Where does Route 9 leave from?"] == "Quay."
+    assert found["Where does Route 14 go?"] == "Hythe."
+    assert found["Which places does Route 9 go through?"] == "Saltley."
+    assert found["How often does Route 9 run?"] == "30 minutes."
+
+
 def test_a_price_within_a_column_that_has_its_sign(facts_in: Callable[..., list[Fact]]) -> None:
     found = facts_in("| Art. no. | Product | Dealer € net | RRP € incl. VAT |\n|---|---|---|---|\n| 500010 | Tea bowl | 23.60 | 44.90 |")
     assert asked(found)["What is the dealer net price for a tea bowl?"] == "€23.60."

@@ -238,3 +238,20 @@ def test_a_sentence_that_only_lists_prices_is_pairs() -> None:
         ("sentence", "", "Dogs pay £1."),
     ]
     assert [b.kind for b in blocks("Tea costs £2, coffee £3 and cake £4.")] == ["sentence"]
+
+
+ROUTES = """| Route | From | To | Days | Adult single | Remarks |
+|---|---|---|---|---|---|
+| 9 | Quay | Quay | Mon-Sat | £1.90 | Town circular |
+| 14 | Quay | Moor End | Mon-Sat | £4.20 | From stand B |
+| 14 | Quay | Saltley | Mon-Sat | £2.60 | |
+| 14 | Quay | Moor End | Sun | £4.20 | Not on holidays |
+"""
+
+
+def test_numbered_rows_are_called_what_their_column_is_and_told_apart_by_others_but_never_by_remarks() -> None:
+    rows = {b.key: b.text for b in blocks(ROUTES) if b.column == "Adult single"}
+    assert list(rows) == ["Route 9", "Route 14, Moor End, Mon-Sat", "Route 14, Saltley, Mon-Sat", "Route 14, Moor End, Sun"]
+    assert [b.text for b in blocks(ROUTES) if b.column == "Remarks"] == ["Town circular", "From stand B", "Not on holidays"]
+    years = "| Year | Event | Guests |\n|---|---|---|\n| 2019 | Fair | 40 |\n| 2020 | Fair | 50 |"
+    assert {b.key for b in blocks(years)} == {"Fair"}, "years number nothing"

@@ -25,6 +25,14 @@ CODE = re.compile(r"[A-Z]{0,4}[-.]?\d+[a-z]?")
 """What rows are numbered by."""
 SHORT_CODE = re.compile(r"[A-Z\d][A-Z\d./+-]{0,11}")
 CODE_COLUMN = re.compile(r"(?:\w+ )?(?:code|ref|reference|id|number|sku|plu|key|abbreviation|symbol)s?|#", re.IGNORECASE)
+REMARKS = re.compile(r"(?:remark|note|comment|condition|detail)s?|(?:additional |more |further )?info(?:rmation)?", re.IGNORECASE)
+"""Columns that say something of a row, and never what it is."""
+WAYS = re.compile(r"from|to|via|until|origin|destination", re.IGNORECASE)
+"""Columns that say where a numbered row begins and ends, which may tell it from others and is not what it is."""
+COUNTING = re.compile(
+    r".*\b(?:year|date|day|week|month|time|hour|age|size|quantity|amount|number|level|position|rank|place)s?", re.IGNORECASE
+)
+"""Columns whose numbers count, and are no names."""
 MARK = re.compile(r"^\s*(?:[-*+•]\s+|\d{1,2}[.)]\s+|>\s+)?")
 ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,2}[.)])\s+(?!Q(?:uestion)?\s*[:.])")
 """What an item of a list begins with that is no question with its label."""
@@ -166,29 +174,32 @@ def begins_table(text: str, start: int, following: str) -> bool:
 
 @dataclass(frozen=True)
 class Header:
-    """What a table's columns are called, the number of that which names a row, and of that which tells rows of one name apart.
+    """What a table's columns are called, the number of that which names a row, and of those which tell rows of one name apart.
 
-    In a table that `compares`, columns are things and rows what is said of each.
+    Where rows are `numbered`, their names are numbers of what the column is called: "Route 14". In a table that `compares`, columns are
+    things and rows what is said of each.
     """
 
     columns: tuple[str, ...]
     name: int = 0
-    beside: int | None = None
+    beside: tuple[int, ...] = ()
     repeated: frozenset[str] = frozenset()
+    numbered: bool = False
     compares: bool = False
 
     def naming(self, cells: list[str]) -> list[int]:
         """The numbers of the columns that name this row; the first, where it has more or fewer cells than the header."""
         if len(cells) != len(self.columns):
             return [0]
-        return [n for n in (self.name, self.beside) if n is not None and (n == self.name or cells[self.name] in self.repeated)]
+        return [self.name, *(self.beside if cells[self.name] in self.repeated else ())]
 
 
 def header_of(line: str, following: str) -> Header:
     """The header that a table's first line is; the rows are at the beginning of `following`.
 
-    The first column names a row; where that holds codes, the first that holds words; where it repeats dates or numbers, one that
-    holds words and repeats none. Where a name repeats, another column with words is a part of it.
+    The first column names a row; where that holds codes, the first that holds words and repeats none, or else the code itself with what
+    the column is called; where it repeats dates or numbers, one that holds words and repeats none. Where a name repeats, one or two other
+    columns with words are a part of it. Remarks name nothing.
     """
     below = itertools.takewhile(ROW.match, following.lstrip("\n").split("\n"))
     rows = [[cell for _, cell in cells_of(row)] for row in below if not RULE.match(row)]
@@ -199,14 +210,27 @@ def header_of(line: str, following: str) -> Header:
     if compares(rows):
         return Header(columns, compares=True)
     cells = list(zip(*rows, strict=True))
-    wordy = [n for n, column in enumerate(cells) if 2 * sum(map(is_wordy, column)) > len(column)]
-    if is_code(columns[0], cells[0]):
-        name = next((n for n in wordy if n and len(set(cells[n])) == len(rows)), next((n for n in wordy if n), 0))
+    wordy = [n for n, column in enumerate(cells) if 2 * sum(map(is_wordy, column)) > len(column) and not REMARKS.fullmatch(columns[n])]
+    things = [n for n in wordy if not WAYS.fullmatch(columns[n])]
+    whole = [n for n in things if len(set(cells[n])) == len(rows)]
+    codes = is_code(columns[0], cells[0])
+    numbered = codes and not whole and bool(columns[0]) and not (CODE_COLUMN.fullmatch(columns[0]) or COUNTING.fullmatch(columns[0]))
+    if numbered or (0 in wordy and not codes):
+        name = 0
+    elif codes:
+        name = next((n for n in (*whole, *things) if n), 0)
     else:
-        name = 0 if 0 in wordy else next((n for n in (0, *wordy) if len(set(cells[n])) == len(rows)), 0)
+        name = 0 if len(set(cells[0])) == len(rows) else next(iter(whole), 0)
     repeated = frozenset(cell for cell, count in Counter(cells[name]).items() if count > 1)
-    beside = (n for n in wordy if n > name and len(set(zip(cells[name], cells[n], strict=True))) == len(rows))
-    return Header(columns, name, next(beside, None) if repeated and name in wordy else None, repeated)
+    others = [n for n in wordy if n > name] if numbered or name in wordy else []
+    beside = (more for count in (1, 2) for more in itertools.combinations(others, count) if tells_apart(cells, (name, *more)))
+    return Header(columns, name, next(beside, ()) if repeated else (), repeated, numbered)
+
+
+def tells_apart(cells: Sequence[Sequence[str]], columns: Sequence[int]) -> bool:
+    """Whether no two rows have the same in all these columns."""
+    rows = list(zip(*(cells[n] for n in columns), strict=True))
+    return len(set(rows)) == len(rows)
 
 
 def is_code(column: str, cells: Sequence[str]) -> bool:
@@ -262,7 +286,8 @@ def row_cells(line: str, start: int, header: Header, stated: str = "") -> list[B
     if header.compares and len(cells) == len(header.columns):
         return compared_cells(cells, start, header)
     naming = header.naming([cell for _, cell in cells])
-    name = ", ".join(counted(plain(cells[n][1]), header.columns[n] if n < len(header.columns) else "") for n in naming if cells[n][1])
+    named = ((n, plain(cells[n][1]), header.columns[n] if n < len(header.columns) else "") for n in naming if cells[n][1])
+    name = ", ".join(f"{column} {cell}" if header.numbered and not n else counted(cell, column) for n, cell, column in named)
     evidence = "; ".join(f"{column}: {plain(cell)}" for column, (_, cell) in zip(header.columns, cells, strict=False))
     currency = next((cell for column, (_, cell) in zip(header.columns, cells, strict=False) if column.lower() == "currency"), "")
     return [
