@@ -38,6 +38,10 @@ def test_tabs_and_an_older_encoding(read: Callable[..., Document]) -> None:
     ("rows", "text"),
     [
         ([["Phone", "1"], ["Email", "a@b.c"]], "- Phone: 1\n- Email: a@b.c"),
+        (
+            [["Notice given", "You pay"], ["A week", "30%"], ["Less", "All"]],
+            "| Notice given | You pay |\n| --- | --- |\n| A week | 30% |\n| Less | All |",
+        ),
         ([["Monday", "closed"], ["Tuesday", "open"]], "- Monday: closed\n- Tuesday: open"),
         ([["Item", "Cost now"], ["Tea", "£2"], ["Cake", "£3"]], "| Item | Cost now |\n| --- | --- |\n| Tea | £2 |\n| Cake | £3 |"),
         ([["Question", "Answer"], ["Dogs?", "No"]], "| Question | Answer |\n| --- | --- |\n| Dogs? | No |"),
@@ -67,6 +71,15 @@ def test_values_below_an_empty_row_have_the_columns_above_it() -> None:
     head = "| Code | Item | Price | Notes |\n| --- | --- | --- | --- |\n"
     assert text.startswith(f"{head}| T1 | Tea | 2 | hot |\n\n{head}| T2 | Cake | 3 |  |\n| T3 | Bun | 1 |  |\n\n")
     assert text.endswith("| Ask us | at the | counter | now |")
+
+
+def test_a_title_with_a_remark_is_above_the_columns() -> None:
+    rows = [["Cattery 2025", "", "a night"], ["What", "£", "Comment"], ["Pen", "17.50", ""], ["Family pen", "38", "flat rate"]]
+    assert sheet(rows) == (
+        "### Cattery 2025\n\na night\n\n| What | £ | Comment |\n| --- | --- | --- |\n| Pen | 17.50 |  |\n| Family pen | 38 | flat rate |"
+    )
+    compared = [["", "Basic", "Team"], ["Support", "mail", "phone"], ["Backup", "daily", "hourly"]]
+    assert sheet(compared).startswith("|  | Basic | Team |")
 
 
 def test_broken_tables_are_refused(unread: Callable[..., Unread]) -> None:

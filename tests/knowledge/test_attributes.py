@@ -39,6 +39,25 @@ def test_since_when(facts_in: Callable[..., list[Fact]]) -> None:
     assert asked(found, "reverse")["Who has been here since 2022?"] == "Ruta Klimas."
 
 
+def test_what_one_side_has_of_the_other_is_asked_for_the_case(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("| Notice given | You pay |\n|---|---|\n| More than 28 days | £20 |\n| Less than 2 days | The full price |"))
+    assert found["What do I pay if the notice given is less than 2 days?"] == "The full price."
+    assert found["More than 28 days: what do I pay?"] == "£20."
+    assert not [prompt for prompt in found if "the you pay" in prompt]
+
+
+def test_a_column_that_is_called_by_its_currency_holds_prices(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("| What | £ | Comment |\n|---|---|---|\n| Family pen | £38.00 | flat rate |\n| Small pen | 17.50 | |"))
+    assert found["How much is a family pen?"] == "£38.00."
+    assert found["How much is a small pen?"] == "£17.50."
+
+
+def test_a_note_is_not_asked_for_by_its_length(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(facts_in("| Item | Price | Notes |\n|---|---|---|\n| Consultation | £48 | 15 minutes |"))
+    assert found["What should I know about Consultation?"] == "15 minutes."
+    assert not [prompt for prompt in found if prompt.startswith("How long")]
+
+
 def test_routes_are_asked_for_as_people_do(facts_in: Callable[..., list[Fact]]) -> None:
     table = "| Route | From | To | Via | Every |\n|---|---|---|---|---|\n| 9 | Quay | Moor End | Saltley | 30 minutes |"
     found = asked(facts_in(f"{table}\n| 14 | Quay | Hythe | Lea | hourly |"))

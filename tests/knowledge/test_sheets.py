@@ -94,6 +94,13 @@ def test_below_technical_data_stand_those_of_what_the_title_names(tmp_path: Path
     assert found["How much is Gull 2?"] == "£62."
 
 
+def test_who_a_heading_names_one_of_is_asked_for_by_what_for(tmp_path: Path) -> None:
+    data = {"suppliers": {"drugs": {"name": "Northgate", "order_by": "17:30"}, "lab": {"name": "Trellis", "courier": "16:15"}}}
+    found = asked(facts_of(tmp_path, contacts_json=json.dumps(data)))
+    assert found["Which supplier do you use for Drugs?"] == "Northgate."
+    assert found["What is the supplier for Lab called?"] == "Trellis."
+
+
 def test_days_that_headings_share_are_no_attributes(tmp_path: Path) -> None:
     text = "# Kites\n\n## Shop\n\n- Monday: 9:00–17:00\n- Sunday: closed\n\n## Workshop\n\n- Monday: 10:00–12:00\n- Sunday: closed\n"
     assert {fact.subject for fact in facts_of(tmp_path, hours_md=text)} <= {"Monday", "Sunday"}

@@ -14,7 +14,9 @@ MACHINE_NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)+")
 VALUE = re.compile(r"^(?!(?:19|20)\d\d$)\D{0,2}\d[\d.,:/–-]*\D{0,3}$|@\w|^https?:")
 COLUMN_NAMES = re.compile(
     r"name|item|key|value|field|setting|question|answer|term|meaning|definition|description|details?|days?|dates?|times?|hours|price|cost|role"
-    r"|job|phone|e-?mail|address|notes?|product|service|topic|policy|rule|who|what|when|where|code|option",
+    r"|job|phone|e-?mail|address|notes?|product|service|topic|policy|rule|who|what|when|where|code|option|charges?|fees?|fares?|amount|sum"
+    r"|percentage|share|refund|discount|deposit|quantity|size|weight|age|person|contact|extension|room|place|venue|stop|route"
+    r"|notice(?: given)?|(?:what )?(?:you|we) (?:pay|get|need|charge|keep|refund|give)",
     re.IGNORECASE,
 )
 
@@ -112,8 +114,14 @@ def with_columns(blocks: Iterable[list[list[str]]]) -> Iterator[list[list[str]]]
 
 
 def first_row(block: Sequence[Sequence[str]]) -> int:
-    """The number of a block's first row with several cells; that of all rows where none has."""
-    return next((number for number, row in enumerate(block) if sum(map(bool, row)) > 1), len(block))
+    """The number of a block's first row with several cells; that of all rows where none has.
+
+    One with a gap after its first cell, above a full row that names columns, is a title with a remark.
+    """
+    first = next((number for number, row in enumerate(block) if sum(map(bool, row)) > 1), len(block))
+    above, below = block[first : first + 1], block[first + 1 :]
+    titled = len(below) > 1 and len(below[0]) > 2 and all(below[0]) and has_header(below) and bool(above[0][0]) and not all(above[0])
+    return first + titled
 
 
 def goes_on(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> bool:
@@ -125,7 +133,7 @@ def goes_on(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> bool:
 def sheet_block(block: list[list[str]], level: int, last: bool) -> Iterator[str]:
     """The Markdown pieces of one block of rows; a short line on its own titles what follows it."""
     top = first_row(block)
-    titles = [next(filter(None, row)) for row in block[:top]]
+    titles = [cell for row in block[:top] for cell in row if cell]
     if top == len(block):
         titled = not last and len(titles[0]) <= 60 and titles[0][-1] not in ".!?;,"
         yield f"{'#' * level} {titles[0]}" if titled else paragraph(titles[0])

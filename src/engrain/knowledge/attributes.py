@@ -11,6 +11,7 @@ from typing import Any
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import contacts, wrapped
 from engrain.knowledge.dates import STAMP_KEY
+from engrain.knowledge.extract import FREE_COLUMN
 from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, columns, full_name, names_person
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.items import CONTACT_KEY, DAYS, header, listed_under, role_in, tidy_key, with_the
@@ -43,6 +44,8 @@ DOER = re.compile(r"who ([a-z]+s) (?:it|them|this)", re.IGNORECASE)
 """A column that says who does something with what its rows name."""
 DUE = re.compile(r"(book|order|apply|pay|register|enrol|enroll|reply|collect|call|ask|sign up) by", re.IGNORECASE)
 """A column that says by when something has to be done for what its rows name."""
+DEAL = re.compile(r"(?:what )?(you|we) (pay|get|need|charge|keep|refund|give|owe|lose)", re.IGNORECASE)
+"""A column that says what the one side has of the other in the case that its rows name."""
 SINCE = re.compile(r"(?:(.+) )?since")
 HERE = "here"
 """Where somebody is since a date that stands alone."""
@@ -171,9 +174,14 @@ def column_or_kind(fact: Fact, thing: Thing, relation: str) -> Iterator[tuple[st
     if amount:
         yield from amount_questions(thing.key, amount.group().rstrip("?"))
         return
-    if own := tuple(clause_questions(thing, relation)):
+    if own := tuple(clause_questions(thing, relation, header(first_column(fact)))):
         yield from own
         return
+    kind = header(first_column(fact))
+    if relation.lower() == "name" and kind and is_noun(kind):
+        yield "named-called", f"What is the {kind} for {thing.key} called?"
+        yield "named-use", f"Which {kind} do you use for {thing.key}?"
+        yield "named-who", f"Who is the {kind} for {thing.key}?"
     asking = re.match(r"(when|where|who)\b(?: is| are)? ?(.*)$", relation, re.IGNORECASE)
     if asking:
         yield from header_questions(thing, asking.group(1).lower(), asking.group(2).rstrip("?"))
@@ -274,6 +282,8 @@ def item_questions(fact: Fact, thing: Thing) -> Iterator[tuple[str, str]]:
 
 def column_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, str]]:
     """Questions in the words that go with a column's name and the kind of its values."""
+    if FREE_COLUMN.fullmatch(name):  # of a note of "15 minutes" nothing says what takes so long
+        return
     verb, ending, noun = COLUMN_VERBS.get(name), TRAILING.fullmatch(name), is_noun(name)
     if verb:
         yield from asked_of("column_verb", thing, verb, column_word(fact))
@@ -401,8 +411,8 @@ def fits(form: str, key: str, name: str) -> bool:
     return form != "attribute-s" or len(key.split()) <= 3
 
 
-def clause_questions(thing: Thing, header: str) -> Iterator[tuple[str, str]]:
-    """Questions for a column whose header is a clause about its rows: "Who gets it", "Book by"."""
+def clause_questions(thing: Thing, header: str, kind: str = "") -> Iterator[tuple[str, str]]:
+    """Questions for a column whose header is a clause about its rows: "Who gets it", "Book by", "You pay"; `kind` is what rows are."""
     key = thing.key
     if doer := DOER.fullmatch(header):
         asks = f"who {doer.group(1).lower()} {key}"
@@ -418,6 +428,14 @@ def clause_questions(thing: Thing, header: str) -> Iterator[tuple[str, str]]:
         yield "clause-latest", f"What is the latest that I can {verb} for {key}?"
         yield "clause-could", f"Could you tell me by when I have to {verb} for {key}?"
         yield "clause-colon", f"{thing.head}: {verb} by when?"
+    elif deal := DEAL.fullmatch(header):
+        who, verb = {"you": "I", "we": "you"}[deal.group(1).lower()], deal.group(2).lower()
+        case = f"if the {kind} is {key}" if kind else f"for {key}"
+        yield "clause-direct", f"What do {who} {verb} {case}?"
+        yield "clause-tell", f"Tell me what {who} {verb} {case}."
+        yield "clause-know", f"Do you know what {who} {verb} {case}?"
+        yield "clause-could", f"Could you tell me what {who} {verb} {case}?"
+        yield "clause-colon", f"{thing.head}: what do {who} {verb}?"
 
 
 def header_questions(thing: Thing, wh: str, rest: str, be: str = "") -> Iterator[tuple[str, str]]:

@@ -30,7 +30,7 @@ from engrain.knowledge.attributes import (
     thing_of,
     without_sign,
 )
-from engrain.knowledge.blocks import CODE
+from engrain.knowledge.blocks import CODE, plain
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import FREE_COLUMN, GAP
 from engrain.knowledge.facts import Fact
@@ -168,9 +168,9 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
 def which_rows(fact: Fact, value: str, one: str = "") -> Iterator[tuple[str, str]]:
     """Questions for the row of a table that has a value: which course costs £52, as the table says what its rows are.
 
-    `one` is what to call things that columns or headings name, of which nothing says what they are; "" asks for none of these.
+    `one` is what to call things that the columns of a comparing table name, of which nothing says what they are; "" asks for none of these.
     """
-    unnamed = one if fact.evidence.startswith(f"{fact.subject}; ") else ""
+    unnamed = one if fact.evidence == f"{fact.subject}; {fact.relation}: {plain(fact.value)}" else ""
     kind, relation = header(first_column(fact)) or unnamed, header(without_sign(fact.relation))
     if not kind or len(kind.split()) > 3 or not (kind in ("what", one) or is_noun(kind)):
         return

@@ -25,6 +25,7 @@ CODE = re.compile(r"[A-Z]{0,4}[-.]?\d+[a-z]?")
 """What rows are numbered by."""
 SHORT_CODE = re.compile(r"[A-Z\d][A-Z\d./+-]{0,11}")
 CODE_COLUMN = re.compile(r"(?:\w+ )?(?:code|ref|reference|id|number|sku|plu|key|abbreviation|symbol)s?|#", re.IGNORECASE)
+ONLY_CURRENCY = re.compile(rf"{SIGN}|{CURRENCY}")
 REMARKS = re.compile(r"(?:remark|note|comment|condition|detail)s?|(?:additional |more |further )?info(?:rmation)?", re.IGNORECASE)
 """Columns that say something of a row, and never what it is."""
 WAYS = re.compile(r"from|to|via|until|origin|destination", re.IGNORECASE)
@@ -239,7 +240,9 @@ def is_code(column: str, cells: Sequence[str]) -> bool:
 
 
 def spelled_out(name: str) -> str:
-    """What a column or a key is called, without abbreviations: "Minimum stay" for "Min. stay"."""
+    """What a column or a key is called, without abbreviations: "Minimum stay" for "Min. stay", "Price (£)" for "£"."""
+    if ONLY_CURRENCY.fullmatch(name):
+        return f"Price ({name})"
     full = SHORTENED.sub(lambda m: in_full(m[1] or m[2]), name)
     return full.removesuffix(".") if full.count(".") == 1 else full
 
