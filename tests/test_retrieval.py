@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -237,6 +238,9 @@ def test_what_is_asked_for_is_told_by_all_wordings_the_sentence_the_kind_of_answ
     assert known("The chief of kites at £9?", kites, Asked("The boss at £9.00?", "Ben.", *ben), other) == "The boss at £9.00?"
     bakes, leads = Asked("The boss?", "Ana.", *ana, "Ana bakes."), Asked("Boss?", "Ben.", *ben, "Ben leads it.")
     assert known("Your chief?", bakes, leads, other) == "Boss?"
+    here, there = Asked("The boss?", "Ana.", *ana, "It is Ana."), Asked("Boss?", "Ben.", "guide.md#3", 0, "It is Ben.")
+    assert known("The chief for bookings?", here, there, other) == "Boss?", "the heading says bookings"
+    assert known("The chief of kites?", here, replace(there, evidence="Kites: Ben."), other) == "Boss?"
     declined, far = Asked("The boss of what?", REFUSAL), Asked("How do I cancel?", "By letter.", "guide.md#3", 0, "The boss runs it.")
     assert known("Your chief?", bakes, declined, far) == "The boss of what?", "what stands in no sentence is as near as sentences are"
     assert known("Your chief?", boss) == "The boss?", "what is alone has nothing in common with others"

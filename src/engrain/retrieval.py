@@ -41,9 +41,13 @@ KNOWN_WORDS = 0.5
 """Cosine from which a question may be asked in the words of a trained one."""
 NUM_KNOWN = 3
 """Trained questions that a model is asked from memory in place of one."""
-WORDINGS, STANDING, SUITS, SHARED, NAMED = 0.5, 0.5, 0.2, 0.1, 0.3
-"""What counts beside a trained question's nearest wording: the mean over its wordings, the sentence that its answer stands in, an
-answer of the kind asked for, shared words, and that it names the same prices, times, dates and numbers.
+WORDINGS, SUITS, SHARED, NAMED = 0.5, 0.2, 0.1, 0.3
+"""What counts beside a trained question's nearest wording: the mean over its wordings, an answer of the kind asked for, shared words,
+and that it names the same prices, times, dates and numbers.
+"""
+STANDING, SAID, FITTING = 0.5, 0.3, 8
+"""What counts of the sentence that an answer stands in: how near it is in meaning, and the words that it and its headings share with the
+question. What stands in none fits as well as so many sentences, the best of the nearest things', on average.
 """
 READ_AGAIN, ASKED = 12, 0.1
 """Of so many things that a question likely asks for a reranker reads the nearest wording, and what a nat of its counts then."""
@@ -111,7 +115,7 @@ class Retriever:
         for each, number in zip(asked, holding, strict=True):
             questions[number].append(each.question)
         self._texts = _Texts([" ".join([*p.headings, p.text, *questions[i]]) for i, p in enumerate(self.passages)])
-        self._asked = asked
+        self._asked, self._headings = asked, {section.id: " ".join(section.headings) for section in sections}
         self._meanings = _Meanings(self.passages, asked, holding, meaning) if meaning and self.passages else None
         self._plain, self._load_reranker, self._load_questioner = meaning.plain if meaning else str, load_reranker, load_questioner
         self._likely = lru_cache(maxsize=RECENT, typed=True)(self._likely_meant)  # a question's is read ahead, and then used
@@ -268,7 +272,7 @@ class Retriever:
     @cached_property
     def _asking(self) -> _Asking:
         assert self._meanings is not None
-        return _Asking(self._asked, self._meanings.centred_questions, self._plain)
+        return _Asking(self._asked, self._meanings.centred_questions, self._plain, self._headings)
 
     @cached_property
     def _questions(self) -> _Texts:
@@ -313,7 +317,7 @@ class _Asking:
     nearest counts.
     """
 
-    def __init__(self, asked: Sequence[Asked], centred: Vectors, plain: Callable[[str], str]) -> None:
+    def __init__(self, asked: Sequence[Asked], centred: Vectors, plain: Callable[[str], str], headings: Mapping[str, str]) -> None:
         groups: dict[tuple[str, int, str], list[int]] = defaultdict(list)
         for number, each in enumerate(asked):
             groups[_asks_for(each, number)].append(number)
@@ -328,6 +332,7 @@ class _Asking:
         self._firsts = np.array([group[0] for group in self._groups])
         self._answers = [asked[i].answer for i in self._firsts]
         self._stands = np.array([bool(asked[i].evidence) for i in self._firsts])
+        self._said = _Texts([plain(f"{headings.get(asked[i].section, '')} {asked[i].evidence}") for i in self._firsts])
 
     def like(self, number: int) -> NDArray[np.intp]:
         """The numbers of all wordings of a question."""
@@ -338,12 +343,12 @@ class _Asking:
         values = _values(question)
         return np.array([len(values & named) / max(len(values), 1) for named in self._named], np.float32)
 
-    def _standing(self, near: Vectors, sentences: Vectors) -> Vectors:
-        """How near the sentence of each thing is; of one without, as near as those of the things are on average that are nearest."""
-        found: Vectors = sentences[self._firsts]
+    def _standing(self, question: str, near: Vectors, sentences: Vectors) -> Vectors:
+        """How well what the answer of each thing stands in fits the question; `near` says how near the things are themselves."""
+        found: Vectors = STANDING * sentences[self._firsts] + SAID * self._said.scores(question)
         if not self._stands.all():
             nearest = np.argsort(-near[self._stands], kind="stable")[:READ_AGAIN]
-            found[~self._stands] = found[self._stands][nearest].mean() if len(nearest) else 0
+            found[~self._stands] = np.sort(found[self._stands][nearest])[-FITTING:].mean() if len(nearest) else 0
         return found
 
     def found(self, question: str, centred: Vectors, sentences: Vectors, k: int) -> tuple[list[NDArray[np.intp]], Vectors]:
@@ -354,7 +359,7 @@ class _Asking:
         nearest = np.full(len(self._groups), -np.inf, np.float32)
         np.maximum.at(nearest, self._group, self._centred @ centred)
         near = nearest + WORDINGS * (self._means @ centred)
-        scores = near + SHARED * self._texts.scores(question) + NAMED * self._naming(question) + STANDING * self._standing(near, sentences)
+        scores = near + SHARED * self._texts.scores(question) + NAMED * self._naming(question) + self._standing(question, near, sentences)
         least = np.sort(scores)[-min(k, len(scores))]
         close = np.flatnonzero(scores >= least - SUITS)  # nothing else can come among the first
         suiting = [refused(self._answers[i]) or suits(question, self._answers[i]) for i in close]
