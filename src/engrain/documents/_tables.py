@@ -119,9 +119,10 @@ def first_row(block: Sequence[Sequence[str]]) -> int:
     One with a gap after its first cell, above a full row that names columns, is a title with a remark.
     """
     first = next((number for number, row in enumerate(block) if sum(map(bool, row)) > 1), len(block))
-    above, below = block[first : first + 1], block[first + 1 :]
-    titled = len(below) > 1 and len(below[0]) > 2 and all(below[0]) and has_header(below) and bool(above[0][0]) and not all(above[0])
-    return first + titled
+    below = block[first + 1 :]
+    if len(below) > 1 and block[first][0] and not all(block[first]) and len(below[0]) > 2 and all(below[0]) and has_header(below):
+        return first + 1
+    return first
 
 
 def goes_on(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> bool:

@@ -47,8 +47,6 @@ DUE = re.compile(r"(book|order|apply|pay|register|enrol|enroll|reply|collect|cal
 DEAL = re.compile(r"(?:what )?(you|we) (pay|get|need|charge|keep|refund|give|owe|lose)", re.IGNORECASE)
 """A column that says what the one side has of the other in the case that its rows name."""
 SINCE = re.compile(r"(?:(.+) )?since")
-HERE = "here"
-"""Where somebody is since a date that stands alone."""
 WHAT = re.compile(r"\b([Ww])hat (is|are)\b")
 WHEN_VALUE = re.compile(
     r"(?:in|on|at|by|from|until|after|before|within|during|throughout|all (?:year|day|week)|every|each|next|not before|the day)\b",
@@ -174,10 +172,10 @@ def column_or_kind(fact: Fact, thing: Thing, relation: str) -> Iterator[tuple[st
     if amount:
         yield from amount_questions(thing.key, amount.group().rstrip("?"))
         return
-    if own := tuple(clause_questions(thing, relation, header(first_column(fact)))):
+    kind = header(first_column(fact))
+    if own := tuple(clause_questions(thing, relation, kind)):
         yield from own
         return
-    kind = header(first_column(fact))
     if relation.lower() == "name" and kind and is_noun(kind):
         yield "named-called", f"What is the {kind} for {thing.key} called?"
         yield "named-use", f"Which {kind} do you use for {thing.key}?"
@@ -207,9 +205,8 @@ def column_or_kind(fact: Fact, thing: Thing, relation: str) -> Iterator[tuple[st
 
 def named_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, str]]:
     """Questions that name the attribute, and those in the words that go with it."""
-    since = SINCE.fullmatch(name)
-    if since:
-        yield from since_questions(thing, since.group(1) or HERE)
+    if since := since_date(name):
+        yield from since_questions(thing, since)
         return
     own = list(column_questions(fact, thing, name))
     yield from own
@@ -235,6 +232,12 @@ def since_questions(thing: Thing, rest: str) -> Iterator[tuple[str, str]]:
     yield "since-insitu", f"{capital(thing.key)} {has} been {rest} since when?"
     yield "since-colon", f"{thing.head}: {rest} since when?"
     yield "since-date", f"From what date on {has} {thing.key} been {rest}?"
+
+
+def since_date(name: str) -> str:
+    """What rows are since the date below a column of this name: "with us", or "here" where it only says "since"; "" for other columns."""
+    found = SINCE.fullmatch(name)
+    return (found[1] or "here") if found else ""
 
 
 def been(thing: Thing, rest: str) -> str:

@@ -9,13 +9,11 @@ from typing import Any
 from engrain.knowledge import phrasing
 from engrain.knowledge.asking import BROKEN, is_reason, value_span
 from engrain.knowledge.attributes import (
-    HERE,
     ITEM_RELATIONS,
     PRICE_COLUMN,
     PRICE_NAME,
     ROLE_COLUMN,
     ROLES,
-    SINCE,
     USUAL,
     Slot,
     been,
@@ -26,6 +24,7 @@ from engrain.knowledge.attributes import (
     is_sum,
     length_of,
     role_name,
+    since_date,
     slot_of,
     thing_of,
     without_sign,
@@ -58,8 +57,6 @@ LONGEST_NOTE = 4
 """Words of a note on a person that names what that person is or has."""
 MEANT = re.compile(r"(?:meaning|description|message|error|fault|problem|cause)s?")
 """Columns that say what a code stands for."""
-ONE = "one"
-"""What people ask for among things of which nothing says what they are: "Which one weighs 2 kg?" """
 DATED = re.compile(r"when|(?:starting |start )?(?:date|day|time)s?|(?:date|day)s? and times?", re.IGNORECASE)
 """Columns that say when their rows take place."""
 
@@ -138,7 +135,7 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
     unasked = fact.relation in ITEM_RELATIONS - ROLES | {"details", "meaning"}
     if len(value.split()) > 8 or unasked or STAMP_KEY.fullmatch(fact.subject):
         return
-    since = SINCE.fullmatch(relation)
+    since = since_date(relation)
     priced = relation == "money" or re.match(r"(?:price|cost|fee)s?\b", relation)
     if fact.kind == "money" and priced and re.search(r"\d", value) and not (is_payer(fact.subject) or is_sum(fact.subject)):
         yield from phrasing.asked("priced", value)
@@ -146,7 +143,7 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         yield "reverse-who", f"Who {BEGINNINGS[relation]} in {value}?"
         yield "reverse-tell", f"Tell me who {BEGINNINGS[relation]} in {value}."
     elif thing.person and since and fact.kind == "date":
-        yield "reverse-who", f"Who has been {been(thing, since.group(1) or HERE)} since {value}?"
+        yield "reverse-who", f"Who has been {been(thing, since)} since {value}?"
     elif thing.person and ROLE_COLUMN.search(relation) and is_role_name(value):
         role = role_name(value)
         yield "reverse-who", f"Who is the {role}?"
@@ -162,17 +159,21 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         yield "reverse-whose", f"Whose {relation} {be} {value}?"
         yield "reverse-who", f"Who has {value} as {relation}?"
         yield "reverse-the", f"Who has the {relation} {value}?"
-    yield from which_rows(fact, value, "" if thing.person or fact.kind == "contact" else ONE)
+    yield from which_rows(fact, value, "" if thing.person or fact.kind == "contact" else compared(fact))
 
 
-def which_rows(fact: Fact, value: str, one: str = "") -> Iterator[tuple[str, str]]:
-    """Questions for the row of a table that has a value: which course costs £52, as the table says what its rows are.
+def compared(fact: Fact) -> str:
+    """What people call things that the columns of a comparing table name ("Which one weighs 2 kg?"); "" for other facts."""
+    return "one" if fact.evidence == f"{fact.subject}; {fact.relation}: {plain(fact.value)}" else ""
 
-    `one` is what to call things that the columns of a comparing table name, of which nothing says what they are; "" asks for none of these.
+
+def which_rows(fact: Fact, value: str, other: str = "") -> Iterator[tuple[str, str]]:
+    """Questions for the row of a table that has a value, where the table says what its rows are: which course costs £52.
+
+    `other` is what things are called of which no table says what they are.
     """
-    unnamed = one if fact.evidence == f"{fact.subject}; {fact.relation}: {plain(fact.value)}" else ""
-    kind, relation = header(first_column(fact)) or unnamed, header(without_sign(fact.relation))
-    if not kind or len(kind.split()) > 3 or not (kind in ("what", one) or is_noun(kind)):
+    kind, relation = header(first_column(fact)) or other, header(without_sign(fact.relation))
+    if not kind or len(kind.split()) > 3 or not (kind in ("what", other) or is_noun(kind)):
         return
     which = "What" if kind in ("what", "title") else f"Which {kind}"
     if relation in LINKS and fact.kind in {"text", "name", "person", "place"}:

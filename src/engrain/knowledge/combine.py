@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.attributes import HERE, ITEM_RELATIONS, ROLES, SINCE, WHEN_VALUE, is_noun, role_name
+from engrain.knowledge.attributes import ITEM_RELATIONS, ROLES, WHEN_VALUE, is_noun, role_name, since_date
 from engrain.knowledge.backwards import MANY
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import GAP
@@ -61,12 +61,11 @@ def told_of(fact: Fact, person: bool) -> str:
     subject, relation, value = fact.subject, header(fact.relation), said(fact.value, fact.relation).rstrip(".")
     if fact.form != "attribute":
         return full_statement(fact)
-    since, be = SINCE.fullmatch(relation), "are" if phrasing.is_plural(relation) else "is"
+    since, be = since_date(relation), "are" if phrasing.is_plural(relation) else "is"
     if relation in {*phrasing.KINDS, *ITEM_RELATIONS, "details", "measure", "count", "name", "text"} - {"role"}:
         return f"{subject}: {value}."
     if since:
-        rest = since.group(1) or HERE
-        return f"{subject} has been {rest} since {value}." if not is_noun(rest) else f"{subject}, {relation}: {value}."
+        return f"{subject} has been {since} since {value}." if not is_noun(since) else f"{subject}, {relation}: {value}."
     if not is_noun(relation) and WHEN_VALUE.match(value) and not phrasing.is_plural(subject):
         return f"{tidy_key(subject)} is {relation} {value}."
     if not is_noun(relation) or value.lower() in {"yes", "no"}:
