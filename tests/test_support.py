@@ -198,6 +198,18 @@ def test_a_column_may_name_the_currency_once() -> None:
     assert index.check("What does the wheel cost?", "It costs £120.").status == "unsupported"
 
 
+@pytest.mark.parametrize(
+    ("header", "unit", "other"), [("Weight (kg)", " kg", " minutes"), ("Every (mins)", " minutes", " kg"), ("Share (%)", "%", " kg")]
+)
+def test_a_column_may_name_the_unit_once(header: str, unit: str, other: str) -> None:
+    table = f"| Item | {header} | Price |\n|---|---|---|\n| Loom | 28 | £4 |\n| Wheel | 12 | £7 |"
+    section = Section("list.xlsx", 0, ("Shop",), table, 0)
+    index = Index([], {section.id: section})
+    assert index.check("What is that of the loom?", f"It is 28{unit}.").status == "supported"
+    assert index.check("What is that of the loom?", f"It is 12{unit}.").status == "unsupported"
+    assert index.check("What is that of the loom?", f"It is 28{other}.").status == "unsupported"
+
+
 @pytest.mark.parametrize("header", ["Price (AUD)", "AUD", "Price in A$"])
 def test_a_column_may_name_one_of_several_dollars(header: str) -> None:
     table = f"| Item | {header} | Weight |\n|---|---|---|\n| Loom | 285.00 | 40 |\n| Wheel | 8.40 | 12 |"

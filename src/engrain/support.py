@@ -90,8 +90,11 @@ class Place:
         return self._has(self.canonical, value)
 
     def _has(self, text: str, value: str) -> bool:
-        """A column headed 'Price (GBP)' names the currency once, and its cells are bare numbers; "at nine" is 9:00."""
+        """A column headed 'Price (GBP)' or 'Weight (kg)' names the currency or unit once, above bare numbers; "at nine" is 9:00."""
         if holds(text, value) or (value.isdecimal() and holds(text, f"{int(value):02}:00")):
+            return True
+        measured = re.fullmatch(r"(\d\S*?) ?([a-z]+|%)", value)
+        if measured and holds(canonical(self.about), measured[2]) and holds(text, measured[1]):
             return True
         sign = re.sub(r"\d.*", "", value)
         amount = value.removeprefix(sign)

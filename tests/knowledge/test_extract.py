@@ -104,6 +104,12 @@ def test_a_column_is_money_by_whole_words(facts_in: Callable[..., list[Fact]]) -
     assert found == {"Feeds": "count", "Fees": "money"}
 
 
+@pytest.mark.parametrize(("column", "kind"), [("Weight (kg)", "measure"), ("Every (mins)", "duration"), ("Share (%)", "percent")])
+def test_a_bare_number_is_of_the_kind_of_its_columns_unit(column: str, kind: str, facts_in: Callable[..., list[Fact]]) -> None:
+    (found,) = facts_in(f"| Kite | {column} |\n|---|---|\n| Gannet | 12 |")
+    assert (found.kind, found.value) == (kind, "12")
+
+
 @pytest.mark.parametrize("currency", ["GBP", "AUD", "CAD", "NZD", "A$", "NZ$", "CHF", "¥"])
 def test_a_column_is_money_by_its_currency(currency: str, facts_in: Callable[..., list[Fact]]) -> None:
     (found,) = facts_in(f"| Kite | Adult ({currency}) |\n|---|---|\n| Gannet | 12 |")

@@ -31,7 +31,7 @@ from engrain.knowledge.parse import children, first, parse, parse_all, source, s
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.phrasing import is_plural
 from engrain.knowledge.shapes import shape, words
-from engrain.knowledge.values import BARE_SUM, CURRENCY, LED, SIGN, SPAN, Value, find_values, kind_of
+from engrain.knowledge.values import BARE_SUM, CURRENCY, LED, SIGN, SPAN, Value, find_values, kind_of, with_unit
 from engrain.knowledge.words import (
     ABSTRACT,
     AFTER_VERBS,
@@ -234,7 +234,7 @@ class Maker:
         """The facts of a table's cell: the row's subject, the column's attribute, and what a note tells that goes on like a sentence."""
         text = self.block.text
         priced = PRICED.search(self.block.column) and BARE_SUM.fullmatch(text)
-        kind = "money" if priced else kind_of(text) or kind_of(LED.sub("", text, count=1)) or text_kind(text)
+        kind = "money" if priced else kind_of(with_unit(text, self.block.column)) or kind_of(LED.sub("", text, count=1)) or text_kind(text)
         yield self.detail(0, len(text), kind, self.block.key, self.block.column)
         subject = definite(self.block.key)
         if FREE_COLUMN.fullmatch(self.block.column) and "," not in subject and opening(text) == " ":

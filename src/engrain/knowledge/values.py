@@ -176,6 +176,25 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+SHORT_SPANS = {"min": "minute", "hr": "hour", "sec": "second", "wk": "week", "yr": "year"}
+COLUMN_UNIT = re.compile(
+    rf"[(\[](?:in )?({UNIT}|{SPAN}(?<=s)|(?:{'|'.join(SHORT_SPANS)})s?|%)\.?[)\]]$|(?<!\bper) (kg|km|cm|mm|mins|minutes)$"
+)
+BARE_NUMBER = re.compile(rf"(?:(?:about|up to|from|over|under) )?{FIGURE}(?: ?(?:[-–x×]|to) ?{FIGURE})*", re.IGNORECASE)
+
+
+def with_unit(value: str, column: str) -> str:
+    """A bare number with the unit that its column's name ends in: "12 kg" for 12 in "Weight (kg)"; any other value as it is."""
+    unit = COLUMN_UNIT.search(column)
+    if not unit or not BARE_NUMBER.fullmatch(value):
+        return value
+    name = unit[1] or unit[2]
+    one = name.removesuffix("s")
+    if one in SHORT_SPANS or re.fullmatch(SPAN, name):
+        name = SHORT_SPANS.get(one, one) + "s" * (value != "1")
+    return f"{value}%" if name == "%" else f"{value} {name}"
+
+
 LED = re.compile(r"(?:within|from|until|up to|at least|at most|about|by|after|before|on|since|every) ")
 """What may stand before a value that fills a text."""
 
