@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from engrain.documents.base import Section
-from engrain.knowledge.facts import Fact
+from engrain.documents.base import Document, Section
+from engrain.knowledge.facts import Fact, find_facts
 from engrain.retrieval import Asked
 from engrain.support import Index, stretch
 
@@ -208,6 +208,18 @@ def test_a_column_may_name_the_unit_once(header: str, unit: str, other: str) -> 
     assert index.check("What is that of the loom?", f"It is 28{unit}.").status == "supported"
     assert index.check("What is that of the loom?", f"It is 12{unit}.").status == "unsupported"
     assert index.check("What is that of the loom?", f"It is 28{other}.").status == "unsupported"
+
+
+@pytest.mark.parametrize("mark", ["✓", "yes"])
+def test_a_mark_supports_yes_where_the_fact_is_about_all_that_is_asked(mark: str) -> None:
+    table = f"| Boat | Toilet |\n|---|---|\n| Heron | {mark} |\n| Plover | no |"
+    section = Section("boats.md", 0, ("Boats",), table, 0)
+    facts = find_facts([Document("boats.md", "Boats", (section,), "0" * 64)])
+    index = Index(facts, {section.id: section})
+    assert index.check("Does the Heron have a toilet?", "Yes.").status == "supported"
+    assert index.check("Does the Plover have a toilet?", "Yes.").status == "unsupported"
+    assert index.check("Does the Plover have a toilet?", "No.").status == "supported"
+    assert index.check("Does the Heron have a heated toilet?", "Yes.").status == "unsupported"
 
 
 @pytest.mark.parametrize("header", ["Price (AUD)", "AUD", "Price in A$"])

@@ -20,7 +20,7 @@ from itertools import chain
 
 from engrain.documents.base import Section
 from engrain.knowledge.facts import Fact
-from engrain.knowledge.values import find_values, kind_of
+from engrain.knowledge.values import find_values, kind_of, verdict
 from engrain.retrieval import Asked
 from engrain.suiting import suits
 from engrain.words import CURRENCIES, STOP_WORDS, canonical, holds, keywords, refused, stem
@@ -252,7 +252,8 @@ def _fact_place(fact: Fact, sections: Mapping[str, Section]) -> Place:
     section = sections[fact.section]
     asked = "" if fact.kind != "contact" else WRITTEN_TO if re.search(r"@|//|www", fact.value) else RUNG
     about = f"{fact.subject} {fact.relation} {' '.join(section.headings)} {asked}"
-    return Place(f"{fact.value} | {fact.evidence}", about, section.place, fact.value)
+    value = verdict(fact.value) or fact.value
+    return Place(f"{value} | {fact.evidence}", about, section.place, value)
 
 
 def _double_place(asked: Asked, clue: Asked, sections: Mapping[str, Section]) -> Place:

@@ -4,10 +4,11 @@ import io
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from pathlib import Path
 
 import docx
 
-from engrain.documents.base import Document, Unread
+from engrain.documents.base import Document, Unread, read_documents
 
 Sections = dict[tuple[str, ...], str]
 
@@ -46,7 +47,6 @@ def test_attachments_are_read_as_documents_of_their_kind(sections: Callable[...,
     mail, kind = message(), "vnd.openxmlformats-officedocument.wordprocessingml.document"
     mail.add_attachment(buffer.getvalue(), maintype="application", subtype=kind, filename="../guide.docx")
     mail.add_attachment("Item,Price\nTowel,£3\nLock,£4\n", subtype="csv", filename="prices.csv")
-    mail.add_attachment(b"\x89PNG", maintype="image", subtype="png", filename="logo.png")
     mail.add_attachment(message("The car park", "It is behind the hall.\n"))
     assert sections("a.eml", mail.as_bytes()) == {
         ("Opening hours",): "We open at 9:00.",
@@ -56,12 +56,31 @@ def test_attachments_are_read_as_documents_of_their_kind(sections: Callable[...,
     }
 
 
-def test_an_attachment_that_cannot_be_read_is_named(unread: Callable[..., Unread]) -> None:
+def test_attachments_that_cannot_be_read_are_named_and_the_message_is_read(tmp_path: Path) -> None:
     mail = message()
     mail.add_attachment(b"no archive", maintype="application", subtype="octet-stream", filename="guide.docx")
-    entry = unread("a.eml", mail.as_bytes())
-    assert "its attachment guide.docx: damaged" in entry.reason
-    assert "save the message without it" in entry.remedy
+    mail.add_attachment(b"BEGIN:VCALENDAR", maintype="application", subtype="ics", filename="date.ics")
+    mail.add_attachment(b"\x00\x01", maintype="application", subtype="octet-stream")
+    inner = message("The car park", "It is behind the hall.\n")
+    inner.add_attachment(b"\x89PNG", maintype="image", subtype="png", filename="map.png")
+    mail.add_attachment(inner)
+    mail.add_attachment(b"\x89PNG", maintype="image", subtype="png", filename="logo.png", cid="<logo>")
+    (tmp_path / "a.eml").write_bytes(mail.as_bytes())
+    reading = read_documents([tmp_path])
+    assert [section.text for section in reading.documents[0].sections] == ["We open at 9:00.", "It is behind the hall."]
+    assert {entry.file: entry.reason.partition(":")[0].partition(",")[0] for entry in reading.unread} == {
+        "a.eml › (application/octet-stream)": "unknown kind of file (no suffix)",
+        "a.eml › date.ics": "unknown kind of file (.ics)",
+        "a.eml › guide.docx": "damaged",
+        "a.eml › message.eml › map.png": "unknown kind of file (.png)",
+    }
+    assert all(entry.remedy for entry in reading.unread)
+
+
+def test_a_message_without_words_tells_what_could_not_be_read(unread: Callable[..., Unread]) -> None:
+    mail = message("", "")
+    mail.add_attachment(b"\x89PNG", maintype="image", subtype="png", filename="poster.png")
+    assert unread("a.eml", mail.as_bytes()).reason == "holds no text; a.eml › poster.png: unknown kind of file (.png)"
 
 
 def test_a_message_without_words_is_no_document(unread: Callable[..., Unread]) -> None:

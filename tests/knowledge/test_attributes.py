@@ -23,7 +23,7 @@ def test_what_can_stand_after_the() -> None:
 def test_a_column_that_is_no_noun_is_asked_in_its_own_words(facts_in: Callable[..., list[Fact]]) -> None:
     found = asked(facts_in("| Bowl | Ready | Made in | Lidded |\n|---|---|---|---|\n| Tea bowl | in 3 weeks | Leeds | yes |"))
     assert found["When is a tea bowl ready?"] == "In 3 weeks."
-    assert found["Tea bowl: lidded?"] == "Yes."
+    assert found["Is a tea bowl lidded?"] == "Yes."
     assert not [prompt for prompt in found if "the ready" in prompt or "the lidded" in prompt or "ready of" in prompt]
 
 

@@ -137,6 +137,18 @@ def test_a_reversed_question_is_in_words_as_people_say_them() -> None:
     assert (turned.prompt, turned.answer) == ("Who has been here since 6 May 2021?", "The sail maker.")
 
 
+@pytest.mark.parametrize(
+    ("value", "relation", "prompt", "said"),
+    [
+        ("12", "Price (GBP)", "What costs £12?", "What costs £12?"),
+        ("12", "Weight (kg)", "Which kite weighs 12 and takes 120?", "Which kite weighs 12 kg and takes 120?"),
+        ("no", "Lined", "Which notebook is not lined?", "Which notebook is not lined?"),
+    ],
+)
+def test_a_value_is_put_into_a_reversed_question_once_and_as_a_word(value: str, relation: str, prompt: str, said: str) -> None:
+    assert as_said(replace(FACT, value=value, relation=relation), Wording("reverse", STUDIED, prompt, "the kite")).prompt == said
+
+
 def test_what_a_section_does_not_say_is_asked_in_whole_likely_lines_without_made_up_names(
     tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,8 @@ import codecs
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -25,11 +26,21 @@ from engrain.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A file that was not read: why, and what to do about it."""
+
+    file: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Part:
-    """A stretch of Markdown with the page it stands on (None where the format has no pages)."""
+    """A stretch of Markdown with the page it stands on (None where the format has no pages), or a file within that was not read."""
 
     text: str
     page: int | None = None
+    unread: Unread | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class Section:
 class Document:
     """A file that was read: its sections in order, the sha256 of its bytes, its date as ISO text (or "").
 
-    `modified` is the day on which the file was changed last.
+    `modified` is the day on which the file was changed last; `unread` are the files within that say nothing.
     """
 
     file: str
@@ -77,15 +88,7 @@ class Document:
     sha256: str
     date: str = ""
     modified: str = ""
-
-
-@dataclass(frozen=True)
-class Unread:
-    """A file that was not read: why, and what to do about it."""
-
-    file: str
-    reason: str
-    remedy: str
+    unread: tuple[Unread, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def readers() -> dict[str, type[Reader]]:
 
 
 def read_documents(paths: Sequence[Path], progress: Progress = SILENT) -> Reading:
-    """Every document in the files and folders given, and every file that could not be read.
+    """Every document in the files and folders given, and every file that could not be read, those within a document too.
 
     Raises DocumentError for paths that do not exist, for folders without files, and when nothing could be read.
     """
@@ -177,7 +180,9 @@ def read_documents(paths: Sequence[Path], progress: Progress = SILENT) -> Readin
     with progress.stage("Reading documents", total=len(files), unit="files") as stage:
         for name, path in files:
             try:
-                documents.append(read_file(path, name, hashes))
+                document = read_file(path, name, hashes)
+                documents.append(document)
+                unread += document.unread
             except Unreadable as error:
                 unread.append(Unread(name, error.reason, error.remedy))
             stage.advance()
@@ -203,28 +208,43 @@ def read_file(path: Path, name: str, hashes: dict[str, str]) -> Document:
     """
     if fault := refusal(path):
         raise Unreadable(*fault)
-    reader = readers().get(path.suffix.lower())
-    if reader is None:
-        raise Unreadable(f"unknown kind of file ({path.suffix or 'no suffix'})", convert(path.suffix.lower()))
-    try:
+    reader = reader_of(path.name)
+    with faults_told():
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         if sha256 in hashes:
             raise Unreadable(f"duplicate of {hashes[sha256]}", "nothing to do: it was read once")
         changed = datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
-        document = replace(as_document(name, reader().read(path), sha256), modified=changed)
-    except Unreadable:
-        raise
-    except RecursionError as error:
-        raise Unreadable("nested too deep", "save it with fewer levels") from error
-    except Exception as error:  # A damaged file makes its parser fail in any way; the other files must go on.
-        reason = f"damaged, or not what its suffix says ({type(error).__name__}: {one_line(error)[:200]})"
-        raise Unreadable(reason, "open it in its program and save it again") from error
+        document = replace(as_document(name, reader.read(path), sha256), modified=changed)
     hashes[sha256] = name
     return document
 
 
+def reader_of(name: str) -> Reader:
+    """The reader of files with such a name. Raises Unreadable where there is none."""
+    suffix = Path(name).suffix.lower()
+    if suffix not in readers():
+        raise Unreadable(f"unknown kind of file ({suffix or 'no suffix'})", convert(suffix))
+    return readers()[suffix]()
+
+
+@contextmanager
+def faults_told() -> Iterator[None]:
+    """Raises as Unreadable whatever is raised within: a damaged file makes its parser fail in any way; the other files must go on."""
+    try:
+        yield
+    except Unreadable:
+        raise
+    except RecursionError as error:
+        raise Unreadable("nested too deep", "save it with fewer levels") from error
+    except Exception as error:
+        reason = f"damaged, or not what its suffix says ({type(error).__name__}: {one_line(error)[:200]})"
+        raise Unreadable(reason, "open it in its program and save it again") from error
+
+
 def as_document(name: str, parts: Sequence[Part], sha256: str) -> Document:
     """The document that the parts of its Markdown make. Raises Unreadable when they hold no text."""
+    lost = tuple(replace(part.unread, file=f"{name} › {part.unread.file}") for part in parts if part.unread)
+    parts = [part for part in parts if not part.unread]
     texts = [tidy(part.text) for part in parts] or [""]
     fields, texts[0] = take_front_matter(texts[0])
     top = next((words for text in texts for _, _, level, words in headings(text) if level == 1), "")
@@ -238,8 +258,10 @@ def as_document(name: str, parts: Sequence[Part], sha256: str) -> Document:
             sections.append(Section(name, len(sections) + 1, whole, body, offset + start, part.page))
         offset += len(text) + 2  # Parts stand apart by an empty line.
     if not sections:
-        raise Unreadable("holds no text", "nothing can be learned from it: add text, or remove it")
-    return Document(name, title, tuple(sections), sha256, iso_date(fields.get("date", "") or fields.get("updated", "")))
+        within = "".join(f"; {entry.file}: {entry.reason}" for entry in lost)
+        raise Unreadable(f"holds no text{within}", "nothing can be learned from it: add text, or remove it")
+    date = iso_date(fields.get("date", "") or fields.get("updated", ""))
+    return Document(name, title, tuple(sections), sha256, date, unread=lost)
 
 
 def readable(stem: str) -> str:

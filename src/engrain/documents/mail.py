@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from engrain.documents._markdown import front_matter, headings, one_line, take_front_matter
 from engrain.documents._plain import plain
-from engrain.documents.base import Part, Reader, Unreadable, readable, readers
+from engrain.documents.base import Part, Reader, Unread, Unreadable, faults_told, readable, reader_of
 
 REPLY = re.compile(r"^(?:(?:re|aw|fwd?|wg|antw|sv|tr)(?:\[\d+\])?:\s*)+", re.IGNORECASE)
 QUOTED = re.compile(r"^>.*(?:\n|\Z)", re.MULTILINE)
@@ -22,7 +23,7 @@ SIGNATURE = re.compile(r"^-- ?$", re.MULTILINE)
 
 
 class Mail(Reader):
-    """Reads the message without what it quotes of others, and what is attached to it in a kind that can be read."""
+    """Reads the message without what it quotes of others, and what is attached to it."""
 
     suffixes = (".eml",)
 
@@ -58,26 +59,32 @@ def unquoted(page: str) -> str:
 
 
 def attached(file: EmailMessage) -> Iterator[Part]:
-    """What an attachment says, as a document of its kind says it; nothing where its kind cannot be read."""
-    name = Path(file.get_filename() or ("message.eml" if file.get_content_type() == "message/rfc822" else "")).name
-    if Path(name).suffix.lower() not in readers():
+    """What an attachment says, as a document of its kind says it, or that it was not read; nothing for a picture within the message."""
+    kind = file.get_content_type()
+    name = Path(file.get_filename() or ("message.eml" if kind == "message/rfc822" else "")).name
+    if kind.startswith("image/") and (file["content-id"] or not name):
         return
     try:
         parts = read_as(name, as_bytes(file.get_content()))
     except Unreadable as error:
-        raise Unreadable(f"its attachment {name}: {error.reason}", f"save the message without it, or {error.remedy}") from error
+        yield Part("", unread=Unread(name or f"({kind})", error.reason, error.remedy))
+        return
     titled = any(level == 1 for part in parts for _, _, level, _ in headings(part.text))
     title = "" if titled else f"# {readable(Path(name).stem)}\n\n"
     for number, part in enumerate(parts):
-        yield part if number else Part(title + part.text, part.page)
+        if part.unread:
+            yield replace(part, unread=replace(part.unread, file=f"{name} › {part.unread.file}"))
+        else:
+            yield part if number else replace(part, text=title + part.text)
 
 
 def read_as(name: str, data: bytes) -> list[Part]:
-    """The parts that the reader of a file of this name makes of the data, without front matter."""
-    with tempfile.TemporaryDirectory() as folder:
+    """The parts that the reader of a file of this name makes of the data, without front matter. Raises Unreadable where it cannot."""
+    reader = reader_of(name)
+    with faults_told(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(data)
-        return [Part(take_front_matter(part.text)[1], part.page) for part in readers()[path.suffix.lower()]().read(path)]
+        return [replace(part, text=take_front_matter(part.text)[1]) for part in reader.read(path)]
 
 
 def as_bytes(content: object) -> bytes:

@@ -215,7 +215,7 @@ def named_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, 
         return
     if fact.kind == "money" and not PRICE_NAME.search(name):
         name += " price"
-    elif not is_noun(name) or fact.value.lower() in {"yes", "no"}:
+    elif not is_noun(name):
         yield from loose_questions(fact, thing, name)
         return
     for form, text in asked_of("attribute", thing, name):
@@ -247,7 +247,7 @@ def been(thing: Thing, rest: str) -> str:
 
 
 def loose_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, str]]:
-    """Questions for a column whose name is no noun ("ready", "born"), or whose cells say yes or no."""
+    """Questions for a column whose name is no noun ("ready", "born")."""
     if fact.kind in {"date", "time"} or WHEN_VALUE.match(fact.value) or (fact.kind == "duration" and not is_noun(name)):
         was = name == "born" or name.startswith("last ")
         yield from header_questions(thing, "when", name, "was" if was else thing.be)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engrain.knowledge.values import BARE_SUM, CURRENCY, SIGN, find_values, kind_of
+from engrain.knowledge.values import BARE_SUM, CURRENCY, SIGN, find_values, kind_of, verdict
 
 ROW = re.compile(r"^\s*\|.*\|\s*$")
 NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*) +(?=[A-Z])", re.MULTILINE)
@@ -25,6 +25,8 @@ CODE = re.compile(r"[A-Z]{0,4}[-.]?\d+[a-z]?")
 """What rows are numbered by."""
 SHORT_CODE = re.compile(r"[A-Z\d][A-Z\d./+-]{0,11}")
 CODE_COLUMN = re.compile(r"(?:\w+ )?(?:code|ref|reference|id|number|sku|plu|key|abbreviation|symbol)s?|#", re.IGNORECASE)
+FEATURES = re.compile(r"|(?:features?|benefits?|services?|what(?:’s|'s| is)? (?:you get|included|in it)|includ(?:ed|es))\??", re.IGNORECASE)
+"""What the first column of a table is called whose rows say what the other columns have."""
 ONLY_CURRENCY = re.compile(rf"{SIGN}|{CURRENCY}")
 REMARKS = re.compile(r"(?:remark|note|comment|condition|detail)s?|(?:additional |more |further )?info(?:rmation)?", re.IGNORECASE)
 """Columns that say something of a row, and never what it is."""
@@ -208,7 +210,7 @@ def header_of(line: str, following: str) -> Header:
     rows = [row for row in rows if len(row) == len(columns)]
     if not rows:
         return Header(columns)
-    if compares(rows):
+    if compares(rows) or (FEATURES.fullmatch(columns[0]) and all(map(ticked, rows))):
         return Header(columns, compares=True)
     cells = list(zip(*rows, strict=True))
     wordy = [n for n, column in enumerate(cells) if 2 * sum(map(is_wordy, column)) > len(column) and not REMARKS.fullmatch(columns[n])]
@@ -261,9 +263,19 @@ def compares(rows: Sequence[Sequence[str]]) -> bool:
     return len(down) > 1 and len(across) > 1 and sum(across) >= 0.75 * len(across) and all(down)
 
 
+def ticked(row: Sequence[str]) -> bool:
+    """Whether all cells of a row but the first say yes or no, or nothing."""
+    return all(verdict(cell) or not says(cell) for cell in row[1:])
+
+
 def sort_of(cell: str) -> str:
     """The kind of a cell's value, "said" for yes, no and marks, "" for what is empty or of no kind, as it may be anywhere."""
-    return "said" if re.match(r"(?:yes|no|✓|✔|✗|✘|x|included)\b|[✓✔✗✘]", cell, re.IGNORECASE) else kind_of(cell)
+    return "said" if verdict(cell) or re.match(r"(?:yes|no|x|included)\b", cell, re.IGNORECASE) else kind_of(cell)
+
+
+def says(cell: str) -> bool:
+    """Whether a cell says something: in words, numbers or by a mark."""
+    return bool(re.search(r"\w", cell) or verdict(cell))
 
 
 def cells_of(line: str) -> list[tuple[int, str]]:
@@ -296,7 +308,7 @@ def row_cells(line: str, start: int, header: Header, stated: str = "") -> list[B
     return [
         Block("cell", cell, start + at, name, in_currency(column, cell, currency, stated), evidence)
         for n, (column, (at, cell)) in enumerate(zip(header.columns, cells, strict=False))
-        if n not in naming and name and column and re.search(r"\w", cell)
+        if n not in naming and name and column and says(cell)
     ]
 
 
@@ -312,7 +324,7 @@ def compared_cells(cells: list[tuple[int, str]], start: int, header: Header) -> 
     return [
         Block("cell", cell, start + at, column, told, f"{column}; {told}: {plain(cell)}")
         for column, (at, cell) in zip(header.columns[1:], cells[1:], strict=True)
-        if told and column and re.search(r"\w", cell)
+        if told and column and says(cell)
     ]
 
 

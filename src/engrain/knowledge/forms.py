@@ -24,6 +24,8 @@ from engrain.knowledge.facts import Fact, people_in
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.opening import open_wordings
 from engrain.knowledge.parse import parse_all
+from engrain.knowledge.ticks import tick_questions, tick_reversals
+from engrain.knowledge.values import verdict
 from engrain.knowledge.wording import QUESTION_WORD, Wording, answer, flipped, gap_answer, mentions, normal, said, small
 from engrain.knowledge.words import GENERIC, ONE_THING
 
@@ -32,6 +34,8 @@ LONGEST_CONTEXT, MORE_WORDS = 30, 4
 """Words of a sentence that can stand before a question, and how many that its question lacks it must have to be worth saying."""
 LONGEST_HEADING = 6
 """Words of a heading that can stand before a question."""
+MOST_TOGETHER = 3
+"""Answers of a backwards question that are told together; where there are more, it is not asked."""
 LONGEST_PROMPT = 34
 """Words of a question; one with a sentence before it has that many more."""
 
@@ -39,7 +43,8 @@ LONGEST_PROMPT = 34
 def wordings(facts: Sequence[Fact]) -> list[list[Wording]]:
     """For each fact its wordings, the plainest first, no prompt twice within a fact.
 
-    Where two facts answer a prompt differently, as one table and another about the same things do, it says under which heading it asks.
+    What several of a table lead back to is told in one answer. Where two facts answer a prompt differently, as one table and another about
+    the same things do, it says under which heading it asks.
     """
     people = people_in(facts)
     docs = iter(parse_all(text for fact in facts for text in texts_of(fact)))
@@ -54,7 +59,29 @@ def wordings(facts: Sequence[Fact]) -> list[list[Wording]]:
                 seen.add(key)
                 kept.append(wording)
         found.append(kept)
-    return told_apart(facts, found)
+    return told_apart(facts, told_together(facts, found))
+
+
+def told_together(facts: Sequence[Fact], found: Sequence[list[Wording]]) -> list[list[Wording]]:
+    """The wordings, of backwards questions that a few facts of one table or list answer the first with all their answers.
+
+    "Which boat has a toilet?" is answered "Heron and Plover." where these two have one.
+    """
+    asked = defaultdict[tuple[str, str, str], dict[str, int]](dict)
+    for number, (fact, each) in enumerate(zip(facts, found, strict=True)):
+        for wording in each:
+            if wording.kind == "reverse" and fact.form == "attribute":
+                asked[fact.section, fact.relation, normal(wording.prompt)].setdefault(wording.answer.rstrip("."), number)
+
+    def together(number: int, wording: Wording) -> Iterator[Wording]:
+        answers = asked.get((facts[number].section, facts[number].relation, normal(wording.prompt)), {})
+        if wording.kind != "reverse" or not 2 <= len(answers) <= MOST_TOGETHER:
+            yield wording
+        elif number == next(iter(answers.values())):
+            *some, last = answers
+            yield replace(wording, answer=f"{', '.join(some)} and {last}.")
+
+    return [[one for wording in each for one in together(number, wording)] for number, each in enumerate(found)]
 
 
 def told_apart(facts: Sequence[Fact], found: Sequence[list[Wording]]) -> list[list[Wording]]:
@@ -108,7 +135,10 @@ def makers(fact: Fact, parsed: Sequence[Any], people: Collection[str]) -> Iterat
             yield Wording("question", "+".join(f"rule-{part}" for part in form.split("+")), text, reply)
         return
     open_end = fact.form == "statement" and leans(fact.subject, fact.relation)
-    if fact.form == "attribute":
+    if fact.form == "attribute" and verdict(fact.value):
+        asked = list(tick_questions(fact, people))
+        yield from (Wording("reverse", form, text, capital(said(fact.subject, "")) + ".") for form, text in tick_reversals(fact))
+    elif fact.form == "attribute":
         asked = list(attribute_questions(fact, people))
         for form, text in reverse_attributes(fact, people):
             yield Wording("reverse", form, text, capital(said(fact.subject, "")) + ".")

@@ -176,6 +176,14 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
+YES, NO = re.compile(r"(?:yes|true|[✓✔☑✅])\W*", re.IGNORECASE), re.compile(r"(?:no|false|[✗✘✕❌☒])\W*", re.IGNORECASE)
+
+
+def verdict(text: str) -> str:
+    """What a text says that says yes or no and nothing else, in words or by a mark: "Yes" or "No"; "" for any other."""
+    return "Yes" if YES.fullmatch(text) else "No" if NO.fullmatch(text) else ""
+
+
 SHORT_SPANS = {"min": "minute", "hr": "hour", "sec": "second", "wk": "week", "yr": "year"}
 COLUMN_UNIT = re.compile(
     rf"[(\[](?:in )?({UNIT}|{SPAN}(?<=s)|(?:{'|'.join(SHORT_SPANS)})s?|%)\.?[)\]]$|(?<!\bper) (kg|km|cm|mm|mins|minutes)$"

@@ -13,7 +13,7 @@ from engrain.knowledge.facts import Fact
 from engrain.knowledge.grammar import capital
 from engrain.knowledge.parse import parse
 from engrain.knowledge.shapes import FLIP, words
-from engrain.knowledge.values import BARE_SUM, with_unit
+from engrain.knowledge.values import BARE_SUM, verdict, with_unit
 from engrain.knowledge.words import CONTACT_VERBS
 from engrain.words import CODES
 
@@ -97,14 +97,14 @@ def spelled(value: str) -> str:
 
 
 def said(value: str, relation: str) -> str:
-    """A bare amount with the currency or unit of its column, and a date of numbers in words; any other value as it is."""
+    """A bare amount with the currency or unit of its column, a date of numbers and a mark in words; any other value as it is."""
     currency = CURRENCY.search(relation)
     if currency and BARE_SUM.fullmatch(value):
         return re.sub(r"\d", lambda m: f"{SIGNS.get(currency.group(), currency.group())}{m.group()}", value, count=1)
     date = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", value)
     if date and 1 <= int(date.group(2)) <= 12:
         return f"{int(date.group(3))} {month_name[int(date.group(2))]} {date.group(1)}"
-    return with_unit(value, relation)
+    return verdict(value) or with_unit(value, relation)
 
 
 def mentions(fact: Fact, text: str) -> bool:

@@ -31,7 +31,7 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 class DocumentRow(BaseModel):
-    """A file that was dropped: read into sections, or not, with the reason and what to do."""
+    """A file that was dropped: read into sections, or not, with the reason and what to do; `left_out` are the files within not read."""
 
     file: str
     size: int
@@ -41,6 +41,7 @@ class DocumentRow(BaseModel):
     words: int = 0
     reason: str = ""
     remedy: str = ""
+    left_out: list[str] = []
 
 
 class DocumentList(BaseModel):
@@ -215,7 +216,10 @@ def _row(path: Path, read: Document | None, unread: Unread | None) -> DocumentRo
             file=path.name, size=size, status="unread", reason=unread.reason if unread else "", remedy=unread.remedy if unread else ""
         )
     words = sum(len(section.text.split()) for section in read.sections)
-    return DocumentRow(file=path.name, size=size, status="read", title=read.title, sections=len(read.sections), words=words)
+    left_out = [f"{lost.file.removeprefix(f'{path.name} › ')}: {lost.reason}; {lost.remedy}" for lost in read.unread]
+    return DocumentRow(
+        file=path.name, size=size, status="read", title=read.title, sections=len(read.sections), words=words, left_out=left_out
+    )
 
 
 def _coverage(row: Coverage) -> CoverageRow:

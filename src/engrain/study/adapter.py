@@ -273,7 +273,9 @@ def fault_of(fact: Fact, question: str, source: str, rivals: Rivals) -> str:
 
 def as_said(fact: Fact, turned: Wording) -> Wording:
     """A reversed question as people say its value, with its answer as a sentence."""
-    prompt = turned.prompt.replace(fact.value, said(fact.value, fact.relation))
+    shown, prompt = said(fact.value, fact.relation), turned.prompt
+    if shown not in prompt:
+        prompt = re.sub(rf"(?<!\w){re.escape(fact.value)}(?!\w)", lambda _: shown, prompt)
     return replace(turned, prompt=prompt, answer=gap_answer(replace(fact, value=turned.answer, relation="")))
 
 

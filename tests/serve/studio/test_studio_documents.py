@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -22,6 +23,18 @@ def test_documents_are_added_read_and_removed(studio: Any) -> None:
     left = studio.delete("/engrain/documents/broken.pdf").json()["documents"]
     assert [row["file"] for row in left] == ["kites.md"]
     assert studio.delete("/engrain/documents/broken.pdf").status_code == 404
+
+
+def test_what_is_attached_and_cannot_be_read_is_told_beside_the_message(studio: Any) -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "Opening hours"
+    mail.set_content("We open at 9:00.\n")
+    mail.add_attachment(b"BEGIN:VCALENDAR", maintype="application", subtype="ics", filename="date.ics")
+    added = studio.post("/engrain/documents", files=[("files", ("hours.eml", mail.as_bytes()))])
+    (row,) = added.json()["documents"]
+    assert row["status"] == "read"
+    (left_out,) = row["left_out"]
+    assert left_out.startswith("date.ics: unknown kind of file (.ics); ")
 
 
 def test_coverage_and_private_data_with_their_places(studio: Any) -> None:

@@ -64,7 +64,7 @@ function drawList(list, draw) {
       h("caption", { class: "hidden-text" }, "Documents that were read"),
       h("thead", {}, h("tr", {}, h("th", {}, "Document"), h("th", { class: "right wide" }, "Words"), h("th", {}, "Becomes facts"), h("th", {}, h("span", { class: "hidden-text" }, "Remove")))),
       h("tbody", {}, read.map((file) => h("tr", { "data-file": file.file },
-        h("td", {}, h("button", { type: "button", class: "link", onclick: () => look(file) }, file.file), h("small", {}, `${file.title} · ${bytes(file.size)}`)),
+        h("td", {}, h("button", { type: "button", class: "link", onclick: () => look(file) }, file.file), h("small", {}, `${file.title} · ${bytes(file.size)}`), file.left_out.map((lost) => h("small", { class: "warn" }, `Left out: ${lost}.`))),
         h("td", { class: "right wide" }, file.words.toLocaleString("en")),
         h("td", { class: "coverage" }, h("span", { class: "soft" }, "…")),
         h("td", { class: "right" }, gone(file, draw))))))));
