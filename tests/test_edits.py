@@ -173,6 +173,26 @@ def test_an_edited_question_keeps_the_answer_in_words_of_a_bare_number(run: Run)
         edited_examples(run, [SECTION, cell])
 
 
+def test_what_is_told_of_a_subject_may_come_from_all_its_facts(run: Run) -> None:
+    cell = Section("kites.csv", 1, ("Prices",), "| Kite | Price (GBP) |\n|---|---|\n| Gannet | 285.00 |\n| Tern | 40.00 |", 0)
+    prices = [
+        Fact(name, name, "price (GBP)", value, "money", "", cell.id, start := cell.text.index(value), start + len(value))
+        for name, value in (("Gannet", "285.00"), ("Tern", "40.00"))
+    ]
+    since = Section("notes.md", 1, ("Notes",), "The Gannet has been sold since 2019.", 0)
+    year = Fact("year", "Gannet", "The Gannet has been sold since ___.", "2019", "date", since.text, since.id, 31, 35)
+    run.write_rows("documents.jsonl", [vars(each) for each in (SECTION, cell, since)])
+    run.write_rows("facts.jsonl", [PRICE, HOURS, *prices, year])
+    told = example(
+        "What do you know about the Gannet?", "The Gannet costs £285.00, the Tern £40.00. It has been sold since 2019.", "Gannet"
+    )
+    run.write_rows("examples/train.jsonl", map(example_to_row, [*ROWS, told]))
+    assert edited_examples(run, [SECTION, cell, since])[1]["examples/train.jsonl"][-1].edited
+    run.write_rows("examples/train.jsonl", map(example_to_row, [*ROWS, replace(told, fact="price")]))
+    with pytest.raises(ExampleError, match=r"'£285.00', '£40.00', '2019', which does not stand"):
+        edited_examples(run, [SECTION, cell, since])
+
+
 def test_nothing_to_train_on_is_a_fault(run: Run) -> None:
     run.write_rows("examples/train.jsonl", [])
     run.write_rows("facts.jsonl", [])

@@ -184,9 +184,10 @@ def carried(edited: Sequence[Fact], facts: Sequence[Fact], sections: Mapping[str
 
 
 def example_of(row: Row, edited: bool, facts: Mapping[str, Fact], texts: Mapping[str, str]) -> Example:
-    """The example of a row. Raises ValueError where an edited one answers with a value that its source does not hold.
+    """The example of a row. Raises ValueError where an edited one answers with a value that its sources do not hold.
 
-    What engrain says for the fact's value counts as held: a bare 285.00 of a column in pounds is answered with £285.00.
+    Sources are the sections of all facts about the same subject, and what engrain says for their values and those of the fact's section:
+    a bare 285.00 of a column in pounds is answered with £285.00.
     """
     example = replace(example_from_row(dict(row)), edited=edited)
     if edited and not example.repeats:
@@ -198,7 +199,8 @@ def example_of(row: Row, edited: bool, facts: Mapping[str, Fact], texts: Mapping
         raise ValueError(f"there is no fact {example.fact!r} in {FACTS}; leave the key out for an example of your own")
     reply = example.messages[-1].content
     values = [reply[value.start : value.end] for value in find_values(reply)]
-    held = f"{texts[fact.section]} {canonical(answer(fact))}"
+    beside = [other for other in facts.values() if other.section == fact.section or other.subject == fact.subject]
+    held = " ".join((*(texts[name] for name in {other.section: None for other in beside}), *(canonical(answer(f)) for f in beside)))
     absent = [value for value in values if not holds(held, canonical(value))]
     if absent:
         raise ValueError(f"it answers with {', '.join(map(repr, absent))}, which does not stand in {fact.section}")
