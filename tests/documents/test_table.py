@@ -73,6 +73,22 @@ def test_values_below_an_empty_row_have_the_columns_above_it() -> None:
     assert text.endswith("| Ask us | at the | counter | now |")
 
 
+def test_rows_like_those_above_an_empty_row_have_their_columns_though_they_hold_words_alone() -> None:
+    rows = [
+        ["Code", "Meaning", "Retry"],
+        ["FR-101", "wrong code", "yes"],
+        [],
+        ["FR-302", "refused card", "no"],
+        [],
+        ["Staff", "Role", "Phone"],
+    ]
+    assert sheet([*rows, ["Ana Ruiz", "Cook", "x 12"]]).split("\n\n") == [
+        "| Code | Meaning | Retry |\n| --- | --- | --- |\n| FR-101 | wrong code | yes |",
+        "| Code | Meaning | Retry |\n| --- | --- | --- |\n| FR-302 | refused card | no |",
+        "| Staff | Role | Phone |\n| --- | --- | --- |\n| Ana Ruiz | Cook | x 12 |",
+    ]
+
+
 def test_a_title_with_a_remark_is_above_the_columns() -> None:
     rows = [["Cattery 2025", "", "a night"], ["What", "£", "Comment"], ["Pen", "17.50", ""], ["Family pen", "38", "flat rate"]]
     assert sheet(rows) == (

@@ -260,3 +260,19 @@ def test_what_a_column_is_called_is_asked_for_as_people_do(
 def test_a_person_is_reached_by_an_extension(facts_in: Callable[..., list[Fact]]) -> None:
     facts = facts_in("| Name | Role | Ext. |\n| --- | --- | --- |\n| Ana Ruiz | treasurer | 12 |\n| Jan Oram | warden | 14 |")
     assert "How do I reach Ana Ruiz by phone?" in prompts(facts, "12")
+
+
+def test_when_somebody_is_off_is_asked_both_ways(facts_in: Callable[..., list[Fact]]) -> None:
+    facts = facts_in("| Name | Role | Day off |\n|---|---|---|\n| Ana Ruiz | Cook | Thursday |\n| Ben Okoro | Porter | Friday |")
+    assert asked(facts)["When is Ana Ruiz’s day off?"] == "Thursday."
+    assert asked(facts, "reverse")["Who has Friday off?"] == "Ben Okoro."
+
+
+def test_what_is_counted_is_asked_with_how_many(facts_in: Callable[..., list[Fact]]) -> None:
+    found = asked(
+        facts_in("| Plan | Days | Texts included | Reports go back (months) |\n|---|---|---|---|\n| Basic | 27 per year | 50 | 6 |")
+    )
+    assert found["How many days are there for Basic?"] == "27 per year."
+    assert found["How many texts are included with Basic?"] == "50."
+    assert found["Basic: reports go back how long?"] == "6 months."
+    assert not [prompt for prompt in found if prompt.startswith("When")]

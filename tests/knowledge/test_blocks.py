@@ -107,6 +107,20 @@ def test_a_column_is_called_by_its_full_name(name: str, full: str) -> None:
     assert block.column == full
 
 
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [("GBP pp", "Price per person (GBP)"), ("€ each", "Price each (€)"), ("max pax", "maximum people"), ("rmks", "remarks")],
+)
+def test_abbreviations_that_are_nothing_else_are_spelled_out(name: str, full: str) -> None:
+    (cell,) = blocks(f"| Course | {name} |\n|---|---|\n| Weaving | 9 |")
+    assert cell.column == full
+
+
+def test_a_pair_may_follow_a_sentence() -> None:
+    found = blocks("- Trains go second class; first is fine above 4 hours. Own car: €0.34 per km. Mind this: nobody pays.")
+    assert [(b.key, b.text) for b in found if b.kind == "pair"] == [("Own car", "€0.34 per km.")]
+
+
 def test_a_row_that_counts_is_named_with_what_it_counts() -> None:
     text = "| Members | Per year |\n|---|---|\n| up to 20 | £310 |\n| 21 to 50 | £540 |\n| honorary | £1 |\n"
     assert [b.key for b in blocks(text)] == ["up to 20 members", "21 to 50 members", "honorary"]

@@ -110,6 +110,11 @@ def test_a_bare_number_is_of_the_kind_of_its_columns_unit(column: str, kind: str
     assert (found.kind, found.value) == (kind, "12")
 
 
+def test_a_price_goes_with_its_whole_period_and_a_gap_begins_a_clause(facts_in: Callable[..., list[Fact]]) -> None:
+    assert [f.value for f in facts_in("- Meals on trips: €32 per full day, no receipts") if f.kind == "money"] == ["€32 per full day"]
+    assert "___ is office day for all." in {f.relation for f in facts_in("Tea is free; Wednesday is office day for all.")}
+
+
 @pytest.mark.parametrize("currency", ["GBP", "AUD", "CAD", "NZD", "A$", "NZ$", "CHF", "¥"])
 def test_a_column_is_money_by_its_currency(currency: str, facts_in: Callable[..., list[Fact]]) -> None:
     (found,) = facts_in(f"| Kite | Adult ({currency}) |\n|---|---|\n| Gannet | 12 |")

@@ -10,7 +10,7 @@ from engrain.documents._markdown import one_line, paragraph
 FIGURE = re.compile(r"\d")
 FULL_NAME = re.compile(r"(?:[A-Z][\w'’-]+ ){1,2}[A-Z][\w'’-]+")
 """Somebody's name, most of the time."""
-MACHINE_NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)+")
+MACHINE_NAME = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+")
 VALUE = re.compile(r"^(?!(?:19|20)\d\d$)\D{0,2}\d[\d.,:/–-]*\D{0,3}$|@\w|^https?:")
 COLUMN_NAMES = re.compile(
     r"name|item|key|value|field|setting|question|answer|term|meaning|definition|description|details?|days?|dates?|times?|hours|price|cost|role"
@@ -101,13 +101,14 @@ def sheet(rows: Iterable[Sequence[object]], level: int = 3) -> str:
 def with_columns(blocks: Iterable[list[list[str]]]) -> Iterator[list[list[str]]]:
     """The blocks, those that go on with the columns of the one before them with these above their rows."""
     columns: list[str] = []
+    before: list[list[str]] = []
     for block in blocks:
         top, width = first_row(block), max(map(len, block))
         rows = [row + [""] * (width - len(row)) for row in block[top:]]
-        if rows and has_header(rows):
-            columns = rows[0]
-        elif rows and goes_on(rows, columns):
-            block = [*block[:top], columns, *rows]
+        if rows and goes_on(rows, columns, before):
+            block, before = [*block[:top], columns, *rows], rows
+        elif rows and has_header(rows):
+            columns, before = rows[0], rows[1:]
         elif rows:
             columns = []
         yield block
@@ -125,10 +126,19 @@ def first_row(block: Sequence[Sequence[str]]) -> int:
     return first
 
 
-def goes_on(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> bool:
-    """Whether rows, the first of which holds values, can stand below columns that another block of rows has named."""
+def goes_on(rows: Sequence[Sequence[str]], columns: Sequence[str], before: Sequence[Sequence[str]]) -> bool:
+    """Whether rows can stand below columns that another block of rows has named: the first holds values, or is like those `before`."""
     width = max(number for row in rows for number, cell in enumerate(row, 1) if cell)
-    return 2 < width <= len(columns) and all(columns[:width]) and any(VALUE.search(cell) for cell in rows[0])
+    if not 2 < width <= len(columns) or not all(columns[:width]):
+        return False
+    alike = any(cell and alike_in(cell, [row[number] for row in before]) for number, cell in enumerate(rows[0][:width]))
+    return alike or (not has_header(rows) and any(VALUE.search(cell) for cell in rows[0]))
+
+
+def alike_in(cell: str, column: Sequence[str]) -> bool:
+    """Whether a cell is what one of the column says, or a code such as all of its: FR-302 below FR-101."""
+    shape = [re.sub(r"[A-Z]", "A", re.sub(r"\d", "9", text)) for text in (cell, *column)]
+    return cell in column or ("9" in shape[0] and len(set(shape)) == 1 and len(shape) > 1)
 
 
 def sheet_block(block: list[list[str]], level: int, last: bool) -> Iterator[str]:

@@ -18,7 +18,7 @@ from engrain.knowledge.items import CONTACT_KEY, DAYS, header, listed_under, rol
 from engrain.knowledge.opening import day_questions, hours_questions, is_hours, weekdays
 from engrain.knowledge.parse import parse_all
 from engrain.knowledge.questions import how_many
-from engrain.knowledge.values import CURRENCY, NUMBER, SIGN, kind_of
+from engrain.knowledge.values import CURRENCY, NUMBER, SIGN, find_values, kind_of
 from engrain.knowledge.wording import flipped, mentions, said, small
 from engrain.knowledge.words import PLACES, ROLE_ENDINGS, SPANS, SUMS
 
@@ -46,6 +46,8 @@ DUE = re.compile(r"(book|order|apply|pay|register|enrol|enroll|reply|collect|cal
 """A column that says by when something has to be done for what its rows name."""
 DEAL = re.compile(r"(?:what )?(you|we) (pay|get|need|charge|keep|refund|give|owe|lose)", re.IGNORECASE)
 """A column that says what the one side has of the other in the case that its rows name."""
+OFF = re.compile(r"(?:days?|mornings?|afternoons?|evenings?|weekends?) off")
+"""A column that says when somebody does not work."""
 SINCE = re.compile(r"(?:(.+) )?since")
 WHAT = re.compile(r"\b([Ww])hat (is|are)\b")
 WHEN_VALUE = re.compile(
@@ -78,6 +80,13 @@ TIME_NAME = re.compile(
 )
 LENGTHS = {"day", "week", "weekend", "month", "year", "season", "half day", "full day", "whole day"}
 TAKING = re.compile(r"time|duration|turnaround|time (?:in|at|on|needed|taken|required)\b.*", re.IGNORECASE)
+SAID_OF = re.compile(
+    r"(?P<noun>.+) (?P<said>allowed|permitted|welcome|accepted|catered for|needed|required|necessary|included|available|provided|possible|"
+    r"compulsory|optional|extra|free|refundable)"
+)
+"""A column that says something of what it names: "Dogs allowed"."""
+IN, WITH = ("allowed", "permitted", "welcome"), ("catered for", "included", "available", "provided")
+"""What is said to be so in, or with, what a row names; other things are so for it."""
 PLAIN_PRICES = {"price-of", "price-charge", "price-pay", "price-how-much-is", "price-what-cost", "price-how-cost"}
 
 
@@ -248,6 +257,14 @@ def been(thing: Thing, rest: str) -> str:
 
 def loose_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str, str]]:
     """Questions for a column whose name is no noun ("ready", "born")."""
+    if thing.person and OFF.fullmatch(name):
+        yield from asked_of("person_off", thing, name)
+        return
+    if fact.kind == "duration" and len(name.split()) > 2:
+        yield "loose-long", f"{thing.head}: {name} how long?"
+        yield "loose-long-for", f"For {thing.key}, {name} how long?"
+        yield "loose-long-by", f"How long is it that {name}, for {thing.key}?"
+        return
     if fact.kind in {"date", "time"} or WHEN_VALUE.match(fact.value) or (fact.kind == "duration" and not is_noun(name)):
         was = name == "born" or name.startswith("last ")
         yield from header_questions(thing, "when", name, "was" if was else thing.be)
@@ -304,13 +321,18 @@ def column_questions(fact: Fact, thing: Thing, name: str) -> Iterator[tuple[str,
         yield from asked_of("column_measure", thing, name, NAMED_MEASURES[name])
     elif fact.kind == "money" and PRICE_NAME.search(name):
         yield from asked_of("column_much", thing, name)
+    elif fact.kind == "count" and (told := SAID_OF.fullmatch(name)) and phrasing.is_plural(told["noun"]):
+        yield from asked_of("column_told", thing, told["noun"], f"{told['said']} {place_of(told['said'])}")
     elif not noun or (fact.kind == "person" and not is_human(name)):
         return
     elif fact.kind in {"duration", "percent", "person"} or (fact.kind in {"date", "time"} and not TIME_NAME.fullmatch(name)):
         yield from asked_of(f"column_{fact.kind}", thing, name)
     elif fact.kind == "count" and phrasing.is_plural(name) and not re.match(r"[\d.,]+$", thing.key):
         yield from asked_of("column_count", thing, name)
-    if fact.kind in {"date", "time", "text"} and TIME_NAME.fullmatch(name) and "hours" not in name and "opening" not in name:
+    counts = re.match(r"\d", fact.value) and not (weekdays(fact.value) or find_values(fact.value))
+    if fact.kind == "text" and phrasing.is_plural(name) and counts:
+        yield from asked_of("column_count", thing, name)
+    elif fact.kind in {"date", "time", "text"} and TIME_NAME.fullmatch(name) and "hours" not in name and "opening" not in name:
         yield from asked_of("column_held", thing, name)
     if fact.kind == "duration" and TAKING.fullmatch(name):
         yield from asked_of("column_takes", thing)
@@ -325,6 +347,11 @@ def length_of(name: str) -> str:
     if name in LENGTHS:
         return f"for a {name}"
     return f"for {name}" if kind_of(name) == "duration" else ""
+
+
+def place_of(said: str, at: str = "in") -> str:
+    """The preposition between what is said of a column's noun and the row; `at` is that of places."""
+    return at if said in IN else "with" if said in WITH else "for"
 
 
 def is_sum(key: str) -> bool:

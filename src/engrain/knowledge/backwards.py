@@ -10,6 +10,7 @@ from engrain.knowledge import phrasing
 from engrain.knowledge.asking import BROKEN, is_reason, value_span
 from engrain.knowledge.attributes import (
     ITEM_RELATIONS,
+    OFF,
     PRICE_COLUMN,
     PRICE_NAME,
     ROLE_COLUMN,
@@ -144,6 +145,9 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         yield "reverse-tell", f"Tell me who {BEGINNINGS[relation]} in {value}."
     elif thing.person and since and fact.kind == "date":
         yield "reverse-who", f"Who has been {been(thing, since)} since {value}?"
+    elif thing.person and OFF.fullmatch(relation):
+        yield "reverse-who", f"Who has {value} off?"
+        yield "reverse-whose", f"Whose {relation} is {value}?"
     elif thing.person and ROLE_COLUMN.search(relation) and is_role_name(value):
         role = role_name(value)
         yield "reverse-who", f"Who is the {role}?"

@@ -17,9 +17,12 @@ RULE = re.compile(r"^[\s|:-]+$")
 ABBREVIATIONS = {
     "ext": "extension", "tel": "telephone", "no": "number", "nr": "number", "num": "number", "qty": "quantity", "min": "minimum",
     "max": "maximum", "dept": "department", "approx": "approximately", "incl": "including", "excl": "excluding", "avg": "average",
-    "temp": "temperature", "ref": "reference", "recomm": "recommended", "art": "article",
+    "temp": "temperature", "ref": "reference", "recomm": "recommended", "art": "article", "amt": "amount", "pax": "people",
+    "rmk": "remark", "rmks": "remarks", "desc": "description", "wkdy": "weekday",
 }  # fmt: skip
-SHORTENED = re.compile(rf"\b({'|'.join(ABBREVIATIONS)})\.(?!\w)|^(?=(?:ext|tel|qty|dept)$)(\w+)", re.IGNORECASE)
+SHORTENED = re.compile(
+    rf"\b({'|'.join(ABBREVIATIONS)})\.(?!\w)|\b(ext|tel|qty|dept|amt|pax|rmks?|desc|wkdy|(?:max|min)(?= [a-z]))\b(?!\.)", re.IGNORECASE
+)
 """Words of a column's name that are cut short: with a full stop, or those that are nothing else."""
 CODE = re.compile(r"[A-Z]{0,4}[-.]?\d+[a-z]?")
 """What rows are numbered by."""
@@ -27,7 +30,8 @@ SHORT_CODE = re.compile(r"[A-Z\d][A-Z\d./+-]{0,11}")
 CODE_COLUMN = re.compile(r"(?:\w+ )?(?:code|ref|reference|id|number|sku|plu|key|abbreviation|symbol)s?|#", re.IGNORECASE)
 FEATURES = re.compile(r"|(?:features?|benefits?|services?|what(?:’s|'s| is)? (?:you get|included|in it)|includ(?:ed|es))\??", re.IGNORECASE)
 """What the first column of a table is called whose rows say what the other columns have."""
-ONLY_CURRENCY = re.compile(rf"{SIGN}|{CURRENCY}")
+PRICE_EACH = re.compile(rf"({SIGN}|{CURRENCY})(?: ?(pp|p\.p\.|each|per \w+))?", re.IGNORECASE)
+"""A column that is called by the currency of its prices."""
 REMARKS = re.compile(r"(?:remark|note|comment|condition|detail)s?|(?:additional |more |further )?info(?:rmation)?", re.IGNORECASE)
 """Columns that say something of a row, and never what it is."""
 WAYS = re.compile(r"from|to|via|until|origin|destination", re.IGNORECASE)
@@ -243,8 +247,9 @@ def is_code(column: str, cells: Sequence[str]) -> bool:
 
 def spelled_out(name: str) -> str:
     """What a column or a key is called, without abbreviations: "Minimum stay" for "Min. stay", "Price (£)" for "£"."""
-    if ONLY_CURRENCY.fullmatch(name):
-        return f"Price ({name})"
+    if price := PRICE_EACH.fullmatch(name):
+        each = f" {price[2].lower()}" if price[2] else ""
+        return f"Price{' per person' if each in (' pp', ' p.p.') else each} ({price[1]})"
     full = SHORTENED.sub(lambda m: in_full(m[1] or m[2]), name)
     return full.removesuffix(".") if full.count(".") == 1 else full
 
@@ -425,9 +430,13 @@ def answer_span(question: str, answer: str) -> list[tuple[int, int]]:
 
 
 def sentence_blocks(line: str, start: int) -> list[Block]:
-    """The sentences of a line, and the pairs of what only lists prices."""
+    """The sentences of a line, the pairs of what only lists prices, and those after a sentence: "Trains second class. Own car: €0.34."."""
     found = []
     for a, b in split(line):
+        pair = PAIR.match(line[a:b]) if a else None
+        if pair and pair[1][:1].isupper() and is_key(pair[1]) and find_values(rest := line[a + pair.end() : b]) and ":" not in rest:
+            found.append(Block("pair", rest, start + a + pair.end(), spelled_out(plain(pair[1])), "", line[a:b]))
+            continue
         for c, d in parts(line[a:b]):
             text, at = line[a + c : a + d], start + a + c
             found += priced_list(text, at) or [Block("sentence", text, at, evidence=line[a:b])]

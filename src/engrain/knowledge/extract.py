@@ -406,7 +406,7 @@ class Maker:
             if statement:
                 yield self.detail(value.start, value.end, value.kind, subject, statement)
             elif value.kind != "count" and not REPLYING.match(text):
-                relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".rstrip(" .") + "."
+                relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".strip(" .") + "."
                 yield self.detail(value.start, value.end, value.kind, "", re.sub(r" ([,.;)])", r"\1", relation))
 
     def sums(self, doc: Any, memory: Memory) -> Iterator[Detail]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.attributes import Thing, first_column, is_noun, thing_of
+from engrain.knowledge.attributes import SAID_OF, Thing, first_column, is_noun, place_of, thing_of
 from engrain.knowledge.backwards import compared
 from engrain.knowledge.facts import Fact, columns
 from engrain.knowledge.grammar import article, capital
@@ -17,13 +17,6 @@ from engrain.knowledge.values import verdict
 from engrain.knowledge.wording import flipped
 from engrain.knowledge.words import UNCOUNTED
 
-SAID_OF = re.compile(
-    r"(?P<noun>.+) (?P<said>allowed|permitted|welcome|accepted|catered for|needed|required|necessary|included|available|provided|possible|"
-    r"compulsory|optional|extra|free|refundable)"
-)
-"""A column that says something of what it names: "Dogs allowed"."""
-IN, WITH = ("allowed", "permitted", "welcome"), ("catered for", "included", "available", "provided")
-"""What is said to be so in, or with, what a row names; other things are so for it."""
 QUALITY = re.compile(
     r"(?:.*[ -])?(?:\w{2,}(?:able|ible|proof)|\w{3,}ed|built|made|vegan|vegetarian|organic|halal|kosher|indoors?|outdoors?|"
     r"\w+-(?:free|friendly))(?: (?:by|for|in|on|to|with)\b.*)?"
@@ -65,11 +58,6 @@ def told_by(column: str) -> Told | None:
     if parse(f"It is {column}.")[2].tag_ in {"JJ", "VBN"} and not is_noun(column):
         return Told(be=column)
     return Told(has=column) if is_noun(column) else None
-
-
-def place_of(said: str, at: str = "in") -> str:
-    """The preposition between what is said of a column's noun and the row; `at` is that of places."""
-    return at if said in IN else "with" if said in WITH else "for"
 
 
 def counted(noun: str) -> str:

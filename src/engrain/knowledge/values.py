@@ -29,6 +29,8 @@ PERIOD = (
     r"mile|km|kilometre|kg|gram|litre|metre|page|copy|copies|user|seat|cup|dozen|square metre|square foot|m²|transaction|bag|box|ticket|"
     r"room|rental|trip|pupil|student|guest|place|group|class|car|van|boat|animal|dog)"
 )
+WHOLE = r"(?:(?:full|started|whole|working|calendar) )"
+"""What may stand before a period that is paid for."""
 FIGURE = r"(?:\d{1,3}(?:[ \u00a0\u202f]\d{3}(?!\d))+(?:[.,]\d+)?|\d+(?:[.,'’]\d+)*)"
 SIGN = "[£$€¥₹]"
 CURRENCY = r"(?:EUR|GBP|USD|CHF|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|JPY|INR|ZAR|SGD|HKD)\b"
@@ -85,7 +87,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     (
         "money",
         rf"{AMOUNT}(?: ?(?:[-–]|to|and|or) ?{AMOUNT})?"
-        rf"(?:(?: (?:an?|per|for each|each|every) | ?/ ?){PERIOD}(?!\w)| per \w+| an? [a-z]+(?=[.,;:)]|$)| apiece\b| each\b)?",
+        rf"(?:(?: (?:an?|per|for each|each|every) {WHOLE}?| ?/ ?){PERIOD}(?!\w)| per \w+| an? [a-z]+(?=[.,;:)]|$)| apiece\b| each\b)?",
     ),
     (
         "percent",
