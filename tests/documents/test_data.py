@@ -58,6 +58,22 @@ def test_a_number_has_the_unit_that_its_key_ends_in(sections: Callable[..., Sect
     }
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("session_timeout_min", 25, "Session timeout: 25 minutes"),
+        ("switch_to_fallback_after_s", 1, "Switch to fallback after: 1 second"),
+        ("slow_query_ms", 750, "Slow query: 750 ms"),
+        ("logo_max_kb", 600, "Logo max: 600 KB"),
+        ("walk_mins", 12, "Walk: 12 minutes"),
+        ("order_min", 5, "Order min: 5"),
+        ("visits_per_h", 3, "Visits per h: 3"),
+    ],
+)
+def test_short_units_count_where_they_are_nothing_else(key: str, value: int, told: str, sections: Callable[..., Sections]) -> None:
+    assert list(sections("a.json", json.dumps({key: value})).values()) == [f"- {told}"]
+
+
 def test_what_an_object_of_a_list_holds_in_an_inner_one_is_said_of_it(sections: Callable[..., Sections]) -> None:
     events = [
         {"title": "Fair", "date": "2025-05-02", "event": {"date": "14 June", "place": "Corn Hall"}, "hours": {"mon": "9-5", "sat": "9-1"}},

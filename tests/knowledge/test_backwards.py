@@ -143,3 +143,9 @@ def test_what_columns_name_is_one_of_them(facts_in: Callable[..., list[Fact]]) -
     assert found["Which one has carbon fibre as frame?"] == "Gull."
     assert found["Which one has an MOT price of £12?"] == "Gull."
     assert not [prompt for prompt in found if "phone" in prompt.lower()]
+
+
+def test_settings_lead_back_to_their_keys() -> None:
+    fact = Fact("f", "Slow query", "value", "750 ms", "measure", "Slow query: 750 ms", "app_settings.yaml#1", 12, 18)
+    assert asked([fact])["Which setting has the value 750 ms?"] == "Slow query."
+    assert not asked([replace(fact, section="notices.yaml#1")])

@@ -32,6 +32,12 @@ COUNTING = re.compile(r"\b(?:per|of|in|opening|working|business|number|no|count|
 """What stands before a unit that is counted, and measures nothing."""
 PERIODS = ("seconds", "minutes", "hours", "days", "nights", "weeks", "months", "years")
 UNITS = ("percent", "kg", "km", "cm", "mm", "metres", "meters", "miles", "litres", "liters")
+SHORT_UNITS = {
+    "mins": "minutes", "secs": "seconds", "hrs": "hours", "ms": "ms", "px": "px", "kb": "KB", "mb": "MB", "gb": "GB", "pct": "percent",
+}  # fmt: skip
+SHORT_SPANS = {"min": "minutes", "sec": "seconds", "s": "seconds", "hr": "hours", "h": "hours"}
+TIMED = re.compile(r"\b(?:time(?:out)?|interval|duration|valid|delay|lockout|wait|hold|grace|after|window|expiry|ttl)\b", re.IGNORECASE)
+"""What says that a key is about a length of time and its last word a unit: "min" may mean the least as well."""
 SHORT = 100
 """The longest text that stands as a pair or in a cell; a longer one is a paragraph under its key as heading."""
 
@@ -241,8 +247,9 @@ def measured(key: str, value: str) -> tuple[str, str]:
         return key, value
     if sign := CODES.get(unit.lower()):
         return name, f"{sign.upper()}{value}"
-    if unit.lower() in PERIODS or unit.lower() in UNITS:
-        return name, f"{value} {unit.lower().removesuffix('s') if value == '1' and unit.lower() in PERIODS else unit.lower()}"
+    unit = SHORT_UNITS.get(unit.lower()) or (SHORT_SPANS.get(unit.lower()) if TIMED.search(name) else "") or unit.lower()
+    if unit in (*PERIODS, *UNITS, *SHORT_UNITS.values()):
+        return name, f"{value} {unit.removesuffix('s') if value == '1' and unit in PERIODS else unit}"
     return key, value
 
 

@@ -33,7 +33,7 @@ from engrain.knowledge.attributes import (
 from engrain.knowledge.blocks import CODE, plain
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import FREE_COLUMN, GAP
-from engrain.knowledge.facts import Fact
+from engrain.knowledge.facts import Fact, columns
 from engrain.knowledge.grammar import article, capital
 from engrain.knowledge.items import header, listed_under, opening
 from engrain.knowledge.opening import weekdays
@@ -54,6 +54,8 @@ BEGINNINGS = {"joined": "joined", "started": "started", "born": "was born"}
 """Column → what is said of a person with a year in it."""
 LINKS = ("for", "from", "with", "by")
 """Columns that say how a row goes with what they hold."""
+SETTINGS = re.compile(r"(?:settings?|config(?:uration)?|param(?:eter)?s?|defaults?|options)[^/#]*\.(?:json|ya?ml)#", re.IGNORECASE)
+"""The sections of files that hold settings."""
 LONGEST_NOTE = 4
 """Words of a note on a person that names what that person is or has."""
 MEANT = re.compile(r"(?:meaning|description|message|error|fault|problem|cause)s?")
@@ -133,6 +135,9 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
     value, relation, thing = said(fact.value, fact.relation).rstrip("."), fact.relation.lower(), thing_of(fact, people)
     if slot_of(fact):
         return
+    if SETTINGS.search(fact.section) and not columns(fact) and re.search(r"\d", value) and fact.kind not in ("contact", "place", "date"):
+        yield "reverse-setting", f"Which setting has the value {value}?"
+        yield "reverse-set", f"What is set to {value}?"
     unasked = fact.relation in ITEM_RELATIONS - ROLES | {"details", "meaning"}
     if len(value.split()) > 8 or unasked or STAMP_KEY.fullmatch(fact.subject):
         return
