@@ -89,6 +89,11 @@ def test_rows_like_those_above_an_empty_row_have_their_columns_though_they_hold_
     ]
 
 
+def test_blocks_below_empty_rows_may_be_of_any_width() -> None:
+    rows = [["Code", "Item", "Price", "Notes"], ["T1", "Tea", "2", "hot"], [], ["T2", "Cake", "3"], [], ["Z", "Bun", "12.50", "sweet"]]
+    assert sheet(rows).endswith("| Code | Item | Price | Notes |\n| --- | --- | --- | --- |\n| Z | Bun | 12.50 | sweet |")
+
+
 def test_a_title_with_a_remark_is_above_the_columns() -> None:
     rows = [["Cattery 2025", "", "a night"], ["What", "£", "Comment"], ["Pen", "17.50", ""], ["Family pen", "38", "flat rate"]]
     assert sheet(rows) == (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engrain.knowledge.blocks import blocks, sentence_before
+from engrain.knowledge.blocks import blocks, sentence_before, sort_of
 
 TABLE = "| Item | Price |\n|---|---|\n| Gift box | £7.50 |\n"
 
@@ -114,6 +114,11 @@ def test_a_column_is_called_by_its_full_name(name: str, full: str) -> None:
 def test_abbreviations_that_are_nothing_else_are_spelled_out(name: str, full: str) -> None:
     (cell,) = blocks(f"| Course | {name} |\n|---|---|\n| Weaving | 9 |")
     assert cell.column == full
+
+
+@pytest.mark.parametrize("cell", ["✓", "✗ until June", "✔ (from 3 guests)", "yes, on request", "TRUE", "No"])
+def test_a_cell_that_says_yes_or_no_is_of_that_sort_whatever_follows(cell: str) -> None:
+    assert sort_of(cell) == "said"
 
 
 def test_a_pair_may_follow_a_sentence() -> None:

@@ -131,7 +131,9 @@ def goes_on(rows: Sequence[Sequence[str]], columns: Sequence[str], before: Seque
     width = max(number for row in rows for number, cell in enumerate(row, 1) if cell)
     if not 2 < width <= len(columns) or not all(columns[:width]):
         return False
-    alike = any(cell and alike_in(cell, [row[number] for row in before]) for number, cell in enumerate(rows[0][:width]))
+    alike = any(
+        cell and alike_in(cell, [row[number] for row in before if number < len(row)]) for number, cell in enumerate(rows[0][:width])
+    )
     return alike or (not has_header(rows) and any(VALUE.search(cell) for cell in rows[0]))
 
 

@@ -275,7 +275,7 @@ def ticked(row: Sequence[str]) -> bool:
 
 def sort_of(cell: str) -> str:
     """The kind of a cell's value, "said" for yes, no and marks, "" for what is empty or of no kind, as it may be anywhere."""
-    return "said" if verdict(cell) or re.match(r"(?:yes|no|x|included)\b", cell, re.IGNORECASE) else kind_of(cell)
+    return "said" if verdict(cell) or re.match(r"(?:yes|no|x|included)\b|[✓✔✗✘]", cell, re.IGNORECASE) else kind_of(cell)
 
 
 def says(cell: str) -> bool:

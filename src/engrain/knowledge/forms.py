@@ -135,14 +135,12 @@ def makers(fact: Fact, parsed: Sequence[Any], people: Collection[str]) -> Iterat
             yield Wording("question", "+".join(f"rule-{part}" for part in form.split("+")), text, reply)
         return
     open_end = fact.form == "statement" and leans(fact.subject, fact.relation)
-    if fact.form == "attribute" and verdict(fact.value):
-        asked = list(tick_questions(fact, people))
-        yield from (Wording("reverse", form, text, capital(said(fact.subject, "")) + ".") for form, text in tick_reversals(fact))
-    elif fact.form == "attribute":
-        asked = list(attribute_questions(fact, people))
-        for form, text in reverse_attributes(fact, people):
+    if fact.form == "attribute":
+        ticked = bool(verdict(fact.value))
+        asked = list(tick_questions(fact, people) if ticked else attribute_questions(fact, people))
+        for form, text in tick_reversals(fact) if ticked else reverse_attributes(fact, people):
             yield Wording("reverse", form, text, capital(said(fact.subject, "")) + ".")
-        if slot := slot_of(fact):
+        if not ticked and (slot := slot_of(fact)):
             yield from (Wording("reverse", *reversal) for reversal in slot_reversals(fact, slot))
     elif fact.form == "question":
         asked = list(faq_questions(fact, parsed[0]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from engrain.knowledge import phrasing
 from engrain.knowledge.attributes import SAID_OF, Thing, first_column, is_noun, place_of, thing_of
@@ -43,6 +44,7 @@ class Told:
     said: str = ""
 
 
+@cache
 def told_by(column: str) -> Told | None:
     """What yes says below a column of this name, in small letters; None where no sentence can be made of it."""
     if match := SAID_OF.fullmatch(column):
@@ -76,7 +78,7 @@ def tick_questions(fact: Fact, people: Collection[str] = ()) -> Iterator[tuple[s
     """Questions whether what a row or an item is about has, is or does what its column or key says; `people` are the names of persons."""
     thing, column, at_home = asked_about(fact, people)
     key, be, do, they = thing.key, thing.be, "do" if thing.many else "does", "they" if thing.many else "it"
-    told = told_by(column)
+    told, beside = told_by(column), "at" if at_home else "with"
     if told is None:
         yield "loose-colon", f"{thing.head}: {column}?"
         yield "loose-says", f"For {key}, what does it say under “{column}”?"
@@ -103,12 +105,12 @@ def tick_questions(fact: Fact, people: Collection[str] = ()) -> Iterator[tuple[s
         what, is_there = counted(told.has), "Are there" if phrasing.is_plural(told.has) else "Is there"
         yield "polar", f"{capital(do)} {key} have {what}?"
         yield ("polar-you", f"Do you have {what}?") if at_home else ("polar-come", f"{capital(do)} {key} come with {what}?")
-        yield "polar-there", f"{is_there} {what} {'at' if at_home else 'with'} {key}?"
+        yield "polar-there", f"{is_there} {what} {beside} {key}?"
         yield "polar-know", f"Do you know whether {key} {'have' if thing.many else 'has'} {what}?"
         yield "polar-colon", f"{thing.head}: {do} {they} have {what}?"
     else:
-        yield "polar", f"Can I {told.said} {'at' if at_home else 'with'} {key}?"
-        yield "polar-know", f"Do you know whether I can {told.said} {'at' if at_home else 'with'} {key}?"
+        yield "polar", f"Can I {told.said} {beside} {key}?"
+        yield "polar-know", f"Do you know whether I can {told.said} {beside} {key}?"
         yield "polar-colon", f"{thing.head}: can I {told.said}?"
 
 
