@@ -177,12 +177,14 @@ class Assistant:
         return [next(replies) if c else next(plain) for c in concerned]
 
     def concerns(self, texts: Sequence[str]) -> list[bool]:
-        """For each text, whether it concerns the documents: by the gate, or by a trained question like it; without a gate all do."""
+        """For each text, whether it concerns the documents: by how it sounds and how near they come to it; without a gate all do."""
         if self.everyday is None:
             return [True] * len(texts)
         new = [text for text in dict.fromkeys(texts) if text not in self._concerned]
-        opens = self.everyday.gate.opens(mean_states(self.everyday.model, self.tokenizer, new)) if new else []
-        self._concerned |= {t: bool(o or (self.retriever and self.retriever.asks_the_like(t))) for o, t in zip(opens, new, strict=True)}
+        if new:
+            nearness = [self.retriever.comes_near(text) if self.retriever else None for text in new]
+            opens = self.everyday.gate.opens(mean_states(self.everyday.model, self.tokenizer, new), nearness)
+            self._concerned |= dict(zip(new, opens, strict=True))
         return [self._concerned[text] for text in texts]
 
     def asked_as(self, question: str, text: str, history: Sequence[tuple[str, str]] = ()) -> str:

@@ -1,8 +1,9 @@
 """Whether a question concerns the documents. Where it does not, the untouched model answers, so everyday abilities stay as they were.
 
-A logistic regression on the mean hidden state of the question's tokens, about a quarter of the way up the untouched model.
-It is fitted on the questions that are trained and on everyday prompts, and its threshold is set so that held-out questions
-on the documents pass: to take one of those for an everyday question loses its answer, the other mistake costs little.
+A logistic regression on the mean hidden state of the question's tokens, half-way up the untouched model, tells how a question sounds.
+It is fitted on the questions that are trained and on what people ask other businesses, against everyday prompts: trained questions
+alone teach it how they are put, and it takes what people put in words of their own for everyday. How near the documents come to
+a question in meaning counts beside it.
 
 Shapes: B texts, T tokens, D model width.
 """
@@ -19,6 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+from engrain.errors import RunError
 from engrain.files import staged
 from engrain.kernels.partial_model import states_before
 from engrain.models import decoder_layers
@@ -28,63 +30,56 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 FILE = "gate.safetensors"
-DEPTH = 0.25
-"""How far up the model its hidden states are read: what a question is about shows early, and the rest need not be computed."""
+DEPTH = 0.5
+"""How far up the model its hidden states are read: a question's intent shows there, and the rest need not be computed."""
 PENALTY = 0.01
 """Weight of the squared coefficients (standardised inputs): there are about as many of them as questions."""
-TURNED_AWAY = 0.02
-"""Share of held-out questions on the documents that may fall under the threshold."""
-MOST_TEXTS, MOST_TOKENS, BATCH = 4000, 128, 64
+NEAR, USUAL = 10.0, 1.075
+"""What counts (log-odds) of how near the documents come to a question, and how near that says nothing."""
+MOST_TEXTS, MOST_TOKENS, BATCH = 2000, 64, 64
+"""Texts of one sort that it is fitted on, tokens of a text that are read, and texts that are read together."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Opens for a text whose mean hidden state (D) gives `weight · state + bias` of at least `threshold`."""
+    """Tells by `weight · state + bias` (log-odds) of a text's mean hidden state (D) whether it sounds like a question on documents."""
 
     weight: Tensor
     bias: float
-    threshold: float
 
-    def opens(self, states_BD: Tensor) -> list[bool]:
-        """For each text, whether it concerns the documents."""
-        return [bool(score >= self.threshold) for score in states_BD.double() @ self.weight + self.bias]
+    def opens(self, states_BD: Tensor, nearness: Sequence[float | None]) -> list[bool]:
+        """For each text, whether it concerns the documents; how near they come to it (see `Retriever.comes_near`) counts where known."""
+        sounds = (states_BD.double() @ self.weight + self.bias).tolist()
+        return [sound + (0.0 if near is None else NEAR * (near - USUAL)) >= 0 for sound, near in zip(sounds, nearness, strict=True)]
 
     def save(self, folder: Path) -> None:
         """Write `gate.safetensors`."""
-        numbers = {"weight": self.weight, "bias": torch.tensor(self.bias), "threshold": torch.tensor(self.threshold)}
         with staged(folder / FILE) as partial:
-            save_file(numbers, partial)
+            save_file({"weight": self.weight, "bias": torch.tensor(self.bias)}, partial)
 
     @classmethod
     def load(cls, folder: Path) -> Gate | None:
-        """The gate in a folder; None where there is none."""
+        """The gate in a folder; None where there is none. Raises RunError for one of an earlier version, which read another layer."""
         if not (folder / FILE).is_file():
             return None
         saved = load_file(folder / FILE)
-        return cls(saved["weight"], float(saved["bias"]), float(saved["threshold"]))
+        if "threshold" in saved:
+            raise RunError(f"{folder / FILE} was made by an earlier engrain", "Build the run again, or ask with --no-gate.")
+        return cls(saved["weight"], float(saved["bias"]))
 
 
 def fit_gate(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    about: Sequence[str],
-    heldout: Sequence[str],
-    everyday: Sequence[str],
-    seed: int = 0,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, about: Sequence[Sequence[str]], everyday: Sequence[str], seed: int = 0
 ) -> Gate:
-    """The gate between questions `about` the documents and `everyday` texts, from the hidden states of the untouched `model`."""
+    """The gate between sorts of questions `about` documents and `everyday` texts, from the hidden states of the untouched `model`."""
     rng = random.Random(seed)
-    chosen = [rng.sample(list(texts), min(len(texts), MOST_TEXTS)) for texts in (about, everyday)]
-    inside, outside = (mean_states(model, tokenizer, texts).double() for texts in chosen)
-    states = torch.cat([inside, outside])
-    labels = torch.cat([torch.ones(len(inside)), torch.zeros(len(outside))]).double()
+    chosen = [text for texts in about for text in rng.sample(list(texts), min(len(texts), MOST_TEXTS))]
+    states = mean_states(model, tokenizer, [*chosen, *everyday]).double()
+    labels = (torch.arange(len(states)) < len(chosen)).double()
     mean, spread = states.mean(0), states.std(0) + 1e-6
     coefficients, intercept = _regression((states - mean) / spread, labels)
     weight = coefficients / spread
-    bias = float(intercept - weight @ mean)
-    known = mean_states(model, tokenizer, rng.sample(list(heldout), min(len(heldout), MOST_TEXTS))).double() if heldout else inside
-    threshold = min(0.0, float(torch.quantile(known @ weight + bias, TURNED_AWAY)))
-    return Gate(weight, bias, threshold)
+    return Gate(weight, float(intercept - weight @ mean))
 
 
 def _regression(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

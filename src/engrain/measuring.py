@@ -69,7 +69,7 @@ def each_taught(run: Run) -> Iterator[Example]:
 
 
 def guiding(heldout: Sequence[T]) -> list[T]:
-    """The held-out rows that choose weights and the gate's threshold: every other one, for the rest are the questions that measure."""
+    """The held-out rows that choose weights: every other one, for the rest are the questions that measure."""
     return list(heldout[1::2] or heldout)
 
 

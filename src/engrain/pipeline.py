@@ -24,7 +24,7 @@ from engrain.errors import DocumentError, ExampleError, ModelError
 from engrain.examples import Example, Told, asked_in, example_to_row, learned, practised, users_turns
 from engrain.fetch import cache_folder
 from engrain.files import staged
-from engrain.gate import fit_gate
+from engrain.gate import MOST_TEXTS, fit_gate
 from engrain.knowledge.coverage import coverage
 from engrain.knowledge.dataset import Dropped, Split, Studied, make_examples
 from engrain.knowledge.facts import Fact, find_facts, names_of
@@ -42,6 +42,7 @@ from engrain.run import Run
 from engrain.study.adapter import StudyingModel, study_adapter
 from engrain.study.base import Writer
 from engrain.study.details import in_order, worth_asking
+from engrain.study.lessons import asked_elsewhere
 from engrain.study.reading import reading_examples
 from engrain.study.replay import everyday_texts, replay_examples, replay_prompts
 from engrain.study.teacher import teacher_from
@@ -422,14 +423,11 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
     if not settings.study.gate or not facts_of(run):
         return
     tokenizer = load_tokenizer(locate(settings.model.base, progress))
-    about, heldout = (
-        list(dict.fromkeys(text for e in rows if stands_alone(e) for text in users_turns(e)[-1:]))
-        for rows in (each_taught(run), guiding(load_examples(run, "heldout")))
-    )
+    about = list(dict.fromkeys(text for e in each_taught(run) if stands_alone(e) for text in users_turns(e)[-1:]))
     told = [e.messages[-1].content for e in load_examples(run, "replay")]
     everyday = [*everyday_texts(), *told]  # what is asked and what is told: prose is none of the documents'
     with progress.stage("Telling questions on the documents from others"):
-        gate = fit_gate(model, tokenizer, about, heldout, everyday, settings.training.seed)
+        gate = fit_gate(model, tokenizer, (about, asked_elsewhere(MOST_TEXTS)), everyday, settings.training.seed)
     gate.save(run.path)
 
 

@@ -35,8 +35,6 @@ CHAINED = 3
 """Questions before a follow-up that may lean on each other."""
 WORDS = 0.3
 """What shared words weigh beside meaning, where passages are sought."""
-THE_LIKE = 0.75
-"""Cosine from which two questions ask for the like: 8 in 1,520 everyday questions come as near to one about documents."""
 KNOWN_WORDS = 0.5
 """Cosine from which a question may be asked in the words of a trained one."""
 NUM_KNOWN = 3
@@ -214,12 +212,13 @@ class Retriever:
         near = self._meanings.near(question)
         return [max((float(near[i]) for i in self._answered.get(canonical(answer), ())), default=0.0) for answer in answers]
 
-    def asks_the_like(self, question: str) -> bool:
-        """Whether a question was trained that means nearly the same and has an answer; never without meaning."""
-        if not self._meanings:
-            return False
-        near = self._meanings.near(question)
-        return any(each.section and score >= THE_LIKE for each, score in zip(self._asked, near, strict=True))
+    def comes_near(self, question: str) -> float | None:
+        """How near the documents come to a question: the cosines of the nearest trained question with an answer, and of the sentence that
+        this stands in, together. None without meaning, and where none has an answer.
+        """
+        if not self._meanings or not self._answerable.any():
+            return None
+        return float(self._meanings.asked(question)[self._answerable].max())
 
     @property
     def has_meaning(self) -> bool:
@@ -278,6 +277,11 @@ class Retriever:
     def _questions(self) -> _Texts:
         """The questions by their words, which only those without meaning are found by."""
         return _Texts([each.question for each in self._asked])
+
+    @cached_property
+    def _answerable(self) -> NDArray[np.bool_]:
+        """Which of the questions have an answer in the documents."""
+        return np.array([bool(each.section) for each in self._asked], bool)
 
     @cached_property
     def _numbers(self) -> Mapping[str, int]:

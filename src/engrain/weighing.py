@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from engrain.examples import Message
 from engrain.knowledge.wording import REFUSAL
-from engrain.retrieval import THE_LIKE
 from engrain.tasks.chat import log_likelihood
 from engrain.tokens import Encoded, encode_example
 from engrain.words import canonical, refused
@@ -32,6 +31,8 @@ PUT = 2.0
 """What a nat a token of the questioner's weighs, who tells how likely the question is about what the answer answers."""
 NEARNESS = 1.5
 """What the cosine between the question and the nearest one with the same answer weighs."""
+THE_LIKE = 0.75
+"""Cosine from which two questions ask for the like."""
 SUPPORTED = 0.75
 """What it weighs that the answer's values stand in a place that is about the question."""
 FIRST = 1.0

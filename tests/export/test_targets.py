@@ -182,7 +182,7 @@ def test_an_update_of_rounded_weights_is_laid_over_no_others(other: Run) -> None
 
 
 def test_what_stays_behind_is_told_with_the_runs_own_figures(other: Run, tmp_path: Path) -> None:
-    Gate(torch.zeros(64, dtype=torch.float64), 0.0, 0.5).save(other.path)
+    Gate(torch.zeros(64, dtype=torch.float64), -0.5).save(other.path)
     done = api.export(other, "merged", out=tmp_path / "unmeasured", check=False)
     assert any("The gate stays behind" in note and "has not measured" in note for note in done.notes)
     replies = {BASE: tuple(score([GENERAL_QUESTION], ["Paris"])), TUNED: tuple(score([GENERAL_QUESTION], ["Paris"]))}

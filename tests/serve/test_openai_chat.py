@@ -134,7 +134,7 @@ def test_everyday_questions_go_to_the_untouched_base(client: Any, server: Any, t
 
     name = f"gated-{concerns}"
     make_run(server.parts.settings.runs, name, tiny_folder, seed=9)
-    Gate(torch.zeros(64, dtype=torch.float64), 1.0 if concerns else -1.0, 0.0).save(server.parts.settings.runs / name)
+    Gate(torch.zeros(64, dtype=torch.float64), 1.0 if concerns else -1.0).save(server.parts.settings.runs / name)
     models = (name, server.parts.settings.base)
     tuned, base = (client.chat.completions.create(model=model, messages=MESSAGES, max_tokens=12) for model in models)
     assert (tuned.choices[0].message.content == base.choices[0].message.content) is not concerns
@@ -200,7 +200,7 @@ def test_a_message_that_cannot_fit_is_refused_before_the_gate_reads_it(
     from engrain.gate import Gate
 
     make_run(server.parts.settings.runs, "guarded", tiny_folder, seed=9)
-    Gate(torch.zeros(64, dtype=torch.float64), 1.0, 0.0).save(server.parts.settings.runs / "guarded")
+    Gate(torch.zeros(64, dtype=torch.float64), 1.0).save(server.parts.settings.runs / "guarded")
     read = []
     monkeypatch.setattr(server.parts.engine, "states", lambda *given: read.append(given))
     body = {"model": "guarded", "messages": [{"role": "user", "content": "long " * 100_000}]}

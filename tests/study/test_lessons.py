@@ -7,7 +7,7 @@ from pathlib import Path
 from engrain.knowledge.blocks import sentence_before
 from engrain.knowledge.facts import find_facts
 from engrain.study.details import place
-from engrain.study.lessons import CORPUS, askable, lessons, read_corpus, read_trade
+from engrain.study.lessons import CORPUS, askable, asked_elsewhere, lessons, read_corpus, read_trade
 from engrain.study.skills import REFUSAL, conversation, lines, pairs, questions_prompt
 
 
@@ -98,3 +98,25 @@ def test_what_stands_in_a_table_is_shown_as_its_fact_is_in_a_build(tmp_path: Pat
         assert trade.shown(row) == (heading, sentence, before)
         assert row["answer"] == value
     assert "Extension: 14" in trade.shown(trade.facts[0])[1]
+
+
+def test_what_people_ask_elsewhere_comes_from_every_trade_alike_and_names_no_business(tmp_path: Path) -> None:
+    for trade in "ab":
+        named = [{"business": "Orrin Vans", "answer": "£4", "questions": [f"What does Orrin Vans take for {trade}?"]}]
+        asked = [
+            {
+                "business": "Orrin Vans",
+                "answer": f"{i}",
+                "questions": [f"How many {trade}{i}?"],
+                "reverse": [{"q": f"How many {trade}{i}?"}],
+            }
+            for i in range(9)
+        ]
+        rows = [*named, *asked, {"business": "Orrin Vans", "unanswerable": "Who?"}]
+        (tmp_path / f"{trade}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = asked_elsewhere(8, 0, tmp_path)
+    assert [text[9] for text in found] == [*"aaaabbbb"]
+    assert len(set(found)) == 8
+    assert found == asked_elsewhere(8, 0, tmp_path) != asked_elsewhere(8, 1, tmp_path)
+    assert len(asked_elsewhere(99, 0, tmp_path)) == 18
+    assert len(asked_elsewhere(500)) == 500

@@ -121,10 +121,8 @@ async def concerns(parts: Parts, base: str, knowledge: Knowledge, messages: Sequ
         return True
     *before, question = [message.content for message in messages if message.role == "user"]
     texts = [question, *([f"{before[-1]} {question}"] if before else [])]
-    if await asyncio.to_thread(lambda: any(map(knowledge.asks_the_like, texts))):
-        return True
     states = await parts.engine.states(base, texts)
-    return states is None or any(knowledge.gate.opens(states))
+    return states is None or any(knowledge.gate.opens(states, await asyncio.to_thread(knowledge.nearness_to, texts)))
 
 
 def _open_chat(

@@ -70,9 +70,9 @@ class Knowledge:
         """Whether trained questions are found by what they mean, so that a tuned model can be asked in their words."""
         return self.retriever is not None and self.retriever.has_meaning
 
-    def asks_the_like(self, question: str) -> bool:
-        """Whether a question was trained that means nearly the same."""
-        return self.retriever is not None and self.retriever.asks_the_like(question)
+    def nearness_to(self, texts: Sequence[str]) -> list[float | None]:
+        """How near the documents come to each text; None where that cannot be told."""
+        return [self.retriever.comes_near(text) if self.retriever else None for text in texts]
 
     def verdict(self, question: str, text: str) -> tuple[str, str]:
         """Source and status of an answer; `unchecked` where there are no documents."""

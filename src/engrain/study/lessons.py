@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -103,6 +104,18 @@ def read_trade(path: Path) -> Trade:
             sections[heading] = "\n".join(part for part in (sections.get(heading, ""), line.strip()) if part)
     rows = tuple(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     return Trade(path.stem, tuple(read_documents([path.with_suffix(".txt")]).documents), sections, rows)
+
+
+def asked_elsewhere(count: int, seed: int = 0, folder: Path = CORPUS) -> list[str]:
+    """At most `count` different questions that people ask the businesses of the corpus, as many of each; none names its business."""
+    rng, found, files = random.Random(seed), dict[str, None](), sorted(folder.glob("*.jsonl"))
+    for path in files:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        rows = (row for row in map(json.loads, rng.sample(lines, len(lines))) if "answer" in row)
+        asked = ((row, rng.choice([*row["questions"], *(turned["q"] for turned in row.get("reverse", ()))])) for row in rows)
+        nameless = (question for row, question in asked if row["business"].lower() not in question.lower())
+        found |= dict.fromkeys(islice(nameless, -(-count // len(files))))
+    return list(found)[:count]
 
 
 def named(business: str, headings: str) -> str:

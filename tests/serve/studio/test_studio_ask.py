@@ -80,7 +80,7 @@ def test_an_everyday_question_is_left_to_the_untouched_model(studio: Any, kites_
 
     from engrain.gate import Gate
 
-    Gate(torch.tensor([1.0, 0.0], dtype=torch.float64), 0.0, 0.5).save(kites_adapter)
+    Gate(torch.tensor([1.0, 0.0], dtype=torch.float64), -0.5).save(kites_adapter)
     state = torch.tensor([[0.0, 1.0]])
 
     async def states(base: str, texts: list[str]) -> Any:
