@@ -80,7 +80,7 @@ def test_weighing_is_told_to_its_end(
 ) -> None:
     prices = Section("prices.md", 0, ("Prices",), "A Gannet costs £24.", 0)
     opened, progress = Assistant(tiny_model, tiny_tokenizer, Library((prices,), ()), "both"), Recorder()
-    monkeypatch.setattr(opened, "_likeliest", lambda talk, said: talk[0].upper())
+    monkeypatch.setattr(opened, "_weightiest", lambda talk, said: talk[0].upper())
     assert [a.text for a in opened.ask_many(["one", "two"], progress)] == ["ONE", "TWO"]
     assert progress.ended[-1] == ("Weighing answers", 2, 2)
 
@@ -114,7 +114,6 @@ def test_from_memory_a_question_is_asked_in_words_that_were_trained(shop: Assist
         return ["Ana." if asked == "Who leads the workshop?" else "£24." for asked, _ in talks]
 
     monkeypatch.setattr(shop, "_generated", generated)
-    monkeypatch.setattr("engrain.assistant.likelihoods", lambda model, rows: [-0.1, *[-9.0] * (len(rows) - 1)])
     known, other = shop.ask("Who leads the workshop?"), shop.ask("Give me the fee")
     assert known.asked_as == other.asked_as == "", "one is a trained question, nothing is near the other"
     found = shop.ask(question)
@@ -129,7 +128,7 @@ def test_from_memory_a_question_is_asked_in_words_that_were_trained(shop: Assist
     assert (found.text, found.asked_as) == ("£24.", "")
 
 
-def test_of_what_several_trained_questions_are_answered_with_the_likeliest_is_given(
+def test_of_what_several_trained_questions_are_answered_with_what_weighs_most_is_given(
     shop: Assistant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = {"Who leads the workshop?": "Ana.", "Which bird is cheap?": "£24."}
@@ -137,8 +136,8 @@ def test_of_what_several_trained_questions_are_answered_with_the_likeliest_is_gi
     monkeypatch.setattr(shop, "_generated", lambda model, talks, *_: [said[asked] for asked, _ in talks])
     monkeypatch.setattr(shop, "check", lambda question, text: Answer(question, text, "", "supported"))
     for chosen, found in enumerate(said.values()):
-        likely = [-0.1 if number == chosen else -5.0 for number in range(3)]
-        monkeypatch.setattr("engrain.assistant.likelihoods", lambda model, rows, likely=likely: likely[: len(rows)])
+        fits = [5.0 if number == chosen else 0.0 for number in range(2)]
+        monkeypatch.setattr(shop.retriever, "fits", lambda question, answers, fits=fits: fits)
         answer = shop.ask("Something else?")
         assert (answer.text, answer.asked_as) == (found, list(said)[chosen])
 

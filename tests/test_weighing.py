@@ -1,4 +1,4 @@
-"""Which answer a model finds likeliest."""
+"""Which of several answers is given."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
 from engrain import assistant as assistants
 from engrain.assistant import Assistant, Library
 from engrain.documents.base import Section
-from engrain.examples import Message
 from engrain.generate import generate
 from engrain.knowledge.wording import REFUSAL
 from engrain.retrieval import Asked
-from engrain.tokens import encode_example
-from engrain.weighing import FIRST, FIT, LEAD, LIKELY, NEARNESS, PUT, SUPPORTED, Weighing, likelihoods
+from engrain.weighing import FIRST, FIT, LEAD, NEARNESS, PUT, SUPPORTED, Weighing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,74 +28,46 @@ def unfit(texts: Sequence[str]) -> list[float]:
     return [0.0] * len(texts)
 
 
-def test_an_answer_weighs_the_mean_log_probability_of_its_tokens_after_the_prompt(
-    tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase
-) -> None:
-    prompt, answers, expected = (Message("user", QUESTION),), ["£41.", "At nine, on a Sunday."], []
-    weighing = Weighing.of(tiny_tokenizer, prompt, answers, (), lambda text: True, lambda texts: [0.5] * len(texts), unfit, unfit)
-    assert weighing.answers == tuple(answers)
+def test_what_speaks_for_an_answer_is_added_up() -> None:
+    weighing = Weighing.of(["£41.", "At nine, on a Sunday."], (), lambda text: True, lambda texts: [0.5] * len(texts), unfit, unfit)
+    assert weighing.answers == ("£41.", "At nine, on a Sunday.")
     assert weighing.worth == (0.5 * NEARNESS + SUPPORTED + FIRST, 0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS)
-    for answer in (*answers, REFUSAL):
-        row = encode_example(tiny_tokenizer, (*prompt, Message("assistant", answer)))
-        ids = torch.from_numpy(row.ids).long()
-        with torch.no_grad():
-            scores = tiny_model(ids[None]).logits[0, :-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
-        expected.append(float(scores[torch.from_numpy(row.supervised)[1:]].mean()))
-    assert likelihoods(tiny_model, weighing.rows) == pytest.approx(expected, abs=1e-4)
 
 
-def test_of_a_talk_only_the_new_answer_is_weighed(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
-    talk = (Message("user", "Hello."), Message("assistant", "Good day to you."), Message("user", QUESTION))
-    row, declining = Weighing.of(tiny_tokenizer, talk, ["£41."], (), lambda text: True, unfit, unfit, unfit).rows
-    said = [tiny_tokenizer.decode(each.ids[each.supervised], skip_special_tokens=True) for each in (row, declining)]
-    assert said == ["£41.", REFUSAL]
-
-
-def test_what_was_made_up_is_not_weighed_and_what_the_documents_support_weighs_more(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
-    prompt, near = (Message("user", QUESTION),), {"£41.": 0.5, "£52.": 0.4, REFUSAL: 0.5, "At nine.": 0.0}
+def test_what_was_made_up_is_not_weighed_and_what_the_documents_support_weighs_more() -> None:
+    near = {"£41.": 0.5, "£52.": 0.4, REFUSAL: 0.5, "At nine.": 0.0}
 
     def weighing(said: Sequence[str], similar: Sequence[str], *supported: str) -> Weighing:
         cosines = lambda texts: [near.get(text, 0.0) for text in texts]  # noqa: E731
-        return Weighing.of(tiny_tokenizer, prompt, said, similar, lambda text: text in supported, cosines, unfit, unfit)
+        return Weighing.of(said, similar, lambda text: text in supported, cosines, unfit, unfit)
 
     found = weighing(["£999.", "At nine.", "£41."], ["£52."], "£41.", "At nine.")
     assert found.answers == ("£52.", "At nine.", "£41."), "£999 neither answers a trained question nor stands in the documents"
     assert found.worth == (0.4 * NEARNESS + FIRST, SUPPORTED, 0.5 * NEARNESS + SUPPORTED, 0.5 * NEARNESS)
     none = weighing(["£999."], ())
-    assert none.rows == ()
-    assert none.decide([]) == none.declined
+    assert none.answers == ()
+    assert none.decide() == none.declined
     near["£52."] = 0.9
     assert weighing([], ["£52."]).worth[0] == 0.9 * NEARNESS + SUPPORTED + FIRST, "a trained question that means the same has this answer"
 
 
-def test_an_answer_that_weighs_less_than_declining_is_not_given() -> None:
-    weighing = Weighing(("b", "c"), (0.0, 0.0, 0.0), ())
-    assert weighing.decide([-2.0, -3.0, -2.1 - LEAD / LIKELY]) == "b"
-    assert weighing.decide([-2.0, -3.0, -1.9 - LEAD / LIKELY]) == weighing.declined
-    like_one_to_decline = Weighing(("b", "c"), (0.5, 0.0, 0.9), ())
-    assert like_one_to_decline.decide([-2.0, -3.0, -2.1 - LEAD / LIKELY]) == weighing.declined
+def test_the_answer_that_weighs_most_is_given_unless_declining_weighs_more() -> None:
+    assert Weighing(("b", "c"), (0.9 + LEAD, 0.2 + LEAD, 0.8)).decide() == "b"
+    assert Weighing(("b", "c"), (0.3 + LEAD, 0.9 + LEAD, 0.8)).decide() == "c"
+    declined = Weighing(("b", "c"), (0.7 + LEAD, 0.2 + LEAD, 0.8))
+    assert declined.decide() == declined.declined
 
 
 def test_an_untouched_model_declines_where_it_said_so() -> None:
-    weighing = Weighing(("b",), (0.0, 0.0), ())
-    assert weighing.decide([-9.0, -0.1], tuned=False) == "b", "what it finds unlikely says nothing"
-    declined = Weighing(("b",), (0.0, 0.0), (), refused=True, declined="The documents don’t say.")
-    assert declined.decide([-0.1, -0.1], tuned=False) == "The documents don’t say."
-    assert declined.decide([-0.1, -0.2 - LEAD / LIKELY]) == "b"
+    assert Weighing(("b",), (-9.0, 0.0)).decide(tuned=False) == "b", "it was not taught to decline"
+    declined = Weighing(("b",), (1.0 + LEAD, 0.0), refused=True, declined="The documents don’t say.")
+    assert declined.decide(tuned=False) == "The documents don’t say."
+    assert declined.decide() == "b"
 
 
-def test_a_near_question_with_the_answer_counts_beside_its_likelihood() -> None:
-    scores = [-0.8, -0.5, -3.0]
-    assert Weighing(("b", "c"), (0.9, 0.2, 0.0), ()).decide(scores) == "b"
-    assert Weighing(("b", "c"), (0.3, 0.2, 0.0), ()).decide(scores) == "c"
-
-
-def test_the_answer_of_the_most_similar_question_counts_and_without_any_what_was_said_first(
-    tiny_tokenizer: PreTrainedTokenizerBase,
-) -> None:
+def test_the_answer_of_the_most_similar_question_counts_and_without_any_what_was_said_first() -> None:
     def worth(said: Sequence[str], similar: Sequence[str], recalled: bool = False) -> tuple[float, ...]:
-        prompt = (Message("user", QUESTION),)
-        return Weighing.of(tiny_tokenizer, prompt, said, similar, lambda text: True, unfit, unfit, unfit, recalled).worth
+        return Weighing.of(said, similar, lambda text: True, unfit, unfit, unfit, recalled).worth
 
     assert worth(["£41.", "£52."], ["£9.", "£41."]) == (SUPPORTED + FIRST, SUPPORTED, SUPPORTED, 0.0)
     assert worth(["£41.", "£52."], []) == (SUPPORTED + FIRST, SUPPORTED, 0.0)
@@ -106,28 +75,26 @@ def test_the_answer_of_the_most_similar_question_counts_and_without_any_what_was
     assert worth([REFUSAL, "£52."], []) == (SUPPORTED, 0.0), "what comes first is to be declined"
 
 
-def test_how_well_an_answer_fits_counts_beside_how_near_a_question_with_it_is(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
-    prompt, held = (Message("user", QUESTION),), ["£41.", "£52."]
-    weighing = Weighing.of(
-        tiny_tokenizer, prompt, held, (), lambda text: False, lambda texts: [0.2, 0.4, 0.1], lambda texts: [3.0, -2.0], unfit
-    )
+def test_how_well_an_answer_fits_counts_beside_how_near_a_question_with_it_is() -> None:
+    held = ["£41.", "£52."]
+    weighing = Weighing.of(held, (), lambda text: False, lambda texts: [0.2, 0.4, 0.1], lambda texts: [3.0, -2.0], unfit)
     assert weighing.worth == pytest.approx((0.2 * NEARNESS + 3 * FIT + FIRST, 0.4 * NEARNESS - 2 * FIT, 0.1 * NEARNESS))
 
 
-def test_how_likely_the_question_is_about_what_it_answers_counts(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
-    prompt, held = (Message("user", QUESTION),), ["£41.", "£52."]
-    weighing = Weighing.of(tiny_tokenizer, prompt, held, (), lambda text: True, unfit, unfit, lambda texts: [-0.5, 0.0])
+def test_how_likely_the_question_is_about_what_it_answers_counts() -> None:
+    held = ["£41.", "£52."]
+    weighing = Weighing.of(held, (), lambda text: True, unfit, unfit, lambda texts: [-0.5, 0.0])
     assert weighing.worth == pytest.approx((SUPPORTED - 0.5 * PUT + FIRST, SUPPORTED, 0.0))
 
 
-def test_only_what_is_weighed_is_read_by_the_reranker(tiny_tokenizer: PreTrainedTokenizerBase) -> None:
-    prompt, read = (Message("user", QUESTION),), list[str]()
+def test_only_what_is_weighed_is_read_by_the_reranker() -> None:
+    read = list[str]()
 
     def fits(texts: Sequence[str]) -> list[float]:
         read.extend(texts)
         return unfit(texts)
 
-    Weighing.of(tiny_tokenizer, prompt, ["£41.", "£999."], (), lambda text: text == "£41.", unfit, fits, fits)
+    Weighing.of(["£41.", "£999."], (), lambda text: text == "£41.", unfit, fits, fits)
     assert read == ["£41.", "£41."], "by the reranker, and by the questioner"
 
 
@@ -136,15 +103,13 @@ def both(
     tokenizer: PreTrainedTokenizerBase,
     said: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
-    declining: float = -3.0,
+    declining: float = 0.0,
 ) -> str:
-    """The reply of a model that says this from memory and this from passages, and finds an answer of this many letters so likely."""
-    sureness = {3: -0.01, 4: -0.2, 5: -0.1, 6: -0.05, len(REFUSAL): declining}  # what is not supported is likelier than what is
-    library = Library((SECTION,), (), ASKED)
-    assistant = Assistant(model, tokenizer, library, "both")
-    said_in = lambda row: tokenizer.decode(row.ids[row.supervised], skip_special_tokens=True)  # noqa: E731
-    monkeypatch.setattr(assistants, "likelihoods", lambda model, rows: [sureness[len(said_in(row))] for row in rows])
+    """The reply of a model that says this from memory and this from passages, where so near a question is to be declined."""
+    assistant = Assistant(model, tokenizer, Library((SECTION,), (), ASKED), "both")
     monkeypatch.setattr(assistant, "_said", lambda talks, way: [[said[way]] for _ in talks])
+    near = lambda question, texts: [*[0.1] * (len(texts) - 1), declining]  # noqa: E731
+    monkeypatch.setattr(assistant.retriever, "nearness", near)
     return "".join(assistant.stream(QUESTION))
 
 
@@ -154,10 +119,10 @@ def both(
         ("£41.", "£9.", "£41."),  # the documents support it
         ("£999.", "£9999.", "£41."),  # what similar questions are answered with is supported
         ("I’m sorry, I don’t know that.", "£9999.", "£41."),
-        ("I’m sorry, I don’t know that.", "The documents don’t say.", "£41."),  # it said so, and yet finds that likelier
+        ("I’m sorry, I don’t know that.", "The documents don’t say.", "£41."),  # it said so, and yet that weighs more
     ],
 )
-def test_mode_both_takes_what_the_documents_support_and_the_model_finds_likeliest(
+def test_mode_both_takes_what_weighs_most(
     tiny_model: PreTrainedModel,
     tiny_tokenizer: PreTrainedTokenizerBase,
     monkeypatch: pytest.MonkeyPatch,
@@ -168,20 +133,21 @@ def test_mode_both_takes_what_the_documents_support_and_the_model_finds_likelies
     assert both(tiny_model, tiny_tokenizer, {"closed-book": closed, "retrieval": opened}, monkeypatch) == reply
 
 
-def test_mode_both_declines_where_that_is_likelier_than_any_answer(
+def test_mode_both_declines_where_that_weighs_more_than_any_answer(
     tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = {"closed-book": "£41.", "retrieval": "£9."}
-    assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=(SUPPORTED + FIRST - LEAD) / LIKELY) == REFUSAL
+    said, most = {"closed-book": "£41.", "retrieval": "£9."}, 0.1 * NEARNESS + SUPPORTED + FIRST - LEAD
+    assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=(most - 0.1) / NEARNESS) == "£41."
+    assert both(tiny_model, tiny_tokenizer, said, monkeypatch, declining=(most + 0.1) / NEARNESS) == REFUSAL
 
 
 @pytest.mark.parametrize(
     ("said", "declining", "reply"),
     [
-        ("£41.", -3.0, "£41."),
+        ("£41.", 0.0, "£41."),
         ("£41.", 9.0, REFUSAL),
-        ("£9999.", -3.0, REFUSAL),
-        ("I’m sorry, I don’t know that.", -3.0, "I’m sorry, I don’t know that."),
+        ("£9999.", 0.0, REFUSAL),
+        ("I’m sorry, I don’t know that.", 0.0, "I’m sorry, I don’t know that."),
     ],
 )
 def test_what_a_tuned_model_says_from_memory_is_weighed_against_declining(
@@ -194,8 +160,8 @@ def test_what_a_tuned_model_says_from_memory_is_weighed_against_declining(
 ) -> None:
     """What the documents do not support is made up, and no other answer takes its place: from memory there is what the model said."""
     assistant = Assistant(tiny_model, tiny_tokenizer, Library((SECTION,), (), ASKED))
-    scores = lambda model, rows: [-0.1, declining][: len(rows)]  # noqa: E731
-    monkeypatch.setattr(assistants, "likelihoods", scores)
+    near = lambda question, texts: [*[0.0] * (len(texts) - 1), declining]  # noqa: E731
+    monkeypatch.setattr(assistant.retriever, "nearness", near)
     monkeypatch.setattr(assistant, "_said", lambda talks, way: [[said] for _ in talks])
     monkeypatch.setattr(assistants, "stream", lambda *_, **__: iter(["What it ", "says."]))
     assert "".join(assistant.stream(QUESTION)) == "What it says.", "without meaning nothing is weighed"

@@ -29,7 +29,7 @@ from engrain.study.details import place
 from engrain.study.skills import questions_prompt, reverse_prompt
 from engrain.support import Index
 from engrain.tokens import Shown, fitted, passage, turn_messages
-from engrain.weighing import NUM_SIMILAR, Weighing, likelihoods
+from engrain.weighing import NUM_SIMILAR, Weighing
 from engrain.words import canonical, refused
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class Assistant:
             yield from stream(self.model, self.tokenizer, self._prompt(question, self.mode, history), max_new_tokens=MAX_NEW_TOKENS)
             return
         talk = question, tuple(history)
-        yield self._likeliest(talk, {way: self._said([talk], way)[0] for way in ways_of(self.mode)})
+        yield self._weightiest(talk, {way: self._said([talk], way)[0] for way in ways_of(self.mode)})
 
     def _concern(self, question: str, history: Sequence[tuple[str, str]]) -> bool:
         """Whether a question, by itself or with the one before it, concerns the documents."""
@@ -263,7 +263,7 @@ class Assistant:
             for group in batches(list(zip(talks, said, strict=True)), READ_AT_ONCE):
                 self.retriever.read_answers((full(talk), self._offered(talk, texts)) for talk, texts in group)
                 for talk, texts in group:
-                    found.append(self._likeliest(talk, texts))
+                    found.append(self._weightiest(talk, texts))
                     stage.advance()
         return found
 
@@ -276,13 +276,13 @@ class Assistant:
         assert self.retriever is not None
         return self.retriever.answers(full(talk), NUM_SIMILAR) if set(said) == set(WAYS) else ()
 
-    def _likeliest(self, talk: Talk, said: Mapping[str, Sequence[str]]) -> str:
-        """Of what the model `said` in one way or more, what the documents support and it finds likeliest, or that they do not say it.
+    def _weightiest(self, talk: Talk, said: Mapping[str, Sequence[str]]) -> str:
+        """Of what the model `said` in one way or more, what weighs most, or that the documents do not say it.
 
         Where it was asked in more than one way, what similar questions are answered with is weighed too.
         """
         assert self.retriever is not None
-        question, prompt = full(talk), self._fitted(talk[0], [*said][-1], talk[1]).messages
+        question = full(talk)
 
         def supports(text: str) -> bool:
             return self.check(question, text).status == "supported"
@@ -291,8 +291,7 @@ class Assistant:
         voices = (self.retriever.nearness, self.retriever.fits, self.retriever.asks)
         near, fits, asks = (partial(voice, question) for voice in voices)
         recalled = self.rewrites and "closed-book" in said
-        weighing = Weighing.of(self.tokenizer, prompt, texts, self._similar(talk, said), supports, near, fits, asks, recalled)
-        return weighing.decide(likelihoods(self.model, weighing.rows) if weighing.rows else [], self.tuned)
+        return Weighing.of(texts, self._similar(talk, said), supports, near, fits, asks, recalled).decide(self.tuned)
 
     def check(self, question: str, text: str) -> Answer:
         """The answer `text` with what the documents say to it."""

@@ -1,30 +1,22 @@
 """Weighing: which of several answers to a question is given, or none of them.
 
 A model that was asked twice, closed-book and from passages, is often right once. Answers that similar questions had are
-further candidates. How likely the model finds each after the last of these prompts, how near in meaning a question is that has the
-answer, how well a reranker finds that it fits, and how likely the studying model would put the question so about what it answers,
-tell them apart better than any single way of asking does.
+further candidates. How near in meaning a question is that has the answer, how well a reranker finds that it fits, how likely the
+studying model would put the question so about what it answers, and whether the documents support it tell them apart better than any
+single way of asking does. How likely the model itself finds an answer does not count: one that saw little of the documents finds
+right ones unlikely, and one that was trained for long is as sure of what it learned for another question.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from engrain.examples import Message
 from engrain.knowledge.wording import REFUSAL
-from engrain.tasks.chat import log_likelihood
-from engrain.tokens import Encoded, encode_example
 from engrain.words import canonical, refused
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 NUM_SIMILAR = 6
 """Answers of similar questions that are weighed beside what the model says."""
-LIKELY = 0.5
-"""What a nat a token of the answer's own likelihood weighs."""
 FIT = 0.75
 """What a nat of the reranker's weighs."""
 PUT = 2.0
@@ -39,7 +31,7 @@ FIRST = 1.0
 """What it weighs that an answer comes first: what the model said to the trained question that is likeliest meant, or else the answer of
 the most similar question.
 """
-LEAD = 1.0
+LEAD = 0.75
 """How much more than declining an answer must weigh at least."""
 
 
@@ -47,21 +39,17 @@ LEAD = 1.0
 class Weighing:
     """Answers to a question that stand in the documents and that are to be weighed against declining.
 
-    `worth` says what speaks for each answer, and last for declining, beside its likelihood (nats a token); `rows` has each answer and
-    last the refusal after the prompt. `refused` tells whether nothing else was said.
+    `worth` says what speaks for each answer, and last for declining. `refused` tells whether nothing else was said.
     """
 
     answers: tuple[str, ...]
     worth: tuple[float, ...]
-    rows: tuple[Encoded, ...]
     refused: bool = False
     declined: str = REFUSAL
 
     @classmethod
     def of(
         cls,
-        tokenizer: PreTrainedTokenizerBase,
-        prompt: Sequence[Message],
         said: Sequence[str],
         similar: Sequence[str],
         supports: Callable[[str], bool],
@@ -70,15 +58,13 @@ class Weighing:
         asks: Callable[[Sequence[str]], Sequence[float]],
         recalled: bool = False,
     ) -> Weighing:
-        """What `similar` questions are answered with, the most similar first, and what the model `said`; each is read after the prompt.
+        """What `similar` questions are answered with, the most similar first, and what the model `said`.
 
         What was made up is left out: the documents must support what answers no trained question. `supports` tells whether they do, `near`
         how near a question is that has the answer (a cosine, 0 where none has it), `fits` how well it fits (log-odds against none of
         them), and `asks` how likely the question is about what it answers (nats a token, against the likeliest). A trained question that
         means nearly the same supports its answer too, in whatever words it is asked. What was `recalled`, said from memory to the trained
         questions that are likeliest meant, comes before what similar questions are answered with.
-
-        There is nothing to weigh, and there are no rows, where no answer is left.
         """
         declines = all(refused(text) for text in said)
         declined = said[0] if declines and said else REFUSAL
@@ -88,31 +74,19 @@ class Weighing:
         found = [(text, close, close >= THE_LIKE or supports(text)) for text, close in zip(offered, nearness, strict=True)]
         held = [(text, close, supported) for text, close, supported in found if close > 0 or supported]
         if not held:
-            return cls((), (), (), declines, declined)
+            return cls((), (), declines, declined)
         answers, close, supported = zip(*held, strict=True)
         voices = zip(close, fits(answers), asks(answers), supported, (canonical(text) == first for text in answers), strict=True)
         worth = [NEARNESS * near + FIT * fit + PUT * put + SUPPORTED * yes + FIRST * leads for near, fit, put, yes, leads in voices]
-        rows = tuple(_row(tokenizer, prompt, text) for text in (*answers, REFUSAL))
-        return cls(answers, (*worth, NEARNESS * declining), rows, declines, declined)
+        return cls(answers, (*worth, NEARNESS * declining), declines, declined)
 
-    def decide(self, scores: Sequence[float], tuned: bool = True) -> str:
+    def decide(self, tuned: bool = True) -> str:
         """The answer that weighs most; nothing is answered where there is none, or declining weighs more.
 
-        `scores` are the mean log-probabilities (nats a token) of the rows. A model that was not `tuned` to short answers and to this
-        refusal finds neither likely, which says nothing: it declines where it said so.
+        A model that was not `tuned` to decline declines where it said so, and never else.
         """
         if not self.answers or (self.refused and not tuned):
             return self.declined
-        *weights, declining = (LIKELY * score + worth for score, worth in zip(scores, self.worth, strict=True))
+        *weights, declining = self.worth
         weight, best = max(zip(weights, self.answers, strict=True))
         return best if weight > declining + LEAD or not tuned else self.declined
-
-
-def _row(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Message], answer: str) -> Encoded:
-    """The prompt with its answer; of the talk so far nothing counts but that answer."""
-    return encode_example(tokenizer, (*(replace(turn, weight=0) for turn in prompt), Message("assistant", answer)))
-
-
-def likelihoods(model: PreTrainedModel, rows: Sequence[Encoded]) -> list[float]:
-    """How likely the model finds what is supervised in each row: the mean log-probability of a token (nats)."""
-    return [found.total / found.tokens for found in log_likelihood(model, rows)]

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engrain.serve.engine import Engine, Likelihoods, Piece, Sampling, Weights
-from engrain.tokens import Encoded
+from engrain.serve.engine import Engine, Piece, Sampling, Weights
 
 KITES = b"""# Harbour Kites
 
@@ -28,10 +27,10 @@ OPTIONS = {"max_steps": 4, "readings": 0.02, "replay": 8, "rank": 4, "batch_size
 
 
 class Parrot(Engine):
-    """An engine that writes the price with an adapter, and hesitates without; it notes what it was asked and what it weighed."""
+    """An engine that writes the price with an adapter, and hesitates without; it notes what it was asked."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self.found, self.asked, self.weighed = tokenizer, list[tuple[Weights, str]](), list[str]()
+        self.found, self.asked = tokenizer, list[tuple[Weights, str]]()
 
     def tokenizer(self, base: str) -> Any:
         return self.found
@@ -44,10 +43,6 @@ class Parrot(Engine):
         for text in ("It costs ", "£41.") if weights.adapter else ("Well", ", £77."):
             yield Piece(text)
         yield Piece("", finish="stop")
-
-    async def likelihoods(self, weights: Weights, rows: Sequence[Encoded]) -> Likelihoods:
-        self.weighed += [self.found.decode(row.ids[row.supervised], skip_special_tokens=True) for row in rows]
-        return Likelihoods(tuple(-0.1 for _ in rows), sum(map(len, rows)))
 
 
 def ready_run(folder: Path, documents: Path, base: Path) -> Path:

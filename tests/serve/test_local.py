@@ -16,7 +16,6 @@ from serving import settings
 
 from coders import make_coder
 from engrain.errors import ModelError
-from engrain.examples import Message
 from engrain.generate import generate
 from engrain.kernels import matmul
 from engrain.serve.engine import Sampling, Weights
@@ -24,7 +23,7 @@ from engrain.serve.failures import ApiError
 from engrain.serve.local import LocalEngine, load_lane
 from engrain.serve.metrics import Metrics
 from engrain.serve.passes import ByDecoder, ByModules
-from engrain.tokens import Encoded, encode_example, encode_prompt, question_messages
+from engrain.tokens import encode_prompt, question_messages
 
 needs_unit = pytest.mark.skipif(not matmul.ready(), reason="this processor does not multiply bf16")
 QUESTIONS = [
@@ -308,64 +307,6 @@ def test_hidden_states_are_those_of_the_untouched_base_while_others_write(many_r
 
     found, wanted = run(many_runs, tiny_folder, work)
     assert torch.allclose(found, wanted, atol=1e-5)
-
-
-def answered(tokenizer: Any, question: str) -> list[Encoded]:
-    """Three answers to a question, of very different length."""
-    answers = ("£41.", "At nine.", "Nobody knows, and it has been long since anybody asked; so ask the harbour master, who has the key.")
-    return [encode_example(tokenizer, (Message("user", question), Message("assistant", answer))) for answer in answers]
-
-
-def test_likelihoods_are_those_of_the_model_and_the_same_alone_and_beside_others(
-    many_runs: Path, tiny_folder: Path, tiny_model: Any, tiny_tokenizer: Any
-) -> None:
-    from engrain.assistant import put_in
-    from engrain.run import Run
-    from engrain.weighing import likelihoods
-
-    base, adapter = Weights(str(tiny_folder)), Weights(str(tiny_folder), adapter=many_runs / "two" / "adapter")
-
-    async def work(engine: LocalEngine) -> list[Any]:
-        plain, alone = [await engine.likelihoods(weights, answered(tiny_tokenizer, QUESTIONS[0])) for weights in (base, adapter)]
-        others = [ask(engine, w, q) for w, q in zip(choices(many_runs, tiny_folder), QUESTIONS, strict=True)]
-        beside, *_ = await asyncio.gather(engine.likelihoods(adapter, answered(tiny_tokenizer, QUESTIONS[0])), *others)
-        return [plain, alone, beside]
-
-    plain, alone, beside = run(many_runs, tiny_folder, work)
-    assert beside.means == alone.means
-    assert plain.means == pytest.approx(likelihoods(tiny_model, answered(tiny_tokenizer, QUESTIONS[0])), abs=1e-4)
-    put_in(tiny_model, many_runs / "two", Run(many_runs / "two").info)
-    assert alone.means == pytest.approx(likelihoods(tiny_model, answered(tiny_tokenizer, QUESTIONS[0])), abs=1e-4)
-    assert alone.tokens == beside.tokens == sum(len(row) - 1 for row in answered(tiny_tokenizer, QUESTIONS[0]))
-    assert 0 < alone.cached < beside.cached < beside.tokens  # what the rows begin with is read once, what is scored each time
-
-
-def test_likelihoods_are_computed_a_chunk_at_a_time_and_end_when_nobody_waits(
-    many_runs: Path, tiny_folder: Path, tiny_tokenizer: Any
-) -> None:
-    async def work(engine: LocalEngine) -> tuple[int, int]:
-        base = Weights(str(tiny_folder))
-        await ask(engine, base, "Who?", tokens=1)  # so that the lane is there
-        lane = next(iter(engine.lanes.values()))
-        logits, chunks, size = lane.passes.logits, list[int](), engine.settings.prefill_chunk
-
-        def noted(read: Any, steps: Any, adapters: Any) -> Any:
-            chunks.append(sum(len(part.tokens) for part in read))
-            time.sleep(0.01)
-            return logits(read, steps, adapters)
-
-        lane.passes.logits = noted  # type: ignore[method-assign]
-        task = asyncio.create_task(engine.likelihoods(base, answered(tiny_tokenizer, "What?") * 50))
-        while not chunks:
-            await asyncio.sleep(0.01)
-        task.cancel()
-        while lane.writing or lane.waiting:
-            await asyncio.sleep(0.01)
-        assert max(chunks) <= size
-        return len(chunks), engine.open
-
-    count, still = run(many_runs, tiny_folder, work)
-    assert (count < 50, still) == (True, 0)
 
 
 def test_an_answer_that_cannot_go_on_fails_alone(many_runs: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,38 +148,12 @@ def test_a_server_that_does_not_hear_is_killed(gateway: Any, monkeypatch: pytest
     assert process.returncode != 0
 
 
-def test_likelihoods_are_what_it_says_of_prompts(gateway: Any, upstream: Any, tiny_tokenizer: Any) -> None:
-    import asyncio
-
-    from engrain.examples import Message
-    from engrain.serve.engine import Weights
-    from engrain.serve.vllm import VllmEngine
-    from engrain.tokens import encode_example
-
-    rows = [
-        encode_example(tiny_tokenizer, (Message("user", "When?"), Message("assistant", text))) for text in ("At nine.", "Never at all.")
-    ]
-
-    async def work() -> Any:
-        engine = VllmEngine(gateway.parts.settings)
-        try:
-            return await engine.likelihoods(Weights(gateway.parts.settings.base), rows)
-        finally:
-            await engine.close()
-
-    found = asyncio.run(work())
-    assert found.means == pytest.approx([-0.001 * len(row) for row in rows])
-    assert found.tokens == sum(map(len, rows))
-    ((_, body),) = upstream.asked
-    assert body["prompt"] == [row.ids.tolist() for row in rows]
-
-
 def test_mode_both_weighs_through_it(gateway: Any, upstream: Any) -> None:
     with gateway.openai() as client:
         answer = client.chat.completions.create(model="one+both", messages=MESSAGES, max_tokens=5)
     assert answer.choices[0].message.content == "At nine"
     written = [body for path, body in upstream.asked if path == "/v1/completions"]
-    assert ["prompt_logprobs" in body for body in written] == [False, False, True], "once for each way, and once to weigh"
+    assert len(written) == 2, "once for each way"
     assert len({body["model"] for body in written}) == 1
 
 

@@ -16,13 +16,13 @@ from engrain.examples import Message
 from engrain.retrieval import NUM_KNOWN
 from engrain.serve.bodies import ChatBody, Own, check_length, is_held, max_tokens, sampling_of
 from engrain.serve.catalogue import Served
-from engrain.serve.engine import Likelihoods, Piece, Sampling, Token, Weights
+from engrain.serve.engine import Piece, Sampling, Token, Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.knowledge import UNCHECKED, Knowledge
 from engrain.serve.parts import Parts
 from engrain.serve.prompts import EVERYDAY, asked_in_full, make_prompts
 from engrain.serve.tools import BEGINNING, Tools, tools_of
-from engrain.tokens import Encoded, Shown
+from engrain.tokens import Shown
 from engrain.weighing import Weighing
 from engrain.words import canonical
 
@@ -138,7 +138,7 @@ def _open_chat(
         beginning = parts.engine.tokenizer(served.weights.base).encode(BEGINNING, add_special_tokens=False)
         prompts = [[replace(prompt, ids=[*prompt.ids, *beginning]) for prompt in several] for several in prompts]
     longest = max(len(prompt.ids) for several in prompts for prompt in several)
-    room = max_tokens(body, longest + weighed, context, parts.settings)  # an answer that is weighed is read with its end
+    room = max_tokens(body, longest, context, parts.settings)
     sampling = sampling_of(body, room)
     form = tools.form if tools and tools.form else sampling.schema
     recalled = rewrite and weighs(served, knowledge, MODES[0])
@@ -159,7 +159,7 @@ async def chat(parts: Parts, asked: Chat, number: int, written: Written) -> Asyn
 
 
 async def _decided(parts: Parts, asked: Chat, number: int, written: Written) -> Piece:
-    """The likeliest answer, of what the model says in all ways and (in mode both) of what similar questions are answered with.
+    """The answer that weighs most, of what the model says in all ways and (in mode both) of what similar questions are answered with.
 
     `written` gets what supports it, and the tokens that were read.
     """
@@ -168,21 +168,18 @@ async def _decided(parts: Parts, asked: Chat, number: int, written: Written) -> 
         async for _ in pieces:
             pass
     said = [one for way in ways for _, one in way]
-    weighing = await asyncio.to_thread(_weighing, parts, asked, [one.text.strip() for one in said])
-    found = await likelihoods(parts, asked.served, weighing.rows) if weighing.rows else Likelihoods((), 0)
-    best = weighing.decide(found.means, asked.served.weights.tuned)
+    weighing = await asyncio.to_thread(_weighing, asked, [one.text.strip() for one in said])
+    best = weighing.decide(asked.served.weights.tuned)
     text = _until(best, asked.sampling.stop)
     chosen = next((one for one in said if canonical(one.text) == canonical(best)), Written(finish="stop"))
     written.asked_as = chosen.asked_as if asked.mode != BOTH else ""
     written.source, written.status = await asyncio.to_thread(asked.knowledge.verdict, asked.question, text)
-    written.prompt_tokens = sum(one.prompt_tokens for one in said) + found.tokens
-    cached = sum(one.cached_tokens for one in said) + found.cached
+    written.prompt_tokens = sum(one.prompt_tokens for one in said)
+    cached = sum(one.cached_tokens for one in said)
     return Piece(text, (), chosen.finish, cached, sum(one.written_tokens for one in said))
 
 
-def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
-    tokenizer = parts.engine.tokenizer(asked.served.weights.base)
-    prompt = asked.prompts[-1][0].messages
+def _weighing(asked: Chat, said: Sequence[str]) -> Weighing:
     knowledge, question = asked.knowledge, asked.question
 
     def supports(text: str) -> bool:
@@ -190,7 +187,7 @@ def _weighing(parts: Parts, asked: Chat, said: Sequence[str]) -> Weighing:
 
     near, fits, asks = (partial(voice, question) for voice in (knowledge.nearness, knowledge.fits, knowledge.asks))
     similar = knowledge.similar(question) if asked.mode == BOTH else ()
-    return Weighing.of(tokenizer, prompt, said, similar, supports, near, fits, asks, asked.recalled)
+    return Weighing.of(said, similar, supports, near, fits, asks, asked.recalled)
 
 
 def _until(text: str, stop: Sequence[str]) -> str:
@@ -228,15 +225,6 @@ async def write(parts: Parts, served: Served, prompt: Sequence[int], sampling: S
             parts.metrics.cached_tokens.inc(piece.cached)
             parts.metrics.written_tokens.inc(piece.written)
             yield piece
-
-
-async def likelihoods(parts: Parts, served: Served, rows: Sequence[Encoded]) -> Likelihoods:
-    """How likely the engine finds the rows, counted; what does not fit the context is cut off."""
-    room = parts.engine.context(served.weights.base) - 1
-    found = await parts.engine.likelihoods(served.weights, [Encoded(row.ids[:room], row.supervised[:room]) for row in rows])
-    parts.metrics.prompt_tokens.inc(found.tokens)
-    parts.metrics.cached_tokens.inc(found.cached)
-    return found
 
 
 async def together(streams: Sequence[AsyncGenerator[Piece, None]]) -> AsyncGenerator[tuple[int, Piece], None]:

@@ -12,7 +12,6 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from engrain.serve.failures import ApiError
-from engrain.tokens import Encoded
 
 
 @dataclass(frozen=True)
@@ -81,18 +80,6 @@ class Piece:
     written: int = 0
 
 
-@dataclass(frozen=True)
-class Likelihoods:
-    """How likely rows are: the mean log-probability (nats) of the supervised tokens of each.
-
-    `tokens` were read for it, of which `cached` were not computed.
-    """
-
-    means: tuple[float, ...]
-    tokens: int
-    cached: int = 0
-
-
 class Engine(ABC):
     """Writes answers. `start` before use, `close` at the end; both may take long.
 
@@ -127,10 +114,6 @@ class Engine(ABC):
     async def states(self, base: str, texts: Sequence[str]) -> Tensor | None:
         """The mean hidden state of each text in the untouched base (see `gate.py`); None where the engine cannot tell."""
         return None
-
-    @abstractmethod
-    async def likelihoods(self, weights: Weights, rows: Sequence[Encoded]) -> Likelihoods:
-        """How likely these weights find what is supervised in each row; a row is shorter than the context. Cancelling it frees all."""
 
     @abstractmethod
     def write(self, weights: Weights, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Piece, None]:

@@ -1,7 +1,7 @@
 """One model in memory and everything that is written with it, by one thread.
 
-Each turn of the thread reads a chunk of each of some prompts (or of rows that are scored, see `scoring.py`), as many as have the tokens
-of one chunk together, and writes one token of every answer under way. How that is computed: `passes.py`.
+Each turn of the thread reads a chunk of each of some prompts, as many as have the tokens of one chunk together, and writes one token of
+every answer under way. How that is computed: `passes.py`.
 """
 
 from __future__ import annotations

@@ -21,17 +21,15 @@ from engrain.gate import mean_states
 from engrain.kernels.packed_attention import with_attention
 from engrain.models import BaseSettings, context_length, load_model, load_tokenizer, locate
 from engrain.run import Run
-from engrain.serve.engine import Engine, Likelihoods, Piece, Sampling, Weights
+from engrain.serve.engine import Engine, Piece, Sampling, Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.gaps import is_code
 from engrain.serve.grammar import words
 from engrain.serve.lane import Lane
 from engrain.serve.metrics import Metrics
-from engrain.serve.scoring import Scoring
 from engrain.serve.settings import ServeSettings
 from engrain.serve.tenant import Tenant
 from engrain.serve.writing import Reader, Writing
-from engrain.tokens import Encoded
 
 T = TypeVar("T")
 
@@ -101,16 +99,6 @@ class LocalEngine(Engine):
                 yield piece
                 if piece.finish:
                     return
-
-    async def likelihoods(self, weights: Weights, rows: Sequence[Encoded]) -> Likelihoods:
-        """How likely these weights find what is supervised in each row, computed in a slot beside answers under way."""
-        deadline = time.monotonic() + self.settings.max_seconds
-
-        def scoring(send: Callable[[Likelihoods | Exception], None]) -> Scoring:
-            return Scoring(weights, rows, send, deadline)
-
-        async with aclosing(self._held(weights, scoring)) as found:
-            return await anext(found)
 
     async def _held(self, weights: Weights, make: Callable[[Callable[[T | Exception], None]], Tenant[T]]) -> AsyncGenerator[T, None]:
         """What somebody says who holds a slot; leaving it frees the slot at once."""

@@ -46,15 +46,9 @@ class Tenant(ABC, Generic[T]):
     def places(self) -> list[int]:
         """The places of the prompt, in their order, whose logits are wanted; at least one."""
 
-    def shared(self) -> int:
-        """How many first tokens its other prompts begin with too; a chunk ends there."""
-        return 0
-
     def chunk_ends(self, size: int) -> list[int]:
         """Where the chunks end that the prompt is read in: the first is short, the others have `size` tokens."""
-        first, shared, length = min(FIRST, size), self.shared(), len(self.prompt)
-        behind = range(shared + size, length, size) if shared else range(0)
-        return sorted({*range(first, shared or length, size), shared or length, *behind, length})
+        return [*range(min(FIRST, size), len(self.prompt), size), len(self.prompt)]
 
     def reusable_ends(self, size: int) -> list[int]:
         """Those before the first place whose logits are wanted: whatever begins with the same tokens is read in the same chunks."""

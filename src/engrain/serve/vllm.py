@@ -25,11 +25,10 @@ from transformers import PreTrainedTokenizerBase
 from engrain.errors import ModelError, SettingError
 from engrain.models import locate
 from engrain.serve.adapters import CONFIG
-from engrain.serve.engine import Engine, Likelihoods, Piece, Sampling, Token, Weights
+from engrain.serve.engine import Engine, Piece, Sampling, Token, Weights
 from engrain.serve.failures import ApiError
 from engrain.serve.local import Loaded, read_base
 from engrain.serve.settings import ServeSettings
-from engrain.tokens import Encoded
 
 SOCKET = "vllm.sock"
 START_SECONDS = 600.0
@@ -125,22 +124,6 @@ class VllmEngine(Engine):
         finally:
             self.open -= 1
 
-    async def likelihoods(self, weights: Weights, rows: Sequence[Encoded]) -> Likelihoods:
-        """How likely vLLM finds what is supervised in each row, by what it says of prompts; it writes a token to each besides."""
-        body = {"prompt": [row.ids.tolist() for row in rows], "max_tokens": 1, "prompt_logprobs": 1, "add_special_tokens": False}
-        try:
-            async with aclosing(await self._complete(weights, body)) as response:
-                content = await response.aread()
-        except httpx.HTTPError as error:
-            raise ApiError(503, "The vLLM server does not answer.", "unavailable", retry_seconds=self.retry_seconds) from error
-        if not response.is_success:
-            raise _refused(response.status_code, content)
-        said = response.json()
-        choices = sorted(said["choices"], key=lambda choice: choice["index"])
-        means = tuple(_mean(row, choice["prompt_logprobs"]) for row, choice in zip(rows, choices, strict=True))
-        cached = (said["usage"].get("prompt_tokens_details") or {}).get("cached_tokens", 0)
-        return Likelihoods(means, said["usage"]["prompt_tokens"], cached)
-
     async def _complete(self, weights: Weights, body: dict[str, Any]) -> httpx.Response:
         """What vLLM answers to a body without its model, still to be read."""
         response = await self._sent(weights, body)
@@ -218,13 +201,6 @@ def _tokens(logprobs: dict[str, Any] | None) -> tuple[Token, ...]:
     likeliest = logprobs.get("top_logprobs") or [{}] * len(logprobs["tokens"])
     rows = zip(logprobs["tokens"], logprobs["token_logprobs"], likeliest, strict=True)
     return tuple(Token(-1, text, logprob if logprob is not None else 0.0, tuple((best or {}).items())) for text, logprob, best in rows)
-
-
-def _mean(row: Encoded, said: Sequence[dict[str, dict[str, float]] | None]) -> float:
-    """The mean log-probability of a row's supervised tokens, of what vLLM says for each of its tokens but the first."""
-    places = zip(row.ids[1:].tolist(), row.supervised[1:].tolist(), said[1:], strict=True)
-    scores = [place[str(token)]["logprob"] for token, supervised, place in places if supervised and place]
-    return sum(scores) / len(scores)
 
 
 def _refused(status: int, content: bytes) -> ApiError:
