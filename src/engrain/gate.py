@@ -71,20 +71,24 @@ class Gate:
 def fit_gate(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, about: Sequence[Sequence[str]], everyday: Sequence[str], seed: int = 0
 ) -> Gate:
-    """The gate between sorts of questions `about` documents and `everyday` texts, from the hidden states of the untouched `model`."""
+    """The gate between sorts of questions `about` documents, which all weigh the same, and `everyday` texts.
+
+    It is fitted on the hidden states of the untouched `model`.
+    """
     rng = random.Random(seed)
-    chosen = [text for texts in about for text in rng.sample(list(texts), min(len(texts), MOST_TEXTS))]
-    states = mean_states(model, tokenizer, [*chosen, *everyday]).double()
-    labels = (torch.arange(len(states)) < len(chosen)).double()
+    sorts = [rng.sample(list(texts), min(len(texts), MOST_TEXTS)) for texts in about if texts]
+    states = mean_states(model, tokenizer, [text for texts in (*sorts, everyday) for text in texts]).double()
+    inside = torch.cat([torch.full((len(texts),), 0.5 / len(sorts) / len(texts)).double() for texts in sorts])
+    weights = torch.cat([inside, torch.full((len(everyday),), 0.5 / len(everyday)).double()]) * len(states)
+    labels = (torch.arange(len(states)) < len(inside)).double()
     mean, spread = states.mean(0), states.std(0) + 1e-6
-    coefficients, intercept = _regression((states - mean) / spread, labels)
+    coefficients, intercept = _regression((states - mean) / spread, labels, weights)
     weight = coefficients / spread
     return Gate(weight, float(intercept - weight @ mean))
 
 
-def _regression(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Coefficients and intercept of a logistic regression in which both classes weigh the same."""
-    weights = torch.where(labels > 0, 0.5 / labels.mean(), 0.5 / (1 - labels).mean())
+def _regression(inputs: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Coefficients and intercept of a logistic regression; each row weighs as much as `weights` says, one on average."""
     coefficients = torch.zeros(inputs.shape[1], dtype=inputs.dtype, requires_grad=True)
     intercept = torch.zeros((), dtype=inputs.dtype, requires_grad=True)
     optimizer = torch.optim.LBFGS([coefficients, intercept], max_iter=200, line_search_fn="strong_wolfe")
