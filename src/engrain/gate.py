@@ -77,10 +77,10 @@ def fit_gate(
     """
     rng = random.Random(seed)
     sorts = [rng.sample(list(texts), min(len(texts), MOST_TEXTS)) for texts in about if texts]
-    states = mean_states(model, tokenizer, [text for texts in (*sorts, everyday) for text in texts]).double()
-    inside = torch.cat([torch.full((len(texts),), 0.5 / len(sorts) / len(texts)).double() for texts in sorts])
-    weights = torch.cat([inside, torch.full((len(everyday),), 0.5 / len(everyday)).double()]) * len(states)
-    labels = (torch.arange(len(states)) < len(inside)).double()
+    groups, shares = (*sorts, everyday), [*(0.5 / len(sorts) for _ in sorts), 0.5]
+    states = mean_states(model, tokenizer, [text for texts in groups for text in texts]).double()
+    each = [torch.full((len(texts),), share / len(texts), dtype=torch.double) for texts, share in zip(groups, shares, strict=True)]
+    labels, weights = (torch.arange(len(states)) < len(states) - len(everyday)).double(), torch.cat(each) * len(states)
     mean, spread = states.mean(0), states.std(0) + 1e-6
     coefficients, intercept = _regression((states - mean) / spread, labels, weights)
     weight = coefficients / spread

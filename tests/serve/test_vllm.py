@@ -41,9 +41,6 @@ class Upstream(BaseHTTPRequestHandler):
         if self.server.known is not None and body["model"] not in self.server.known:  # type: ignore[attr-defined]
             self._reply(404, b'{"message": "the model does not exist"}')
             return
-        if "prompt_logprobs" in body:
-            self._reply(200, json.dumps(scored(body["prompt"])).encode())
-            return
         choices = [{"index": 0, "text": text, "finish_reason": None} for text in ("At ", "nine")]
         choices.append({"index": 0, "text": "", "finish_reason": "stop"})
         lines = [{"choices": [choice]} for choice in choices]
@@ -60,17 +57,6 @@ class Upstream(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
-
-
-def scored(prompts: list[list[int]]) -> dict[str, Any]:
-    """What vLLM says of prompts: nothing of the first token, of others log-probabilities that fall with the prompt's length."""
-    choices = []
-    for index, ids in enumerate(prompts):
-        likely = {"logprob": -0.001 * len(ids), "rank": 2, "decoded_token": "x"}
-        best = {"logprob": -0.0001, "rank": 1, "decoded_token": "y"}
-        places = [None, *({str(token): likely, str(token + 1): best} for token in ids[1:])]
-        choices.append({"index": index, "text": "z", "finish_reason": "length", "prompt_logprobs": places})
-    return {"choices": choices[::-1], "usage": {"prompt_tokens": sum(map(len, prompts)), "completion_tokens": len(prompts)}}
 
 
 @pytest.fixture
