@@ -69,7 +69,7 @@ mode_option = click.option(
     type=click.Choice(["closed-book", "retrieval", "both"]),
     default="closed-book",
     show_default=True,
-    help="Answer from the model's weights, from passages found in the documents, or ask both ways and take the likeliest answer.",
+    help="Answer from the model's weights, from passages found in the documents, or ask both ways and take the answer that fits best.",
 )
 gate_option = click.option(
     "--gate/--no-gate", default=True, help="Leave questions that do not concern the documents to the untouched base model.  [default: gate]"

@@ -53,7 +53,7 @@ function drawAll(main, run, found, rows) {
       h("ul", { class: "checks" }, found.verdict.checks.map((check) => h("li", {}, sign(check.passed, "all right", "look at this"), h("span", {}, check.finding)))),
       h("div", { class: "row" }, h("a", { class: "button primary", href: "#/ask" }, "Ask it something"), button("Download the report", () => download(path(["runs", run.name, "report"]), `${run.name}-report.html`)))),
     h("h2", { class: "part" }, "How often each way answers right"),
-    h("p", { class: "soft" }, "Untouched is the model as it came; yours is the one that learned your documents. With look-up it is asked from memory and with passages of your documents, and the likelier answer counts, first of all one that the documents support. The thin line shows where the true share probably lies."),
+    h("p", { class: "soft" }, "Untouched is the model as it came; yours is the one that learned your documents. With look-up it is asked from memory and with passages of your documents, and the answer that fits best counts, first of all one that the documents support. The thin line shows where the true share probably lies."),
     h("div", { class: "card" }, bars(overall, "Share of right answers")),
     h("h2", { class: "part" }, "By kind of question"), table(found, ways),
     found.comparisons.length > 0 && compared(found),
