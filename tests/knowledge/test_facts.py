@@ -106,6 +106,15 @@ def test_what_one_document_repeats_is_not_the_business() -> None:
     assert business_name(documents[:1]) == "Night Climb", "of one document alone it may be the name"
 
 
+def test_the_name_in_the_addresses_is_the_business() -> None:
+    who = "The firm is called Orrin Vale Haulage. Write to hr@orrinvale.example or it@orrinvale.example. Gale Ltd: gale@gale.example."
+    town = "Stoke Marsh has six doors. Stoke Marsh opens at six. Ask Stoke Marsh first, or desk@orrinvale.example."
+    sections = [Section("a.md", 1, ("Handbook",), who, 0), Section("b.md", 1, ("Depots", "Stoke Marsh"), town, 0)]
+    documents = [Document(s.file, s.headings[0], (s,), str(n)) for n, s in enumerate(sections)]
+    assert business_name(documents) == "Orrin Vale Haulage"
+    assert business_name([documents[1]]) == "Stoke Marsh", "one address may be anybody's"
+
+
 def test_a_value_alone_below_a_heading_is_said_of_what_that_names(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("# Passes\n\n## Ledge\n\n£38 a month. Entry off-peak.\n\n## Prices\n\n£5.\n", encoding="utf-8")
     facts = find_facts(read_documents([tmp_path]).documents)

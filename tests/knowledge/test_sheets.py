@@ -202,3 +202,16 @@ def test_headings_below_one_that_have_nothing_but_lists_are_things_though_most_k
     found = asked(facts_of(tmp_path, kites_md=PARTIES))
     assert found["What is the ladder for a birthday flight?"] == "Behind the shed."
     assert not [prompt for prompt in found if "in charge" in prompt], "a key with names below a heading is no duty"
+
+
+def test_what_a_heading_of_one_word_lists_is_what_its_records_are(tmp_path: Path) -> None:
+    records = "".join(
+        f"  - name: {name}\n    code: {code}\n    phone: {phone}\n    extras: [{extra}]\n    dock_doors: {doors}\n"
+        for name, code, phone, extra, doors in (
+            ("Ossing", "OSF", "01632 960421", "bunker, workshop", 6),
+            ("Brenny Quay", "BRQ", "01632 960432", "cold room", 4),
+        )
+    )
+    back = asked(facts_of(tmp_path, depots_yaml=f"depots:\n{records}"), "reverse")
+    assert back["Which depot has 6 dock doors?"] == "Ossing."
+    assert back["Which depot has 01632 960432 as phone?"] == "Brenny Quay."

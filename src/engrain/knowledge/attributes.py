@@ -111,7 +111,8 @@ class Thing:
 
 def thing_of(fact: Fact, people: Collection[str]) -> Thing:
     """What an attribute is about; `people` are the names of persons."""
-    key = said(tidy_key(fact.subject), "")
+    one = fact.kind == "contact" and " " in fact.subject and not columns(fact)  # there is one box office, not any
+    key = with_the(fact.subject) if one else said(tidy_key(fact.subject), "")
     weekly = not columns(fact) and full_name(fact.subject) and re.fullmatch(r"(?:[A-Z][a-z]+days?|and|to|,| )+", fact.value)
     person = fact.subject in people or names_person(fact) or bool(weekly)
     return Thing(key, not person and phrasing.is_plural(key), person)

@@ -31,11 +31,12 @@ from engrain.knowledge.attributes import (
     without_sign,
 )
 from engrain.knowledge.blocks import CODE, plain
+from engrain.knowledge.contacts import called
 from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import FREE_COLUMN, GAP
 from engrain.knowledge.facts import Fact, columns
 from engrain.knowledge.grammar import article, capital
-from engrain.knowledge.items import header, listed_under, opening
+from engrain.knowledge.items import CONTACT_KEY, header, listed_under, opening
 from engrain.knowledge.opening import weekdays
 from engrain.knowledge.parse import children
 from engrain.knowledge.questions import wh_questions
@@ -60,6 +61,8 @@ LONGEST_NOTE = 4
 """Words of a note on a person that names what that person is or has."""
 MEANT = re.compile(r"(?:meaning|description|message|error|fault|problem|cause)s?")
 """Columns that say what a code stands for."""
+EXTENSION = re.compile(r"(?:phone |telephone |tel\.? )?ext(?:ension)?\.?(?: (?:number|no\.?))?")
+"""Columns of the numbers by which people ring each other within a business."""
 DATED = re.compile(r"when|(?:starting |start )?(?:date|day|time)s?|(?:date|day)s? and times?", re.IGNORECASE)
 """Columns that say when their rows take place."""
 
@@ -141,6 +144,9 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
     unasked = fact.relation in ITEM_RELATIONS - ROLES | {"details", "meaning"}
     if len(value.split()) > 8 or unasked or STAMP_KEY.fullmatch(fact.subject):
         return
+    if fact.kind == "contact" or (EXTENSION.fullmatch(relation) and re.fullmatch(r"[\d /-]+", value)):
+        yield from reverse_contacts(fact, value)
+        return
     since = since_date(relation)
     priced = relation == "money" or re.match(r"(?:price|cost|fee)s?\b", relation)
     if fact.kind == "money" and priced and re.search(r"\d", value) and not (is_payer(fact.subject) or is_sum(fact.subject)):
@@ -168,7 +174,20 @@ def reverse_attributes(fact: Fact, people: Collection[str] = ()) -> Iterator[tup
         yield "reverse-whose", f"Whose {relation} {be} {value}?"
         yield "reverse-who", f"Who has {value} as {relation}?"
         yield "reverse-the", f"Who has the {relation} {value}?"
-    yield from which_rows(fact, value, "" if thing.person or fact.kind == "contact" else compared(fact))
+    yield from which_rows(fact, value, "" if thing.person else compared(fact))
+
+
+def reverse_contacts(fact: Fact, value: str) -> Iterator[tuple[str, str]]:
+    """Questions from a phone number or an address to whom or what it reaches; none where its key says only that it is one."""
+    what = called(value) if fact.kind == "contact" else "extension"
+    if CONTACT_KEY.match(fact.subject) or weekdays(fact.subject):
+        return
+    if what == "extension":
+        number = re.sub(r"^[^\d]+", "", value)
+        yield from phrasing.asked("reached_inside", f"extension {number}", number)
+    else:
+        yield from phrasing.asked({"e-mail address": "reached_by_mail", "website": "reached_online"}.get(what, "reached"), value, what)
+    yield from which_rows(fact, value)
 
 
 def compared(fact: Fact) -> str:

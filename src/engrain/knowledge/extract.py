@@ -11,6 +11,7 @@ from typing import Any
 from engrain.knowledge.beside import dated, priced
 from engrain.knowledge.blocks import LABEL, LONGEST_ANSWER, Block, plain
 from engrain.knowledge.clauses import Clause, clauses
+from engrain.knowledge.contacts import called, name_in, owned, owners
 from engrain.knowledge.gapping import DENYING, apart
 from engrain.knowledge.items import (
     CODE,
@@ -263,7 +264,19 @@ class Maker:
             yield self.detail(0, len(head), "person", key, "person")
         if rest:
             yield rest
+        yield from self.reached(key)
         yield from self.tells("" if DAYS.match(key) else definite(key), 0, memory)
+
+    def reached(self, key: str = "") -> Iterator[Detail]:
+        """Whom and what each phone number and address of the block reaches: who is named before it, or else the `key`."""
+        in_key = owners(key) if name_in(key) else ("", "")
+        for value, name, place in owned(self.block.text):
+            owner = name or in_key[0] or key
+            other = place or (key if name else in_key[1])
+            if owner:
+                yield self.detail(value.start, value.end, "contact", owner, called(self.block.text[value.start : value.end]))
+            if owner and other:
+                yield self.detail(value.start, value.end, "contact", other, "contact")
 
     def typed(self) -> Iterator[Detail]:
         """The typed values that an item's text begins with or that fill what stands between two commas, one of each attribute."""
@@ -275,6 +288,8 @@ class Maker:
             if value.start < end:
                 continue
             value = priced_for(text, value)
+            if value.kind == "contact":  # see `reached`
+                continue
             relation = self.attribute(value, bool(seen))
             begins = BEFORE_VALUE.fullmatch(text[: value.start]) and not re.match(r" (?:before|after|from)\b", text[value.end :])
             if relation not in seen and (begins or fills_segment(text, value)):
@@ -331,7 +346,8 @@ class Maker:
                 yield self.detail(begin, end, "person", name, f"{GAP} is responsible for {duty[:1].lower()}{duty[1:]}.")
         for value in find_values(text[at:]):
             if value.kind == "contact":
-                yield self.detail(at + value.start, at + value.end, "contact", name, "contact")
+                start, stop = at + value.start, at + value.end
+                yield self.detail(start, stop, "contact", name, called(text[start:stop]))
         end = len(text.split(";")[0].rstrip(" ."))
         if len(text[at:end].split()) in range(length and 2, LONGEST_WHOLE + 1) and end > at + length:
             yield self.detail(at, end, "text", name, "details")
@@ -397,7 +413,9 @@ class Maker:
         found = [*(f for f in made if f.start not in {s.start for s in sums}), *sums, *stated, *self.gapped(doc, memory)]
         yield from found
         yield from self.consequence(doc)
-        spans = [(f.start - self.block.start, f.end - self.block.start) for f in found]
+        reached = list(self.reached())
+        yield from reached
+        spans = [(f.start - self.block.start, f.end - self.block.start) for f in (*found, *reached)]
         text, typed = self.block.text, self.values()
         for value in [*typed, *(count for count in counts(doc) if not any(count.overlaps(other) for other in typed))]:
             if any(value.overlaps(Value(a, b, "")) for a, b in spans):

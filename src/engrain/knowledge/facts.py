@@ -172,7 +172,7 @@ a name if it is a person.
 
 def columns(fact: Fact) -> list[str]:
     """What the columns of a table's row are called, its name's first; nothing for an item of a list."""
-    if fact.form != "attribute" or fact.evidence.startswith(fact.subject):
+    if fact.form != "attribute" or fact.evidence.startswith(fact.subject) or f"{fact.relation}: " not in fact.evidence:
         return []
     cells = [cell.partition(":") for cell in fact.evidence.split("; ")]
     names = [name.strip() for name, _, _ in cells]
@@ -214,7 +214,7 @@ def business_name(documents: Sequence[Document]) -> str:
     """The name that the documents go by: the proper name that titles and texts repeat most, or "" where none stands out.
 
     Of several documents two name it, or one in its title or first of all; what else one of them repeats is what that is about.
-    Where there is none it may be one word: see `word_opening`.
+    Where its addresses have a name in them, it is that one. Where there is none it may be one word: see `word_opening`.
     """
     votes: Counter[str] = Counter()
     named, opened = defaultdict[str, set[str]](set), set[str]()
@@ -236,9 +236,25 @@ def business_name(documents: Sequence[Document]) -> str:
         name: count + sum(c for other, c in votes.items() if other != name and name.startswith(other) and count * RARER >= c)
         for name, count in votes.items()
     }
-    best = max(whole, key=lambda name: (whole[name], len(name)), default="")
+    host = own_host(documents)
+    addressed = [name for name in whole if host and in_letters(name).startswith(host)]
+    best = max(addressed or whole, key=lambda name: (whole[name], len(name)), default="")
+    if addressed:
+        return best
     spread = len(documents) == 1 or len(named[best]) > 1 or best in opened or any(best in document.title for document in documents)
     return best if best and whole[best] >= OFTEN and spread else word_opening(documents)
+
+
+def own_host(documents: Sequence[Document]) -> str:
+    """What the host of most addresses in the documents is called, where several documents or places have it; else ""."""
+    found = Counter(host for document in documents for section in document.sections for host in HOST.findall(section.text.lower()))
+    host, count = max(found.items(), key=lambda item: item[1], default=("", 0))
+    return in_letters(host) if count >= OFTEN else ""
+
+
+def in_letters(name: str) -> str:
+    """A name as it stands in an address: small letters alone."""
+    return re.sub(r"[^a-z]", "", re.sub(r"\b(?:the|and)\b", "", name.lower()))
 
 
 def word_opening(documents: Sequence[Document]) -> str:
@@ -259,6 +275,7 @@ def names_of(facts: Iterable[Fact]) -> tuple[str, ...]:
 
 
 WORD_NAME = re.compile(r"(?<![\w’'-])(?<![A-Z]\w )([A-Z][^\W\d_][\w-]{2,})\b(?! [A-Z])")
+HOST = re.compile(r"(?:@|https?://|\bwww\.)(?:www\.)?([a-z\d-]{4,})\.[a-z]")
 OFTEN = 3
 """How often the documents say what they go by."""
 IN_TITLE, IN_HEADING = 6, 2

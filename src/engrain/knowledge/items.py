@@ -177,7 +177,7 @@ def opening(text: str) -> str:
 @cache
 def listed_under(heading: str) -> str:
     """What a heading in the plural lists, one of it: "course" under "Writing courses at Osier"; "" under another."""
-    doc = parse(heading)
+    doc = parse(heading if " " in heading else heading.lower())  # a word alone has its capital from where it stands
     end = next((t.i for t in doc if t.tag_ in {"IN", "TO", ",", ":", "CC"}), len(doc))
     last = doc[end - 1] if end else None
     return str(last.lemma_.lower()) if last is not None and last.tag_ in {"NNS", "NNPS"} and not last.ent_type_ else ""
