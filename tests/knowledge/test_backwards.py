@@ -150,3 +150,14 @@ def test_settings_lead_back_to_their_keys() -> None:
     fact = Fact("f", "Slow query", "value", "750 ms", "measure", "Slow query: 750 ms", "app_settings.yaml#1", 12, 18)
     assert asked([fact])["Which setting has the value 750 ms?"] == "Slow query."
     assert not asked([replace(fact, section="notices.yaml#1")])
+
+
+def test_rows_called_by_numbers_are_asked_for_by_when_something_was_done(facts_in: Callable[..., list[Fact]]) -> None:
+    table = (
+        "| Fleet no | Built | Tested | Spaces |\n|---|---|---|---|\n| V101 | 2016 | 4 March 2026 | 3 |\n| V102 | 2019 | 5 May 2026 | 9 |\n"
+    )
+    found = asked(facts_in(table, "Fleet list"))
+    assert found["Which one was built in 2016?"] == "Fleet no V101."
+    assert found["Which one was tested on 5 May 2026?"] == "Fleet no V102."
+    assert found["Which one has 9 spaces?"] == "Fleet no V102."
+    assert asked(facts_in(table, "Our vans"))["Which van was built in 2019?"] == "Fleet no V102."

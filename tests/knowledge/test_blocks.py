@@ -259,6 +259,28 @@ def test_a_sentence_that_only_lists_prices_is_pairs() -> None:
     assert [b.kind for b in blocks("Tea costs £2, coffee £3 and cake £4.")] == ["sentence"]
 
 
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("Kite £31, reel and line £6.40, tail £2.90.", [("Kite", "£31"), ("reel and line", "£6.40"), ("tail", "£2.90")]),
+        ("Sold in the loft: kite £31, tail £2.90.", [("kite", "£31"), ("tail", "£2.90")]),
+        ("Open at six. From the hatch: tea £2 and soup £4.", [("tea", "£2"), ("soup", "£4")]),
+        ("Hire per day: kite £31, tail £2.90.", [("Hire per day", "kite £31, tail £2.90.")]),
+        ("Late fee: kite £31, tail £2.90.", [("Late fee", "kite £31, tail £2.90.")]),
+        ("Courses: adults £31, children £2.90.", [("Courses", "adults £31, children £2.90.")]),
+        ("We sew and mend and it costs £5, children £3.", []),
+    ],
+)
+def test_prices_that_a_sentence_or_a_key_lists_are_pairs(text: str, pairs: list[tuple[str, str]]) -> None:
+    found = blocks(text)
+    assert [(b.key, b.text) for b in found if b.kind == "pair"] == pairs
+    assert all(text[b.start : b.start + len(b.text)] == b.text for b in found)
+
+
+def test_what_follows_listed_prices_is_kept() -> None:
+    assert found("Sold in the loft: kite £31, tail £2. Glue is extra.")[-1] == ("sentence", "", "Glue is extra.")
+
+
 ROUTES = """| Route | From | To | Days | Adult single | Remarks |
 |---|---|---|---|---|---|
 | 9 | Quay | Quay | Mon-Sat | £1.90 | Town circular |

@@ -31,6 +31,7 @@ from engrain.knowledge.forms import wordings
         ("You can reach us on 01632 960123.", [("", "")]),
         ("Outside that there is one on-call mobile, 07700 900316.", [("", "")]),
         ("Write to accounts@kites.example.", [("", "")]),
+        ("three hours, at hall@kites.example", [("", "")]),
         ("Nothing to ring here.", []),
     ],
 )

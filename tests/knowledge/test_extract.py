@@ -272,3 +272,26 @@ def test_who_says_i_is_named_where_the_text_says_so(facts_in: Callable[..., list
 )
 def test_a_day_beside_an_event_is_its_day(facts_in: Callable[..., list[Fact]], text: str, relation: str, value: str) -> None:
     assert (relation, value) in {(fact.relation, fact.value) for fact in facts_in(text)}
+
+
+@pytest.mark.parametrize(
+    ("text", "heading", "told"),
+    [
+        ("Changed every 180 days.", "Passwords", ("the passwords are changed ___.", "every 180 days")),
+        ("Run by Ada Merle.", "The Thimble", ("the Thimble is run by ___.", "Ada Merle")),
+        ("Closed on Mondays.", "Sail loft", ("the sail loft is closed on ___.", "Mondays")),
+        ("Smoking and vaping only behind the wash bay.", "Rules", ("smoking and vaping are allowed only ___.", "behind the wash bay")),
+        ("Bags are kept for 31 days, spare keys for 14 days.", "Lost", ("spare keys are kept for ___.", "14 days")),
+        ("A pot of tea is £2.70, a hot chocolate £3.85.", "Drinks", ("a hot chocolate is ___.", "£3.85")),
+    ],
+)
+def test_what_a_sentence_leaves_out_is_said(facts_in: Callable[..., list[Fact]], text: str, heading: str, told: tuple[str, str]) -> None:
+    assert told in [(fact.relation, fact.value) for fact in facts_in(text, heading)]
+
+
+@pytest.mark.parametrize(
+    "text", ["Feed at noon.", "Need at least two people.", "Opened by hand. Feed it at noon.", "Trains only run at noon."]
+)
+def test_what_leaves_nothing_out_is_not_said_of_the_heading(facts_in: Callable[..., list[Fact]], text: str) -> None:
+    relations = [fact.relation for fact in facts_in(text, "Prices")]
+    assert not [relation for relation in relations if "prices" in relation.lower() or "allowed" in relation]

@@ -53,6 +53,10 @@ MANY = re.compile(r"(?:(?:each|every|any|no|all|both|one|some|only)(?:one|body|t
 """How a subject begins that names nothing by itself."""
 BEGINNINGS = {"joined": "joined", "started": "started", "born": "was born"}
 """Column → what is said of a person with a year in it."""
+BEGAN = re.compile(r"(?:first |last )?(?:built|made|bought|founded|\w{2,}ed)")
+"""Columns that say when something was done to what their rows name."""
+NUMBERED = re.compile(r"(?:.* )?(?:no|nr|number|id|code|ref|reference)\.?", re.IGNORECASE)
+"""Columns of the numbers by which their rows are called."""
 LINKS = ("for", "from", "with", "by")
 """Columns that say how a row goes with what they hold."""
 SETTINGS = re.compile(r"(?:settings?|config(?:uration)?|param(?:eter)?s?|defaults?|options)[^/#]*\.(?:json|ya?ml)#", re.IGNORECASE)
@@ -201,6 +205,8 @@ def which_rows(fact: Fact, value: str, other: str = "") -> Iterator[tuple[str, s
     `other` is what things are called of which no table says what they are.
     """
     kind, relation = header(first_column(fact)) or other, header(without_sign(fact.relation))
+    if NUMBERED.fullmatch(kind):  # nobody asks "which fleet no"
+        kind = other = listed_under(fact.topic) or "one"
     if not kind or len(kind.split()) > 3 or not (kind in ("what", other) or is_noun(kind)):
         return
     which = "What" if kind in ("what", "title") else f"Which {kind}"
@@ -211,6 +217,10 @@ def which_rows(fact: Fact, value: str, other: str = "") -> Iterator[tuple[str, s
         yield "reverse-is", f"What is {value}?"
     if fact.kind in {"date", "time"} and DATED.fullmatch(relation) and (lead := lead_of(value)):
         yield "reverse-when", f"{which} is {lead} {value}?"
+    if BEGAN.fullmatch(relation) and (lead := "in" if re.fullmatch(r"(?:19|20)\d\d", value) else fact.kind == "date" and lead_of(value)):
+        yield "reverse-began", f"{which} was {relation} {lead} {value}?"
+        yield "reverse-from", f"{which} is from {value}?"
+        return
     vague = kind == "what" and (fact.kind == "count" or not re.search(r"\d", value))  # "What has 0 as nights?"
     if fact.kind == "money" and length_of(relation):
         yield "reverse-at", f"{which} costs {value} {length_of(relation)}?"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engrain.knowledge.values import BARE_SUM, CURRENCY, SIGN, find_values, kind_of, verdict
+from engrain.knowledge.words import HUMANS, SUMS
 
 ROW = re.compile(r"^\s*\|.*\|\s*$")
 NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2})*) +(?=[A-Z])", re.MULTILINE)
@@ -51,6 +52,8 @@ PRICED_ITEM = re.compile(
     r"((?:from )?[£€$] ?\d+(?:[.,]\d+)*(?: ?(?:/|an? |per |each\b)[^,;.()]{0,20})?)\.?"
 )
 """An item that ends in its price, perhaps after dots, a comma or a dash."""
+SUMMED = re.compile(rf"\b(?:{'|'.join(sorted(SUMS))}|per|hire|hiring|renting|extra)s?\b", re.IGNORECASE)
+"""What a key says that tells what the sums behind it are."""
 RANGE = re.compile(
     r"(?:(?:up to|over|under|from|at least|at most|more than|less than) \d[\d,.]*|\d[\d,.]* ?(?:to|[-–]) ?\d[\d,.]*)"
     r"(?: or (?:more|less|fewer))?"
@@ -402,7 +405,9 @@ def line_blocks(line: str, start: int, question: str) -> tuple[str, list[Block]]
         text, at = line[pair.end() :], start + pair.end()
         return "", [Block("pair", text, at, plain(pair.group(1)), "", line), *sentence_blocks(text, at)]
     if pair and is_key(pair.group(1)):
-        return "", [Block("pair", line[pair.end() :], start + pair.end(), spelled_out(plain(pair.group(1))), "", line)]
+        return "", listed_prices(line, pair, start) or [
+            Block("pair", line[pair.end() :], start + pair.end(), spelled_out(plain(pair.group(1))), "", line)
+        ]
     return "", sentence_blocks(line, start)
 
 
@@ -435,7 +440,8 @@ def sentence_blocks(line: str, start: int) -> list[Block]:
     for a, b in split(line):
         pair = PAIR.match(line[a:b]) if a else None
         if pair and pair[1][:1].isupper() and is_key(pair[1]) and find_values(rest := line[a + pair.end() : b]) and ":" not in rest:
-            found.append(Block("pair", rest, start + a + pair.end(), spelled_out(plain(pair[1])), "", line[a:b]))
+            whole = Block("pair", rest, start + a + pair.end(), spelled_out(plain(pair[1])), "", line[a:b])
+            found += listed_prices(line[a:b], pair, start + a) or [whole]
             continue
         for c, d in parts(line[a:b]):
             text, at = line[a + c : a + d], start + a + c
@@ -443,11 +449,26 @@ def sentence_blocks(line: str, start: int) -> list[Block]:
     return found
 
 
+def listed_prices(line: str, pair: re.Match[str], start: int) -> list[Block]:
+    """The pairs of what the text behind a key lists with its prices, and its further sentences; [] where it lists none.
+
+    Where the key says what the sums are, or they are those of people, it cannot be left out.
+    """
+    text = line[pair.end() :]
+    begin, end = next(iter(split(text)), (0, 0))
+    found = priced_list(text[begin:end], start + pair.end() + begin)
+    if not found or SUMMED.search(pair[1]) or any(HUMANS & {word.removesuffix("s") for word in each.key.lower().split()} for each in found):
+        return []
+    return [*found, *sentence_blocks(text[end:], start + pair.end() + end)]
+
+
 def priced_list(text: str, start: int) -> list[Block]:
     """The pairs of a text such as "Adults £5, children £3 and dogs £1"; [] for other texts."""
     found, at = list[Block](), 0
     for mark in [*re.finditer(r",? and |, ", text), None]:
         item = priced_item(text[at : mark.start() if mark else len(text)], start + at, True)
+        if not item and mark and mark.group() == " and ":  # "soup and a roll £6" is one thing
+            continue
         if not item:
             return []
         found, at = found + item, mark.end() if mark else at

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from engrain.knowledge.items import DAYS, NAME, UPPER, role_in
 from engrain.knowledge.parse import parse
-from engrain.knowledge.values import Value, find_values
+from engrain.knowledge.values import Value, find_values, kind_of
 from engrain.knowledge.words import VAGUE
 
 NUMBERS = ("phone number", "mobile number", "extension")
@@ -87,7 +87,7 @@ def name_in(text: str) -> str:
 def phrase(text: str) -> str:
     """A text that is a short noun phrase and says what is meant; "" for another."""
     text = OWN_NUMBER.sub("", text)
-    if not 1 <= len(text.split()) <= LONGEST or text.lower() in VAGUE or UNSAID.search(text):
+    if not 1 <= len(text.split()) <= LONGEST or text.lower() in VAGUE or UNSAID.search(text) or kind_of(text):
         return ""
     doc = parse(text)
     return "" if any(token.tag_ in {"VBZ", "VBP", "VBD", "VB", "MD"} for token in doc) or doc[-1].pos_ not in {"NOUN", "PROPN"} else text

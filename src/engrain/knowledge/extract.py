@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engrain.knowledge import unsaid
 from engrain.knowledge.beside import dated, priced
 from engrain.knowledge.blocks import LABEL, LONGEST_ANSWER, Block, plain
 from engrain.knowledge.clauses import Clause, clauses
@@ -406,9 +407,10 @@ class Maker:
 
     def sentence(self, doc: Any, memory: Memory) -> Iterator[Detail]:
         """The facts of a sentence: those of its statements, and the typed values that no statement holds."""
-        stated = list(self.forbidden(memory)) or list(self.instruction(doc, memory))
+        stated = list(self.forbidden(memory)) or list(self.instruction(doc, memory)) or list(self.unsaid(memory))
         taken = [Value(f.start, f.end, "") for f in stated]
-        made = [f for f in self.statements(doc, memory) if not any(value.overlaps(Value(f.start, f.end, "")) for value in taken)]
+        parted = self.parted(list(self.statements(doc, memory)))
+        made = [f for f in parted if not any(value.overlaps(Value(f.start, f.end, "")) for value in taken)]
         sums = list(self.sums(doc, memory))
         found = [*(f for f in made if f.start not in {s.start for s in sums}), *sums, *stated, *self.gapped(doc, memory)]
         yield from found
@@ -421,11 +423,38 @@ class Maker:
             if any(value.overlaps(Value(a, b, "")) for a, b in spans):
                 continue
             subject, statement = own_statement(text, value)
+            subject, statement = (subject, statement) if statement else self.said_again(found, value)
             if statement:
                 yield self.detail(value.start, value.end, value.kind, subject, statement)
             elif value.kind != "count" and not REPLYING.match(text):
                 relation = f"{plain(text[: value.start])} {GAP} {plain(text[value.end :])}".strip(" .") + "."
                 yield self.detail(value.start, value.end, value.kind, "", re.sub(r" ([,.;)])", r"\1", relation))
+
+    def parted(self, made: Sequence[Detail]) -> list[Detail]:
+        """The facts of statements, one that goes on with what is said of another thing cut before that."""
+        found = list(made)
+        for fact in made:
+            start, end = (at - self.block.start for at in (fact.start, fact.end))
+            other = next((v for v in self.values() if v.start >= end and v.kind == fact.kind), None)
+            whole = replace(fact, relation=f"{fact.relation.partition(GAP)[0]}{GAP}.")
+            if fact not in found or whole == fact or other is None or not self.said_again([whole], other)[0]:
+                continue
+            value = self.block.text[start:end]
+            found = [whole if each == fact else each for each in found if each.end <= fact.end or value not in each.relation]
+        return found
+
+    def said_again(self, found: Sequence[Detail], value: Value) -> tuple[str, str]:
+        """Subject and statement of a value that the last fact of its kind before it tells of another thing; "" for both where none does."""
+        begin = self.block.start + value.start
+        before = max((f for f in found if f.end <= begin and f.kind == value.kind), key=lambda f: f.end, default=None)
+        if before is None or not before.relation.startswith(before.subject):
+            return "", ""
+        verb, between = (
+            before.relation[len(before.subject) :].partition(GAP)[0],
+            self.block.text[before.end - self.block.start : value.start],
+        )
+        thing, verb = unsaid.said_again(before.subject, verb, between)
+        return thing, f"{thing}{verb}{GAP}." if thing else ""
 
     def sums(self, doc: Any, memory: Memory) -> Iterator[Detail]:
         """The prices and days of what they stand beside, and what is taken off prices."""
@@ -451,6 +480,17 @@ class Maker:
         if len(doc) and doc[0].tag_ in {"NN", "NNP"} and BIDDING.match(text):
             block = replace(self.block, text=text[:1].lower() + text[1:])
             yield from replace(self, block=block).told("you", " should ", 0, len(text), replace(memory), None)
+
+    def unsaid(self, memory: Memory) -> Iterator[Detail]:
+        """The facts of a sentence that leaves out its verb, or its subject, which the heading names: see `unsaid`."""
+        text = self.block.text
+        what, verb, begin = unsaid.rule(text)
+        if what:
+            yield from self.told(what, verb, begin, len(text), replace(memory), None)
+        subject, verb = unsaid.subject_of(text, "" if memory.thing else memory.heading)
+        if subject:
+            small = replace(self, block=replace(self.block, text=f"{text[:1].lower()}{text[1:]}"))
+            yield from small.told(subject, verb, 0, len(text), replace(memory), None)
 
     def consequence(self, doc: Any) -> Iterator[Detail]:
         """What happens, or what to do, if a condition holds: the main clause of a sentence that opens with the condition."""

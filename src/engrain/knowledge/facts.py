@@ -308,7 +308,7 @@ def section_facts(section: Section, memory: Memory, business: str = "", listed: 
     topic = plain(section.headings[-1]) if section.headings else ""
     parts = memory.sheets.cells(blocks(section.text, topic), section.headings, business)
     thing = memory.sheets.name(section.headings)
-    for found in details(section.text, parts, topic, replace(memory, topic=business or topic), listed):
+    for found in details(section.text, parts, topic, replace(memory, topic=business or topic, heading=thing), listed):
         if found.relation.strip() == f"{GAP}." and found.kind in ALONE:
             found = said_alone(found, thing if thing != business else "")
         if found.relation.count(GAP) <= 1:  # "book ___ is ___" says nothing: the value is part of what it would be said of

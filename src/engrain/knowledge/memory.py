@@ -28,10 +28,11 @@ class Memory:
     `before` is the person named before the last one: "her sister Ruth" is the sister of somebody else. `women` says of first names
     whether "she" or "he" stood for them, as far as one of these did. `lowered` are the words that the documents write small
     somewhere, `named` those with a capital inside a sentence, `sheets` the keys that lists under several headings share. `begun` says
-    that something was told before. `speaker` is who says "I".
+    that something was told before. `speaker` is who says "I". `heading` is what the section's heading names, "" where that is no thing.
     """
 
     topic: str = ""
+    heading: str = ""
     thing: str = ""
     things: str = ""
     person: str = ""
