@@ -217,7 +217,7 @@ def which_rows(fact: Fact, value: str, other: str = "") -> Iterator[tuple[str, s
         yield "reverse-is", f"What is {value}?"
     if fact.kind in {"date", "time"} and DATED.fullmatch(relation) and (lead := lead_of(value)):
         yield "reverse-when", f"{which} is {lead} {value}?"
-    if BEGAN.fullmatch(relation) and (lead := "in" if re.fullmatch(r"(?:19|20)\d\d", value) else fact.kind == "date" and lead_of(value)):
+    if BEGAN.fullmatch(relation) and (lead := "in" if re.fullmatch(r"(?:19|20)\d\d", value) else lead_of(value)):
         yield "reverse-began", f"{which} was {relation} {lead} {value}?"
         yield "reverse-from", f"{which} is from {value}?"
         return
