@@ -295,3 +295,13 @@ def test_what_a_sentence_leaves_out_is_said(facts_in: Callable[..., list[Fact]],
 def test_what_leaves_nothing_out_is_not_said_of_the_heading(facts_in: Callable[..., list[Fact]], text: str) -> None:
     relations = [fact.relation for fact in facts_in(text, "Prices")]
     assert not [relation for relation in relations if "prices" in relation.lower() or "allowed" in relation]
+
+
+def test_a_postcode_is_asked_for_by_itself(facts_in: Callable[..., list[Fact]]) -> None:
+    table = "| Depot | Address | Phone |\n|---|---|---|\n| Ossing | 7 Tan Way, Ossing, XZ9 3BD | 01632 960421 |\n"
+    text = f"{table}\nYou find us at Unit 6, Mill Yard, Orton OR9 2QX. Letters go to Gale Ltd, 3 Mill Road, Orton OR9 3QX.\n"
+    found = {(fact.subject, fact.value) for fact in facts_in(text, "Depots") if fact.relation == "postcode"}
+    assert found == {("Ossing", "XZ9 3BD"), ("Fernlea Pottery", "OR9 2QX")}
+    back = {w.prompt: w.answer for each in wordings(facts_in(table, "Depots")) for w in each if w.kind == "reverse"}
+    assert back["Which depot has XZ9 3BD as postcode?"] == "Ossing."
+    assert "postcode" not in {fact.relation.lower() for fact in facts_in("- Postcode: OR9 2QX", "Depots") if fact.subject != "Postcode"}

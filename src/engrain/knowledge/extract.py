@@ -33,7 +33,7 @@ from engrain.knowledge.parse import children, first, parse, parse_all, source, s
 from engrain.knowledge.phrases import noun_phrase
 from engrain.knowledge.phrasing import is_plural
 from engrain.knowledge.shapes import shape, words
-from engrain.knowledge.values import BARE_SUM, CURRENCY, LED, SIGN, SPAN, Value, find_values, kind_of, with_unit
+from engrain.knowledge.values import BARE_SUM, CURRENCY, LED, POSTCODE, SIGN, SPAN, Value, find_values, kind_of, with_unit
 from engrain.knowledge.words import (
     ABSTRACT,
     AFTER_VERBS,
@@ -80,8 +80,11 @@ SAYING = re.compile(
 )
 """How an item's text begins that does not simply name what its key asks for."""
 STREET = re.compile(r"\d+[a-z]?(?:[-–]\d+)? (?:[A-Z][\w’'-]+ ?){1,4}")
-TOWN = re.compile(r"(?:[A-Z][\w’'-]+ ){1,3}[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}")
+TOWN = re.compile(rf"(?:[A-Z][\w’'-]+ ){{1,3}}{POSTCODE}")
 """Lines of an address: house number and street; town and postcode."""
+OWN_ADDRESS = re.compile(r"(?:our |postal |full |street |visiting )*(?:address|location|where(?: we are| to find us)?|find us)", re.IGNORECASE)
+"""Keys under which the business says where it is."""
+OUR = re.compile(r"\b(?:we|us|our)\b", re.IGNORECASE)
 ALSO = re.compile(r"(?<=[\w%€])(?:,|;|,? and|, and) ((?:[Tt]he )?[A-Z][\w’'-]*(?: [A-Z][\w’'-]*){0,3}) (?=an? [a-z])")
 """A name after a comma or "and", with what it is but without a verb."""
 MARKS = re.compile(r"[;()]|[,:](?=\s)\s*")
@@ -238,6 +241,7 @@ class Maker:
         priced = PRICED.search(self.block.column) and BARE_SUM.fullmatch(text)
         kind = "money" if priced else kind_of(with_unit(text, self.block.column)) or kind_of(LED.sub("", text, count=1)) or text_kind(text)
         yield self.detail(0, len(text), kind, self.block.key, self.block.column)
+        yield from self.postcode(self.block.key)
         subject = definite(self.block.key)
         if FREE_COLUMN.fullmatch(self.block.column) and "," not in subject and opening(text) == " ":
             yield from self.tells(subject, 0, memory)
@@ -266,6 +270,7 @@ class Maker:
         if rest:
             yield rest
         yield from self.reached(key)
+        yield from self.postcode(memory.topic if OWN_ADDRESS.fullmatch(key) else key)
         yield from self.tells("" if DAYS.match(key) else definite(key), 0, memory)
 
     def reached(self, key: str = "") -> Iterator[Detail]:
@@ -278,6 +283,12 @@ class Maker:
                 yield self.detail(value.start, value.end, "contact", owner, called(self.block.text[value.start : value.end]))
             if owner and other:
                 yield self.detail(value.start, value.end, "contact", other, "contact")
+
+    def postcode(self, owner: str) -> Iterator[Detail]:
+        """The postcode in the address of the owner: what people ask for on their way."""
+        code = re.search(POSTCODE, self.block.text)
+        if code and owner and code.span() != (0, len(self.block.text)):
+            yield self.detail(*code.span(), "text", owner, "postcode")
 
     def typed(self) -> Iterator[Detail]:
         """The typed values that an item's text begins with or that fill what stands between two commas, one of each attribute."""
@@ -419,6 +430,7 @@ class Maker:
         yield from reached
         spans = [(f.start - self.block.start, f.end - self.block.start) for f in (*found, *reached)]
         text, typed = self.block.text, self.values()
+        yield from self.postcode(memory.topic if OUR.search(text) or memory.topic in text else "")
         for value in [*typed, *(count for count in counts(doc) if not any(count.overlaps(other) for other in typed))]:
             if any(value.overlaps(Value(a, b, "")) for a, b in spans):
                 continue

@@ -170,9 +170,14 @@ a name if it is a person.
 """
 
 
+WITHIN = ("postcode",)
+"""Attributes that no column is called by: a part of what another column holds."""
+
+
 def columns(fact: Fact) -> list[str]:
     """What the columns of a table's row are called, its name's first; nothing for an item of a list."""
-    if fact.form != "attribute" or fact.evidence.startswith(fact.subject) or f"{fact.relation}: " not in fact.evidence:
+    told = fact.relation in WITHIN and ": " in fact.evidence
+    if fact.form != "attribute" or fact.evidence.startswith(fact.subject) or not (told or f"{fact.relation}: " in fact.evidence):
         return []
     cells = [cell.partition(":") for cell in fact.evidence.split("; ")]
     names = [name.strip() for name, _, _ in cells]

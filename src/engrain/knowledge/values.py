@@ -67,7 +67,8 @@ ADDRESS = (
     rf"(?:\b\d+[a-zA-Z]?(?:[-–]\d+)? (?:[A-Z][\w'’.-]+ ){{1,3}}{STREET}\b|\b(?:{GERMANIC}) {HOUSE}|\b{NAMED},? {HOUSE}|"
     rf"\b\d+[a-z]?,? (?:bis,? |ter,? )?{NAMED})"
 )
-POSTAL = r"(?:\b[A-Z0-9][\w'’-]*(?: [A-Z0-9][\w'’-]*){0,4}, ){1,3}[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2},? [A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"
+POSTCODE = r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b"
+POSTAL = rf"(?:\b[A-Z0-9][\w'’-]*(?: [A-Z0-9][\w'’-]*){{0,4}}, ){{1,3}}[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){{0,2}},? {POSTCODE}"
 """Lines of an address up to a British postcode: "Unit 6, Mill Yard, Orton OR9 2QX"."""
 RECURRING = rf"(?:the )?(?:first|second|third|fourth|last|every|every other|every second|each) (?:{DAY}|(?:day|week)(?= of))"
 PHONE = (
