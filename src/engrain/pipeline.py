@@ -270,7 +270,7 @@ def practice(
     with progress.stage("Wording the facts"):
         made = make_examples(facts, settings.knowledge, seed, studied)
         values = {fact.id: fact.value for fact in facts}
-        count = round(settings.study.readings * len(practised(made.train)))
+        count = settings.study.read(len(practised(made.train)), settings.model.resolve()[0])
         readings = reading_examples(made.train, Retriever(sections, meaning=meaning), values, REFUSAL, count, seed)
     return Split([*made.train, *readings], made.heldout)
 

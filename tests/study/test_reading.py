@@ -5,6 +5,7 @@ from dataclasses import replace
 from engrain.documents.base import Section
 from engrain.examples import Example, Message
 from engrain.retrieval import Retriever
+from engrain.study.base import StudySettings
 from engrain.study.reading import reading_examples
 
 RETRIEVER = Retriever(
@@ -57,3 +58,10 @@ def test_passages_are_read_once_for_several_questions() -> None:
 def test_readings_depend_on_the_seed_alone() -> None:
     assert reading_examples(ROWS, RETRIEVER, VALUES, "No.", 4, seed=2) == reading_examples(ROWS, RETRIEVER, VALUES, "No.", 4, seed=2)
     assert reading_examples(ROWS, RETRIEVER, VALUES, "No.", 0, seed=2) == []
+
+
+def test_a_processor_practises_no_passages_unless_it_is_asked_to() -> None:
+    assert StudySettings().read(500, "cpu") == 0
+    assert StudySettings().read(500, "cuda") == 50
+    assert StudySettings(readings=0.2).read(500, "cpu") == StudySettings(readings=0.2).read(500, "mps") == 100
+    assert StudySettings(readings=0).read(500, "cuda") == 0

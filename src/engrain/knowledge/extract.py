@@ -82,7 +82,9 @@ SAYING = re.compile(
 STREET = re.compile(r"\d+[a-z]?(?:[-–]\d+)? (?:[A-Z][\w’'-]+ ?){1,4}")
 TOWN = re.compile(rf"(?:[A-Z][\w’'-]+ ){{1,3}}{POSTCODE}")
 """Lines of an address: house number and street; town and postcode."""
-OWN_ADDRESS = re.compile(r"(?:our |postal |full |street |visiting )*(?:address|location|where(?: we are| to find us)?|find us)", re.IGNORECASE)
+OWN_ADDRESS = re.compile(
+    r"(?:our |postal |full |street |visiting )*(?:address|location|where(?: we are| to find us)?|find us)", re.IGNORECASE
+)
 """Keys under which the business says where it is."""
 OUR = re.compile(r"\b(?:we|us|our)\b", re.IGNORECASE)
 ALSO = re.compile(r"(?<=[\w%€])(?:,|;|,? and|, and) ((?:[Tt]he )?[A-Z][\w’'-]*(?: [A-Z][\w’'-]*){0,3}) (?=an? [a-z])")
