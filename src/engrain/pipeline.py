@@ -269,8 +269,10 @@ def practice(
     seed = settings.training.seed
     with progress.stage("Wording the facts"):
         made = make_examples(facts, settings.knowledge, seed, studied)
-        values = {fact.id: fact.value for fact in facts}
         count = settings.study.read(len(practised(made.train)), settings.model.resolve()[0])
+        if not count:
+            return made
+        values = {fact.id: fact.value for fact in facts}
         readings = reading_examples(made.train, Retriever(sections, meaning=meaning), values, REFUSAL, count, seed)
     return Split([*made.train, *readings], made.heldout)
 

@@ -14,7 +14,7 @@ from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import FREE_COLUMN
 from engrain.knowledge.facts import PEOPLE_COLUMN, Fact, columns, full_name, names_person
 from engrain.knowledge.grammar import capital
-from engrain.knowledge.items import CONTACT_KEY, DAYS, header, listed_under, role_in, tidy_key, with_the
+from engrain.knowledge.items import CONTACT_KEY, DAYS, header, listed_under, tidy_key, with_the
 from engrain.knowledge.opening import day_questions, hours_questions, is_hours, weekdays
 from engrain.knowledge.parse import parse_all
 from engrain.knowledge.questions import how_many
@@ -111,9 +111,10 @@ class Thing:
 
 def thing_of(fact: Fact, people: Collection[str]) -> Thing:
     """What an attribute is about; `people` are the names of persons."""
-    one = fact.kind == "contact" and " " in fact.subject and not columns(fact)  # there is one box office, not any
+    listed = not columns(fact)
+    one = fact.kind == "contact" and " " in fact.subject and listed  # there is one box office, not any
     key = with_the(fact.subject) if one else said(tidy_key(fact.subject), "")
-    weekly = not columns(fact) and full_name(fact.subject) and re.fullmatch(r"(?:[A-Z][a-z]+days?|and|to|,| )+", fact.value)
+    weekly = listed and full_name(fact.subject) and re.fullmatch(r"(?:[A-Z][a-z]+days?|and|to|,| )+", fact.value)
     person = fact.subject in people or names_person(fact) or bool(weekly)
     return Thing(key, not person and phrasing.is_plural(key), person)
 
@@ -416,11 +417,6 @@ def role_name(value: str) -> str:
     """A role inside a sentence: its first letter small, but for days and abbreviations."""
     head = value.partition(" ")[0]
     return value if head.isupper() or weekdays(head) else value[:1].lower() + value[1:]
-
-
-def is_role_name(value: str) -> bool:
-    """Whether a value as a whole says what somebody is, so that it can stand after "the": "Saturday assistant", not "shop and post"."""
-    return role_in(value.rstrip(".")) == (0, len(value.rstrip(".")))
 
 
 def describes(fact: Fact) -> bool:

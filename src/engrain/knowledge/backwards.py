@@ -21,7 +21,6 @@ from engrain.knowledge.attributes import (
     first_column,
     is_noun,
     is_possession,
-    is_role_name,
     is_sum,
     length_of,
     role_name,
@@ -36,7 +35,7 @@ from engrain.knowledge.dates import STAMP_KEY
 from engrain.knowledge.extract import FREE_COLUMN, GAP
 from engrain.knowledge.facts import Fact, columns
 from engrain.knowledge.grammar import article, capital
-from engrain.knowledge.items import CONTACT_KEY, header, listed_under, opening
+from engrain.knowledge.items import CONTACT_KEY, header, is_role_name, listed_under, opening
 from engrain.knowledge.opening import weekdays
 from engrain.knowledge.parse import children
 from engrain.knowledge.questions import wh_questions
@@ -53,7 +52,7 @@ MANY = re.compile(r"(?:(?:each|every|any|no|all|both|one|some|only)(?:one|body|t
 """How a subject begins that names nothing by itself."""
 BEGINNINGS = {"joined": "joined", "started": "started", "born": "was born"}
 """Column → what is said of a person with a year in it."""
-BEGAN = re.compile(r"(?:first |last )?(?:built|made|bought|founded|\w{2,}ed)")
+BEGAN = re.compile(r"(?:first |last )?(?:built|made|bought|\w{2,}ed)")
 """Columns that say when something was done to what their rows name."""
 NUMBERED = re.compile(r"(?:.* )?(?:no|nr|number|id|code|ref|reference)\.?", re.IGNORECASE)
 """Columns of the numbers by which their rows are called."""

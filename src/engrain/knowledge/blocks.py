@@ -405,9 +405,7 @@ def line_blocks(line: str, start: int, question: str) -> tuple[str, list[Block]]
         text, at = line[pair.end() :], start + pair.end()
         return "", [Block("pair", text, at, plain(pair.group(1)), "", line), *sentence_blocks(text, at)]
     if pair and is_key(pair.group(1)):
-        return "", listed_prices(line, pair, start) or [
-            Block("pair", line[pair.end() :], start + pair.end(), spelled_out(plain(pair.group(1))), "", line)
-        ]
+        return "", pair_blocks(line, pair, start)
     return "", sentence_blocks(line, start)
 
 
@@ -440,8 +438,7 @@ def sentence_blocks(line: str, start: int) -> list[Block]:
     for a, b in split(line):
         pair = PAIR.match(line[a:b]) if a else None
         if pair and pair[1][:1].isupper() and is_key(pair[1]) and find_values(rest := line[a + pair.end() : b]) and ":" not in rest:
-            whole = Block("pair", rest, start + a + pair.end(), spelled_out(plain(pair[1])), "", line[a:b])
-            found += listed_prices(line[a:b], pair, start + a) or [whole]
+            found += pair_blocks(line[a:b], pair, start + a)
             continue
         for c, d in parts(line[a:b]):
             text, at = line[a + c : a + d], start + a + c
@@ -449,16 +446,17 @@ def sentence_blocks(line: str, start: int) -> list[Block]:
     return found
 
 
-def listed_prices(line: str, pair: re.Match[str], start: int) -> list[Block]:
-    """The pairs of what the text behind a key lists with its prices, and its further sentences; [] where it lists none.
+def pair_blocks(line: str, pair: re.Match[str], start: int) -> list[Block]:
+    """The pair that a line is, or those of what the text behind its key lists with prices, and the further sentences there.
 
     Where the key says what the sums are, or they are those of people, it cannot be left out.
     """
     text = line[pair.end() :]
     begin, end = next(iter(split(text)), (0, 0))
     found = priced_list(text[begin:end], start + pair.end() + begin)
-    if not found or SUMMED.search(pair[1]) or any(HUMANS & {word.removesuffix("s") for word in each.key.lower().split()} for each in found):
-        return []
+    of_people = any(HUMANS & {word.removesuffix("s") for word in each.key.lower().split()} for each in found)
+    if not found or of_people or SUMMED.search(pair[1]):
+        return [Block("pair", text, start + pair.end(), spelled_out(plain(pair[1])), "", line)]
     return [*found, *sentence_blocks(text[end:], start + pair.end() + end)]
 
 

@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from engrain.knowledge import phrasing
-from engrain.knowledge.attributes import ROLE_COLUMN, describes, first_column, is_noun, is_role_name, role_name
+from engrain.knowledge.attributes import ROLE_COLUMN, describes, first_column, is_noun, role_name
 from engrain.knowledge.combine import spoken
 from engrain.knowledge.facts import Fact, full_name, names_person
-from engrain.knowledge.items import header, tidy_key
+from engrain.knowledge.items import header, is_role_name, tidy_key
 from engrain.knowledge.opening import weekdays
 from engrain.knowledge.wording import Wording, normal, said
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from engrain.knowledge.items import DAYS, NAME, UPPER, role_in
+from engrain.knowledge.items import DAYS, NAME, UPPER, is_role_name
 from engrain.knowledge.parse import parse
 from engrain.knowledge.values import Value, find_values, kind_of
 from engrain.knowledge.words import VAGUE
 
-NUMBERS = ("phone number", "mobile number", "extension")
-"""What a number to ring is called, as a table's column may be."""
 REACHED = re.compile(
     r"\b(?:ring|call|phone|telephone|contact(?! (?:is|are))|text|message|e-?mail|reach|dial|notify|inform|try|ask for|see|tell|"
     r"(?:speak|talk|write|apply|report|go|quer(?:y|ies)|questions|complaints|enquiries|requests) to|get (?:hold of|in touch with|on to)) ",
@@ -68,14 +66,9 @@ def owners(lead: str) -> tuple[str, str]:
     parts = [part.strip() for part in PARTING.split(lead[asked[-1].end() :] if asked else lead)]
     named = [(name, part) for part in parts if (name := name_in(part))]
     if named:
-        name, part = next((each for each in reversed(named) if not is_role_name(each[1])), named[-1])
+        name, part = next((each for each in reversed(named) if not is_role_name(each[1].lower())), named[-1])
         return name, phrase(parts[0]) if part != parts[0] and not name_in(parts[0]) else ""
     return next(filter(None, map(phrase, parts if asked else reversed(parts))), ""), ""
-
-
-def is_role_name(text: str) -> bool:
-    """Whether a text says as a whole what somebody is, whatever its capitals."""
-    return role_in(text.lower()) == (0, len(text))
 
 
 def name_in(text: str) -> str:

@@ -282,9 +282,13 @@ class Maker:
             owner = name or in_key[0] or key
             other = place or (key if name else in_key[1])
             if owner:
-                yield self.detail(value.start, value.end, "contact", owner, called(self.block.text[value.start : value.end]))
+                yield self.contact(value.start, value.end, owner)
             if owner and other:
                 yield self.detail(value.start, value.end, "contact", other, "contact")
+
+    def contact(self, start: int, end: int, owner: str) -> Detail:
+        """The number or address at `start` up to `end` of the block's text, of whom or what it reaches."""
+        return self.detail(start, end, "contact", owner, called(self.block.text[start:end]))
 
     def postcode(self, owner: str) -> Iterator[Detail]:
         """The postcode in the address of the owner: what people ask for on their way."""
@@ -360,8 +364,7 @@ class Maker:
                 yield self.detail(begin, end, "person", name, f"{GAP} is responsible for {duty[:1].lower()}{duty[1:]}.")
         for value in find_values(text[at:]):
             if value.kind == "contact":
-                start, stop = at + value.start, at + value.end
-                yield self.detail(start, stop, "contact", name, called(text[start:stop]))
+                yield self.contact(at + value.start, at + value.end, name)
         end = len(text.split(";")[0].rstrip(" ."))
         if len(text[at:end].split()) in range(length and 2, LONGEST_WHOLE + 1) and end > at + length:
             yield self.detail(at, end, "text", name, "details")
@@ -446,10 +449,10 @@ class Maker:
 
     def parted(self, made: Sequence[Detail]) -> list[Detail]:
         """The facts of statements, one that goes on with what is said of another thing cut before that."""
-        found = list(made)
+        found, values = list(made), self.values()
         for fact in made:
             start, end = (at - self.block.start for at in (fact.start, fact.end))
-            other = next((v for v in self.values() if v.start >= end and v.kind == fact.kind), None)
+            other = next((v for v in values if v.start >= end and v.kind == fact.kind), None)
             whole = replace(fact, relation=f"{fact.relation.partition(GAP)[0]}{GAP}.")
             if fact not in found or whole == fact or other is None or not self.said_again([whole], other)[0]:
                 continue
@@ -463,11 +466,8 @@ class Maker:
         before = max((f for f in found if f.end <= begin and f.kind == value.kind), key=lambda f: f.end, default=None)
         if before is None or not before.relation.startswith(before.subject):
             return "", ""
-        verb, between = (
-            before.relation[len(before.subject) :].partition(GAP)[0],
-            self.block.text[before.end - self.block.start : value.start],
-        )
-        thing, verb = unsaid.said_again(before.subject, verb, between)
+        verb = before.relation[len(before.subject) :].partition(GAP)[0]
+        thing, verb = unsaid.said_again(before.subject, verb, self.block.text[before.end - self.block.start : value.start])
         return thing, f"{thing}{verb}{GAP}." if thing else ""
 
     def sums(self, doc: Any, memory: Memory) -> Iterator[Detail]:

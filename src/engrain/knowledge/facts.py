@@ -251,7 +251,7 @@ def business_name(documents: Sequence[Document]) -> str:
 
 
 def own_host(documents: Sequence[Document]) -> str:
-    """What the host of most addresses in the documents is called, where several documents or places have it; else ""."""
+    """What the host of most addresses in the documents is called, where they give it often enough; else ""."""
     found = Counter(host for document in documents for section in document.sections for host in HOST.findall(section.text.lower()))
     host, count = max(found.items(), key=lambda item: item[1], default=("", 0))
     return in_letters(host) if count >= OFTEN else ""

@@ -104,6 +104,11 @@ def role_in(text: str) -> tuple[int, int]:
     return match.span(1)
 
 
+def is_role_name(value: str) -> bool:
+    """Whether a value as a whole says what somebody is, so that it can stand after "the": "Saturday assistant", not "shop and post"."""
+    return role_in(value.rstrip(".")) == (0, len(value.rstrip(".")))
+
+
 def is_role(noun: str) -> bool:
     """Whether a noun says what somebody is."""
     return noun in HUMANS or bool(re.search(rf"(?:{ROLE_ENDINGS})$", noun) and noun not in NO_ROLES and not noun.endswith(THINGS))
