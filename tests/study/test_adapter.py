@@ -18,7 +18,9 @@ from engrain.study.adapter import (
     OTHERWISE,
     SENSELESS,
     SHIPPED,
+    SMALLEST_WAVE,
     TOO_MANY,
+    UNSAID,
     WAVE,
     Notes,
     StudyingModel,
@@ -55,6 +57,8 @@ def test_what_people_ask_for_most_is_studied_first() -> None:
 
 LISTS = [(0, WAVE), (0, WAVE), (0, 8), (1, WAVE), (1, WAVE), (1, 8)]
 """What is written about two waves of facts and eight more: list number and facts."""
+SAID = 1 - UNSAID
+"""The share of the minutes that is spent on what the documents say."""
 
 
 @pytest.mark.parametrize(
@@ -62,10 +66,10 @@ LISTS = [(0, WAVE), (0, WAVE), (0, 8), (1, WAVE), (1, WAVE), (1, 8)]
     [
         (0, LISTS, 2 * WAVE + 8),
         (99, LISTS, 2 * WAVE + 8),
-        (0.5, LISTS[:1], 0),
-        (2.2, LISTS[:2], 0),
-        (2.3, [*LISTS[:2], (0, 8)], 0),
-        (3.5, [*LISTS[:4], (1, 24)], WAVE + 24),
+        (0.5 / SAID, LISTS[:1], 0),
+        (2.2 / SAID, LISTS[:2], 0),
+        (2.3 / SAID, [*LISTS[:2], (0, 8)], 0),
+        (3.5 / SAID, [*LISTS[:4], (1, 24)], WAVE + 24),
     ],
 )
 def test_studying_ends_in_time_and_goes_once_through_all_facts_before_it_begins_again(
@@ -160,6 +164,45 @@ def test_what_a_section_does_not_say_is_asked_in_whole_likely_lines_without_made
     )
     monkeypatch.setattr(studying, "_sure", lambda shown, asked, answers: dict.fromkeys(asked, 0.0))
     assert studying._absent(list(SECTIONS.values()), "Harbour Kites") == {"a.md#1": ["Is there a parking place?"]}
+
+
+@pytest.mark.parametrize(("minutes", "asked"), [(0, 5), (2.4, 2), (3.2, 3), (99, 5)])
+def test_what_the_sections_do_not_say_is_asked_of_as_many_as_there_is_time_for(
+    minutes: float, asked: int, tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (section,) = SECTIONS.values()
+    sections = [replace(section, number=number) for number in range(5 * SMALLEST_WAVE)]
+    waves: list[list[str]] = []
+    notes: list[str] = []
+    monkeypatch.setattr(adapter, "time", SimpleNamespace(perf_counter=lambda: 10 * len(waves)))  # a wave takes ten seconds
+    studying = StudyingModel(tiny_model, tiny_tokenizer, minutes=minutes)
+    monkeypatch.setattr(type(studying.progress), "note", lambda self, text: notes.append(text))
+    monkeypatch.setattr(
+        studying, "_write", lambda prompts, *rest, **named: waves.append(prompts) or [Completion("", (), (), True)] * len(prompts)
+    )
+    assert studying._absent(sections, "Harbour Kites") == {each.id: [] for each in sections}
+    assert [len(prompts) for prompts in waves] == [SMALLEST_WAVE] * asked
+    assert bool(notes) == (asked < 5)
+    assert not notes or f"what {asked * SMALLEST_WAVE} of {len(sections)} sections do not say" in notes[0]
+
+
+def test_only_what_rules_do_not_turn_round_is_turned_round(
+    tiny_model: PreTrainedModel, tiny_tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (section,) = SECTIONS.values()
+    facts = [replace(FACT, id=name) for name in ("turned", "left")]
+    prompts: list[str] = []
+    found = [[Wording("question", "wh-0", "When?", "Nine."), Wording(kind, "", "What?", "It.")] for kind in ("reverse", "question")]
+    monkeypatch.setattr(adapter, "wordings", lambda facts: found[: len(facts)])
+    studying = StudyingModel(tiny_model, tiny_tokenizer)
+    monkeypatch.setattr(
+        studying, "_write", lambda asked, *rest, **named: prompts.extend(asked) or [Completion("", (), (), True)] * len(asked)
+    )
+    notes: dict[str, Notes] = {}
+    studying._write_list(0, facts, {section.id: section}, notes, SimpleNamespace(advance=lambda count: None))
+    assert {name: each.backwards for name, each in notes.items()} == {"turned": True, "left": False}
+    assert sum("Ask questions that name" in prompt for prompt in prompts) == 1
+    assert len(prompts) == 3
 
 
 def test_a_paragraph_too_long_for_the_rules_is_not_shown_whole_to_the_model(

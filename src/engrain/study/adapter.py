@@ -6,7 +6,6 @@ reading of the source confirms.
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 import sys
@@ -55,7 +54,9 @@ NUM_LISTS = 2
 WAVE, SMALLEST_WAVE = BATCH_SIZE, BATCH_SIZE // 4
 """Facts that are studied together, whose lists fill a batch, and how few still are where time runs out: fewer take nearly as long."""
 WRITING = 0.6
-"""Share of the time that writing takes; the rest is turning round and checking."""
+"""Share of a wave's time that writing takes; the rest is turning round and checking."""
+UNSAID = 0.2
+"""Share of the minutes that questions on what the documents do not say may take."""
 NUM_ANCHORS = 2
 """Questions by rules that a reply begins with."""
 LONGEST_SHOWN = 3000
@@ -149,7 +150,7 @@ class StudyingModel(Writer):
         lists, done = len(left), 0
         begun = time.perf_counter()
         with self.progress.stage("Studying: writing questions", lists, "lists") as stage:
-            while left and (room := self._room(done, time.perf_counter() - begun)):
+            while left and (room := self._room(done, time.perf_counter() - begun, 1 - UNSAID)):
                 stage.expect(min(lists, done + room))
                 number = left[0][0]
                 facts = [fact for n, fact in left[: min(room, WAVE)] if n == number]
@@ -162,17 +163,19 @@ class StudyingModel(Writer):
             )
         return notes
 
-    def _room(self, done: int, seconds: float) -> int:
-        """How many more lists there is time for, where so many took so many seconds; none where a wave would hardly begin."""
+    def _room(self, done: int, seconds: float, share: float) -> int:
+        """How many more there is time for, where so many took so many seconds of a share of it; none where a wave would hardly begin."""
         if not self.minutes or not done:
             return sys.maxsize
-        room = int(done * (60 * self.minutes / seconds - 1))
+        room = int(done * (60 * share * self.minutes / seconds - 1))
         return room if room >= SMALLEST_WAVE else 0
 
     def _write_list(
         self, number: int, facts: Sequence[Fact], sections: Mapping[str, Section], notes: dict[str, Notes], stage: Stage
     ) -> None:
-        """Add to the notes a list of questions about each fact, its lines checked; with the first list also reversed questions."""
+        """Add to the notes a list of questions about each fact, its lines checked; with the first list also reversed questions of those
+        that rules do not turn round.
+        """
         if not number:
             notes |= {
                 fact.id: Notes(plain=plain_questions(found), backwards=any(wording.kind == "reverse" for wording in found))
@@ -182,9 +185,11 @@ class StudyingModel(Writer):
         asked = [questions_prompt(*place(f, sections)) for f in facts]
         replies = self._write(asked, QUESTION_TOKENS, TEMPERATURE, begun=begun, seed=self.seed + number)
         stage.advance(WRITING * len(facts))
-        reversals = [] if number else self._write([reverse_prompt(*place(f, sections)) for f in facts], REVERSE_TOKENS, 0.0)
-        for fact, reply, reversal in itertools.zip_longest(facts, replies, reversals):
-            self._check(notes[fact.id], fact, sections[fact.section], reply, reversal)
+        to_turn = [] if number else [fact for fact in facts if not notes[fact.id].backwards]
+        turns = self._write([reverse_prompt(*place(f, sections)) for f in to_turn], REVERSE_TOKENS, 0.0)
+        reversals = {fact.id: reply for fact, reply in zip(to_turn, turns, strict=True)}
+        for fact, reply in zip(facts, replies, strict=True):
+            self._check(notes[fact.id], fact, sections[fact.section], reply, reversals.get(fact.id))
             stage.advance(1 - WRITING)
 
     def _check(self, notes: Notes, fact: Fact, section: Section, reply: Completion, reversal: Completion | None) -> None:
@@ -204,18 +209,31 @@ class StudyingModel(Writer):
             notes.reversals += [as_said(fact, w) for w in surest(self._sure(shown, back, [w.answer for w in back]))]
 
     def _absent(self, sections: Sequence[Section], business: str) -> dict[str, list[str]]:
-        """Section id → questions on its subject on which its own reading of it declines; none where it cannot be shown whole."""
+        """Section id → questions on its subject on which its own reading of it declines; none where it cannot be shown whole, or where
+        there is no time for it.
+        """
         shown = [section for section in sections if len(section.text) <= LONGEST_SHOWN]
-        prompts = [absent_prompt(headed(business, section), section.text) for section in shown]
+        left, done, begun = random.Random(self.seed).sample(shown, len(shown)), 0, time.perf_counter()
         kept: dict[str, list[str]] = {section.id: [] for section in sections}
-        replies = self._write(prompts, QUESTION_TOKENS, TEMPERATURE, self.progress, "Studying: what is not said", seed=self.seed)
-        for section, reply in zip(shown, replies, strict=True):
-            source = passage(headed(business, section), section.text)
-            likely = [q for q in fluent(self.tokenizer, reply) if of_length(q) and not names_beyond(q, canonical(source))]
-            asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in likely]
-            sure = self._sure(source, asked, [REFUSAL] * len(asked))
-            kept[section.id] = [w.prompt for w in surest(sure)]
+        with self.progress.stage("Studying: what is not said", len(shown), "sections") as stage:
+            while left and (room := self._room(done, time.perf_counter() - begun, UNSAID)):
+                stage.expect(min(len(shown), done + room))
+                wave, left = left[: min(room, SMALLEST_WAVE)], left[min(room, SMALLEST_WAVE) :]
+                prompts = [absent_prompt(headed(business, section), section.text) for section in wave]
+                replies = self._write(prompts, QUESTION_TOKENS, TEMPERATURE, seed=self.seed + done)
+                for section, reply in zip(wave, replies, strict=True):
+                    kept[section.id] = self._declined(passage(headed(business, section), section.text), reply)
+                    stage.advance(1)
+                done += len(wave)
+        if left:
+            self.progress.note(f"{self.minutes:g} minutes were enough to ask what {done} of {len(shown)} sections do not say.")
         return kept
+
+    def _declined(self, source: str, reply: Completion) -> list[str]:
+        """The lines of a reply that reading the source declines to answer, those first that it declines most surely."""
+        likely = [q for q in fluent(self.tokenizer, reply) if of_length(q) and not names_beyond(q, canonical(source))]
+        asked = [Wording("unanswerable", STUDIED, q, REFUSAL) for q in likely]
+        return [w.prompt for w in surest(self._sure(source, asked, [REFUSAL] * len(asked)))]
 
     def _write(
         self,
