@@ -565,6 +565,33 @@ def test_private_data_is_listed_and_masked_where_asked(documents: Path, tiny_fol
 
 def test_lora_learns_documents_in_the_top_half_of_the_layers() -> None:
     chosen = settings_from({}).for_documents()
-    assert (chosen.training.minutes, chosen.training.patience, chosen.method_settings.layers) == (8, None, "0.5")
+    assert (chosen.training.minutes, chosen.training.patience, chosen.method_settings.layers) == (None, None, "0.5")
     for told in ({"layers": "1.0", "max_steps": 3, "patience": 2}, {"method": "full", "epochs": 1, "patience": 0}):
         assert settings_from(told).for_documents() == settings_from(told)
+
+
+def test_training_has_what_a_build_leaves_of_its_time_and_goes_on_with_as_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, open_ended = Run.create(tmp_path / "run", "run"), settings_from({})
+    assert api.budgeted(run, open_ended, 9.5 * 60).training.minutes == 5.5
+    assert api.budgeted(run, open_ended, 0).training.minutes == 8, "nothing was trained yet"
+    assert run.info["training_minutes"] == 8
+    monkeypatch.setattr(Run, "newest_checkpoint", lambda self: (3, self.path))
+    assert api.budgeted(run, open_ended, 9.5 * 60).training.minutes == 8, "else a resumed training would have other settings"
+    for told in ({"minutes": 2.0}, {"epochs": 1.0}, {"max_steps": 4}):
+        assert api.budgeted(run, settings_from(told), 9.5 * 60) == settings_from(told)
+
+
+def test_a_build_tells_training_how_long_it_took_so_far(documents: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+
+    def tell(_run: Run, settings: Any, besides: float) -> Any:
+        seen.append(besides)
+        return settings
+
+    monkeypatch.setattr(api, "budgeted", tell)
+    real = api.begin_measuring
+    monkeypatch.setattr(api, "begin_measuring", lambda *given: (clock.__setitem__(0, clock[0] + 100), real(*given))[1])
+    clock = [5000.0]
+    monkeypatch.setattr(api.time, "monotonic", lambda: clock[0])
+    engrain.build(documents, base=str(tiny_folder), out="timed", **OPTIONS)
+    assert seen == [100 + 100 * api.MEASURED_AGAIN]

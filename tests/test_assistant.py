@@ -177,7 +177,7 @@ def test_a_question_is_asked_as_it_is_where_nobody_wants_other_words_and_nobody_
 def test_an_everyday_question_stays_in_its_words(shop: Assistant, tiny_model: PreTrainedModel) -> None:
     never = Gate(torch.zeros(tiny_model.config.hidden_size, dtype=torch.float64), -1.0)
     shop.everyday = Everyday(never, tiny_model)
-    shop.retriever.comes_near = lambda question: 1.0
+    shop.retriever.nearest = lambda questions: [1.0] * len(questions)
     found, bare = shop.ask("Who is in charge of all weaving courses?"), Assistant(tiny_model, shop.tokenizer, Library((), ()))
     assert (found.text, found.asked_as) == (bare.ask(found.question).text, "")
 

@@ -61,11 +61,11 @@ def test_a_long_text_is_cut(small: Encoder) -> None:
 
 def test_names_do_not_count(small: Encoder) -> None:
     meaning = Meaning(small, ("Gull Hire", "Gull"))
-    assert np.allclose(meaning.of("How big is the fleet at Gull Hire?"), small.vectors(["How big is the fleet ?"])[0])
-    assert np.allclose(meaning.of("What does Gull's van cost?"), small.vectors(["What does van cost?"])[0])
-    assert np.allclose(meaning.of("Gull Hire"), small.vectors(["Gull Hire"])[0])
-    assert np.allclose(meaning.of("A gullible buyer"), small.vectors(["A gullible buyer"])[0])
-    assert np.allclose(Meaning(small).of("Gull Hire's"), small.vectors(["Gull Hire's"])[0])
+    assert np.allclose(meaning.of(["How big is the fleet at Gull Hire?"]), small.vectors(["How big is the fleet ?"]))
+    assert np.allclose(meaning.of(["What does Gull's van cost?"]), small.vectors(["What does van cost?"]))
+    assert np.allclose(meaning.of(["Gull Hire"]), small.vectors(["Gull Hire"]))
+    assert np.allclose(meaning.of(["A gullible buyer"]), small.vectors(["A gullible buyer"]))
+    assert np.allclose(Meaning(small).of(["Gull Hire's"]), small.vectors(["Gull Hire's"]))
 
 
 def test_vectors_are_kept_until_the_texts_change(small: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

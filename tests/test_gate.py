@@ -30,7 +30,7 @@ def everyday(seed: int) -> list[str]:
 
 @pytest.fixture
 def gate(tiny_model: Any, tiny_tokenizer: Any) -> Gate:
-    return fit_gate(tiny_model, tiny_tokenizer, (about(0),), everyday(0))
+    return fit_gate(tiny_model, tiny_tokenizer, (about(0),), (everyday(0),))
 
 
 def told(gate: Gate, model: Any, tokenizer: Any, texts: list[str], near: float | None = None) -> int:
@@ -51,7 +51,7 @@ def test_how_near_the_documents_come_counts_beside_how_a_question_sounds(gate: G
 
 def test_every_sort_of_question_that_it_is_fitted_on_opens_it(gate: Gate, tiny_model: Any, tiny_tokenizer: Any) -> None:
     others = [text.replace("kite shop", "zoo") + " I AM BACK SOON" for text in about(3)]
-    both = fit_gate(tiny_model, tiny_tokenizer, (about(0) * 9, others[:20]), everyday(0))  # a few weigh as much as many
+    both = fit_gate(tiny_model, tiny_tokenizer, (about(0) * 9, others[:20]), (everyday(0),))  # a few weigh as much as many
     assert told(both, tiny_model, tiny_tokenizer, others[20:]) >= 18
     assert told(both, tiny_model, tiny_tokenizer, everyday(2)) <= 2
 

@@ -116,6 +116,14 @@ def test_studying_takes_no_longer_than_it_may(tiny_folder: Path) -> None:
     assert most == pytest.approx(2, abs=0.5)
 
 
+def test_training_has_what_the_rest_of_a_build_leaves(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "matmul_rate", lambda device, dtype: 1e6)
+    for seconds, minutes in ((12.0, 8), (9 * 60.0, 6), (3600.0, 4)):
+        found = planned(tiny_folder, replace(work(), unanswered=0, seconds=seconds), evaluate=False)
+        assert found.training_minutes == minutes
+        assert any(f"as many as fit into minutes={minutes}" in reason for reason in found.reasons)
+
+
 def test_what_a_teacher_is_asked_and_costs(tiny_folder: Path, tmp_path: Path) -> None:
     asked = Expected(40, 80_000, 20_000)
     found = planned(tiny_folder, replace(work(), teacher=asked), teacher_price_sent=2.5, teacher_price_received=10.0)

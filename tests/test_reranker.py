@@ -13,6 +13,7 @@ import tiny
 from engrain import reranker as module
 from engrain.encoder import Encoder
 from engrain.errors import ModelError
+from engrain.remembered import Remembered
 from engrain.reranker import BIAS, MAX_TOKENS, WEIGHT, Reranker, load_reranker, put_score_in
 from engrain.retrieval import Asked
 
@@ -54,7 +55,7 @@ def test_what_was_read_is_not_read_again(reranker: Reranker, monkeypatch: pytest
         return logits(questions, candidates)
 
     monkeypatch.setattr(reranker, "logits", noted)
-    monkeypatch.setattr("engrain.pairs.REMEMBERED", 3)
+    monkeypatch.setattr(reranker, "_scores", Remembered(reranker.computed, 3))
     pairs = [(QUESTION, each) for each in CANDIDATES]
     scores = reranker.read([*pairs, *pairs])
     assert scores[:2] == scores[2:] == reranker.scores(QUESTION, CANDIDATES)

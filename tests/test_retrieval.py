@@ -297,13 +297,14 @@ def test_a_question_that_needs_two_facts_is_put_in_the_words_of_the_second_one()
 def test_how_near_the_documents_come_is_told_by_the_nearest_question_and_what_its_answer_stands_in() -> None:
     asked = [Asked("Who is the boss?", "Ana.", "guide.md#2", 0), Asked("What is the price?", "£85.", "guide.md#1", 0, "The price is £85.")]
     retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
-    assert retriever.comes_near("Your chief, please?") == pytest.approx(1, abs=1e-3), "it stands in no sentence"
-    assert retriever.comes_near("The fee, please?") == pytest.approx(2, abs=1e-3)
-    assert retriever.comes_near("Hello there") < 0.5
-    assert Retriever(SECTIONS, asked).comes_near("Who is the boss?") is None, "words alone do not tell"
-    assert Retriever(SECTIONS, meaning=Meaning(ByMeaning())).comes_near("Who is the boss?") is None
+    boss, fee, nothing = retriever.nearest(["Your chief, please?", "The fee, please?", "Hello there"])
+    assert boss == pytest.approx(1, abs=1e-3), "it stands in no sentence"
+    assert fee == pytest.approx(2, abs=1e-3)
+    assert nothing < 0.5
+    assert Retriever(SECTIONS, asked).nearest(["Who is the boss?"]) == [None], "words alone do not tell"
+    assert Retriever(SECTIONS, meaning=Meaning(ByMeaning())).nearest(["Who is the boss?"]) == [None]
     declined = Retriever(SECTIONS, [Asked("Who is the boss?", "I don’t know.")], meaning=Meaning(ByMeaning()))
-    assert declined.comes_near("Who is the boss?") is None
+    assert declined.nearest(["Who is the boss?"]) == [None]
 
 
 def test_a_question_to_be_declined_is_near_and_offers_no_answer() -> None:
@@ -311,7 +312,7 @@ def test_a_question_to_be_declined_is_near_and_offers_no_answer() -> None:
     retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))
     assert retriever.nearness("Your chief?", ["£85.", "I don’t know."])[1] == pytest.approx(1, abs=1e-3)
     assert retriever.answers("Your chief?", 3) == ["£85."]
-    assert retriever.comes_near("Your chief?") < 0.5
+    assert retriever.nearest(["Your chief?"])[0] < 0.5
     plain = Retriever(SECTIONS, asked[:1], meaning=Meaning(ByMeaning()))
     assert [p.number for p in retriever.search("Your chief?")] == [p.number for p in plain.search("Your chief?")]
 

@@ -661,6 +661,12 @@ def test_without_a_word_on_how_long_documents_get_the_usual_budget() -> None:
     assert (TrainingSettings().passes, TrainingSettings(epochs=2.0).passes) == (3.0, 2.0)
 
 
+@pytest.mark.parametrize(("besides", "minutes"), [(0, 8), (7 * 60, 8), (9 * 60, 6), (10.5 * 60, 4.5), (12 * 60, 4), (3600, 4)])
+def test_what_else_a_build_takes_leaves_less_for_training(besides: float, minutes: float) -> None:
+    assert TrainingSettings().within_budget(besides).minutes == minutes
+    assert TrainingSettings(minutes=7.0).within_budget(besides).minutes == 7, "what is said holds"
+
+
 @pytest.mark.parametrize(("count", "epochs"), [(1, 25), (100, 25), (300, 10), (1000, 3), (100_000, 3)])
 def test_few_examples_of_ones_own_are_passed_over_more_often(count: int, epochs: float) -> None:
     assert TrainingSettings().for_own(count).epochs == epochs

@@ -89,6 +89,8 @@ PIPELINES: dict[str, Any] = {"code": code_pipeline, "image-classification": imag
 """Tasks that have a pipeline of their own."""
 HELDOUT_SHARE = 0.05
 """Share of a user's own examples that is held out."""
+MEASURED_AGAIN = 1.25
+"""How long measuring takes after training, as a multiple of what it took before."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def build(
     the errors of the stages; a run that was stopped goes on with `resume` (default: the newest that is not complete).
     With another `task` than chat, the paths hold what that task learns from.
     """
-    chosen = settings or settings_from(options)
+    chosen, began = settings or settings_from(options), time.monotonic()
     files = as_paths(paths)
     if chosen.task.task != DEFAULT_TASK:
         check_alone(chosen.task.task, questions=questions, own=own, earlier=earlier, start_from=start_from, until=until)
@@ -165,7 +167,7 @@ def build(
         if mine is not None:
             run.write_rows("examples/own.jsonl", map(example_to_row, mine))
         make_ready(run, chosen, files, STAGES.index(start_from), resume, progress, before)
-        return Result(run) if until == STAGES[-1] else finish(run, chosen, as_path(questions), progress)
+        return Result(run) if until == STAGES[-1] else finish(run, chosen, as_path(questions), progress, began)
 
     return carried_out(run, chosen, work, progress, is_new, READY if until == STAGES[-1] else COMPLETE)
 
@@ -231,7 +233,7 @@ def update(
     knowledge written on top of knowledge is lost (arXiv 2607.11020). `options` win over the settings of `run`. What was edited by hand
     stays where the documents still say it. Measured are held-out wordings, or your own `questions`. What was stopped goes on by `resume`.
     """
-    earlier, files = as_run(run), as_paths(paths)
+    earlier, files, began = as_run(run), as_paths(paths), time.monotonic()
     check_paths(files)
     check_questions(as_path(questions))
     check_trained(earlier.path, earlier.info)
@@ -258,7 +260,7 @@ def update(
         if own := earlier.read_rows("examples/own.jsonl"):
             new.write_rows("examples/own.jsonl", own)
         make_ready(new, chosen, reading, 0, is_same, progress, earlier)
-        result = finish(new, chosen, as_path(questions), progress)
+        result = finish(new, chosen, as_path(questions), progress, began)
         answers.extend(measuring.changed_answers(earlier, new, progress))
         new.write_json("changes.json", {"added": added, "changed": changed, "removed": removed, "answers": [asdict(a) for a in answers]})
         return result
@@ -360,7 +362,7 @@ def tune(
 
     Raises ExampleError listing every row that cannot be used.
     """
-    chosen = settings or settings_from(options)
+    chosen, began = settings or settings_from(options), time.monotonic()
     file = Path(examples)
     check_usable(chosen)
     own = read_examples(heldout) if heldout else None
@@ -376,7 +378,7 @@ def tune(
             others = own or list(which(each_example(file), out_of))
             pipeline.save_examples(run, which(each_example(file), ~out_of), others)
             pipeline.write_replay(run, chosen, progress)
-        return finish(run, chosen, None, progress)
+        return finish(run, chosen, None, progress, began)
 
     return carried_out(run, chosen, work, progress, is_new=not resume)
 
@@ -403,12 +405,25 @@ def prepare(
     return carried_out(run, chosen, work, progress, is_new=not resume)
 
 
-def finish(run: Run, settings: Settings, questions: Path | None, progress: Progress) -> Result:
-    """Measure the base, fine-tune, measure again, decide, and write report and model card."""
+def finish(run: Run, settings: Settings, questions: Path | None, progress: Progress, began: float) -> Result:
+    """Measure the base, fine-tune, measure again, decide, and write report and model card; the work `began` at this moment."""
     task = pipeline.encode(run, settings, progress)
+    begun = time.monotonic()
     test = begin_measuring(run, settings, questions, progress)
-    pipeline.tune(run, settings, task, progress)
-    return measured(run, settings, test, progress)
+    now = time.monotonic()
+    chosen = budgeted(run, settings, now - began + MEASURED_AGAIN * (now - begun))
+    pipeline.tune(run, chosen, task, progress)
+    return measured(run, chosen, test, progress)
+
+
+def budgeted(run: Run, settings: Settings, besides: float) -> Settings:
+    """The settings with a time budget where nothing says how long: what so many seconds `besides` leave, or that of a stopped training."""
+    if not settings.training.is_open_ended:
+        return settings
+    before = run.info.get("training_minutes") if run.newest_checkpoint() else None
+    chosen = replace(settings, training=replace(settings.training, minutes=before)) if before else settings.within_budget(besides)
+    run.update(training_minutes=chosen.training.minutes)
+    return chosen
 
 
 def begin_measuring(run: Run, settings: Settings, questions: Path | None, progress: Progress) -> list[Question]:
@@ -582,7 +597,7 @@ def compare(
     SettingError listing every method that cannot be used, and settings that cannot hold for all.
     """
     chosen, files = settings or settings_from(options), as_paths(paths)
-    chosen = replace(chosen, training=chosen.training.within_budget())
+    chosen = chosen.within_budget()
     common = common_settings(chosen, options)
     asked = entries(methods, common)
     if seeds < 1:

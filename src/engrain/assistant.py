@@ -182,7 +182,7 @@ class Assistant:
             return [True] * len(texts)
         new = [text for text in dict.fromkeys(texts) if text not in self._concerned]
         if new:
-            nearness = [self.retriever.comes_near(text) if self.retriever else None for text in new]
+            nearness = self.retriever.nearest(new) if self.retriever else [None] * len(new)
             opens = self.everyday.gate.opens(mean_states(self.everyday.model, self.tokenizer, new), nearness)
             self._concerned |= dict(zip(new, opens, strict=True))
         return [self._concerned[text] for text in texts]

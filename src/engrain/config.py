@@ -81,10 +81,13 @@ class Settings:
     method_settings: Any
 
     def for_documents(self) -> Settings:
-        """These settings as documents are built with: a time budget where nothing says how long, and of lora's layers the top ones."""
+        """These settings as documents are built with: of lora's layers the top ones, where nothing is said."""
         usual = {name: value for name, value in as_built(self.method).items() if not getattr(self.method_settings, name)}
-        training = self.training.within_budget()
-        return replace(self, training=training, method_settings=replace(self.method_settings, **usual))
+        return replace(self, method_settings=replace(self.method_settings, **usual))
+
+    def within_budget(self, besides: float = 0.0) -> Settings:
+        """These settings, with a time budget for training where nothing says how long; `besides` it a build takes so many seconds."""
+        return replace(self, training=self.training.within_budget(besides))
 
     def to_dict(self) -> dict[str, Any]:
         """Every setting that takes effect, under its own name, as JSON knows it; `settings_from` makes the same Settings of it."""

@@ -22,6 +22,7 @@ import numpy as np
 from engrain.batches import micro_batches
 from engrain.fetch import Carried, Wheel, loading, made_from, model_errors
 from engrain.files import sha256_of, staged
+from engrain.models import choose_dtype
 from engrain.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -83,9 +84,10 @@ class Encoder:
         if not texts:
             return found
         rows = self._rows(texts, None, LONGEST)
-        with progress.stage(title, len(texts), "texts") as stage, torch.inference_mode():
+        fast = choose_dtype("cpu") == torch.bfloat16
+        with progress.stage(title, len(texts), "texts") as stage, torch.inference_mode(), torch.autocast("cpu", enabled=fast):
             for batch in _batches(rows):
-                found[batch] = torch.nn.functional.normalize(self._means([rows[i] for i in batch]), dim=-1).numpy()
+                found[batch] = torch.nn.functional.normalize(self._means([rows[i] for i in batch]).float(), dim=-1).numpy()
                 stage.advance(len(batch))
         return found
 
@@ -163,9 +165,9 @@ class Meaning:
     keep: Path | None = None
     progress: Progress = SILENT
 
-    def of(self, text: str) -> Vectors:
-        """One text as a vector (width)."""
-        return np.squeeze(self.encoder.vectors([self.plain(text)]), axis=0)
+    def of(self, texts: Sequence[str]) -> Vectors:
+        """Texts as vectors (N, width)."""
+        return self.encoder.vectors([self.plain(text) for text in texts])
 
     def of_all(self, texts: Sequence[str]) -> Vectors:
         """The texts as vectors (N, width): from the file where it holds these very texts, else computed and kept there."""

@@ -36,7 +36,7 @@ PENALTY = 0.01
 """Weight of the squared coefficients (standardised inputs): there are about as many of them as questions."""
 NEAR, USUAL = 10.0, 1.075
 """What counts (log-odds) of how near the documents come to a question, and how near that says nothing."""
-MOST_TEXTS, MOST_TOKENS, BATCH = 2000, 64, 64
+MOST_TEXTS, MOST_TOKENS, BATCH = 1000, 32, 64
 """Texts of one sort that it is fitted on, tokens of a text that are read, and texts that are read together."""
 
 
@@ -48,7 +48,7 @@ class Gate:
     bias: float
 
     def opens(self, states_BD: Tensor, nearness: Sequence[float | None]) -> list[bool]:
-        """For each text, whether it concerns the documents; how near they come to it (see `Retriever.comes_near`) counts where known."""
+        """For each text, whether it concerns the documents; how near they come to it (see `Retriever.nearest`) counts where known."""
         sounds = (states_BD.double() @ self.weight + self.bias).tolist()
         return [sound + (0.0 if near is None else NEAR * (near - USUAL)) >= 0 for sound, near in zip(sounds, nearness, strict=True)]
 
@@ -69,18 +69,23 @@ class Gate:
 
 
 def fit_gate(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, about: Sequence[Sequence[str]], everyday: Sequence[str], seed: int = 0
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    about: Sequence[Sequence[str]],
+    everyday: Sequence[Sequence[str]],
+    seed: int = 0,
 ) -> Gate:
-    """The gate between sorts of questions `about` documents, which all weigh the same, and `everyday` texts.
+    """The gate between sorts of questions `about` documents, which all weigh the same, and sorts of `everyday` texts, which do by number.
 
     It is fitted on the hidden states of the untouched `model`.
     """
     rng = random.Random(seed)
-    sorts = [rng.sample(list(texts), min(len(texts), MOST_TEXTS)) for texts in about if texts]
-    groups, shares = (*sorts, everyday), [*(0.5 / len(sorts) for _ in sorts), 0.5]
+    sorts, others = ([rng.sample(list(texts), min(len(texts), MOST_TEXTS)) for texts in each if texts] for each in (about, everyday))
+    everyday_texts = [text for texts in others for text in texts]
+    groups, shares = (*sorts, everyday_texts), [*(0.5 / len(sorts) for _ in sorts), 0.5]
     states = mean_states(model, tokenizer, [text for texts in groups for text in texts]).double()
     each = [torch.full((len(texts),), share / len(texts), dtype=torch.double) for texts, share in zip(groups, shares, strict=True)]
-    labels, weights = (torch.arange(len(states)) < len(states) - len(everyday)).double(), torch.cat(each) * len(states)
+    labels, weights = (torch.arange(len(states)) < len(states) - len(everyday_texts)).double(), torch.cat(each) * len(states)
     mean, spread = states.mean(0), states.std(0) + 1e-6
     coefficients, intercept = _regression((states - mean) / spread, labels, weights)
     weight = coefficients / spread

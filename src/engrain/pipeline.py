@@ -427,7 +427,7 @@ def make_gate(run: Run, settings: Settings, model: PreTrainedModel, progress: Pr
     tokenizer = load_tokenizer(locate(settings.model.base, progress))
     about = list(dict.fromkeys(text for e in each_taught(run) if stands_alone(e) for text in users_turns(e)[-1:]))
     told = [e.messages[-1].content for e in load_examples(run, "replay")]
-    everyday = [*everyday_texts(), *told]  # what is asked and what is told: prose is none of the documents'
+    everyday = everyday_texts(), told  # what is asked and what is told: prose is none of the documents'
     with progress.stage("Telling questions on the documents from others"):
         gate = fit_gate(model, tokenizer, (about, asked_elsewhere(MOST_TEXTS)), everyday, settings.training.seed)
     gate.save(run.path)

@@ -125,8 +125,9 @@ def make_plan(work: Work, settings: Settings) -> Plan:
     room = room_of(cost, held, device)
     slower, trainings = remembered(device, dtype)
     again = room.again(tokens_at_once(tokens, settings))
-    steps, training, why = training_time(tokens, cost, rate / slower, settings, again)
     asking = asking_time(work, tokens, cost, rate, settings)
+    settings = settings.within_budget(sum(asking.values()))
+    steps, training, why = training_time(tokens, cost, rate / slower, settings, again)
     memory = memory_need(tokens, room, settings)
     disk = disk_need(held, method, count_parameters(model), dtype.itemsize, settings)
     return Plan(

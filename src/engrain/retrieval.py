@@ -18,6 +18,7 @@ import numpy as np
 
 from engrain.documents.base import Section
 from engrain.passages import PASSAGE_WORDS, cut, pieces
+from engrain.remembered import Remembered
 from engrain.suiting import suits
 from engrain.words import canonical, holds, keywords, refused
 
@@ -55,7 +56,8 @@ after them can be meant.
 """
 LESS = 0.1
 """How much less likely a question is about what is no fact than about the likeliest fact, where it is put in words (nats a token)."""
-RECENT = 256
+RECENT = 1024
+"""Questions of which is remembered what was found of them."""
 UNKNOWN = -1.0
 """How likely a question is about what is no fact, against the likeliest fact (nats a token)."""
 TINY = 1e-9
@@ -179,6 +181,7 @@ class Retriever:
         """Let reranker and questioner read at once, which is faster, all that `known_words` needs of them for these questions."""
         if self._meanings and self._asked:
             new = [question for question in questions if question not in self._numbers]
+            self._meanings.look_up(new)
             if self._reranker:
                 self._reranker.read([pair for question in new for pair in self._pairs(question, self._likely(question)[2])])
             if self._questioner:
@@ -188,6 +191,9 @@ class Retriever:
         """Let reranker and questioner read at once all that `fits` and `asks` need of them for these questions with their answers."""
         if not self._reranker and not self._questioner:
             return
+        offered = list(offered)
+        if self._meanings:
+            self._meanings.look_up([question for question, _ in offered])
         found = [(question, [self.candidate(question, answer) for answer in answers]) for question, answers in offered]
         if self._reranker:
             self._reranker.read([pair for question, candidates in found for pair in self._pairs(question, candidates)])
@@ -212,13 +218,14 @@ class Retriever:
         near = self._meanings.near(question)
         return [max((float(near[i]) for i in self._answered.get(canonical(answer), ())), default=0.0) for answer in answers]
 
-    def comes_near(self, question: str) -> float | None:
-        """How near the documents come to a question: the cosines of the nearest trained question with an answer, and of the sentence that
-        this stands in, together. None without meaning, and where none has an answer.
+    def nearest(self, questions: Sequence[str]) -> list[float | None]:
+        """How near the documents come to each question: the cosines of the nearest trained question with an answer, and of the sentence
+        that this stands in, together. None without meaning, and where none has an answer.
         """
         if not self._meanings or not self._answerable.any():
-            return None
-        return float(self._meanings.asked(question)[self._answerable].max())
+            return [None] * len(questions)
+        self._meanings.look_up(questions)
+        return [float(self._meanings.asked(question)[self._answerable].max()) for question in questions]
 
     @property
     def has_meaning(self) -> bool:
@@ -391,8 +398,7 @@ class _Meanings:
     """Passages, the questions that they answer and the sentences with the answers as vectors, and how near they are to another question."""
 
     def __init__(self, passages: Sequence[Section], asked: Sequence[Asked], holding: Sequence[int], meaning: Meaning) -> None:
-        self._meaning = meaning
-        self._vector = lru_cache(maxsize=RECENT, typed=True)(self._looked_up)  # a question is, several times on its way to an answer
+        self._vectors = Remembered(meaning.of, RECENT)  # a question's is used several times on its way to an answer
         evidence = list(dict.fromkeys(each.evidence for each in asked if each.evidence))
         shown = [" ".join([*p.headings, p.text]) for p in passages]
         vectors = meaning.of_all([*shown, *(each.question for each in asked), *evidence])
@@ -403,10 +409,14 @@ class _Meanings:
         self._holding = np.array(holding, dtype=int)
         self._held = self._holding >= 0
 
-    def _looked_up(self, question: str) -> Vectors:
+    def look_up(self, questions: Sequence[str]) -> None:
+        """Have the vectors of these questions computed at once, which is faster."""
+        self._vectors.of([text for question in questions for text in _forms(question)])
+
+    def _vector(self, question: str) -> Vectors:
         """The question's vector (width). Of a follow-up what itself asks counts twice: else the nearest is what was asked before it."""
-        vector = self._meaning.of(question)
-        return _unit(vector + self._meaning.of(question.alone)) if isinstance(question, FollowUp) else vector
+        vectors = self._vectors.of(_forms(question))
+        return _unit(vectors[0] + vectors[1]) if len(vectors) > 1 else vectors[0]
 
     def passages(self, question: str) -> Vectors:
         """How near each passage is, itself and through the nearest question that it answers."""

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 METRICS = "metrics.jsonl"
-EPOCHS, MINUTES = 3.0, 8.0
-"""Passes over the examples, and the time budget for documents, where the settings do not say. After three passes more
-exposures taught hardly more (docs/experiments.md)."""
+EPOCHS = 3.0
+"""Passes over the examples where the settings do not say: after three more exposures taught hardly more (docs/experiments.md)."""
+LEAST_MINUTES, MINUTES, BUILD_MINUTES = 4.0, 8.0, 15.0
+"""The time budget for documents where the settings do not say: what the rest of a build leaves of its minutes, within these limits."""
 MOST_EPOCHS, ENOUGH_SEEN = 25.0, 3000
 """Of examples of one's own each is all there is of what it says: few are passed over until so many were seen, at most so often."""
 PATIENCE = 3
@@ -72,7 +73,7 @@ class TrainingSettings:
     minutes: float | None = setting(
         None,
         "Time budget for training: the number of steps follows from the measured ones, at the start and again later. "
-        "Default: 8 for documents where neither epochs nor max_steps is given.",
+        "Default for documents where neither epochs nor max_steps is given: what all else leaves of a quarter of an hour, from 4 to 8.",
     )
     batch_size: int = setting(32, "Examples a step.", sweep=(16, 32, 64))
     micro_batch_tokens: int = setting(
@@ -126,10 +127,16 @@ class TrainingSettings:
         """Passes over the examples, whatever else ends training."""
         return EPOCHS if self.epochs is None else self.epochs
 
-    def within_budget(self) -> TrainingSettings:
-        """These settings, with the usual time budget where nothing says how long to train."""
-        open_ended = (self.epochs, self.max_steps, self.minutes) == (None, None, None)
-        return replace(self, minutes=MINUTES) if open_ended else self
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether nothing says how long to train."""
+        return (self.epochs, self.max_steps, self.minutes) == (None, None, None)
+
+    def within_budget(self, besides: float = 0.0) -> TrainingSettings:
+        """These settings, with a time budget where nothing says how long: what a build leaves that takes so many seconds `besides`."""
+        if not self.is_open_ended:
+            return self
+        return replace(self, minutes=max(LEAST_MINUTES, min(MINUTES, round(BUILD_MINUTES - besides / 60, 2))))
 
     def judged(self) -> TrainingSettings:
         """These settings, with the usual patience where nothing is said."""

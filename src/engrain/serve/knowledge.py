@@ -72,7 +72,7 @@ class Knowledge:
 
     def nearness_to(self, texts: Sequence[str]) -> list[float | None]:
         """How near the documents come to each text; None where that cannot be told."""
-        return [self.retriever.comes_near(text) if self.retriever else None for text in texts]
+        return self.retriever.nearest(texts) if self.retriever else [None] * len(texts)
 
     def verdict(self, question: str, text: str) -> tuple[str, str]:
         """Source and status of an answer; `unchecked` where there are no documents."""

@@ -39,7 +39,7 @@ class StudySettings:
 
     study: bool = setting(True, "Do not have the studying model write questions beside those of the rules.", flag="--no-study")
     study_minutes: float = setting(
-        5.0,
+        3.5,
         "Longest time to let the studying model write questions, about what people ask for most first, a fifth of it about what is not "
         "said (0: no limit).",
     )
