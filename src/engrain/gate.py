@@ -36,8 +36,10 @@ PENALTY = 0.01
 """Weight of the squared coefficients (standardised inputs): there are about as many of them as questions."""
 NEAR, USUAL = 10.0, 1.075
 """What counts (log-odds) of how near the documents come to a question, and how near that says nothing."""
-MOST_TEXTS, MOST_TOKENS, BATCH = 1000, 32, 64
-"""Texts of one sort that it is fitted on, tokens of a text that are read, and texts that are read together."""
+MOST_TEXTS, FITTED_TOKENS = 1000, 32
+"""Texts of one sort that it is fitted on, and tokens of each that are read for that."""
+MOST_TOKENS, BATCH = 64, 64
+"""Tokens of a text that are read where one is asked about, and texts that are read together."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def fit_gate(
     sorts, others = ([rng.sample(list(texts), min(len(texts), MOST_TEXTS)) for texts in each if texts] for each in (about, everyday))
     everyday_texts = [text for texts in others for text in texts]
     groups, shares = (*sorts, everyday_texts), [*(0.5 / len(sorts) for _ in sorts), 0.5]
-    states = mean_states(model, tokenizer, [text for texts in groups for text in texts]).double()
+    states = mean_states(model, tokenizer, [text for texts in groups for text in texts], FITTED_TOKENS).double()
     each = [torch.full((len(texts),), share / len(texts), dtype=torch.double) for texts, share in zip(groups, shares, strict=True)]
     labels, weights = (torch.arange(len(states)) < len(states) - len(everyday_texts)).double(), torch.cat(each) * len(states)
     mean, spread = states.mean(0), states.std(0) + 1e-6
@@ -109,9 +111,9 @@ def _regression(inputs: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor
     return coefficients.detach(), intercept.detach()
 
 
-def mean_states(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Tensor:
+def mean_states(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], most_tokens: int = MOST_TOKENS) -> Tensor:
     """The mean hidden state (B, D, fp32) of each text's first tokens; no layer above the one that is read is computed."""
-    rows = [tokenizer.encode(text, add_special_tokens=False)[:MOST_TOKENS] or [tokenizer.eos_token_id] for text in texts]
+    rows = [tokenizer.encode(text, add_special_tokens=False)[:most_tokens] or [tokenizer.eos_token_id] for text in texts]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     layer = round(DEPTH * len(decoder_layers(model)))
     states = torch.empty(len(rows), model.config.get_text_config().hidden_size)
