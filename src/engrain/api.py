@@ -89,8 +89,8 @@ PIPELINES: dict[str, Any] = {"code": code_pipeline, "image-classification": imag
 """Tasks that have a pipeline of their own."""
 HELDOUT_SHARE = 0.05
 """Share of a user's own examples that is held out."""
-MEASURED_AGAIN = 1.25
-"""How long measuring takes after training, as a multiple of what it took before."""
+MEASURED_AGAIN, OTHERWISE = 1.25, 30.0
+"""How long measuring takes after training, as a multiple of what it took before; seconds for starting, the gate and the report."""
 
 
 @dataclass(frozen=True)
@@ -411,7 +411,7 @@ def finish(run: Run, settings: Settings, questions: Path | None, progress: Progr
     begun = time.monotonic()
     test = begin_measuring(run, settings, questions, progress)
     now = time.monotonic()
-    chosen = budgeted(run, settings, now - began + MEASURED_AGAIN * (now - begun))
+    chosen = budgeted(run, settings, now - began + MEASURED_AGAIN * (now - begun) + OTHERWISE)
     pipeline.tune(run, chosen, task, progress)
     return measured(run, chosen, test, progress)
 

@@ -7,6 +7,7 @@ and others (2022, arXiv 2204.07496). It sees what the reranker does not: the mod
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +19,9 @@ from engrain.models import Base, load_model, load_tokenizer
 from engrain.pairs import PairScores
 from engrain.study.adapter import study_adapter
 from engrain.study.skills import conversation
+from engrain.tasks._packed import first_target
 from engrain.tasks.chat import log_likelihood
-from engrain.tokens import encode_example
+from engrain.tokens import Encoded, encode_example
 
 if TYPE_CHECKING:
     import torch
@@ -39,11 +41,20 @@ class Questioner(PairScores):
     def computed(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The score of each pair (question, prompt)."""
         rows = [encode_example(self.tokenizer, conversation(prompt, question)) for question, prompt in pairs]
-        found = [0.0] * len(rows)
-        for group in micro_batches(range(len(rows)), [len(row) for row in rows], READ_TOKENS):
-            for number, each in zip(group, log_likelihood(self.model, [rows[i] for i in group]), strict=True):
+        asked: dict[str, list[int]] = defaultdict(list)
+        for number, (_, prompt) in enumerate(pairs):
+            asked[prompt].append(number)
+        families, found = list(asked.values()), [0.0] * len(rows)
+        for group in micro_batches(range(len(families)), [_tokens([rows[i] for i in family]) for family in families], READ_TOKENS):
+            numbers = [i for place in group for i in families[place]]
+            for number, each in zip(numbers, log_likelihood(self.model, [rows[i] for i in numbers], by_prompt=True), strict=True):
                 found[number] = each.total / each.tokens
         return found
+
+
+def _tokens(rows: Sequence[Encoded]) -> int:
+    """Tokens of rows with one prompt, that counted once."""
+    return sum(map(len, rows)) - (len(rows) - 1) * (first_target(rows[0]) - 1)
 
 
 def load_questioner(base: Base, device: str, dtype: torch.dtype) -> Questioner | None:

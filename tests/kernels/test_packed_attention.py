@@ -87,6 +87,32 @@ def test_keys_out_of_a_cache_are_seen_as_a_longer_prefix_is(prefix: int, sliding
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.lists(st.integers(1, 6), max_size=4)), min_size=1, max_size=5),
+    st.sampled_from([0, 3]),
+    st.sampled_from([None, 6]),
+    st.sampled_from([None, 5.0]),
+)
+def test_segments_that_continue_others_see_those_before_themselves(
+    families: list[tuple[int, list[int]]], prefix: int, sliding_window: int | None, softcap: float | None
+) -> None:
+    torch.manual_seed(0)
+    lengths, after = list[int](), list[int]()
+    for length, following in families:
+        after += [-1, *[len(lengths)] * len(following)]
+        lengths += [length, *following]
+    q, k, v = (torch.randn(1, heads, prefix + sum(lengths), 8, requires_grad=True) for heads in (4, 2, 2))
+    options = {"sliding_window": sliding_window, "softcap": softcap}
+    reference = reference_attention(q, k, v, lengths, prefix, after=after, **options)
+    packing = pack(lengths, prefix, "cpu", after)
+    assert packing.positions.tolist()[prefix : prefix + 1] == [prefix]
+    found, _ = packed_attention(SimpleNamespace(training=False), q, k, v, None, packing=packing, **options)
+    torch.testing.assert_close(found, reference, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(*(torch.autograd.grad(out.square().sum(), (q, k, v)) for out in (found, reference)), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 def test_segments_do_not_see_each_other() -> None:
     torch.manual_seed(0)
     packing = pack([4, 6, 5], 3, "cpu")
@@ -110,6 +136,7 @@ def test_dropout_only_while_training() -> None:
         assert not torch.allclose(still, busy)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=40), st.sampled_from([0, 17]))
 def test_padding_stays_small_and_every_token_has_one_place(lengths: list[int], prefix: int) -> None:
     packing = pack(lengths, prefix, "cpu")

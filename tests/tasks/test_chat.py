@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from engrain.errors import ModelError
 from engrain.tasks import _packed as module
 from engrain.tasks._packed import check_model, common_prefix, flatten
-from engrain.tasks.chat import Chat
+from engrain.tasks.chat import Chat, log_likelihood
 from engrain.tokens import Encoded
 from training import UNUSUAL, examples, small_model
 
@@ -182,10 +182,31 @@ def test_the_prefix_leaves_each_row_the_token_before_its_first_target() -> None:
     long = encoded([*range(10), 60, 61], [0] * 10 + [1, 1])
     assert common_prefix([short, long]) == 9
     assert common_prefix([short]) == 0
-    ids, positions, targets = flatten([short, long], 9)
-    assert ids.tolist() == [*range(9), 9, 50, 9, 60, 61]
-    assert positions.tolist() == [9, 11, 12]
-    assert targets.tolist() == [50, 60, 61]
+    flat = flatten([short, long], 9)
+    assert flat.ids.tolist() == [*range(9), 9, 50, 9, 60, 61]
+    assert (flat.lengths, flat.after) == ((2, 3), (-1, -1))
+    assert flat.positions.tolist() == [9, 11, 12]
+    assert flat.targets.tolist() == [50, 60, 61]
+
+
+def test_rows_with_one_prompt_continue_it() -> None:
+    first, second = encoded([0, 1, 2, 3, 50], [0] * 4 + [1]), encoded([0, 1, 2, 3, 60, 61], [0] * 4 + [1, 1])
+    other, nothing = encoded([0, 1, 7, 50], [0] * 3 + [1]), encoded([0, 1, 2], [0] * 3)
+    flat = flatten([first, second, other, nothing], 1, by_prompt=True)
+    assert flat.ids.tolist() == [0, 1, 2, 3, 50, 3, 60, 61, 1, 7, 50, 1, 2]
+    assert (flat.lengths, flat.after) == ((2, 2, 3, 3, 2), (-1, 0, 0, -1, -1))
+    assert [int(flat.ids[place + 1]) for place in flat.positions] == flat.targets.tolist() == [50, 60, 61, 50]
+    assert flatten([first, second], 3, by_prompt=True).after == (-1, -1), "all of the prompt is the prefix"
+
+
+@pytest.mark.parametrize("prompts", [["one", "one", "two", "three", "three"], ["one"] * 3, ["one", "two"]])
+def test_a_prompt_that_is_computed_once_gives_what_it_gives_each_time(prompts: list[str]) -> None:
+    torch.manual_seed(0)
+    model, places = small_model(), {name: torch.randint(3, 60, (9 + n,)).tolist() for n, name in enumerate(("one", "two", "three"))}
+    rows = [encoded([*range(10), *places[name], 5, n, 9], [0] * (11 + len(places[name])) + [1, 1]) for n, name in enumerate(prompts)]
+    once, each = log_likelihood(model, rows, by_prompt=True), log_likelihood(model, rows)
+    assert [(found.tokens, found.foremost) for found in once] == [(found.tokens, found.foremost) for found in each]
+    assert [found.total for found in once] == pytest.approx([found.total for found in each], abs=1e-4)
 
 
 def test_rows_equal_to_the_end_or_without_targets() -> None:

@@ -1,9 +1,11 @@
 """Attention over a flat row of segments: no padding anywhere but inside the attention product itself.
 
 A training step is one row of tokens: an optional prefix that all segments share, then the segments one after the
-other. Each segment sees the prefix and itself, causally. Reference: `reference_attention`, a dense block mask.
+other. Each segment sees the prefix, the segment that it continues, if any, and itself, causally. Reference: `reference_attention`,
+a dense block mask.
 
-Shapes: N tokens in the row, P prefix tokens, S segments of a bucket, M longest of them, H heads, D head width.
+Shapes: N tokens in the row, P prefix tokens, S segments of a bucket, M longest of them, L tokens of what they continue, H heads,
+D head width.
 """
 
 from __future__ import annotations
@@ -36,8 +38,9 @@ WASTE = 1.3
 class Packing:
     """Where the segments of a row lie, and how the row is padded: the prefix first, then bucket after bucket.
 
-    `positions` (N) restart at the prefix length for every segment. `buckets` are the shapes (S, M). `gather` is the
-    token of every padded place, `scatter` (N) the padded place of every token, `real` what is no padding.
+    `positions` (N) restart for every segment behind what it sees before itself. `buckets` are the shapes (S, M). `gather` is the
+    token of every padded place, `scatter` (N) the padded place of every token, `real` what is no padding. `continued` has for each
+    bucket the tokens (S, L) of what its segments continue, None where that is nothing.
     """
 
     prefix: int
@@ -46,6 +49,7 @@ class Packing:
     gather: Tensor
     scatter: Tensor
     real: Tensor
+    continued: tuple[Tensor | None, ...]
 
     @property
     def sizes(self) -> list[int]:
@@ -53,25 +57,31 @@ class Packing:
         return [self.prefix, *(count * longest for count, longest in self.buckets)]
 
 
-def pack(lengths: Sequence[int], prefix: int, device: torch.device | str) -> Packing:
-    """The Packing of segments of these lengths (without the prefix), laid out in the given order after the prefix."""
-    starts = list(accumulate(lengths, initial=prefix))
-    groups = _similar(lengths)
+def pack(lengths: Sequence[int], prefix: int, device: torch.device | str, after: Sequence[int] = ()) -> Packing:
+    """The Packing of segments of these lengths (without the prefix), laid out in the given order after the prefix.
+
+    `after` gives for each segment the number of the one that it continues, -1 for none; without it none continues another.
+    """
+    starts, after = list(accumulate(lengths, initial=prefix)), after or [-1] * len(lengths)
+    before = [lengths[i] if i >= 0 else 0 for i in after]
+    groups = [group for length in sorted(set(before)) for group in _similar(lengths, [i for i, b in enumerate(before) if b == length])]
     order = [(i, torch.arange(lengths[group[0]])) for group in groups for i in group]
     gather = torch.cat([torch.arange(prefix), *(places.clamp(max=lengths[i] - 1) + starts[i] for i, places in order)])
     real = torch.cat([torch.ones(prefix, dtype=torch.bool), *(places < lengths[i] for i, places in order)])
     scatter = torch.empty(starts[-1], dtype=torch.long)
     scatter[gather[real]] = real.nonzero()[:, 0]
-    positions = torch.cat([torch.arange(prefix), *(torch.arange(length) + prefix for length in lengths)])
+    positions = torch.cat([torch.arange(prefix), *(torch.arange(n) + prefix + b for n, b in zip(lengths, before, strict=True))])
     buckets = tuple((len(group), lengths[group[0]]) for group in groups)
-    return Packing(prefix, positions.to(device), buckets, gather.to(device), scatter.to(device), real.to(device))
+    seen = [torch.tensor([[starts[after[i]] + n for n in range(before[i])] for i in g], device=device) for g in groups]
+    continued = tuple(tokens if tokens.numel() else None for tokens in seen)
+    return Packing(prefix, positions.to(device), buckets, gather.to(device), scatter.to(device), real.to(device), continued)
 
 
-def _similar(lengths: Sequence[int]) -> list[list[int]]:
-    """The indices of the segments, longest first, grouped so that padding a group wastes little."""
+def _similar(lengths: Sequence[int], numbers: Sequence[int]) -> list[list[int]]:
+    """The numbers of segments, longest first, grouped so that padding a group wastes little."""
     groups: list[list[int]] = []
     real = 0
-    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+    for i in sorted(numbers, key=lambda i: -lengths[i]):
         real += lengths[i]
         if groups and lengths[groups[-1][0]] * (len(groups[-1]) + 1) <= WASTE * real:
             groups[-1].append(i)
@@ -134,13 +144,19 @@ def packed_attention(
     q, k, v = (_Pad.apply(x, packing).split(packing.sizes) for x in (query[0].transpose(0, 1), *rows))
     shared_k, shared_v = (torch.cat([cached, x[0]]) if before else x[0] for cached, x in zip(seen, (k, v), strict=True))
     done = [_attend(q[0][None], shared_k[None], shared_v[None], before, options)[0]] if packing.prefix else []
-    for shape, *own in zip(packing.buckets, q[1:], k[1:], v[1:], strict=True):
+    for shape, continued, *own in zip(packing.buckets, packing.continued, q[1:], k[1:], v[1:], strict=True):
         q_SMHD, k_SMHD, v_SMHD = (x.unflatten(0, shape) for x in own)
-        if len(shared_k):
-            pairs = ((shared_k, k_SMHD), (shared_v, v_SMHD))
-            k_SMHD, v_SMHD = (torch.cat([shared.expand(shape[0], *shared.shape), x], 1) for shared, x in pairs)
-        done.append(_attend(q_SMHD, k_SMHD, v_SMHD, len(shared_k), options).flatten(0, 1))
+        if len(shared_k) or continued is not None:
+            parts = ((shared_k, rows[0], k_SMHD), (shared_v, rows[1], v_SMHD))
+            k_SMHD, v_SMHD = (_behind(shared, row, continued, x) for shared, row, x in parts)
+        done.append(_attend(q_SMHD, k_SMHD, v_SMHD, k_SMHD.shape[1] - shape[1], options).flatten(0, 1))
     return _Unpad.apply(torch.cat(done), packing)[None], None
+
+
+def _behind(shared: Tensor, row: Tensor, continued: Tensor | None, own: Tensor) -> Tensor:
+    """Keys or values that segments see: the `shared` ones, those of the tokens of the row (N, Hkv, D) that they continue, their own."""
+    before = [] if continued is None else [row.index_select(0, continued.flatten()).unflatten(0, continued.shape)]
+    return torch.cat([shared.expand(len(own), *shared.shape), *before, own], 1)
 
 
 @dataclass(frozen=True)
@@ -237,11 +253,14 @@ def reference_attention(
     sliding_window: int | None = None,
     softcap: float | None = None,
     sinks: Tensor | None = None,
+    after: Sequence[int] = (),
 ) -> Tensor:
     """The same attention the plain way: one dense mask over all N × N scores. Shapes as `packed_attention`."""
     segments = torch.arange(len(lengths) + 1).repeat_interleave(torch.tensor([prefix, *lengths]))
-    positions = pack(lengths, prefix, "cpu").positions
-    visible = ((segments[:, None] == segments) | (segments == 0)) & (positions[:, None] >= positions)
+    continued = torch.tensor([-1, *(after or [-1] * len(lengths))])[segments] + 1
+    positions = pack(lengths, prefix, "cpu", after).positions
+    visible = (segments[:, None] == segments) | (segments == 0) | (continued[:, None] == segments)
+    visible &= positions[:, None] >= positions
     if sliding_window is not None:
         visible &= positions[:, None] - positions < sliding_window
     groups = query.shape[1] // key.shape[1]

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from heapq import nsmallest
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -99,17 +101,18 @@ class PackedTask(Task):
 
 
 def supervised_hidden(
-    model: nn.Module, batch: Sequence[Encoded], prefix: int, trunk: Trunk | None = None, most_kept: int = LONG
+    model: nn.Module, batch: Sequence[Encoded], prefix: int, trunk: Trunk | None = None, most_kept: int = LONG, by_prompt: bool = False
 ) -> tuple[Tensor, Tensor]:
     """The hidden states (K, D) from which the batch's supervised tokens are predicted, and those tokens (K).
 
-    What a `trunk` holds of the batch is not computed again. Of more than `most_kept` tokens layers are computed a second time.
+    What a `trunk` holds of the batch is not computed again, nor, `by_prompt`, a prompt for each of the rows side by side that have it.
+    Of more than `most_kept` tokens layers are computed a second time.
     """
     device = next(model.parameters()).device
-    ids_N, positions_K, targets_K = (x.to(device) for x in flatten(batch, prefix))
-    lengths = [len(e.ids) - prefix for e in batch]
-    more = _to_round(lengths, len(ids_N))
-    packing = pack([*lengths[:-1], lengths[-1] + more], prefix, device)
+    flat = flatten(batch, prefix, by_prompt)
+    ids_N, positions_K, targets_K = (x.to(device) for x in (flat.ids, flat.positions, flat.targets))
+    more = _to_round(flat.lengths, len(ids_N))
+    packing = pack([*flat.lengths[:-1], flat.lengths[-1] + more], prefix, device, flat.after)
     if trunk is not None and trunk.holds(batch):
         with upper(model, trunk.depth):
             hidden_ND = packed_hidden(model, packing, most_kept, inputs_embeds=_lengthened(trunk.states(batch, prefix), more)[None])
@@ -212,21 +215,51 @@ def common_prefix(batch: Sequence[Encoded]) -> int:
     """How many leading tokens the rows can share: each keeps the token its first target is predicted from."""
     if len(batch) < 2:
         return 0
-    first_target = min(int(e.supervised.argmax()) if e.supervised.any() else len(e.ids) for e in batch)
-    shared = min(shared_prefix(batch), first_target - 1)
+    shared = min(shared_prefix(batch), min(map(first_target, batch)) - 1)
     return shared if shared >= SHORTEST_PREFIX else 0
 
 
-def flatten(batch: Sequence[Encoded], prefix: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The row's token ids (N), the positions that predict a supervised token (K), and those tokens (K)."""
-    ids = [torch.from_numpy(batch[0].ids[:prefix])]
-    positions, targets = [], []
+@dataclass(frozen=True)
+class Flat:
+    """Rows in one: the token `ids` (N), the `lengths` of the segments after the prefix and which one each continues (-1: none), the
+    `positions` that predict a supervised token (K), and those tokens, the `targets` (K).
+    """
+
+    ids: Tensor
+    lengths: tuple[int, ...]
+    after: tuple[int, ...]
+    positions: Tensor
+    targets: Tensor
+
+
+def flatten(batch: Sequence[Encoded], prefix: int, by_prompt: bool = False) -> Flat:
+    """The rows in one, the prefix first; `by_prompt` rows side by side with the same prompt continue a segment that holds it."""
+    parts, after, positions, targets = [batch[0].ids[:prefix]], list[int](), [], []
     start = prefix
-    for encoded in batch:
-        own = torch.from_numpy(encoded.ids[prefix:])
-        at = torch.from_numpy(encoded.supervised[prefix + 1 :]).nonzero()[:, 0]
-        ids.append(own)
-        positions.append(at + start)
-        targets.append(own[at + 1])
-        start += len(own)
-    return torch.cat(ids).long(), torch.cat(positions), torch.cat(targets).long()
+    for rows in _of_one_prompt(batch) if by_prompt else [[encoded] for encoded in batch]:
+        begin, prompt = prefix, -1
+        if len(rows) > 1 and first_target(rows[0]) > prefix + 1:
+            begin, prompt = first_target(rows[0]) - 1, len(after)  # each keeps the token that its first target is predicted from
+            parts.append(rows[0].ids[prefix:begin])
+            after.append(-1)
+            start += begin - prefix
+        for encoded in rows:
+            own = torch.from_numpy(encoded.ids[begin:]).long()
+            at = torch.from_numpy(encoded.supervised[begin + 1 :]).nonzero()[:, 0]
+            parts.append(encoded.ids[begin:])
+            after.append(prompt)
+            positions.append(at + start)
+            targets.append(own[at + 1])
+            start += len(own)
+    ids = torch.from_numpy(np.concatenate(parts)).long()
+    return Flat(ids, tuple(map(len, parts[1:])), tuple(after), torch.cat(positions), torch.cat(targets))
+
+
+def _of_one_prompt(batch: Sequence[Encoded]) -> list[list[Encoded]]:
+    """The rows, those side by side that have the same prompt together."""
+    return [list(rows) for _, rows in groupby(batch, key=lambda encoded: encoded.ids[: first_target(encoded)].tobytes())]
+
+
+def first_target(encoded: Encoded) -> int:
+    """The place of a row's first supervised token; behind its end where it has none."""
+    return int(encoded.supervised.argmax()) if encoded.supervised.any() else len(encoded.ids)

@@ -126,11 +126,14 @@ class Likelihood:
     foremost: bool
 
 
-def log_likelihood(model: nn.Module, batch: Sequence[Encoded], trunk: Trunk | None = None) -> list[Likelihood]:
-    """The Likelihood of each conversation; what all begin with is computed once, and what a `trunk` holds is not computed."""
+def log_likelihood(model: nn.Module, batch: Sequence[Encoded], trunk: Trunk | None = None, by_prompt: bool = False) -> list[Likelihood]:
+    """The Likelihood of each conversation; what all begin with is computed once, and what a `trunk` holds is not computed.
+
+    With `by_prompt` so is the prompt of those side by side that have the same one.
+    """
     prefix = common_prefix(batch)
     with torch.no_grad():
-        hidden_KD, targets_K = supervised_hidden(model, batch, prefix, trunk)
+        hidden_KD, targets_K = supervised_hidden(model, batch, prefix, trunk, by_prompt=by_prompt)
         weight_VD, softcap = head(model)
         logits = F.linear(hidden_KD, weight_VD).float()
         if softcap is not None:
