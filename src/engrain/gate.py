@@ -38,7 +38,7 @@ NEAR, USUAL = 10.0, 1.075
 """What counts (log-odds) of how near the documents come to a question, and how near that says nothing."""
 MOST_TEXTS, FITTED_TOKENS = 1000, 32
 """Texts of one sort that it is fitted on, and tokens of each that are read for that."""
-MOST_TOKENS, BATCH = 64, 64
+MOST_TOKENS, BATCH = 128, 64
 """Tokens of a text that are read where one is asked about, and texts that are read together."""
 
 
