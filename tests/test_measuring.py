@@ -145,25 +145,26 @@ def test_no_question_that_was_trained_is_measured(tuned: Run) -> None:
     tuned.write_rows("examples/train.jsonl", [example_to_row(example("what does the LAMP cost", "£4."))])
     tuned.write_rows("examples/own.jsonl", [example_to_row(rows[4])])
     notes = Notes()
-    assert asked_of(tuned, notes) == ["What does the bowl cost?", "What does the pot cost?"], "every other one, but for lamp and jug"
-    assert notes.texts == ["2 of 4 held-out rows are not asked: they ask what is trained, what chose the weights, or what another asks."]
+    asked = [f"What does the {name} cost?" for name in ("bowl", "mug", "pot")]
+    assert asked_of(tuned, notes) == asked, "three of four, but for lamp and jug"
+    assert notes.texts == ["2 of 5 held-out rows are not asked: they ask what is trained, what chose the weights, or what another asks."]
 
 
 def test_no_question_that_chose_the_weights_is_measured_nor_one_twice(tuned: Run) -> None:
     rows = [example(f"What does the {name} cost?", "£3.") for name in ("bowl", "bowl", "vase", "lamp", "vase", "mug")]
     tuned.write_rows("examples/heldout.jsonl", map(example_to_row, rows))
-    assert asked_of(tuned, Notes()) == ["What does the vase cost?"]
+    assert asked_of(tuned, Notes()) == ["What does the vase cost?", "What does the lamp cost?"]
 
 
 def test_what_cannot_be_asked_or_answered_in_time_is_told(tuned: Run) -> None:
     long = "It depends on the day and on the season. " * 20
     rows = [example("When do you open?", "At ten."), example("Why?", long), example("Tell me more. " * 900, "No.")]
     two = Example((Message("user", "Hello?"), Message("user", "Who is there?"), Message("assistant", "Us.")), "own")
-    chosen_by = [example(f"What does the {name} cost?", "£3.") for name in ("bowl", "vase", "lamp", "mug")]
-    pairs = zip((*rows, two), chosen_by, strict=True)
-    tuned.write_rows("examples/heldout.jsonl", [example_to_row(row) for pair in pairs for row in pair])
+    bowl, vase, lamp, mug = (example(f"What does the {name} cost?", "£3.") for name in ("bowl", "vase", "lamp", "mug"))
+    heldout = [rows[0], bowl, rows[1], vase, rows[2], lamp, two, mug]
+    tuned.write_rows("examples/heldout.jsonl", map(example_to_row, heldout))
     notes = Notes()
-    assert asked_of(tuned, notes) == ["When do you open?"]
+    assert asked_of(tuned, notes) == ["When do you open?", "What does the vase cost?", "What does the mug cost?"]
     assert [text.partition("they ")[2] for text in notes.texts] == [
         "are no talk that can be asked.",
         "have a question or an answer longer than fits.",

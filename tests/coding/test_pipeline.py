@@ -140,10 +140,10 @@ def stop(*arguments: object) -> None:
 
 def test_long_and_short_held_out_files_guide_and_measure() -> None:
     files = [CodeFile(f"f{i}.tcl", "x" * i, "tcl", 0.0, "") for i in range(5)]
-    guides, measures = code_pipeline.halves(files)
-    assert [f.path for f in measures] == ["f4.tcl", "f2.tcl", "f0.tcl"]
-    assert [f.path for f in guides] == ["f3.tcl", "f1.tcl"]
-    assert code_pipeline.halves(files[:1]) == (files[:1], files[:1])
+    guides, measures = code_pipeline.divided(files)
+    assert [f.path for f in measures] == ["f4.tcl", "f2.tcl", "f1.tcl", "f0.tcl"]
+    assert [f.path for f in guides] == ["f3.tcl"]
+    assert code_pipeline.divided(files[:1]) == (files[:1], files[:1])
 
 
 def test_a_base_that_has_changed_since_is_refused(result: api.Result, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def build(run: Run, settings: Settings, paths: Sequence[Path], progress: Progres
     seed, chosen = settings.training.seed, settings.code
     repository = read_repository(paths, chosen, progress)
     train_files, heldout_files = split_files(repository.files, chosen.heldout_files, seed)
-    guides, measures = halves(heldout_files)
+    guides, measures = divided(heldout_files)
     parts = {"train": train_files, "guiding": guides if guides != measures else [], "heldout": measures}
     run.write_rows("files.jsonl", [_row(file, part) for part, files in parts.items() for file in files])
     run.write_rows("skipped.jsonl", repository.skipped)
@@ -100,7 +100,7 @@ def build(run: Run, settings: Settings, paths: Sequence[Path], progress: Progres
     return made
 
 
-def halves(heldout_files: Sequence[CodeFile]) -> tuple[list[CodeFile], list[CodeFile]]:
+def divided(heldout_files: Sequence[CodeFile]) -> tuple[list[CodeFile], list[CodeFile]]:
     """The held-out files that choose the weights, and those that measure: long and short ones in either; a single file does both."""
     ordered = sorted(heldout_files, key=lambda file: len(file.text), reverse=True)
     return guiding(ordered), testing(ordered)
