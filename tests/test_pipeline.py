@@ -15,6 +15,7 @@ from engrain.documents.base import read_documents
 from engrain.errors import ModelError
 from engrain.examples import Example, Message, example_to_row
 from engrain.knowledge.dataset import Dropped, Studied
+from engrain.measuring import guiding
 from engrain.models import load_tokenizer, locate
 from engrain.progress import Progress
 from engrain.run import Run
@@ -113,6 +114,16 @@ def test_a_pass_practises_an_example_as_often_as_it_says(tmp_path: Path, tiny_fo
     assert run.info["mix"]["question"]["examples"] == 4
     run.write_rows("examples/own.jsonl", [example_to_row(asked("What is 3?", "A prime."))])
     assert len(pipeline.encode(run, settings, Notes()).train) == 2, "what people say stands for what was trained, however often"
+
+
+def test_what_guides_is_no_question_that_measures_where_a_row_is_never_practised(tmp_path: Path, tiny_folder: Path) -> None:
+    run, settings = Run.create(tmp_path / "run", "test"), settings_from({"base": str(tiny_folder)})
+    heldout = [asked("Never?", "No.", repeats=0), *(asked(f"{'When ' * n}?", "Now.") for n in range(1, 4))]
+    for name, rows in {"train": [asked("Who?", "Ada.")], "own": [], "heldout": heldout, "replay": []}.items():
+        run.write_rows(f"examples/{name}.jsonl", map(example_to_row, rows))
+    (guides,) = pipeline.encode(run, settings, Notes()).heldout
+    (wanted,) = guiding(heldout)
+    assert guides.ids.tolist() == pipeline.encoded(load_tokenizer(locate(str(tiny_folder))), wanted).ids.tolist()
 
 
 def test_what_the_system_usually_says_is_noted_for_who_asks_later(tmp_path: Path, tiny_folder: Path) -> None:

@@ -70,7 +70,7 @@ def test_own_questions_measure_an_update_too(docs: Path, monkeypatch: pytest.Mon
     Path("own.jsonl").write_text('{"id": "q1", "question": "Who leads?", "answers": ["Jonas"]}\n')
     asked: list[Any] = []
     finish = api.finish
-    monkeypatch.setattr(api, "finish", lambda run, settings, questions, progress: asked.append(questions) or finish(run))
+    monkeypatch.setattr(api, "finish", lambda run, settings, questions, *_: asked.append(questions) or finish(run))
     api.update(first, docs, questions="own.jsonl", out="second")
     assert asked == [Path("own.jsonl")]
 

@@ -353,8 +353,10 @@ def to_learn(
     """
     said = {asked_in(e) for e in each_example(run, "own") if e.repeats}
     for name in FILES:
-        practised_here = (learned(e, turns) for e in _counted(each_example(run, name), stage or Stage()) if e.repeats)
-        for example in guiding(list(practised_here)) if name == "heldout" else practised_here:
+        rows: Iterable[Example] = _counted(each_example(run, name), stage or Stage())
+        if name == "heldout":
+            rows = guiding(list(rows))  # of all rows: those left are the questions that measure
+        for example in (learned(e, turns) for e in rows if e.repeats):
             if name != "train" or asked_in(example) not in said:
                 yield name, example, encoded(tokenizer, example)
 
