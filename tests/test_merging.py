@@ -171,14 +171,14 @@ def test_the_result_is_measured_like_any_run(parts: list[Run], tiny_folder: Path
     for number, part in enumerate(parts, 1):
         fact = Fact(f"f{number}", "room", "is ___", f"{number}", "count", "", f"{number}.md#0", 5, 6)
         part.write_rows("facts.jsonl", [fact])
-        heldout = (f"Is room {number} free?", f"May I have room {number}?")  # every other one measures
+        heldout = (f"Is room {number} free?", f"May I have room {number}?")  # three of the four measure
         for name, questions in (("train", ("Which room is free?",)), ("heldout", heldout)):
             turns = [[{"role": "user", "content": q}, {"role": "assistant", "content": f"{number}"}] for q in questions]
             part.write_rows(f"examples/{name}.jsonl", [{"messages": t, "kind": "question", "fact": fact.id} for t in turns])
     made = api.merge(parts, out=tmp_path / "joined")
     assert made.evaluation is not None
     assert made.verdict is not None
-    assert made.evaluation.accuracy("tuned").count == 2
+    assert made.evaluation.accuracy("tuned").count == 3
     assert {"base", "base+retrieval", "tuned", "tuned+retrieval"} == set(made.evaluation.columns)
     assert made.run.info["verdict"]["choice"] == made.verdict.choice
     assert made.run.info["status"] == "complete"

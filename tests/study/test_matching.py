@@ -90,11 +90,19 @@ def test_what_fits_as_well_is_no_negative(small: Encoder) -> None:
     assert contrast(small, [one, Pair("How big is the fleet?", "How many vehicles?", "96", "")]).item() > 0
 
 
+@pytest.fixture
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts are encoded in fp32, also where the machine has bf16."""
+    monkeypatch.setattr(encoder, "choose_dtype", lambda device: torch.float32)
+
+
+@pytest.mark.usefixtures("exact")
 def test_vectors_with_gradients_are_those_without(small: Encoder) -> None:
     texts = ["A", "How big is the fleet of this firm?", "We close at six."]
     assert np.allclose(functional.normalize(small.means(texts, 64)).detach().numpy(), small.vectors(texts), atol=1e-6)
 
 
+@pytest.mark.usefixtures("exact")
 def test_teaching_brings_matches_together_and_the_adapter_gives_the_same_vectors(
     small: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
