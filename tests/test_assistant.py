@@ -145,6 +145,7 @@ def test_of_what_several_trained_questions_are_answered_with_what_weighs_most_is
 def test_of_more_questions_than_the_reranker_remembers_nothing_is_read_twice(
     shop: Assistant, tiny_encoder_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("engrain.pairs.REMEMBERED", 8)  # before the reranker is made, which asks for it then
     reranker, read = Reranker(Encoder(tiny_encoder_folder())), list[tuple[str, str]]()
     logits = reranker.logits
 
@@ -153,7 +154,6 @@ def test_of_more_questions_than_the_reranker_remembers_nothing_is_read_twice(
         return logits(questions, candidates)
 
     monkeypatch.setattr(reranker, "logits", noted)
-    monkeypatch.setattr("engrain.pairs.REMEMBERED", 8)
     monkeypatch.setattr("engrain.assistant.READ_AT_ONCE", 2)
     shop.retriever = Retriever((PRICES,), ASKED, meaning=Meaning(ByFirstLetter()), load_reranker=lambda: reranker)
     monkeypatch.setattr(shop, "_generated", lambda model, talks, *_: ["£24."] * len(talks))

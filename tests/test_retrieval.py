@@ -307,6 +307,17 @@ def test_how_near_the_documents_come_is_told_by_the_nearest_question_and_what_it
     assert declined.nearest(["Who is the boss?"]) == [None]
 
 
+def test_of_more_questions_than_are_remembered_each_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engrain.retrieval.RECENT", 4)
+    encoder, encoded = ByMeaning(), list[str]()
+    vectors = encoder.vectors
+    retriever = Retriever(SECTIONS, [Asked("Who is the boss?", "Ana.", "guide.md#2", 0)], meaning=Meaning(encoder))
+    monkeypatch.setattr(encoder, "vectors", lambda texts, *rest: encoded.extend(texts) or vectors(texts, *rest))
+    questions = [f"Your chief {number}?" for number in range(9)]
+    assert len(retriever.nearest(questions)) == 9
+    assert encoded == questions
+
+
 def test_a_question_to_be_declined_is_near_and_offers_no_answer() -> None:
     asked = [Asked("What is the price?", "£85.", "guide.md#1", 0), Asked("Who is the boss?", "I don’t know.")]
     retriever = Retriever(SECTIONS, asked, meaning=Meaning(ByMeaning()))

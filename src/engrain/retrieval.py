@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engrain.batches import batches
 from engrain.documents.base import Section
 from engrain.passages import PASSAGE_WORDS, cut, pieces
 from engrain.remembered import Remembered
@@ -224,8 +225,11 @@ class Retriever:
         """
         if not self._meanings or not self._answerable.any():
             return [None] * len(questions)
-        self._meanings.look_up(questions)
-        return [float(self._meanings.asked(question)[self._answerable].max()) for question in questions]
+        found = list[float | None]()
+        for group in batches(questions, RECENT // 2):  # a follow-up has two vectors, and all must be remembered until they are used
+            self._meanings.look_up(group)
+            found += [float(self._meanings.asked(question)[self._answerable].max()) for question in group]
+        return found
 
     @property
     def has_meaning(self) -> bool:

@@ -72,8 +72,8 @@ def pack(lengths: Sequence[int], prefix: int, device: torch.device | str, after:
     scatter[gather[real]] = real.nonzero()[:, 0]
     positions = torch.cat([torch.arange(prefix), *(torch.arange(n) + prefix + b for n, b in zip(lengths, before, strict=True))])
     buckets = tuple((len(group), lengths[group[0]]) for group in groups)
-    seen = [torch.tensor([[starts[after[i]] + n for n in range(before[i])] for i in g], device=device) for g in groups]
-    continued = tuple(tokens if tokens.numel() else None for tokens in seen)
+    seen = ([torch.arange(before[i]) + starts[after[i]] for i in group if before[i]] for group in groups)
+    continued = tuple(torch.stack(tokens).to(device) if tokens else None for tokens in seen)
     return Packing(prefix, positions.to(device), buckets, gather.to(device), scatter.to(device), real.to(device), continued)
 
 

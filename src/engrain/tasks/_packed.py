@@ -109,11 +109,12 @@ def supervised_hidden(
     Of more than `most_kept` tokens layers are computed a second time.
     """
     device = next(model.parameters()).device
-    flat = flatten(batch, prefix, by_prompt)
+    held = trunk is not None and trunk.holds(batch)
+    flat = flatten(batch, prefix, by_prompt and not held)  # a trunk lays out whole rows
     ids_N, positions_K, targets_K = (x.to(device) for x in (flat.ids, flat.positions, flat.targets))
     more = _to_round(flat.lengths, len(ids_N))
     packing = pack([*flat.lengths[:-1], flat.lengths[-1] + more], prefix, device, flat.after)
-    if trunk is not None and trunk.holds(batch):
+    if trunk is not None and held:
         with upper(model, trunk.depth):
             hidden_ND = packed_hidden(model, packing, most_kept, inputs_embeds=_lengthened(trunk.states(batch, prefix), more)[None])
     else:
