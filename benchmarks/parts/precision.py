@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.environments import OWN
 from benchmarks.measuring import Options
-from benchmarks.parts.training import METHODS, epoch, peers_of
+from benchmarks.parts.training import METHODS, epoch, peers_of, variants_of
 from benchmarks.results import Results, Row
 from benchmarks.tables import table
 
@@ -35,11 +34,10 @@ def section(results: Results, images: Path) -> list[str]:
     references, found = results.read("precision"), results.read("training")
     rows = []
     for method, words in METHODS.items():
-        own = found.get(f"{OWN}-{method}")
-        if method not in references or own is None:
+        if method not in references:
             continue
         reference = references[method]["loss"]
-        rows.append(_row(f"{words}: engrain bf16", own["loss"], reference))
+        rows += [_row(f"{words}: engrain bf16{more}", own["loss"], reference) for more, own in variants_of(method, found).items()]
         rows += [_row(f"{words}: {name}", peer["loss"], reference) for name, peer in sorted(peers_of(method, found).items())]
     if not rows:
         return []

@@ -32,11 +32,16 @@ LATER = "layerwise"
 RATES = {"lora": 450, "full": 380, LATER: 1200}
 RATIOS = {("lora", "unsloth"): 1.6, ("lora", "trl"): 3.5, ("full", "unsloth"): 1.9}
 MEMORY = {"lora": 2.0e9, "full": 3.0e9}
+VARIANTS: dict[str, tuple[str, str, dict[str, str]]] = {
+    f"{OWN}-full-8bit": ("full", ", 8-bit moments", {"optimizer_bits": "8"}),
+}
+"""Cell → method, words, and settings that are not the default."""
 
 
 def cells(options: Options) -> dict[str, Callable[[], Row]]:
     """`engrain-METHOD` and `PEER-METHOD-PRECISION`."""
     own: dict[str, Callable[[], Row]] = {f"{OWN}-{method}": partial(epoch, method, "bfloat16", options) for method in METHODS}
+    own |= {cell: partial(epoch, method, "bfloat16", options, **chosen) for cell, (method, _, chosen) in VARIANTS.items()}
     for name in trainer_names():
         if name == OWN or options.device not in getattr(trainer(name), "DEVICES", ("cpu", "cuda")):
             continue
@@ -45,10 +50,10 @@ def cells(options: Options) -> dict[str, Callable[[], Row]]:
     return own
 
 
-def epoch(method: str, precision: str, options: Options) -> Row:
-    """A whole epoch of engrain (two of the method that gains from a second)."""
+def epoch(method: str, precision: str, options: Options, **chosen: str) -> Row:
+    """A whole epoch of engrain (two of the method that gains from a second), with the settings that were `chosen`."""
     passes = 2 if method == LATER else 1
-    (rows,) = measuring.run([(OWN, measuring.job(method, precision, passes * EPOCH, passes=passes))], options)
+    (rows,) = measuring.run([(OWN, measuring.job(method, precision, passes * EPOCH, passes=passes, options=chosen))], options)
     settled = sum(row["seconds"] for row in rows if "settled" in row)
     steps = [row for row in rows if "loss" in row]
     if len(steps) != passes * EPOCH:
@@ -117,6 +122,12 @@ def section(results: Results, images: Path) -> list[str]:
     return lines + missing(found)
 
 
+def variants_of(method: str, found: dict[str, Row]) -> dict[str, Row]:
+    """The rows of engrain's method, by words for each, the defaults' first ("")."""
+    cells = {f"{OWN}-{method}": ""} | {cell: words for cell, (of, words, _) in VARIANTS.items() if of == method}
+    return {words: found[cell] for cell, words in cells.items() if cell in found}
+
+
 def peers_of(method: str, found: dict[str, Row]) -> dict[str, Row]:
     """The peers' rows of a method, by a name for people."""
     rows = {}
@@ -135,7 +146,10 @@ def short(precision: str) -> str:
 def _speeds(method: str, own: Row, found: dict[str, Row], results: Results) -> list[str]:
     flops = own["flops_per_token"]
     most = float("nan") if own["settled_seconds"] else limit(results, "bfloat16")  # computing layers once is no training
-    rows = [_speed("engrain bf16, whole epoch", own["rate"], None, own, flops, most)]
+    rows = [
+        _speed(f"engrain bf16{words}, whole epoch", row["rate"], None, row, flops, most)
+        for words, row in variants_of(method, found).items()
+    ]
     if own["later_rate"]:
         later = {**own, "loss": own["loss"][EPOCH:]}
         rows.append(_speed("engrain bf16, second epoch", own["later_rate"], None, later, flops, float("nan")))
@@ -164,9 +178,9 @@ def _targets(method: str, own: Row, found: dict[str, Row]) -> list[str]:
         if of == method and "rate" in peer:
             ratio = peer["engrain_rate"] / peer["rate"]
             rows.append([f"times {name}", f"≥ {wanted}", times(ratio), verdict(ratio, wanted)])
-    if method in MEMORY:
-        peak, most = own["peak_bytes"], MEMORY[method]
-        rows.append(["peak memory", f"≤ {gigabytes(most)}", gigabytes(peak), verdict(peak, most, False)])
+    for words, row in variants_of(method, found).items() if method in MEMORY else ():
+        peak, most = row["peak_bytes"], MEMORY[method]
+        rows.append([f"peak memory{words}", f"≤ {gigabytes(most)}", gigabytes(peak), verdict(peak, most, False)])
     return table(["target", "wanted", "measured", ""], rows)
 
 

@@ -22,7 +22,7 @@ from engrain.compare import entries
 from engrain.comparison import Comparison
 from engrain.config import DEFAULT_METHOD, DEFAULT_TASK, METHOD, PARTS, TASK, Settings, as_options, catalogue, compared_names, settings_from
 from engrain.documents.base import Reading, Section, Unread, check_paths, read_documents
-from engrain.duration import Work
+from engrain.duration import OTHERWISE, Work
 from engrain.errors import RunError, SettingError
 from engrain.evaluate import GENERAL, TUNED, Evaluation, check_gradable, read_questions
 from engrain.examples import Example, Question, each_example, example_to_row, held_out, practised, read_examples, usual_system, which
@@ -89,8 +89,8 @@ PIPELINES: dict[str, Any] = {"code": code_pipeline, "image-classification": imag
 """Tasks that have a pipeline of their own."""
 HELDOUT_SHARE = 0.05
 """Share of a user's own examples that is held out."""
-MEASURED_AGAIN, OTHERWISE = 1.25, 30.0
-"""How long measuring takes after training, as a multiple of what it took before; seconds for starting, the gate and the report."""
+MEASURED_AGAIN = 1.25
+"""How long measuring takes after training, as a multiple of what it took before."""
 
 
 @dataclass(frozen=True)
