@@ -12,7 +12,7 @@ import torch
 import engrain
 from engrain import api, cost, plan
 from engrain.config import settings_from
-from engrain.duration import Work
+from engrain.duration import OTHERWISE, Work
 from engrain.errors import DocumentError, ModelError, SettingError
 from engrain.examples import Example, Message
 from engrain.experience import remember
@@ -122,6 +122,16 @@ def test_training_has_what_the_rest_of_a_build_leaves(tiny_folder: Path, monkeyp
         found = planned(tiny_folder, replace(work(), unanswered=0, seconds=seconds), evaluate=False)
         assert found.training_minutes == minutes
         assert any(f"as many as fit into minutes={minutes}" in reason for reason in found.reasons)
+
+
+def test_starting_the_gate_and_the_report_are_counted_where_a_build_is_measured(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = planned(tiny_folder)
+    assert any("starting, gate and report 0.5 min" in reason for reason in before.reasons)
+    bare = planned(tiny_folder, evaluate=False)
+    assert not any("starting" in reason for reason in bare.reasons)
+    monkeypatch.setattr(plan, "matmul_rate", lambda device, dtype: 1e6)
+    monkeypatch.setattr(plan, "asking_time", lambda *given: {"reading documents": 9 * 60.0, "starting, gate and report": OTHERWISE})
+    assert planned(tiny_folder).training_minutes == 5.5, "training has what they leave, as in a build"
 
 
 def test_what_a_teacher_is_asked_and_costs(tiny_folder: Path, tmp_path: Path) -> None:

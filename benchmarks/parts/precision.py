@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmarks.environments import OWN
 from benchmarks.measuring import Options
 from benchmarks.parts.training import METHODS, epoch, peers_of, variants_of
 from benchmarks.results import Results, Row
@@ -34,7 +35,7 @@ def section(results: Results, images: Path) -> list[str]:
     references, found = results.read("precision"), results.read("training")
     rows = []
     for method, words in METHODS.items():
-        if method not in references:
+        if method not in references or f"{OWN}-{method}" not in found:
             continue
         reference = references[method]["loss"]
         rows += [_row(f"{words}: engrain bf16{more}", own["loss"], reference) for more, own in variants_of(method, found).items()]

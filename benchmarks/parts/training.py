@@ -39,7 +39,7 @@ VARIANTS: dict[str, tuple[str, str, dict[str, str]]] = {
 
 
 def cells(options: Options) -> dict[str, Callable[[], Row]]:
-    """`engrain-METHOD` and `PEER-METHOD-PRECISION`."""
+    """`engrain-METHOD`, engrain's VARIANTS, and `PEER-METHOD-PRECISION`."""
     own: dict[str, Callable[[], Row]] = {f"{OWN}-{method}": partial(epoch, method, "bfloat16", options) for method in METHODS}
     own |= {cell: partial(epoch, method, "bfloat16", options, **chosen) for cell, (method, _, chosen) in VARIANTS.items()}
     for name in trainer_names():

@@ -59,6 +59,24 @@ def test_the_page_tells_speeds_ratios_targets_and_what_did_not_run(results: Resu
     assert "Not measured yet: generation, start, growth, memory, plan, serve." in text
 
 
+def test_training_with_other_settings_stands_beside_the_defaults(results: Results, tmp_path: Path) -> None:
+    own = results.read("training")["engrain-lora"]
+    results.put("training", "engrain-full", {**own, "peak_bytes": 3.5e9})
+    results.put("training", "engrain-full-8bit", {**own, "rate": 300.0, "peak_bytes": 2.5e9, **steps(3.3, 5.0)})
+    results.put("precision", "full", {**own, **steps(3.0, 10.0)})
+    text = page.text(results, tmp_path / "images")
+    assert "| engrain bf16, whole epoch | 400 |" in text
+    assert "| engrain bf16, 8-bit moments, whole epoch | 300 |" in text
+    assert "| peak memory | ≤ 3.0 GB | 3.5 GB | missed by 17% |" in text
+    assert "| peak memory, 8-bit moments | ≤ 3.0 GB | 2.5 GB | met |" in text
+    (row,) = (line for line in text.splitlines() if line.startswith("| full, fp32 masters: engrain bf16, 8-bit moments |"))
+    assert row.endswith("| no, at 32 of 32 |")
+
+
+def test_a_variant_has_the_settings_that_it_is_named_for() -> None:
+    assert training.cells(Options(2))["engrain-full-8bit"].keywords == {"optimizer_bits": "8"}  # type: ignore[attr-defined]
+
+
 def test_plots_are_the_same_for_the_same_results(results: Results, tmp_path: Path) -> None:
     drawn = []
     for folder in (tmp_path / "one", tmp_path / "two"):
