@@ -37,6 +37,21 @@
                 store_##S(out + i, by * (round_##S(load_##S(slope + i) * load_##S(w + i)) - load_##S(in + i) * by * along)); \
         }                                                                                                               \
     }                                                                                                                   \
+    /* dw = sum over rows of dy * n, n = x * scale; a few columns at a time, so that the order of a sum is always the same */\
+    void norm_weight_back_##S(const T *dy, const T *x, const float *scale, T *dw, int64_t rows, int64_t width) {        \
+        _Pragma("omp parallel for schedule(static) if (rows * width > SMALL)")                                          \
+        for (int64_t first = 0; first < width; first += COLUMNS) {                                                      \
+            const int64_t columns = width - first < COLUMNS ? width - first : COLUMNS;                                  \
+            float sums[COLUMNS] = {0};                                                                                  \
+            for (int64_t row = 0; row < rows; row++) {                                                                  \
+                const T *slope = dy + row * width + first, *in = x + row * width + first;                               \
+                const float by = scale[row];                                                                            \
+                _Pragma("omp simd")                                                                                     \
+                for (int64_t i = 0; i < columns; i++) sums[i] += load_##S(slope + i) * (load_##S(in + i) * by);         \
+            }                                                                                                           \
+            for (int64_t i = 0; i < columns; i++) store_##S(dw + first + i, sums[i]);                                   \
+        }                                                                                                               \
+    }                                                                                                                   \
     /* y = silu(gate) * up */                                                                                           \
     void gated_##S(const T *gate, const T *up, T *y, int64_t count) {                                                   \
         _Pragma("omp parallel for simd schedule(static) if (parallel : count > SMALL)")                                 \

@@ -10,6 +10,7 @@ typedef uint16_t bf16;
 #define INLINE static inline __attribute__((always_inline))
 #define MOST_KEYS 4096 /* as in short_attention.py */
 #define MOST_WIDTH 512 /* as in plain_attention.py */
+#define COLUMNS 32 /* that are summed together */
 #define SMALL 16384 /* elements below which a second thread costs more than it brings */
 
 INLINE uint32_t bits(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }

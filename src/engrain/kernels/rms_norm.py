@@ -34,7 +34,7 @@ class _RMSNorm(torch.autograd.Function):  # type: ignore[misc]
         x, weight_D, scale = ctx.saved_tensors
         d_weight = d_x = None
         if ctx.needs_input_grad[1]:
-            d_weight = (grads[0].float() * (x.float() * scale)).flatten(0, -2).sum(0).to(weight_D.dtype)
+            d_weight = (_weight_native if native.can(grads[0], x, weight_D) else _weight_plain)(grads[0], x, scale)
         if ctx.needs_input_grad[0]:
             d_x = (_backward_native if native.can(grads[0], x, weight_D) else _backward_plain)(grads[0], x, weight_D, scale)
         return d_x, d_weight, None
@@ -57,6 +57,16 @@ def _backward_native(dy: Tensor, x: Tensor, weight_D: Tensor, scale: Tensor) -> 
     d_x = torch.empty_like(x)
     native.call("norm_back", x.dtype, dy, x, weight_D, scale, d_x, scale.numel(), x.shape[-1])
     return d_x
+
+
+def _weight_native(dy: Tensor, x: Tensor, scale: Tensor) -> Tensor:
+    d_weight_D = x.new_empty(x.shape[-1])
+    native.call("norm_weight_back", x.dtype, dy, x, scale, d_weight_D, scale.numel(), x.shape[-1])
+    return d_weight_D
+
+
+def _weight_plain(dy: Tensor, x: Tensor, scale: Tensor) -> Tensor:
+    return (dy.float() * (x.float() * scale)).flatten(0, -2).sum(0).to(x.dtype)
 
 
 def _backward_plain(dy: Tensor, x: Tensor, weight_D: Tensor, scale: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
             if d_hidden is not None:
                 d_hidden[rows] = grad @ weight_VD
             if d_weight is not None:
-                d_weight += grad.t() @ hidden_KD[rows]
+                _add_product(d_weight, grad, hidden_KD[rows])
             if d_apart is not None:
                 d_apart += grad[:, tokens].t() @ hidden_KD[rows]
         ctx.save_for_backward(d_hidden, d_weight, d_apart)
@@ -71,6 +71,12 @@ class _SupervisedLoss(torch.autograd.Function):  # type: ignore[misc]
         hidden = d_hidden * scale.to(d_hidden.dtype) if d_hidden is not None else None
         weight, apart = (_times(d, scale, ctx.weight_dtype) if d is not None else None for d in (d_weight, d_apart))
         return hidden, weight, None, None, None, None, None, apart
+
+
+def _add_product(wide_VD: Tensor, grad_KV: Tensor, hidden_KD: Tensor) -> None:
+    """Add gradᵀ·hidden; by parts, since a whole product and a copy of it in fp32 would lie beside the sum."""
+    for to, part in zip(wide_VD.split(PART), grad_KV.split(PART, 1), strict=True):
+        to += part.t() @ hidden_KD
 
 
 def _times(wide: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
