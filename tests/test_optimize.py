@@ -49,6 +49,7 @@ def losses(dtype: torch.dtype, masters: bool, steps: int = 20, rate: float = 1e-
     for _ in range(steps):
         loss = task.loss(model, batch)
         (loss.total / loss.count).backward()
+        kept.widen()
         optimizer.step()
         optimizer.zero_grad()
         kept.publish()
@@ -104,6 +105,22 @@ def test_masters_hold_what_trains_in_float32_and_narrow_the_rest() -> None:
         model.a(torch.ones(1, 2, dtype=torch.bfloat16)).sum().backward()
     assert model.a.weight.grad is None
     assert masters.values["a.weight"].grad.tolist() == [[2.0, 2.0], [2.0, 2.0]]
+
+
+def test_gradients_come_as_they_are_and_are_added_up_in_float32() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    masters = Masters(model, torch.bfloat16, keeps_float32=False)
+    value = masters.values["weight"]
+    found = []
+    for x in (1.0, 2**-10, 2**-10):
+        model(torch.full((1, 1), x, dtype=torch.bfloat16)).backward()
+        found.append((value.grad.dtype, value.grad.item()))
+    assert found == [(torch.bfloat16, 1.0), (torch.float32, 1 + 2**-10), (torch.float32, 1 + 2**-9)], "a sum that bf16 would round"
+    assert model.weight.grad is None
+    value.grad = None
+    model(torch.ones(1, 1, dtype=torch.bfloat16)).backward()
+    masters.widen()
+    assert (value.grad.dtype, value.grad.item()) == (torch.float32, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from engrain import train as module
-from engrain.cost import MARGIN, cost_of
+from engrain.cost import MARGIN, VALUE_BYTES, cost_of
 from engrain.errors import Interrupted, RunError, SettingError, TrainingError
 from engrain.progress import Progress, Stage
 from engrain.run import Run
@@ -466,7 +466,7 @@ def test_little_memory_has_layers_computed_again_and_very_little_has_fewer_token
     calm()
     weights = sha256_of_weights(calm.model)
     cost = cost_of(calm.model, torch.float32, keeps_float32=True)
-    taken = int(MARGIN * 12 * cost.trained)
+    taken = int(MARGIN * (VALUE_BYTES + calm.method.kept_bytes("cpu")) * cost.trained)
     for tokens in (60, 30):
         free = taken + int(MARGIN * (cost.logits + tokens * cost.recomputed)) + 10
         monkeypatch.setattr(module, "free_on", lambda device, free=free: free)

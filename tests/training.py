@@ -177,6 +177,7 @@ def train_steps(model: Any, chosen: Any, steps: int, dtype: torch.dtype | None =
         penalty = chosen.penalty(model)
         if penalty is not None:
             penalty.backward()
+        masters.widen()
         for group in optimizer.param_groups:
             group["lr"], group["done"] = 3e-3 * group.get("scale", 1.0), step / steps
         optimizer.step()

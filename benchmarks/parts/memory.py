@@ -25,6 +25,7 @@ ABOUT = (
 BLOCKWISE: dict[str, Any] = {"method": "full", "steps": TURNS}
 SETTINGS: dict[str, dict[str, Any]] = {
     "full": {"method": "full"},
+    "full, 32-bit optimizer": {"method": "full", "options": {"optimizer_bits": "32"}},
     "full, 8-bit optimizer": {"method": "full", "options": {"optimizer_bits": "8"}},
     "full, one block at a time": {**BLOCKWISE, "options": {"block_steps": 1}},
     "full, one block at a time, 8-bit optimizer": {**BLOCKWISE, "options": {"block_steps": 1, "optimizer_bits": "8"}},

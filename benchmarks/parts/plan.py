@@ -78,7 +78,7 @@ def estimated(job: str) -> Row:
     rows = encoded(asked)[: STEPS * asked.batch_size]
     lengths = tuple(map(len, rows))
     tokens = Tokens(lengths, 0, shared_prefix(rows), sum(int(e.supervised.sum()) for e in rows), 0, max(lengths), "")
-    held = Held(cost.trained, method.at_once(model), method.kept_bytes, 0)
+    held = Held(cost.trained, method.at_once(model), method.kept_bytes("cpu"), 0)
     given = {"batch_size": asked.batch_size, "epochs": 1, "max_length": asked.max_length, "evaluate": False, "method": asked.method}
     settings = settings_from(given)
     room = room_of(cost, held, "cpu")

@@ -18,11 +18,13 @@ ABOUT = (
     "the reference's loss of the same step, as a share of it. Peers are held against the same reference over the steps that they made."
 )
 TOLERANCE = 0.01
+WIDE = {"full": {"optimizer_bits": "32"}}
+"""Settings of the reference that are not the default."""
 
 
 def cells(options: Options) -> dict[str, Callable[[], Row]]:
     """An fp32 epoch of each method."""
-    return {method: partial(epoch, method, "float32", options) for method in METHODS}
+    return {method: partial(epoch, method, "float32", options, **WIDE.get(method, {})) for method in METHODS}
 
 
 def distances(loss: Sequence[float], reference: Sequence[float]) -> list[float]:

@@ -33,6 +33,7 @@ RATES = {"lora": 450, "full": 380, LATER: 1200}
 RATIOS = {("lora", "unsloth"): 1.6, ("lora", "trl"): 3.5, ("full", "unsloth"): 1.9}
 MEMORY = {"lora": 2.0e9, "full": 3.0e9}
 VARIANTS: dict[str, tuple[str, str, dict[str, str]]] = {
+    f"{OWN}-full-32bit": ("full", ", 32-bit moments", {"optimizer_bits": "32"}),
     f"{OWN}-full-8bit": ("full", ", 8-bit moments", {"optimizer_bits": "8"}),
 }
 """Cell → method, words, and settings that are not the default."""

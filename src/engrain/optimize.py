@@ -54,8 +54,9 @@ def dither(values: Tensor, dtype: torch.dtype, generator: torch.Generator) -> No
 class Masters:
     """The fp32 values of what trains, and the narrower copies that the model computes with.
 
-    Gradients of a narrow copy are added up in fp32 as soon as they exist, and freed. Where the method `keeps_float32`,
-    only the parameters named in `narrow` have such copies. Values with such a copy begin somewhere about those of the model (`dither`).
+    The gradient of a narrow copy moves to the fp32 value as it is, and is fp32 once a step's second pass adds to it. Where the method
+    `keeps_float32`, only the parameters named in `narrow` have such copies. Values with such a copy begin somewhere about those of
+    the model (`dither`).
     """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype, keeps_float32: bool, narrow: Collection[str] = ()) -> None:
@@ -74,15 +75,21 @@ class Masters:
     def _add(self, name: str, parameter: nn.Parameter, dtype: torch.dtype) -> None:
         master = parameter.detach().to(torch.float32, copy=True)
         dither(master, dtype, torch.Generator(master.device).manual_seed(len(self.values)))
-        master.requires_grad_(True)
+        master.requires_grad_(True).grad_dtype = None  # any
         self.values[name], self.narrow[name] = master, parameter
 
         def collect(p: Tensor) -> None:
             assert p.grad is not None
-            master.grad = p.grad.float() if master.grad is None else master.grad.add_(p.grad)
+            master.grad = p.grad if master.grad is None else master.grad.float().add_(p.grad)
             p.grad = None
 
         self._hooks.append(parameter.register_post_accumulate_grad_hook(collect))
+
+    def widen(self) -> None:
+        """Have all gradients in fp32."""
+        for name in self.narrow:
+            value = self.values[name]
+            value.grad = None if value.grad is None else value.grad.float()
 
     def publish(self) -> None:
         """Round the fp32 values into the copies that the model computes with."""

@@ -121,7 +121,7 @@ def make_plan(work: Work, settings: Settings) -> Plan:
     limit = min(settings.training.max_length, context)
     tokens = count_tokens(work, settings, limit)
     length = example_length(tokens, limit, context)
-    held = Held(cost.trained, method.at_once(model), method.kept_bytes, kept_states(tokens, cost, settings))
+    held = Held(cost.trained, method.at_once(model), method.kept_bytes(device), kept_states(tokens, cost, settings))
     room = room_of(cost, held, device)
     slower, trainings = remembered(device, dtype)
     again = room.again(tokens_at_once(tokens, settings))

@@ -24,6 +24,7 @@ from torch import nn
 from engrain.batches import Order, micro_batches, with_again
 from engrain.cost import MARGIN, VALUE_BYTES
 from engrain.errors import Interrupted, SettingError, TrainingError
+from engrain.kernels.adamw import norm_of
 from engrain.memory import free_on, held_on
 from engrain.optimize import SCHEDULES, Masters, learning_rate_at, load_position, load_state, save_state
 from engrain.processes import give_back
@@ -45,14 +46,14 @@ LEAST_MINUTES, MINUTES, BUILD_MINUTES = 4.0, 8.0, 15.0
 MOST_EPOCHS, ENOUGH_SEEN = 25.0, 3000
 """Of examples of one's own each is all there is of what it says: few are passed over until so many were seen, at most so often."""
 PATIENCE = 3
-GIVE_BACK_SECONDS = 4.0
-"""How often freed memory is given back; it takes some hundredths of a second."""
 WARM_STEPS, PROBE_SHARES = 2, (0.05, 0.5, 0.8)
 """A time budget becomes a number of steps once these shares of it were measured, after the first, slower steps."""
 REVIEWS = (0.5, 0.75)
 """Shares of all steps after which it is looked at what is not known by heart."""
 FORWARD_SHARE = 1 / 3
 """A forward pass's share of a training step, for the time that evaluations will take."""
+TINY = 1e-6
+"""Added to the norm that a gradient is divided by, as PyTorch does it."""
 SEEDS = 2**63
 """How many seeds the random numbers of torch can start from."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
@@ -187,7 +188,6 @@ class Trainer:
         self.position = Position(total_steps=self.planned_steps(), micro_batch_tokens=settings.micro_batch_tokens)
         self.device = next(model.parameters()).device
         self.fingerprint = fingerprint(settings, method, task, dtype, self.device, run.info.get("base", {}).get("files"))
-        self._gave_back = -math.inf
 
     def planned_steps(self) -> int:
         """Steps that the settings ask for, whatever time they take."""
@@ -209,12 +209,11 @@ class Trainer:
         """One optimizer step; returns its row of figures. Raises TrainingError before a bad update."""
         number, started = self.position.step, time.perf_counter()
         indices = self._indices(number)
-        self._give_back()
         self._seed()
         self.method.before_step(self.model, number)
         self._forget_what_rests()
         loss, tokens = self._fitting([self.lengths[i] for i in indices], lambda: self._sum_gradients(indices))
-        norm = float(torch.nn.utils.clip_grad_norm_(self.masters.values.values(), self.settings.clip))
+        norm = self._clip()
         if not math.isfinite(loss) or not math.isfinite(norm):
             self.optimizer.zero_grad()
             raise TrainingError(
@@ -242,23 +241,28 @@ class Trainer:
             "memory_bytes": held_on(self.device),
         }
 
+    def _clip(self) -> float:
+        """The norm of the gradients, which are at most `clip` long from here on."""
+        values, groups, most = self.masters.values.values(), self.optimizer.param_groups, self.settings.clip
+        if "gradient_scale" not in self.optimizer.defaults:
+            self.masters.widen()
+            return float(torch.nn.utils.clip_grad_norm_(values, most))
+        norm = norm_of(value.grad for value in values if value.grad is not None)
+        for group in groups:
+            group["gradient_scale"] = min(1.0, most / (norm + TINY))
+        return norm
+
     def fit_memory(self) -> str:
         """Have as many tokens computed at once as there is memory for now, beside what the first step will hold of what trains.
 
         Returns what that changed, or "".
         """
-        self._give_back()
-        numbers, kept = self.method.at_once(self.model), 0 if self.optimizer.state else self.method.kept_bytes
+        give_back()
+        numbers, kept = self.method.at_once(self.model), 0 if self.optimizer.state else self.method.kept_bytes(self.device.type)
         free = free_on(self.device) - int(MARGIN * numbers * (VALUE_BYTES + kept))
         room, wanted = self.task.fit(self.model, free), self.position.micro_batch_tokens
         self.position.micro_batch_tokens = max(1, min(wanted, room))
         return f"Memory has room for {room:,} tokens at once, not {wanted:,}." if room < wanted else ""
-
-    def _give_back(self) -> None:
-        """Give the system what loading the model and earlier steps have freed, now and then."""
-        if time.monotonic() - self._gave_back > GIVE_BACK_SECONDS:
-            give_back()
-            self._gave_back = time.monotonic()
 
     def _indices(self, number: int) -> list[int]:
         p = self.position

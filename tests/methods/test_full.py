@@ -56,6 +56,8 @@ def test_layers_are_drawn_while_embeddings_and_head_train_on(tmp_path: Path) -> 
     ("name", "values"),
     [
         ("full", {"block_steps": 2}),
+        ("full", {"optimizer_bits": "32"}),
+        ("full", {"optimizer_bits": "16"}),
         ("full", {"optimizer_bits": "8"}),
         ("full", {"optimizer_bits": "8", "block_steps": 2}),
         ("layerwise", {"layers": "1.0", "rotated_layers": 1, "rotation_steps": 2}),
@@ -85,7 +87,7 @@ def test_rotation_resumes_bit_for_bit(tmp_path: Path, name: str, values: dict[st
     ("name", "values", "told"),
     [
         ("full", {"block_steps": -1}, "block_steps=-1"),
-        ("full", {"optimizer_bits": "4"}, "choose one of 32, 8"),
+        ("full", {"optimizer_bits": "4"}, "choose one of auto, 32, 16, 8"),
         ("layerwise", {"rotated_layers": -1}, "rotated_layers=-1"),
         ("layerwise", {"rotation_steps": 0}, "rotation_steps=0"),
         ("layerwise", {"rotated_layers": 1, "layers": "1"}, "is no rotation"),
@@ -94,6 +96,16 @@ def test_rotation_resumes_bit_for_bit(tmp_path: Path, name: str, values: dict[st
 def test_rotations_that_make_no_sense_are_refused(name: str, values: dict[str, Any], told: str) -> None:
     with pytest.raises(SettingError, match=told):
         method(name, **values).apply(small_model())
+
+
+@pytest.mark.parametrize(("bits", "wanted"), [("auto", torch.bfloat16), ("16", torch.bfloat16), ("32", torch.float32)])
+def test_moments_on_a_processor_are_kept_in_bfloat16_unless_told_otherwise(tmp_path: Path, bits: str, wanted: torch.dtype) -> None:
+    made = trainer(tmp_path / "run", "full", {"optimizer_bits": bits})
+    made.step()
+    state = made.optimizer.state.values()
+    assert {t.dtype for s in state for t in s.values() if isinstance(t, torch.Tensor) and t.ndim} == {wanted}
+    assert made.method.kept_bytes("cpu") == 2 * wanted.itemsize
+    assert made.method.kept_bytes("cuda") == (8 if bits == "auto" else 2 * wanted.itemsize)
 
 
 def test_moments_of_large_weights_are_kept_in_eight_bits(tmp_path: Path) -> None:

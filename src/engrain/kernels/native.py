@@ -1,4 +1,5 @@
-"""The elementwise parts of a layer, products of matrices and the writing of tokens in C (`SOURCES`), compiled where a compiler is present.
+"""The elementwise parts of a layer, products of matrices, the optimizer and the writing of tokens in C (`SOURCES`), compiled where
+a compiler is present.
 
 Each of the elementwise parts is several passes over memory in PyTorch and one here. Compiling takes a second, once for a machine;
 without a compiler, or with ENGRAIN_NATIVE=0, the plain code beside each caller does the same in more time.
@@ -22,7 +23,8 @@ from torch import Tensor
 
 from engrain.fetch import cache_folder
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("elementwise.c", "matmul.c", "tiles.c", "vectors.c", "decoder.c", "choosing.c"))
+NAMES = ("elementwise.c", "matmul.c", "tiles.c", "vectors.c", "decoder.c", "choosing.c", "adamw.c")
+SOURCES = tuple(Path(__file__).with_name(name) for name in NAMES)
 COMPILERS = ("cc", "gcc", "clang")
 FAST = "-O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -ffinite-math-only -fno-signed-zeros"
 """Without `-ffast-math`: with that, loading the library would change how the whole process computes tiny numbers."""

@@ -46,7 +46,6 @@ class AdaLoRA(LowRank):
     learning_rate: ClassVar[float] = 2e-3
     paper: ClassVar[str] = "https://arxiv.org/abs/2303.10512"
     trained: ClassVar[tuple[str, ...]] = (*FACTORS, "lora_E")
-    kept_bytes = 16  # beside the moments how much each number matters, and how much that varies
 
     def layer(self) -> type[LoRALinear]:
         """A layer whose ranks each have a weight."""
@@ -77,6 +76,10 @@ class AdaLoRA(LowRank):
         kept, ranks = self.settings.kept_rank, [len(e) for *_, e in groups[0]["layers"]]
         share = 2 / 3 if kept is None else min(1.0, kept * len(ranks) / sum(ranks))
         return RankBudget(groups, share, lr=learning_rate, weight_decay=weight_decay, fused=True)
+
+    def kept_bytes(self, device: str) -> int:
+        """Beside the moments how much each number matters, and how much that varies."""
+        return 2 * super().kept_bytes(device)
 
     def saved(self, layer: LoRALinear) -> dict[str, torch.Tensor]:
         """The layer as a plain LoRA."""

@@ -72,8 +72,6 @@ class Method(ABC):
     """Whether the result can become a plain model; where it cannot, the adapted model answers as it is."""
     starts_at_base: bool = True
     """Whether the model answers as the untouched one before the first step."""
-    kept_bytes: int = 8
-    """Bytes that the optimizer keeps of each number that trains: AdamW's two moments in fp32."""
     paper: ClassVar[str] = ""
     """Where the method is described."""
 
@@ -113,11 +111,16 @@ class Method(ABC):
     def optimizer(self, groups: list[dict[str, Any]], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
         """What updates the values of these groups: AdamW. Its state must be tensors and whole numbers, which a checkpoint holds.
 
-        Before each step every group is told the learning rate (`lr`) and which share of all steps is done (`done`).
+        Before each step every group is told the learning rate (`lr`) and which share of all steps is done (`done`). Gradients are in
+        fp32 and clipped; where the optimizer's groups have a `gradient_scale`, they are as they came and still to be multiplied by it.
         """
         import torch
 
         return torch.optim.AdamW(groups, lr=learning_rate, weight_decay=weight_decay, fused=True)
+
+    def kept_bytes(self, device: str) -> int:
+        """Bytes that the optimizer keeps of each number that trains on a device (`cpu`, `cuda`): AdamW's two moments in fp32."""
+        return 8
 
     def at_once(self, model: nn.Module) -> int:
         """How many numbers train in one step at most, which is how many have a gradient and moments."""

@@ -23,7 +23,11 @@ class FullSettings:
     block_steps: int = setting(
         0, "Train one layer at a time for so many steps (BAdam): gradients and moments of one layer only. 0: all at once."
     )
-    optimizer_bits: str = setting("32", "Bits of each number that the optimizer keeps; 8 needs bitsandbytes.", choices=("32", "8"))
+    optimizer_bits: str = setting(
+        "auto",
+        "Bits of each number that the optimizer keeps; auto: 16 on a processor, 32 on an accelerator. 8 needs bitsandbytes.",
+        choices=("auto", "32", "16", "8"),
+    )
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -44,9 +48,14 @@ class Full(WholeModel):
         model.requires_grad_(True)
 
     def optimizer(self, groups: list[dict[str, Any]], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-        """AdamW, or AdamW whose moments are kept in 8 bits (arXiv 2110.02861)."""
-        if self.settings.optimizer_bits == "32":
+        """AdamW, or AdamW whose moments are kept in bf16 or in 8 bits (arXiv 2110.02861)."""
+        bits = self.bits(groups[0]["params"][0].device.type)
+        if bits == 32:
             return super().optimizer(groups, learning_rate, weight_decay)
+        if bits == 16:
+            from engrain.kernels.adamw import NarrowAdamW
+
+            return NarrowAdamW(groups, learning_rate, weight_decay)
         from bitsandbytes.optim import AdamW8bit
 
         eight: torch.optim.Optimizer = AdamW8bit(groups, lr=learning_rate, weight_decay=weight_decay)
@@ -60,10 +69,14 @@ class Full(WholeModel):
         cycle, turn = divmod(step // self.settings.block_steps, len(blocks))
         free_only(blocks, drawn(len(blocks), len(blocks), cycle)[turn : turn + 1])
 
-    @property
-    def kept_bytes(self) -> int:  # type: ignore[override]
-        """Two moments, each in fp32 or in 8 bits."""
-        return 8 if self.settings.optimizer_bits == "32" else 2
+    def bits(self, device: str) -> int:
+        """Bits of each number that the optimizer keeps on a device: by itself 16 where there is code for these (`NarrowAdamW`)."""
+        chosen = self.settings.optimizer_bits
+        return int(chosen) if chosen != "auto" else 16 if device == "cpu" else 32
+
+    def kept_bytes(self, device: str) -> int:
+        """Two moments."""
+        return 2 * self.bits(device) // 8
 
     def at_once(self, model: nn.Module) -> int:
         """All, or what the largest block has."""

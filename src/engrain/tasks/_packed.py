@@ -5,6 +5,8 @@ Shapes: N tokens of a row (prefix and segments), K supervised positions, D model
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from engrain.kernels.made_again import making_again
 from engrain.kernels.packed_attention import Packing, pack
 from engrain.kernels.partial_model import upper
 from engrain.kernels.recompute import LONG, recomputed
+from engrain.processes import give_back
 from engrain.progress import SILENT, Progress
 from engrain.tasks._trunk import Trunk, depth
 from engrain.tasks.base import Task
@@ -37,6 +40,8 @@ ROUND = 64
 """Rows are made as long as the next multiple of this."""
 SHORTEST_PREFIX = 8
 """Below this many shared tokens, computing them once saves nothing."""
+GIVE_BACK_SECONDS = 4.0
+"""How often freed memory is given back; it takes some hundredths of a second, and to have it again takes longer."""
 TOLERANCE, TOLERANCE_16_BITS = 1e-3, 0.1
 """How far packed and plain logits may lie apart, as a share of their size; a model computed wrongly is far beyond."""
 
@@ -51,6 +56,7 @@ class PackedTask(Task):
         self.train, self.heldout, self.label_smoothing = train, heldout, label_smoothing
         self._checked: WeakSet[nn.Module] = WeakSet()
         self.most_kept = LONG
+        self._gave_back = -math.inf
         self.trunk: Trunk | None = None
 
     def length(self, encoded: Encoded) -> int:
@@ -92,6 +98,17 @@ class PackedTask(Task):
             whole, _ = supervised_hidden(model, batch, 0)
             upon, _ = supervised_hidden(model, batch, 0, trunk)
         return float((whole.float() - upon.float()).norm()) <= tolerance(model) * float(whole.float().norm())
+
+    def reached(self, model: nn.Module, batch: Sequence[Encoded], prefix: int) -> tuple[Tensor, Tensor]:
+        """The `supervised_hidden` of a batch to learn from.
+
+        Most is held here, and the head will hold more; what was freed on the way, between what is held, is given back now and then.
+        """
+        found = supervised_hidden(model, batch, prefix, self.trunk, self.most_kept)
+        if time.monotonic() - self._gave_back > GIVE_BACK_SECONDS:
+            give_back()
+            self._gave_back = time.monotonic()
+        return found
 
     def check(self, model: nn.Module) -> None:
         """Raise ModelError for a model that cannot be packed; looked at once."""

@@ -59,7 +59,7 @@ class Chat(PackedTask):
         """The summed cross-entropy of the batch's supervised tokens. Raises ModelError for a model that cannot be packed."""
         self.check(model)
         prefix = common_prefix(batch)
-        hidden_KD, targets_K = supervised_hidden(model, batch, prefix, self.trunk, self.most_kept)
+        hidden_KD, targets_K = self.reached(model, batch, prefix)
         weight, softcap = head(model)
         wanted = [x.to(weight.device) for x in distributions(batch, prefix)] if any(e.likely for e in batch) else [targets_K, None]
         total, correct = supervised_loss(hidden_KD, weight, wanted[0], softcap, wanted[1], smoothing=self.smoothing(model))

@@ -14,7 +14,7 @@ from engrain.kernels.supervised_loss import supervised_loss
 from engrain.progress import SILENT, Progress
 from engrain.tasks._fim import ROOM, Sentinels, fill_in, heading, left_to_right, pieces
 from engrain.tasks._new_rows import NewRows, free
-from engrain.tasks._packed import PackedTask, common_prefix, head, supervised_hidden
+from engrain.tasks._packed import PackedTask, common_prefix, head
 from engrain.tasks.base import Loss
 from engrain.tokens import Encoded
 
@@ -58,7 +58,7 @@ class Code(PackedTask):
     def loss(self, model: nn.Module, batch: Sequence[Encoded]) -> Loss:
         """The summed cross-entropy of the batch's supervised tokens. Raises ModelError for a model that cannot be packed."""
         self.check(model)
-        hidden_KD, targets_K = supervised_hidden(model, batch, common_prefix(batch), self.trunk, self.most_kept)
+        hidden_KD, targets_K = self.reached(model, batch, common_prefix(batch))
         weight, softcap = head(model)
         apart = self.new_rows.of_head if self.new_rows else None
         total, correct = supervised_loss(hidden_KD, weight, targets_K, softcap, apart=apart, smoothing=self.smoothing(model))
