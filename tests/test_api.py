@@ -20,7 +20,7 @@ from engrain.evaluate import Evaluation
 from engrain.examples import Message
 from engrain.knowledge.dataset import Studied
 from engrain.knowledge.wording import Wording
-from engrain.progress import Progress
+from engrain.progress import SILENT, Progress
 from engrain.run import Run
 from engrain.study.adapter import study_adapter
 from engrain.study.base import Writer
@@ -581,6 +581,20 @@ def test_training_has_what_a_build_leaves_of_its_time_and_goes_on_with_as_much(t
     assert api.budgeted(run, open_ended, 9.5 * 60).training.minutes == 8, "else a resumed training would have other settings"
     for told in ({"minutes": 2.0}, {"epochs": 1.0}, {"max_steps": 4}):
         assert api.budgeted(run, settings_from(told), 9.5 * 60) == settings_from(told)
+
+
+@pytest.mark.parametrize(("told", "wanted"), [({}, ["base", "train", "all"]), ({"epochs": 1.0}, ["train", "all"])])
+def test_training_waits_for_the_base_only_where_its_minutes_depend_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], wanted: list[str]
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(api, "begin_measuring", lambda *given: ["a question"])
+    monkeypatch.setattr(api, "measured", lambda *given: done.append("all"))
+    monkeypatch.setattr(api.measuring, "measure_base", lambda *given: done.append("base"))
+    monkeypatch.setattr(api.pipeline, "encode", lambda *given: None)
+    monkeypatch.setattr(api.pipeline, "tune", lambda *given: done.append("train"))
+    api.finish(Run.create(tmp_path / "run", "test"), settings_from(told), None, SILENT, 0.0)
+    assert done == wanted
 
 
 def test_a_build_tells_training_how_long_it_took_so_far(documents: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

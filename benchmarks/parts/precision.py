@@ -18,7 +18,7 @@ ABOUT = (
     "the reference's loss of the same step, as a share of it. Peers are held against the same reference over the steps that they made."
 )
 TOLERANCE = 0.01
-WIDE = {"full": {"optimizer_bits": "32"}}
+WIDE = {method: {"optimizer_bits": "32"} for method in ("full", "layerwise")}
 """Settings of the reference that are not the default."""
 
 

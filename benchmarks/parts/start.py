@@ -19,8 +19,7 @@ from benchmarks.tables import table, verdict
 TITLE = "Start"
 ABOUT = (
     "`engrain tune` on W1 as a new process, model on the disk, in the disk's cache; from the command to the beginning of its first step "
-    "(the end of that step less what the step took), the middle one of three starts. With an evaluation, the untouched model is "
-    "measured before training begins, which is no start but work that was asked for; so both are told."
+    "(the end of that step less what the step took), the middle one of three starts."
 )
 TARGET = 5.0
 STARTS = 3
@@ -73,7 +72,7 @@ def _first_row(process: subprocess.Popen[bytes], rows: Path, log: Path, began: f
 
 def section(results: Results, images: Path) -> list[str]:
     """Both starts and the target."""
-    words = {"no-evaluate": "`--no-evaluate`", "evaluate": "with the evaluation before training"}
+    words = {"no-evaluate": "`--no-evaluate`", "evaluate": "with an evaluation afterwards"}
     found = results.read("start")
     rows = [[words[c], f"{found[c]['median']:.1f} s", verdict(found[c]["median"], TARGET, False)] for c in words if c in found]
     return table(["engrain tune", "seconds", f"target ≤ {TARGET:g} s"], rows) if rows else []

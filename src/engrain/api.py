@@ -406,10 +406,15 @@ def prepare(
 
 
 def finish(run: Run, settings: Settings, questions: Path | None, progress: Progress, began: float) -> Result:
-    """Measure the base, fine-tune, measure again, decide, and write report and model card; the work `began` at this moment."""
+    """Fine-tune, measure the base and the tuned model, and decide; the work `began` at this moment.
+
+    The base is measured first where training has what measuring leaves of a build's minutes; else the first step waits for nothing.
+    """
     task = pipeline.encode(run, settings, progress)
     begun = time.monotonic()
     test = begin_measuring(run, settings, questions, progress)
+    if test and settings.training.is_open_ended:
+        measuring.measure_base(run, test, progress)
     now = time.monotonic()
     chosen = budgeted(run, settings, now - began + MEASURED_AGAIN * (now - begun) + OTHERWISE)
     pipeline.tune(run, chosen, task, progress)
@@ -427,7 +432,7 @@ def budgeted(run: Run, settings: Settings, besides: float) -> Settings:
 
 
 def begin_measuring(run: Run, settings: Settings, questions: Path | None, progress: Progress) -> list[Question]:
-    """The test questions, once the base has answered them; none where nothing is to be measured, or nothing was held out."""
+    """The test questions; none where nothing is to be measured, or nothing was held out."""
     test = measuring.questions_for(run, questions, progress) if settings.training.evaluate else []
     asked = any(question.kind != GENERAL for question in test)
     if settings.training.evaluate and not asked:
@@ -435,14 +440,14 @@ def begin_measuring(run: Run, settings: Settings, questions: Path | None, progre
     if not asked:
         return []
     run.update(questions=fingerprint(questions))
-    measuring.measure_base(run, test, progress)
     return test
 
 
 def measured(run: Run, settings: Settings, test: Sequence[Question], progress: Progress) -> Result:
-    """What the tuned model makes of the test questions, and what that means."""
+    """What the tuned model makes of the test questions beside the base, and what that means."""
     if not test:
         return Result(run)
+    measuring.measure_base(run, test, progress)
     evaluation = measuring.measure(run, test, progress)
     verdict = decide(evaluation, settings.verdict, own=bool(run.info.get("questions")) or not pipeline.facts_of(run))
     run.update(verdict=asdict(verdict), heldout_accuracy=evaluation.accuracy(TUNED).value)

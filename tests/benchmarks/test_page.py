@@ -76,7 +76,7 @@ def test_training_with_other_settings_stands_beside_the_defaults(results: Result
 def test_a_variant_has_the_settings_that_it_is_named_for() -> None:
     cells = training.cells(Options(2)) | precision.cells(Options(2))
     named = {"engrain-full": {}, "engrain-full-32bit": {"optimizer_bits": "32"}, "engrain-full-8bit": {"optimizer_bits": "8"}}
-    named |= {"lora": {}, "full": {"optimizer_bits": "32"}}
+    named |= {"lora": {}, "full": {"optimizer_bits": "32"}, "layerwise": {"optimizer_bits": "32"}}
     assert {name: cells[name].keywords for name in named} == named  # type: ignore[attr-defined]
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engrain.errors import SettingError
-from engrain.methods import full
+from engrain.methods import base
 from engrain.run import Run
 from engrain.tasks.chat import Chat
 from engrain.train import Trainer, TrainingSettings
@@ -61,6 +61,7 @@ def test_layers_are_drawn_while_embeddings_and_head_train_on(tmp_path: Path) -> 
         ("full", {"optimizer_bits": "8"}),
         ("full", {"optimizer_bits": "8", "block_steps": 2}),
         ("layerwise", {"layers": "1.0", "rotated_layers": 1, "rotation_steps": 2}),
+        ("layerwise", {"layers": "1", "optimizer_bits": "8"}),
     ],
 )
 def test_rotation_resumes_bit_for_bit(tmp_path: Path, name: str, values: dict[str, Any]) -> None:
@@ -98,9 +99,12 @@ def test_rotations_that_make_no_sense_are_refused(name: str, values: dict[str, A
         method(name, **values).apply(small_model())
 
 
+@pytest.mark.parametrize("name", ["full", "layerwise"])
 @pytest.mark.parametrize(("bits", "wanted"), [("auto", torch.bfloat16), ("16", torch.bfloat16), ("32", torch.float32)])
-def test_moments_on_a_processor_are_kept_in_bfloat16_unless_told_otherwise(tmp_path: Path, bits: str, wanted: torch.dtype) -> None:
-    made = trainer(tmp_path / "run", "full", {"optimizer_bits": bits})
+def test_moments_on_a_processor_are_kept_in_bfloat16_unless_told_otherwise(
+    tmp_path: Path, bits: str, wanted: torch.dtype, name: str
+) -> None:
+    made = trainer(tmp_path / "run", name, {"optimizer_bits": bits})
     made.step()
     state = made.optimizer.state.values()
     assert {t.dtype for s in state for t in s.values() if isinstance(t, torch.Tensor) and t.ndim} == {wanted}
@@ -120,6 +124,7 @@ def test_moments_of_large_weights_are_kept_in_eight_bits(tmp_path: Path) -> None
 
 
 def test_an_8_bit_optimizer_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(full, "find_spec", lambda name: None)
-    with pytest.raises(SettingError, match="needs bitsandbytes"):
-        method("full", optimizer_bits="8").apply(small_model())
+    monkeypatch.setattr(base, "find_spec", lambda name: None)
+    for name in ("full", "layerwise"):
+        with pytest.raises(SettingError, match="needs bitsandbytes"):
+            method(name, optimizer_bits="8").apply(small_model())

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +17,7 @@ from engrain import registry
 from engrain.errors import ModelError, SettingError
 from engrain.fetch import quiet
 from engrain.models import count_parameters
+from engrain.settings import check_choices, setting
 
 if TYPE_CHECKING:
     import torch
@@ -149,10 +151,53 @@ class Method(ABC):
         """
 
 
+@dataclass(frozen=True)
+class WholeSettings:
+    """How much is kept of each weight that trains."""
+
+    optimizer_bits: str = setting(
+        "auto",
+        "Bits of each number that the optimizer keeps; auto: 16 on a processor, 32 on an accelerator. 8 needs bitsandbytes.",
+        choices=("auto", "32", "16", "8"),
+    )
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+
+
 class WholeModel(Method):
     """A method whose result is a plain model: saved whole in Hugging Face layout, so that it can be used without the base."""
 
+    Settings: ClassVar[type] = WholeSettings
     artifact: ClassVar[str] = "model"
+
+    def check_optimizer(self) -> None:
+        """Raise SettingError without the library that an 8-bit optimizer needs."""
+        if self.settings.optimizer_bits == "8" and find_spec("bitsandbytes") is None:
+            raise SettingError("optimizer_bits=8 needs bitsandbytes, which is not installed", "pip install 'engrain[qlora]'")
+
+    def optimizer(self, groups: list[dict[str, Any]], learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+        """AdamW, or AdamW whose moments are kept in bf16 or in 8 bits (arXiv 2110.02861)."""
+        bits = self.bits(groups[0]["params"][0].device.type)
+        if bits == 32:
+            return super().optimizer(groups, learning_rate, weight_decay)
+        if bits == 16:
+            from engrain.kernels.adamw import NarrowAdamW
+
+            return NarrowAdamW(groups, learning_rate, weight_decay)
+        from bitsandbytes.optim import AdamW8bit
+
+        eight: torch.optim.Optimizer = AdamW8bit(groups, lr=learning_rate, weight_decay=weight_decay)
+        return eight
+
+    def bits(self, device: str) -> int:
+        """Bits of each number that the optimizer keeps on a device: by itself 16 where there is code for these (`NarrowAdamW`)."""
+        chosen = self.settings.optimizer_bits
+        return int(chosen) if chosen != "auto" else 16 if device == "cpu" else 32
+
+    def kept_bytes(self, device: str) -> int:
+        """Two moments."""
+        return 2 * self.bits(device) // 8
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write config, generation config and safetensors."""

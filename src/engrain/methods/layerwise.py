@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engrain.errors import SettingError
 from engrain.methods._choice import chosen_modules
-from engrain.methods.base import WholeModel, drawn, free_only
+from engrain.methods.base import WholeModel, WholeSettings, drawn, free_only
 from engrain.settings import check, setting
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LayerwiseSettings:
+class LayerwiseSettings(WholeSettings):
     """Which part of the model trains."""
 
     layers: str = setting(
@@ -27,6 +27,7 @@ class LayerwiseSettings:
     rotation_steps: int = setting(20, "Steps until layers are drawn anew.")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check(
             self,
             rotated_layers=(self.rotated_layers >= 0, "must not be negative"),
@@ -45,7 +46,8 @@ class Layerwise(WholeModel):
     paper: ClassVar[str] = "https://arxiv.org/abs/2403.17919"
 
     def apply(self, model: nn.Module) -> None:
-        """Freeze the model, then free what `layers` names. Raises SettingError when it names nothing."""
+        """Freeze the model, then free what `layers` names. Raises SettingError when it names nothing, or for `check_optimizer`."""
+        self.check_optimizer()
         chosen = self.settings
         modules = chosen_modules(model, chosen.layers)
         if chosen.rotated_layers >= len(modules):
