@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +17,7 @@ from engrain import registry
 from engrain.errors import ModelError, SettingError
 from engrain.fetch import quiet
 from engrain.models import count_parameters
-from engrain.settings import check_choices, setting
+from engrain.settings import setting
 
 if TYPE_CHECKING:
     import torch
@@ -151,24 +151,18 @@ class Method(ABC):
         """
 
 
-@dataclass(frozen=True)
-class WholeSettings:
-    """How much is kept of each weight that trains."""
-
-    optimizer_bits: str = setting(
+def bits_setting() -> Any:
+    """The field `optimizer_bits`, which the settings of every `WholeModel` have."""
+    return setting(
         "auto",
         "Bits of each number that the optimizer keeps; auto: 16 on a processor, 32 on an accelerator. 8 needs bitsandbytes.",
         choices=("auto", "32", "16", "8"),
     )
 
-    def __post_init__(self) -> None:
-        check_choices(self)
-
 
 class WholeModel(Method):
     """A method whose result is a plain model: saved whole in Hugging Face layout, so that it can be used without the base."""
 
-    Settings: ClassVar[type] = WholeSettings
     artifact: ClassVar[str] = "model"
 
     def check_optimizer(self) -> None:

@@ -5,24 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from engrain.methods.base import WholeModel, WholeSettings, drawn, free_only
+from engrain.methods.base import WholeModel, bits_setting, drawn, free_only
 from engrain.models import decoder_layers
-from engrain.settings import check, setting
+from engrain.settings import check, check_choices, setting
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 @dataclass(frozen=True)
-class FullSettings(WholeSettings):
+class FullSettings:
     """All at once, or block by block."""
 
     block_steps: int = setting(
         0, "Train one layer at a time for so many steps (BAdam): gradients and moments of one layer only. 0: all at once."
     )
+    optimizer_bits: str = bits_setting()
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_choices(self)
         check(self, block_steps=(self.block_steps >= 0, "must not be negative"))
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engrain.errors import SettingError
 from engrain.methods._choice import chosen_modules
-from engrain.methods.base import WholeModel, WholeSettings, drawn, free_only
-from engrain.settings import check, setting
+from engrain.methods.base import WholeModel, bits_setting, drawn, free_only
+from engrain.settings import check, check_choices, setting
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 @dataclass(frozen=True)
-class LayerwiseSettings(WholeSettings):
+class LayerwiseSettings:
     """Which part of the model trains."""
 
     layers: str = setting(
@@ -25,9 +25,10 @@ class LayerwiseSettings(WholeSettings):
     )
     rotated_layers: int = setting(0, "Train only so many of these at a time, drawn anew every rotation_steps (LISA). 0: all of them.")
     rotation_steps: int = setting(20, "Steps until layers are drawn anew.")
+    optimizer_bits: str = bits_setting()
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_choices(self)
         check(
             self,
             rotated_layers=(self.rotated_layers >= 0, "must not be negative"),
