@@ -66,3 +66,16 @@ def test_another_machine_is_a_note() -> None:
     note = check_same(then, of(micro_batch_tokens=99))
     assert note.startswith("Not bit-exact from here on: micro_batch_tokens was 2048, is 99; threads was 1000, is ")
     assert f"torch was '2.0.0', is '{torch.__version__}'" in note
+
+
+@pytest.mark.parametrize("name", ["full", "layerwise"])
+def test_a_checkpoint_whose_moments_the_device_would_not_keep_so_names_the_setting(name: str) -> None:
+    def on(device: str, bits: str = "auto") -> dict[str, dict[str, Any]]:
+        chosen = method(name, optimizer_bits=bits)
+        return fingerprint(TrainingSettings(), chosen, Chat(examples(3)), torch.float32, torch.device(device))
+
+    with pytest.raises(RunError) as caught:
+        check_same(on("cpu"), on("cuda"))
+    assert "optimizer_bits was '16', is '32'" in str(caught.value)
+    assert check_same(on("cpu"), on("cpu", "16")) == ""
+    assert "device was 'cpu', is 'cuda'" in check_same(on("cpu"), on("cuda", "16"))

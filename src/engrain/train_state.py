@@ -57,7 +57,7 @@ def fingerprint(
     chosen = {name: value for name, value in asdict(settings).items() if name not in FREE}
     name = type(method).__module__.rpartition(".")[2]
     return {
-        "settings": {**chosen, "method": name, **asdict(method.settings), "precision": str(dtype).removeprefix("torch.")},
+        "settings": {**chosen, "method": name, **method.chosen(device.type), "precision": str(dtype).removeprefix("torch.")},
         "data": {part: _sha256(task, getattr(task, part)) for part in ("train", "heldout")},
         "base": {name: sha256 for name, sha256 in sorted((base or {}).items()) if name.endswith(".safetensors")},
         "machine": {

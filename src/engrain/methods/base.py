@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -79,6 +79,10 @@ class Method(ABC):
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
+
+    def chosen(self, device: str) -> dict[str, Any]:
+        """The settings by name, as they come out on a device (`cpu`, `cuda`)."""
+        return asdict(self.settings)
 
     def pace(self, model: nn.Module) -> float:
         """How fast this model learns by itself, as a share of the method's learning rate."""
@@ -164,6 +168,10 @@ class WholeModel(Method):
     """A method whose result is a plain model: saved whole in Hugging Face layout, so that it can be used without the base."""
 
     artifact: ClassVar[str] = "model"
+
+    def chosen(self, device: str) -> dict[str, Any]:
+        """With the bits that `auto` means there: a checkpoint's moments fit no other."""
+        return {**super().chosen(device), "optimizer_bits": str(self.bits(device))}
 
     def check_optimizer(self) -> None:
         """Raise SettingError without the library that an 8-bit optimizer needs."""
