@@ -10,7 +10,7 @@ import torch
 
 from engrain.errors import ExampleError, SettingError
 from engrain.examples import Message
-from engrain.generate import generate, perplexity, stream, window_scores, windows
+from engrain.generate import FEWEST, MOST, _batch_size, generate, perplexity, stream, window_scores, windows
 from engrain.models import load_model, load_tokenizer, locate
 from engrain.tasks.chat import log_likelihood
 from engrain.tokens import Encoded, encode_example, encode_prompt, question_messages
@@ -199,6 +199,12 @@ def test_equal_prompts_are_read_once_and_written_apart(tiny_model, tiny_tokenize
     twice = generate(tiny_model, tiny_tokenizer, [*prompts, *prompts], **options)
     same(twice, generate(tiny_model, tiny_tokenizer, [*prompts, *prompts], batch_size=1, **options))
     assert twice[0].text != twice[len(prompts)].text
+
+
+def test_as_many_prompts_are_answered_side_by_side_as_there_is_room_for(tiny_model):
+    assert _batch_size(tiny_model, 5, 100) == 5
+    assert _batch_size(tiny_model, MOST + 2, 100) == MOST // 2 + 1, "batches are alike"
+    assert _batch_size(tiny_model, 10 * FEWEST, 10**9) == FEWEST
 
 
 @pytest.mark.model

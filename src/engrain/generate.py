@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 CHUNK = 128
 """How many tokens' logits are held at once when a text is scored."""
+FEWEST, MOST = 32, 128
+"""Prompts that are answered side by side: a step reads the weights once for all of them."""
+ROOM = 2**29
+"""Bytes that the keys and values of more than FEWEST may take."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def generate(
     temperature: float = 0.0,
     top_p: float = 1.0,
     seed: int = 0,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress = SILENT,
     title: str = "Answering",
     stop: Sequence[str] = (),
@@ -74,7 +78,7 @@ def generate(
     completion nor among its `max_new_tokens`.
 
     A row's random numbers come from `seed` and its position in `prompts` alone, so neither the batches nor the global
-    random state matter. What all prompts begin with is computed once.
+    random state matter. What all prompts begin with is computed once. By itself `batch_size` is what there is room for.
     """
     how = _How.checked(model, tokenizer, max_new_tokens, temperature, top_p, seed, tuple(stop))
     _check_room(model, prompts, max_new_tokens, begins)
@@ -85,8 +89,9 @@ def generate(
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), list(prompts[i])))  # equal ones side by side
     with _evaluating(model), progress.stage(title, len(prompts), "answers") as stage:
         prefix = _prefix_cache(model, prompts[0][:shared])
-        for start in range(0, len(order), batch_size):
-            rows = [_Row(i, how, begins[i] if begins else "") for i in order[start : start + batch_size]]
+        size = batch_size or _batch_size(model, len(order), len(prompts[order[-1]]) + max_new_tokens)
+        for start in range(0, len(order), size):
+            rows = [_Row(i, how, begins[i] if begins else "") for i in order[start : start + size]]
             batch = _Batch(model, [prompts[row.number][shared:] for row in rows], how.pad, prefix)
             for row in _finish(batch, rows, how):
                 done.append((row.number, row.completion()))
@@ -237,8 +242,20 @@ class _Batch:
 
     def logits(self) -> torch.Tensor:
         """The logits (B, V) of every row's next token."""
-        if self.decoder and self.ids_BT.shape[1] == 1 and self.cache is not None and self.decoder.can(self.cache):
-            return self.decoder.step(self.model, self.ids_BT[:, 0], self.positions_BT, self.mask_BT, self.cache)
+        logits_BV = self._own() if self._has_own() else self._models()
+        if self.copies:
+            self.keep(self.copies)
+            logits_BV, self.copies = logits_BV[self.copies], []
+        return logits_BV
+
+    def _has_own(self) -> bool:
+        return self.decoder is not None and self.cache is not None and self.decoder.can(self.cache, self.ids_BT.shape[1])
+
+    def _own(self) -> torch.Tensor:
+        assert self.decoder is not None
+        return self.decoder.read(self.model, self.ids_BT, self.positions_BT, self.mask_BT, self.cache)
+
+    def _models(self) -> torch.Tensor:
         output = self.model(
             input_ids=self.ids_BT,
             attention_mask=self.mask_BT if self.padded else None,
@@ -248,11 +265,8 @@ class _Batch:
             # An index, not a number: a slice of the hidden states would make the head's weight be copied once a row.
             logits_to_keep=torch.tensor([self.ids_BT.shape[1] - 1], device=self.ids_BT.device),
         )
-        self.cache, logits_BV = output.cache, output.logits[:, -1]
-        if self.copies:
-            self.keep(self.copies)
-            logits_BV, self.copies = logits_BV[self.copies], []
-        return logits_BV
+        self.cache = output.cache
+        return output.logits[:, -1]
 
     def append(self, tokens_B: torch.Tensor) -> None:
         self.ids_BT = tokens_B[:, None]
@@ -318,6 +332,16 @@ def _token_log_probabilities(model: PreTrainedModel, ids: Sequence[int]) -> np.n
         cache = output.cache
         scores.append(chosen.double().cpu().numpy())
     return np.concatenate(scores)
+
+
+def _batch_size(model: PreTrainedModel, prompts: int, tokens: int) -> int:
+    """How many of the prompts are answered side by side, of which the longest has so many `tokens` with its answer; batches are alike."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_attention_heads", 1)
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    each = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * width * model.dtype.itemsize
+    most = min(MOST, max(FEWEST, ROOM // (each * tokens)))
+    return -(-prompts // -(-prompts // most))
 
 
 def _prefix_cache(model: PreTrainedModel, prefix: Sequence[int]) -> Any:

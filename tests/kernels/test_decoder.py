@@ -49,26 +49,27 @@ def rows(count: int = 5, length: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def stepped(model: Any, ids: torch.Tensor, mask: torch.Tensor, given: int, *, own: bool) -> torch.Tensor:
-    """The logits (steps, B, V) of the tokens after the first `given`, one after the other."""
+    """The logits (steps, B, V) after the first `given` tokens, read at once, and after each of the others."""
     positions, made, cache = (mask.cumsum(1) - 1).clamp(min=0), [], roomy_cache(model)
-    model(input_ids=ids[:, :given], attention_mask=mask[:, :given], position_ids=positions[:, :given], cache=cache, use_cache=True)
-    for at in range(given, ids.shape[1]):
-        here = slice(at, at + 1)
+    found = decoder(model)
+    assert found is not None
+    assert cache is not None
+    for first, last in [(0, given), *((at, at + 1) for at in range(given, ids.shape[1]))]:
+        new, seen = (ids[:, first:last], positions[:, first:last]), mask[:, :last]
         if own:
-            found = decoder(model)
-            assert found is not None
-            assert found.can(cache)
-            made.append(found.step(model, ids[:, at], positions[:, here], mask[:, : at + 1], cache))
+            assert found.can(cache, last - first)
+            made.append(found.read(model, *new, seen, cache))
         else:
-            inputs = {"input_ids": ids[:, here], "attention_mask": mask[:, : at + 1], "position_ids": positions[:, here]}
-            made.append(model(**inputs, cache=cache, use_cache=True).logits[:, -1])
+            made.append(model(input_ids=new[0], attention_mask=seen, position_ids=new[1], cache=cache, use_cache=True).logits[:, -1])
     return torch.stack(made).float()
 
 
 @needs_unit
+@pytest.mark.parametrize("at_once", [7, 1024])
 @pytest.mark.parametrize("kind", SAME)
-def test_steps_give_the_models_own_logits(kind: str) -> None:
-    model = small(kind, **SAME[kind])
+def test_what_is_read_and_every_step_give_the_models_own_logits(kind: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    model = small(kind, **SAME[kind], hidden_size=96, num_attention_heads=6, num_key_value_heads=1)  # six queries read the same keys
     ids, mask = rows(length=80)  # beyond the room that is made at once
     with torch.inference_mode(), plain(model):
         own, usual = (stepped(model, ids, mask, 60, own=own) for own in (True, False))
@@ -80,9 +81,9 @@ def test_a_row_has_the_same_bits_alone_and_beside_others() -> None:
     model = small("llama")
     ids, mask = rows()
     with torch.inference_mode(), plain(model):
-        whole = stepped(model, ids, mask, 1, own=True)
+        whole = stepped(model, ids, mask, 6, own=True)
         for row in range(len(ids)):
-            assert torch.equal(stepped(model, ids[row : row + 1], mask[row : row + 1], 1, own=True)[:, 0], whole[:, row])
+            assert torch.equal(stepped(model, ids[row : row + 1], mask[row : row + 1], 6, own=True)[:, 0], whole[:, row])
 
 
 @needs_unit
@@ -123,11 +124,12 @@ def test_a_model_that_it_would_compute_wrongly_keeps_its_own(monkeypatch: pytest
 def test_generate_writes_by_it_and_the_same(monkeypatch: pytest.MonkeyPatch, tiny_tokenizer: Any) -> None:
     model = small("llama", vocab_size=-(-len(tiny_tokenizer) // 32) * 32)
     prompts = [[5, 6, 7, 8], [5, 9], [5, 6, 7, 8], [11, 12, 13]]
+    assert decoder(model) is not None
     steps: list[int] = []
-    step = module.Decoder.step
-    monkeypatch.setattr(module.Decoder, "step", lambda self, model, ids, *rest: steps.append(len(ids)) or step(self, model, ids, *rest))
+    read = module.Decoder.read
+    monkeypatch.setattr(module.Decoder, "read", lambda self, model, ids, *rest: steps.append(ids.shape[1]) or read(self, model, ids, *rest))
     own = generate(model, tiny_tokenizer, prompts, max_new_tokens=6)
-    assert steps
+    assert steps[:3] == [4, 1, 1]
     monkeypatch.setattr(writing, "decoder", lambda _: None)
     usual = generate(model, tiny_tokenizer, prompts, max_new_tokens=6)
     for one, other in zip(own, usual, strict=True):

@@ -22,6 +22,8 @@ enum { QUERY, KEY, VALUE, OUT, GATE, UP, DOWN, LINEARS };
 /* rows from `first` to before `last`, and the updates of their adapter, LINEARS a layer */
 typedef struct { int64_t first, last; const update *updates; } group;
 
+enum { TOGETHER = 4 /* queries that read the same keys at once */ };
+
 typedef struct { int64_t rows, width, heads, kv_heads, head, inner, room, seen_stride, groups; float epsilon, scale; } sizes;
 
 INLINE float squares(const bf16 *x, int64_t n) {
@@ -65,6 +67,7 @@ static void add_updates(const sizes *s, const group *groups, int64_t which, cons
 
 static void turn(const bf16 *x, const bf16 *cos, const bf16 *sin, bf16 *y, int64_t width) {
     const int64_t half = width / 2;
+#pragma omp simd
     for (int64_t i = 0; i < half; i++) {
         float a = load_bf16(x + i), b = load_bf16(x + half + i);
         store_bf16(y + i, round_bf16(a * load_bf16(cos + i)) - round_bf16(b * load_bf16(sin + i)));
@@ -72,31 +75,62 @@ static void turn(const bf16 *x, const bf16 *cos, const bf16 *sin, bf16 *y, int64
     }
 }
 
-/* one query on the keys that are seen; a head's width is a multiple of 32 */
-INLINE void attend(const bf16 *q, const bf16 *k, const bf16 *v, const uint8_t *seen, bf16 *y, int64_t keys, int64_t width, float scale) {
-    float shares[MOST_KEYS], most = -INFINITY, all = 0;
-    __m512 sums[MOST_WIDTH / 16];
-    for (int64_t t = 0; t < keys; t++) {
-        if (!seen[t]) continue;
-        __m512 sum = _mm512_setzero_ps();
-        for (int64_t i = 0; i < width; i += 32)
-            sum = _mm512_dpbf16_ps(sum, (__m512bh)_mm512_loadu_si512(q + i), (__m512bh)_mm512_loadu_si512(k + t * width + i));
-        shares[t] = _mm512_reduce_add_ps(sum) * scale;
-        most = shares[t] > most ? shares[t] : most;
-    }
-#pragma omp simd reduction(+ : all)
-    for (int64_t t = 0; t < keys; t++) all += shares[t] = seen[t] ? fast_exp(shares[t] - most) : 0;
-    for (int64_t i = 0; i < width / 16; i++) sums[i] = _mm512_setzero_ps();
-    for (int64_t t = 0; t < keys; t++) {
-        if (!seen[t]) continue;
-        const __m512 share = _mm512_set1_ps(shares[t]);
-        for (int64_t i = 0; i < width / 16; i++)
-            sums[i] = _mm512_fmadd_ps(share, widened(v + t * width + 16 * i), sums[i]);
-    }
-    const __m512 by = _mm512_set1_ps(all > 0 ? 1 / all : 0);
-    for (int64_t i = 0; i < width / 16; i++)
-        _mm256_storeu_si256((__m256i *)(y + 16 * i), (__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(sums[i], by)));
+/* numbers that will be read soon, `count` of them */
+INLINE void ask_for(const bf16 *x, int64_t count) {
+    for (int64_t i = 0; i < count; i += 32) _mm_prefetch((const char *)(x + i), _MM_HINT_T0);
 }
+
+/* `count` queries of the same keys, a number known when this is compiled, on those that are seen; a head's width is a multiple of 32.
+   Meanwhile the keys `ahead` of these are asked for, which come next. */
+INLINE void attend(const bf16 *q, const int count, const bf16 *k, const bf16 *v, int64_t ahead, const uint8_t *seen, bf16 *y, int64_t keys,
+                   int64_t width, float scale) {
+    float shares[TOGETHER][MOST_KEYS], most[TOGETHER], all[TOGETHER];
+    for (int each = 0; each < count; each++) most[each] = -INFINITY;
+    for (int64_t t = 0; t < keys; t++) {
+        ask_for(v + t * width, width);
+        if (!seen[t]) continue;
+#pragma GCC unroll 4
+        for (int each = 0; each < count; each++) {
+            __m512 sum = _mm512_setzero_ps();
+            for (int64_t i = 0; i < width; i += 32)
+                sum = _mm512_dpbf16_ps(sum, (__m512bh)_mm512_loadu_si512(q + each * width + i), (__m512bh)_mm512_loadu_si512(k + t * width + i));
+            shares[each][t] = _mm512_reduce_add_ps(sum) * scale;
+            most[each] = shares[each][t] > most[each] ? shares[each][t] : most[each];
+        }
+    }
+    for (int each = 0; each < count; each++) {
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t t = 0; t < keys; t++) sum += shares[each][t] = seen[t] ? fast_exp(shares[each][t] - most[each]) : 0;
+        all[each] = sum;
+    }
+    for (int64_t part = 0; part < width; part += 32) {
+        __m512 left[TOGETHER], right[TOGETHER];
+#pragma GCC unroll 4
+        for (int each = 0; each < count; each++) left[each] = right[each] = _mm512_setzero_ps();
+        for (int64_t t = 0; t < keys; t++) {
+            if (!part) ask_for(k + ahead + t * width, width);
+            if (!seen[t]) continue;
+            const __m512 a = widened(v + t * width + part), b = widened(v + t * width + part + 16);
+#pragma GCC unroll 4
+            for (int each = 0; each < count; each++) {
+                const __m512 share = _mm512_set1_ps(shares[each][t]);
+                left[each] = _mm512_fmadd_ps(share, a, left[each]);
+                right[each] = _mm512_fmadd_ps(share, b, right[each]);
+            }
+        }
+#pragma GCC unroll 4
+        for (int each = 0; each < count; each++) {
+            const __m512 by = _mm512_set1_ps(all[each] > 0 ? 1 / all[each] : 0);
+            _mm512_storeu_si512(y + each * width + part, (__m512i)_mm512_cvtne2ps_pbh(_mm512_mul_ps(right[each], by), _mm512_mul_ps(left[each], by)));
+        }
+    }
+}
+
+#define ATTEND(N) \
+    if (head == 64) attend(query, N, keys, values, ahead, seen + slots[row] * s->seen_stride, to, places[row] + 1, 64, s->scale); \
+    else attend(query, N, keys, values, ahead, seen + slots[row] * s->seen_stride, to, places[row] + 1, head, s->scale)
+#define CASE(N) case N: ATTEND(N); break;
 
 /* positions, the new keys and values in their place, then attention; the work of each thread */
 static void mix(const sizes *s, const layer *l, bf16 *qkv, const bf16 *cos, const bf16 *sin, const int64_t *slots, const int64_t *places,
@@ -116,11 +150,12 @@ static void mix(const sizes *s, const layer *l, bf16 *qkv, const bf16 *cos, cons
 #pragma omp for schedule(dynamic, 4)
     for (int64_t part = 0; part < s->rows * s->kv_heads; part++) {
         const int64_t row = part / s->kv_heads, own = part % s->kv_heads, at = (slots[row] * s->kv_heads + own) * s->room * head;
-        for (int64_t each = own * groups; each < (own + 1) * groups; each++) {
-            const bf16 *query = qkv + row * columns + each * head, *keys = l->keys + at, *values = l->values + at;
+        const bf16 *keys = l->keys + at, *values = l->values + at;
+        for (int64_t each = own * groups; each < (own + 1) * groups; each += TOGETHER) {
+            const int64_t left = (own + 1) * groups - each, ahead = left > TOGETHER ? 0 : s->room * head;
+            const bf16 *query = qkv + row * columns + each * head;
             bf16 *to = mixed + (row * s->heads + each) * head;
-            if (head == 64) attend(query, keys, values, seen + row * s->seen_stride, to, places[row] + 1, 64, s->scale);
-            else attend(query, keys, values, seen + row * s->seen_stride, to, places[row] + 1, head, s->scale);
+            switch (left) { CASE(1) CASE(2) CASE(3) default: ATTEND(TOGETHER); }
         }
     }
 }
@@ -141,7 +176,7 @@ static void gate(const sizes *s, const bf16 *gate_up, bf16 *y) {
 }
 
 /* x (rows, width), the embedded tokens, become the last norm's output. Row i is put at `places[i]` of slot `slots[i]`, which holds `room`
-   keys, and sees those up to its place that `seen` says, each row's `seen_stride` behind the one before. `scratch` has room for
+   keys, and sees those up to its place that `seen` says, each slot's `seen_stride` behind the one before. `scratch` has room for
    rows (2 width + (heads + 2 kv_heads) head + heads head + 3 inner + the largest rank) numbers. */
 void decode_bf16(const layer *layers, int64_t count, bf16 *x, const bf16 *norm, const bf16 *cos, const bf16 *sin, const int64_t *slots,
                  const int64_t *places, const uint8_t *seen, int64_t seen_stride, const group *groups, int64_t group_count, bf16 *scratch,

@@ -28,6 +28,8 @@ from engrain.models import decoder_layers
 if TYPE_CHECKING:
     from transformers import Cache, PreTrainedModel
 
+AT_ONCE = 1024
+"""Tokens of a pass, of which each takes some kilobytes while it lasts."""
 MOST_PACKED = 2**30
 """Bytes of weights up to which packed copies of all are held beside them."""
 CLOSE = 0.03
@@ -80,21 +82,26 @@ class Decoder:
     names: dict[str, int]
     """The number of each linear layer by its name; the head's is -1."""
 
-    def can(self, cache: Cache) -> bool:
-        """Whether a step goes on from these keys and values."""
-        own = all(type(layer) is RoomyLayer and layer.is_initialized for layer in cache.layers)
-        return own and cache.get_seq_length() < MOST_KEYS
+    def can(self, cache: Cache, tokens: int) -> bool:
+        """Whether so many tokens more of every row go on from these keys and values."""
+        return all(type(layer) is RoomyLayer for layer in cache.layers) and cache.get_seq_length() + tokens <= MOST_KEYS
 
-    def step(self, model: PreTrainedModel, ids_B: Tensor, positions_B1: Tensor, seen_BT: Tensor, cache: Cache) -> Tensor:
-        """The logits (B, V) after one token more of every row; `seen_BT` says which tokens each row sees, the new one among them."""
-        rows, place = len(ids_B), cache.get_seq_length()
-        token = self.norm.new_empty(1).expand(rows, self.kv_heads, 1, self.width)
+    def read(self, model: PreTrainedModel, ids_BT: Tensor, positions_BT: Tensor, seen_BA: Tensor, cache: Cache) -> Tensor:
+        """The logits (B, V) after T tokens more of every row.
+
+        `seen_BA` says which of all A tokens each row has, the new ones last; the others are left out, and the last is none of them.
+        """
+        rows, count = ids_BT.shape
+        before = cache.get_seq_length()
+        new = self.norm.new_empty(1).expand(rows, self.kv_heads, count, self.width)
         for layer in cache.layers:
-            layer.grow(token, token)
-        pairs = [(layer.keys, layer.values) for layer in cache.layers]
-        seen = seen_BT.to(torch.uint8).contiguous()
-        x_BD = self.states(model, ids_B, positions_B1[:, 0], torch.arange(rows), torch.full((rows,), place), seen, pairs)
-        return packed_product(x_BD, self.head)
+            layer.grow(new, new)
+        pairs, seen = [(layer.keys, layer.values) for layer in cache.layers], seen_BA.to(torch.uint8).contiguous()
+        there_BT = seen_BA[:, before:] > 0
+        slots_N, at_N = there_BT.nonzero().unbind(1)
+        tokens = zip(*(part.split(AT_ONCE) for part in (ids_BT[there_BT], positions_BT[there_BT], slots_N, before + at_N)), strict=True)
+        x_ND = torch.cat([self.states(model, *part, seen, pairs) for part in tokens])
+        return packed_product(x_ND[at_N == count - 1], self.head)
 
     def states(
         self,
@@ -103,14 +110,15 @@ class Decoder:
         positions_N: Tensor,
         slots_N: Tensor,
         places_N: Tensor,
-        seen_NT: Tensor,
+        seen_ST: Tensor,
         pairs: Sequence[Pair],
         groups: Sequence[Group] = (),
     ) -> Tensor:
         """The last norm's output (N, D) of tokens that are put at these places of these slots, below MOST_KEYS.
 
-        A token sees what `seen_NT` (uint8; one row for all, or one each) says of its slot up to its own place. `pairs` are each layer's
-        keys and values (S, K, R, W). A token's numbers are the same alone and beside others. Raises IndexError beyond R or MOST_KEYS.
+        A token sees what `seen_ST` (uint8; one row for all slots, or one each) says of its slot up to its own place. `pairs` are each
+        layer's keys and values (S, K, R, W). A token's numbers are the same alone and beside others. Raises IndexError beyond R or
+        MOST_KEYS.
         """
         x_ND = model.get_input_embeddings()(ids_N)
         count, room = len(x_ND), pairs[0][0].shape[2]
@@ -121,7 +129,7 @@ class Decoder:
         table, grouped = torch.tensor(made), torch.tensor([[g.first, g.last, g.update.table.data_ptr()] for g in groups])
         columns, rank = (self.heads + 2 * self.kv_heads) * self.width, max((g.update.rank for g in groups), default=0)
         scratch = x_ND.new_empty(count * (2 * x_ND.shape[1] + columns + self.heads * self.width + 3 * self.inner + rank))
-        where = (cos, sin, slots_N, places_N, seen_NT, seen_NT.stride(0) if len(seen_NT) > 1 else 0, grouped, len(groups), scratch)
+        where = (cos, sin, slots_N, places_N, seen_ST, seen_ST.stride(0) if len(seen_ST) > 1 else 0, grouped, len(groups), scratch)
         sizes = (count, x_ND.shape[1], self.heads, self.kv_heads, self.width, self.inner, room)
         native.call("decode", x_ND.dtype, table, len(made), x_ND, self.norm, *where, *sizes, self.epsilon, self.scale)
         return x_ND
@@ -245,22 +253,21 @@ def _joined(linears: Sequence[nn.Linear]) -> tuple[Tensor, Tensor | None]:
 
 
 def _agrees(made: Decoder, model: PreTrainedModel) -> bool:
-    """Whether it computes what the model computes: one token after three rows of some, the shorter ones padded on the left."""
+    """Whether it computes what the model computes: three rows of some tokens, the shorter ones padded on the left, then one more."""
     size = model.config.get_text_config().vocab_size
     ids = torch.arange(39).reshape(3, 13) * 7 % size
     mask = torch.ones_like(ids)
     mask[1, :5] = 0
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     with torch.inference_mode(), plain(model):
-        logits = []
-        for own in (True, False):
-            cache = roomy_cache(model)
-            if cache is None:
+        caches = roomy_cache(model), roomy_cache(model)
+        if caches[0] is None or caches[1] is None:
+            return False
+        for first, last in ((0, 12), (12, 13)):
+            new, seen = (ids[:, first:last], positions[:, first:last]), mask[:, :last]
+            own = made.read(model, *new, seen, caches[0]).float()
+            usual = model(input_ids=new[0], attention_mask=seen, position_ids=new[1], cache=caches[1], use_cache=True)
+            logits = usual.logits[:, -1].float()
+            if not float((own - logits).norm()) <= CLOSE * float(logits.norm()):
                 return False
-            model(input_ids=ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions[:, :-1], cache=cache, use_cache=True)
-            if own:
-                logits.append(made.step(model, ids[:, -1], positions[:, -1:], mask, cache).float())
-            else:
-                out = model(input_ids=ids[:, -1:], attention_mask=mask, position_ids=positions[:, -1:], cache=cache, use_cache=True)
-                logits.append(out.logits[:, -1].float())
-    return float((logits[0] - logits[1]).norm()) <= CLOSE * float(logits[1].norm())
+    return True

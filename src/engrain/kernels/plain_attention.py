@@ -96,8 +96,6 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Add tokens (B, Hkv, T, D); all keys and values with their room."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
         start = self.length
         self.grow(key_states, value_states)
         self.keys[:, :, start : self.length], self.values[:, :, start : self.length] = key_states, value_states
@@ -105,6 +103,8 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
 
     def grow(self, key_states: Tensor, value_states: Tensor) -> None:
         """Have room for as many tokens more as these (B, Hkv, T, D) are."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
         self.length += key_states.shape[2]
         self.keys, self.values = (_with_room(old, new, self.length) for old, new in ((self.keys, key_states), (self.values, value_states)))
 
