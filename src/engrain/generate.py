@@ -337,9 +337,9 @@ def _token_log_probabilities(model: PreTrainedModel, ids: Sequence[int]) -> np.n
 def _batch_size(model: PreTrainedModel, prompts: int, tokens: int) -> int:
     """How many of the prompts are answered side by side, of which the longest has so many `tokens` with its answer; batches are alike."""
     config = model.config.get_text_config()
-    heads = getattr(config, "num_attention_heads", 1)
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    each = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * width * model.dtype.itemsize
+    heads: int = getattr(config, "num_attention_heads", 1)
+    width: int = getattr(config, "head_dim", None) or config.hidden_size // heads
+    each: int = 2 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * width * model.dtype.itemsize
     most = min(MOST, max(FEWEST, ROOM // (each * tokens)))
     return -(-prompts // -(-prompts // most))
 

@@ -99,8 +99,8 @@ class Decoder:
         pairs, seen = [(layer.keys, layer.values) for layer in cache.layers], seen_BA.to(torch.uint8).contiguous()
         there_BT = seen_BA[:, before:] > 0
         slots_N, at_N = there_BT.nonzero().unbind(1)
-        tokens = zip(*(part.split(AT_ONCE) for part in (ids_BT[there_BT], positions_BT[there_BT], slots_N, before + at_N)), strict=True)
-        x_ND = torch.cat([self.states(model, *part, seen, pairs) for part in tokens])
+        parts = zip(*(part.split(AT_ONCE) for part in (ids_BT[there_BT], positions_BT[there_BT], slots_N, before + at_N)), strict=True)
+        x_ND = torch.cat([self.states(model, ids, turns, slots, places, seen, pairs) for ids, turns, slots, places in parts])
         return packed_product(x_ND[at_N == count - 1], self.head)
 
     def states(
