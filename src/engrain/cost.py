@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from engrain.kernels import native
@@ -19,21 +20,22 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-TRAINING, READING, WRITING = 0.38, 0.45, 0.14
-"""Shares of `matmul_rate` that a training step, a forward pass, and the writing of 32 answers at once reach.
+TRAINING, READING, WRITING = 0.5, 0.5, 0.3
+"""Shares of `matmul_rate` that a training step, a forward pass, and the writing of answers side by side are said to reach.
 
-Measured on one core of an AMD EPYC with bf16 in hardware, smollm2-135m and the bundled business (0.45 TFLOP/s): LoRA
-of rank 32 340 tokens/s (0.41), full 255 (0.37), layer-wise 610 (0.49); perplexity 850 tokens/s (0.46); closed-book
-answers 260 tokens/s (0.14). To measure again: tokens/s × `Cost.training` (or `Cost.forward`) ÷ `matmul_rate`, where
-tokens that all examples of a micro-batch begin with count once.
+Measured on two cores of an AMD EPYC with bf16 in hardware, smollm2-135m: training 0.6 to 0.7 (Zen 4 and Zen 5, LoRA, full and
+layer-wise; docs/performance.md), prompts 0.71 and answers 0.58 of 65 prompts side by side (Zen 4). Less is said, for other
+processors reach less: a Xeon with a matrix unit, whose rate is 1.9 TFLOP/s, 0.2 in training. To measure again: tokens/s ×
+`Cost.training` (or `Cost.forward`) ÷ `matmul_rate`, where tokens that all examples of a micro-batch begin with count once.
 """
-ATTENTION = 0.12
+ATTENTION = 0.16
 """The same for what attention multiplies in training: a third of TRAINING. On a Zen 5 (AMD EPYC, two cores, 0.84 TFLOP/s) it reaches
 0.19, where the rest of a step reaches 0.6: with rows of 128 to 16,384 tokens a token took 0.745 µs longer for each token that the rows
 were longer (`python -m benchmarks growth`)."""
 ATTENTION_BACK = 2.5
 """What attention multiplies on the way back for one on the way there: its scores are made again, for three other gradients."""
-PROBE_SECONDS, PROBE_SIZE = 0.3, 1024
+PROBE_SECONDS, PROBE_SIZE, PROBE_SIZE_ON_CARDS = 0.3, 1024, 4096
+"""A small product takes a card less time than its beginning does."""
 MARGIN = 1.2
 """Memory beyond what is counted: copies under way and gaps. Peaks measured with smollm2-135m lay 0.9 to 1.3 times the count."""
 VALUE_BYTES = 4
@@ -144,16 +146,19 @@ def _is_table(module: nn.Module, head: torch.Tensor) -> bool:
 
 
 def matmul_rate(device: str, dtype: torch.dtype, seconds: float = PROBE_SECONDS) -> float:
-    """FLOPs a second at which this machine multiplies matrices now, measured for `seconds`."""
+    """FLOPs a second at which this machine multiplies matrices now: the median of the products of so many `seconds`."""
     import torch
 
-    a, b = (torch.randn(PROBE_SIZE, PROBE_SIZE, device=device, dtype=dtype) for _ in range(2))
-    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device.partition(":")[0], lambda: None)
+    kind = device.partition(":")[0]
+    size = PROBE_SIZE if kind == "cpu" else PROBE_SIZE_ON_CARDS
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(kind, lambda: None)
     torch.matmul(a, b)
     wait()
-    started, count = time.perf_counter(), 0
-    while count == 0 or time.perf_counter() - started < seconds:
+    took: list[float] = []
+    while sum(took) < seconds:
+        started = time.perf_counter()
         torch.matmul(a, b)
         wait()
-        count += 1
-    return 2 * PROBE_SIZE**3 * count / (time.perf_counter() - started)
+        took.append(time.perf_counter() - started)
+    return 2 * size**3 / median(took)
