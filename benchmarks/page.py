@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks import parts
-from benchmarks.results import Results
+from benchmarks.results import Results, Row
 
 DOCS = Path(__file__).parent.parent / "docs"
 HEAD = """# Performance
@@ -30,12 +31,19 @@ def text(results: Results, images: Path) -> str:
         module = part(name)
         lines = module.section(results, images)
         if lines:
-            sections.append("\n".join([f"## {module.TITLE}", "", module.ABOUT, "", *lines]).rstrip() + "\n")
+            about = " ".join([module.ABOUT, *days(results.read(name))])
+            sections.append("\n".join([f"## {module.TITLE}", "", about, "", *lines]).rstrip() + "\n")
         else:
             without.append(name)
     if without:
         sections.append(f"Not measured yet: {', '.join(without)}.\n")
     return "\n".join(sections)
+
+
+def days(rows: Mapping[str, Row]) -> list[str]:
+    """A sentence that says on which days these were measured, for parts are measured apart; none without any."""
+    found = sorted({row["measured"].partition(" ")[0] for row in rows.values()})
+    return [f"Measured {' to '.join(dict.fromkeys((found[0], found[-1])))}."] if found else []
 
 
 def write(results: Results, docs: Path = DOCS) -> Path:

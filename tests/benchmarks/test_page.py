@@ -48,6 +48,14 @@ def results(tmp_path: Path) -> Results:
     return made
 
 
+def test_a_part_says_when_it_was_measured() -> None:
+    assert page.days({}) == []
+    assert page.days({"a": {"measured": "2026-12-03 10:39"}, "b": {"measured": "2026-12-03 11:05"}}) == ["Measured 2026-12-03."]
+    assert page.days({"a": {"measured": "2026-12-03 10:39"}, "b": {"measured": "2026-11-30 20:02"}}) == [
+        "Measured 2026-11-30 to 2026-12-03."
+    ]
+
+
 def test_the_page_tells_speeds_ratios_targets_and_what_did_not_run(results: Results, tmp_path: Path) -> None:
     text = page.text(results, tmp_path / "images")
     assert "| engrain bf16, whole epoch | 400 |  |  | 30 at 95% | 1.5 GB | 50% | 3.0000 | 2.9400 | 2.6900 |" in text
