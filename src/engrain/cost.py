@@ -34,8 +34,9 @@ ATTENTION = 0.16
 were longer (`python -m benchmarks growth`)."""
 ATTENTION_BACK = 2.5
 """What attention multiplies on the way back for one on the way there: its scores are made again, for three other gradients."""
-PROBE_SECONDS, PROBE_SIZE, PROBE_SIZE_ON_CARDS = 0.3, 1024, 4096
-"""A small product takes a card less time than its beginning does."""
+PROBE_SECONDS, PROBE_SIZE, PROBE_SIZE_ON_CARDS = 1.0, 1024, 4096
+"""In a process that has just begun, Linux may leave all threads on one processor for a third of a second. A small product takes a card
+less time than its beginning does."""
 MARGIN = 1.2
 """Memory beyond what is counted: copies under way and gaps. Peaks measured with smollm2-135m lay 0.9 to 1.3 times the count."""
 VALUE_BYTES = 4
