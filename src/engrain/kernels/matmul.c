@@ -29,58 +29,24 @@ int matmul_ready(int tiles) {
 void open_tiles(void) { if (tiled) configure_tiles(TILE); }
 void close_tiles(void) { if (tiled) release_tiles(); }
 
-/* 16 rows of 16 words each become columns */
-static inline void transpose(const bf16 *in, int64_t stride, bf16 *out) {
-    __m512i r[16], t[16];
-    for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_si512(in + i * stride);
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-        r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-        r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 16; i++) _mm512_storeu_si512(out + TERMS * i, r[i]);
-}
-
 /* a panel of w (columns, terms), whose rows are the columns of the factor */
 static void pack_rows(const factor *f, int64_t column, bf16 *out) {
     for (int64_t k = 0; k < f->terms; k += TERMS, out += 2 * HALF) {
-        transpose(f->w + column * f->w_stride + k, f->w_stride, out);
-        transpose(f->w + (column + TILE) * f->w_stride + k, f->w_stride, out + HALF);
+        transpose(f->w + column * f->w_stride + k, f->w_stride, out, TERMS);
+        transpose(f->w + (column + TILE) * f->w_stride + k, f->w_stride, out + HALF, TERMS);
     }
 }
 
 /* a panel of w (terms, columns) */
 static void pack_columns(const factor *f, int64_t column, bf16 *out) {
-    const __m512i left = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8,
-                                          39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
-    const __m512i right = _mm512_add_epi16(left, _mm512_set1_epi16(16));
     for (int64_t k = 0; k < f->terms; k += 2) {
         const bf16 *row = f->w + k * f->w_stride + column;
-        __m512i even = _mm512_loadu_si512(row), odd = _mm512_loadu_si512(row + f->w_stride);
         bf16 *tile = out + k / TERMS * 2 * HALF + k % TERMS / 2 * TERMS;
-        _mm512_storeu_si512(tile, _mm512_permutex2var_epi16(even, left, odd));
-        _mm512_storeu_si512(tile + HALF, _mm512_permutex2var_epi16(even, right, odd));
+        interleave(row, row + f->w_stride, tile, tile + HALF);
     }
 }
 
-static bf16 *scratch(int64_t count) {
+bf16 *scratch(int64_t count) {
     static _Thread_local bf16 *kept;
     static _Thread_local int64_t room;
     if (count > room) {

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from engrain.fetch import cache_folder
 
-NAMES = ("elementwise.c", "matmul.c", "tiles.c", "vectors.c", "decoder.c", "choosing.c", "adamw.c")
+NAMES = ("elementwise.c", "matmul.c", "tiles.c", "vectors.c", "decoder.c", "segment_attention.c", "choosing.c", "adamw.c")
 SOURCES = tuple(Path(__file__).with_name(name) for name in NAMES)
 COMPILERS = ("cc", "gcc", "clang")
 FAST = "-O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -ffinite-math-only -fno-signed-zeros"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AttentionInterface
 
+from engrain.kernels import segment_attention as segmented
+from engrain.kernels.segment_attention import Segments, segment_attention
 from engrain.kernels.short_attention import can, short_attention
 
 NAME = "engrain_packed"
@@ -40,9 +43,11 @@ class Packing:
 
     `positions` (N) restart for every segment behind what it sees before itself. `buckets` are the shapes (S, M). `gather` is the
     token of every padded place, `scatter` (N) the padded place of every token, `real` what is no padding. `continued` has for each
-    bucket the tokens (S, L) of what its segments continue, None where that is nothing.
+    bucket the tokens (S, L) of what its segments continue, None where that is nothing. `lengths` and `after` are what `pack` was given.
     """
 
+    lengths: Sequence[int]
+    after: Sequence[int]
     prefix: int
     positions: Tensor
     buckets: tuple[tuple[int, int], ...]
@@ -55,6 +60,11 @@ class Packing:
     def sizes(self) -> list[int]:
         """Padded places of the prefix and of every bucket."""
         return [self.prefix, *(count * longest for count, longest in self.buckets)]
+
+    @cached_property
+    def segments(self) -> Segments:
+        """The row without padding."""
+        return segmented.segments(self.lengths, self.prefix, self.after)
 
 
 def pack(lengths: Sequence[int], prefix: int, device: torch.device | str, after: Sequence[int] = ()) -> Packing:
@@ -74,7 +84,7 @@ def pack(lengths: Sequence[int], prefix: int, device: torch.device | str, after:
     buckets = tuple((len(group), lengths[group[0]]) for group in groups)
     seen = ([torch.arange(before[i]) + starts[after[i]] for i in group if before[i]] for group in groups)
     continued = tuple(torch.stack(tokens).to(device) if tokens else None for tokens in seen)
-    return Packing(prefix, positions.to(device), buckets, gather.to(device), scatter.to(device), real.to(device), continued)
+    return Packing(lengths, after, prefix, positions.to(device), buckets, gather.to(device), scatter.to(device), real.to(device), continued)
 
 
 def _similar(lengths: Sequence[int], numbers: Sequence[int]) -> list[list[int]]:
@@ -140,8 +150,11 @@ def packed_attention(
     assert packing is not None, "the packed attention runs inside `packed(model)` with packing=… only"
     options = Options(scaling, dropout if module.training else 0.0, sliding_window, softcap, query.shape[1] // key.shape[1], s_aux)
     before = key.shape[2] - query.shape[2]
-    seen, rows = zip(*(x[0].transpose(0, 1).tensor_split([before]) for x in (key, value)), strict=True)
-    q, k, v = (_Pad.apply(x, packing).split(packing.sizes) for x in (query[0].transpose(0, 1), *rows))
+    q_NHD, k_THD, v_THD = (x[0].transpose(0, 1) for x in (query, key, value))
+    if options.plain and not before and segmented.can(q_NHD, k_THD, v_THD) and segmented.busy(packing.segments, key.shape[1]):
+        return segment_attention(q_NHD, k_THD, v_THD, packing.segments, sliding_window, options.scale(query.shape[-1]))[None], None
+    seen, rows = zip(*(x.tensor_split([before]) for x in (k_THD, v_THD)), strict=True)
+    q, k, v = (_Pad.apply(x, packing).split(packing.sizes) for x in (q_NHD, *rows))
     shared_k, shared_v = (torch.cat([cached, x[0]]) if before else x[0] for cached, x in zip(seen, (k, v), strict=True))
     done = [_attend(q[0][None], shared_k[None], shared_v[None], before, options)[0]] if packing.prefix else []
     for shape, continued, *own in zip(packing.buckets, packing.continued, q[1:], k[1:], v[1:], strict=True):
@@ -170,6 +183,11 @@ class Options:
     groups: int
     sinks: Tensor | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether attention is a softmax of scores and nothing else."""
+        return self.softcap is None and self.sinks is None and not self.dropout
+
     def scale(self, width: int) -> float:
         """What scores are multiplied by."""
         return width**-0.5 if self.scaling is None else self.scaling
@@ -178,8 +196,7 @@ class Options:
 def _attend(q: Tensor, k: Tensor, v: Tensor, offset: int, options: Options) -> Tensor:
     """Causal attention of q (S, M, H, D) at positions from `offset` on k, v (S, offset + M, Hkv, D)."""
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-    plain = options.softcap is None and options.sinks is None and not options.dropout
-    if plain and k.shape[2] <= FEW and can(q, k, v):
+    if options.plain and k.shape[2] <= FEW and can(q, k, v):
         return short_attention(q, k, v, options.sliding_window, options.scale(q.shape[-1])).transpose(1, 2)
     mask = _mask(q.shape[2], offset, options.sliding_window, q.device)
     if options.softcap is not None or (q.device.type == "cpu" and k.shape[2] <= SHORT):

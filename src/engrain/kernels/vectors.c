@@ -25,6 +25,7 @@ INLINE __m512bh both(const bf16 *x) {
    each time two terms are done */
 INLINE void block(const factor *f, int64_t row, const int rows, const bf16 *packed, const target *to, const bf16 *ahead, int lines) {
     __m512 left[MOST], right[MOST];
+    for (int i = 0; i < rows; i++) __builtin_prefetch(to->y + i * to->stride, 1);
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) left[i] = right[i] = _mm512_setzero_ps();
     for (int part = 0; part < 2; part++) {
