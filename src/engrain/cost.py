@@ -27,10 +27,10 @@ full; docs/performance.md), prompts 0.71 and answers 0.58 of 65 prompts side by 
 processors reach less: a Xeon with a matrix unit, whose rate is 1.9 TFLOP/s, 0.2 in training. To measure again: tokens/s ×
 `Cost.training` (or `Cost.forward`) ÷ `matmul_rate`, where tokens that all examples of a micro-batch begin with count once.
 """
-ATTENTION = 0.16
-"""The same for what attention multiplies in training: a third of TRAINING. On a Zen 5 (AMD EPYC, two cores, 0.84 TFLOP/s) it reaches
-0.19, where the rest of a step reaches 0.6: with rows of 128 to 16,384 tokens a token took 0.745 µs longer for each token that the rows
-were longer (`python -m benchmarks growth`)."""
+ATTENTION = 0.25
+"""The same for what attention multiplies in training: half of TRAINING. On a Zen 4 (AMD EPYC, two cores, 0.4 TFLOP/s) it reaches 0.4 over
+rows of 2,048 tokens and 0.3 over 16,384: a token took 0.74 and 1.04 µs longer for each token that its row was longer than 128 (`python -m
+benchmarks growth`)."""
 ATTENTION_BACK = 2.5
 """What attention multiplies on the way back for one on the way there: its scores are made again, for three other gradients."""
 PROBE_SECONDS, PROBE_SIZE, PROBE_SIZE_ON_CARDS = 1.0, 1024, 4096
