@@ -1,4 +1,4 @@
-"""Attention over a flat row of segments: no padding anywhere but inside the attention product itself.
+"""Attention over a flat row of segments: no padding anywhere but inside the attention product itself, nor there in `segment_attention`.
 
 A training step is one row of tokens: an optional prefix that all segments share, then the segments one after the
 other. Each segment sees the prefix, the segment that it continues, if any, and itself, causally. Reference: `reference_attention`,

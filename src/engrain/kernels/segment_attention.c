@@ -29,6 +29,7 @@ typedef struct {
 /* the positions from `first` to before `last`, which are `rows` rows, and the keys that any of them sees, in full panels */
 typedef struct { int64_t first, last, rows, from, to; } few;
 
+/* ROWS rows of c and a panel's columns */
 INLINE void block(const word *a, int64_t a_row, int64_t a_step, const word *b, int64_t steps, float *c, int64_t stride, int more) {
     __m512 left[ROWS], right[ROWS];
 #pragma GCC unroll 8
@@ -84,6 +85,7 @@ static void words(const bf16 *x, int64_t stride, int64_t rows, int64_t columns, 
         for (int64_t at = 0; at < columns; at += PANEL) pair(x + row * stride + at, stride, out + 2 * at);
 }
 
+/* the segment's keys, or values, behind each other, and zeros up to a full panel */
 static void gather(const bf16 *x, int64_t stride, const part *p, bf16 *out) {
     const int64_t width = p->in->width;
     for (int64_t i = 0; i < p->keys; i++) memcpy(out + i * width, x + p->rows[i] * stride + p->head * width, width * sizeof(bf16));
@@ -97,18 +99,19 @@ static void taken(const bf16 *x, int64_t stride, const part *p, const few *f, bf
     memset(out + count * size, 0, (f->rows * p->in->width - count * size) * sizeof(bf16));
 }
 
-/* y, each row times its number in `by` */
+/* y to the places of the few queries, each row times its number in `by`, if there are any */
 static void put(const float *y, const float *by, const part *p, const few *f, bf16 *out) {
     const int64_t width = p->in->width, size = p->groups * width;
     for (int64_t row = 0; row < (f->last - f->first) * p->groups; row++) {
         bf16 *to = out + (p->query + f->first + row / p->groups) * p->in->heads * width + p->head * size + row % p->groups * width;
 #pragma omp simd
-        for (int64_t i = 0; i < width; i++) store_bf16(to + i, y[row * width + i] * by[row]);
+        for (int64_t i = 0; i < width; i++) store_bf16(to + i, y[row * width + i] * (by ? by[row] : 1));
     }
 }
 
+/* the next few positions, as many as go over the keys together */
 static few positions(const part *p, int64_t first) {
-    const int64_t most = first + (MOST_ROWS / p->groups ? MOST_ROWS / p->groups : 1), last = most < p->queries ? most : p->queries;
+    const int64_t most = first + MOST_ROWS / p->groups, last = most < p->queries ? most : p->queries;
     const int64_t before = p->keys - p->queries, behind = before + first + 1 - p->in->window;
     const int64_t rows = ((last - first) * p->groups + ROWS - 1) / ROWS * ROWS;
     return (few){first, last, rows, behind > 0 ? behind / PANEL * PANEL : 0, (before + last + PANEL - 1) / PANEL * PANEL};
@@ -121,11 +124,12 @@ INLINE void seen(const part *p, const few *f, int64_t row, int64_t *start, int64
     *end = behind - f->from;
 }
 
-/* where the sum of a row's query is kept */
+/* where the logarithm of a row's query is kept */
 INLINE int64_t place(const part *p, const few *f, int64_t row) {
     return (p->query + f->first + row / p->groups) * p->in->heads + p->head * p->groups + row % p->groups;
 }
 
+/* x times `by` from `from` to before `to`, of `all` numbers; the others are zero */
 static void narrowed(const float *x, bf16 *out, int64_t from, int64_t to, int64_t all, float by) {
     memset(out, 0, from * sizeof(bf16));
 #pragma omp simd
@@ -133,11 +137,13 @@ static void narrowed(const float *x, bf16 *out, int64_t from, int64_t to, int64_
     memset(out + to, 0, (all - to) * sizeof(bf16));
 }
 
+/* the product of each row with each key, or of what has their shape */
 static void scored(const part *p, const few *f, const bf16 *queries, const bf16 *keys, float *scores) {
     const int64_t width = p->in->width, all = f->to - f->from;
     times(queries, width / 2, 1, keys + f->from * width, PANEL * width / 2, width / 2, scores, all, f->rows, all, 0);
 }
 
+/* what the few queries take of the values */
 static void forward(const part *p, const few *f, bf16 *y, float *logs) {
     const int64_t width = p->in->width, all = f->to - f->from, real = (f->last - f->first) * p->groups;
     float by[MOST_ROWS];
@@ -161,10 +167,9 @@ static void forward(const part *p, const few *f, bf16 *y, float *logs) {
     put(p->y, by, p, f, y);
 }
 
+/* what the few queries get back, and what keys and values get from them */
 static void back(const part *p, const few *f, const bf16 *dy, const float *logs, bf16 *dq) {
     const int64_t width = p->in->width, all = f->to - f->from, real = (f->last - f->first) * p->groups, size = p->in->heads * width;
-    float by[MOST_ROWS];
-    for (int64_t row = 0; row < real; row++) by[row] = 1;
     taken(p->in->q, p->in->q_stride, p, f, p->q);
     taken(dy, size, p, f, p->dy);
     scored(p, f, p->q, p->k_across, p->scores);
@@ -184,7 +189,7 @@ static void back(const part *p, const few *f, const bf16 *dy, const float *logs,
         narrowed(d, slopes, start, end, all, p->in->scale);
     }
     times(p->slopes, all / 2, 1, p->k_pairs + f->from * PANEL, p->whole / 2 * PANEL, all / 2, p->y, width, f->rows, width, 0);
-    put(p->y, by, p, f, dq);
+    put(p->y, 0, p, f, dq);
     words(p->shares, all, f->rows, all, p->shares_pairs);
     words(p->slopes, all, f->rows, all, p->slopes_pairs);
     pairs(p->q, f->rows, width, p->q_pairs);

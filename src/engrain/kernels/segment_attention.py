@@ -1,6 +1,6 @@
 """Causal attention of the segments of a row as they lie, in C (`segment_attention.c`), in a processor's units that multiply bf16.
 
-No segment is padded, none is copied together with what it sees, and no more is held than a few queries' scores: these go over the keys
+No segment is padded, none is copied together with what it sees, and of scores only a few queries' are held: these go over the keys
 of their segment, and back again with the logarithm of what their shares were divided by (arXiv 2205.14135, section 3.1, but with all of
 a query's scores at hand at once). Reference: `packed_attention.reference_attention`.
 
