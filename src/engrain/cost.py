@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 TRAINING, READING, WRITING = 0.5, 0.5, 0.3
 """Shares of `matmul_rate` that a training step, a forward pass, and the writing of answers side by side are said to reach.
 
-Measured on two cores of an AMD EPYC with bf16 in hardware, smollm2-135m: training 0.69 to 0.78 (Zen 4 and Zen 5, LoRA and
-full; docs/performance.md), prompts 0.71 and answers 0.58 of 65 prompts side by side (Zen 4). Less is said, for other
+Measured on two cores of an AMD EPYC with bf16 in hardware, smollm2-135m: training 0.85 and 0.91 (Zen 4, LoRA and full;
+docs/performance.md), prompts 0.71 and answers 0.58 of 65 prompts side by side (Zen 4). Less is said, for other
 processors reach less: a Xeon with a matrix unit, whose rate is 1.9 TFLOP/s, 0.2 in training. To measure again: tokens/s ×
 `Cost.training` (or `Cost.forward`) ÷ `matmul_rate`, where tokens that all examples of a micro-batch begin with count once.
 """
