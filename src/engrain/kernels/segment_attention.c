@@ -236,10 +236,7 @@ void segments_bf16(const bf16 *q, int64_t q_stride, const bf16 *k, int64_t k_str
         for (int64_t each = 0; each < count * kv_heads; each++) {
             begin(&p, spans + each / kv_heads, rows, each % kv_heads);
             pairs(p.v, p.whole, width, p.v_pairs);
-            for (few f = positions(&p, 0);; f = positions(&p, f.last)) {
-                forward(&p, &f, y, logs);
-                if (f.last == p.queries) break;
-            }
+            for (few f = positions(&p, 0); f.first < p.queries; f = positions(&p, f.last)) forward(&p, &f, y, logs);
         }
     }
 }
@@ -262,10 +259,7 @@ void segments_back_bf16(const bf16 *dy, const bf16 *q, int64_t q_stride, const b
             pairs(p.k, p.whole, width, p.k_pairs);
             memset(p.dk, 0, p.whole * width * sizeof(float));
             memset(p.dv, 0, p.whole * width * sizeof(float));
-            for (few f = positions(&p, 0);; f = positions(&p, f.last)) {
-                back(&p, &f, dy, logs, dq);
-                if (f.last == p.queries) break;
-            }
+            for (few f = positions(&p, 0); f.first < p.queries; f = positions(&p, f.last)) back(&p, &f, dy, logs, dq);
             for (int64_t i = 0; i < p.keys; i++) {
                 float *to = changes + (spans[each / kv_heads].key + i) * size + p.head * width;
                 memcpy(to, p.dk + i * width, width * sizeof(float));

@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engrain.kernels import native
 from engrain.kernels.matmul import UNIT, ready
 
 LONG = 1024
-"""Keys from which on a segment is left to others where threads would be idle, for one computes all queries of a head of keys."""
+"""Keys beyond which a segment is left to others where threads would be idle, for one computes all queries of a head of keys."""
 MOST_GROUPS = 48
 """As in `segment_attention.c`: heads that share one of keys and values."""
 
@@ -52,10 +53,8 @@ def segments(lengths: Sequence[int], prefix: int, after: Sequence[int]) -> Segme
     ends = list(accumulate(len(keys) for *_, keys in parts))
     spans = [(start, n, end - len(keys), len(keys)) for (n, start, keys), end in zip(parts, ends, strict=True)]
     keys = torch.cat([keys for *_, keys in parts])
-    bounds = torch.bincount(keys, minlength=starts[-1]).cumsum(0)
-    return Segments(
-        torch.tensor(spans), keys, keys.argsort(stable=True), torch.cat([bounds[:0].new_zeros(1), bounds]), max(s[3] for s in spans)
-    )
+    bounds = F.pad(torch.bincount(keys, minlength=starts[-1]).cumsum(0), (1, 0))
+    return Segments(torch.tensor(spans), keys, keys.argsort(stable=True), bounds, max(count for *_, count in spans))
 
 
 class _SegmentAttention(torch.autograd.Function):  # type: ignore[misc]
