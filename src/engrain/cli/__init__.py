@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import errno
-import importlib
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import click
 
 from engrain import registry
+from engrain.cli._imports import imported
 from engrain.errors import EngrainError
 
 INTRODUCTION = """Turn documents into a fine-tuned language model that people can query, and prove what it learned.
@@ -48,7 +48,7 @@ class Commands(click.Group):
         """The command of that name, imported now; None where there is none."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"engrain.cli.{cmd_name}").command
+        command: click.Command = imported(f"engrain.cli.{cmd_name}").command
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

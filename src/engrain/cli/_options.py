@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from engrain import config
+from engrain.cli._imports import imported
 from engrain.run import Run
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -34,7 +35,16 @@ class SettingOption(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help lists settings by part and ends with an example."""
+    """A command whose help lists settings by part and ends with an example; `uses` is the module that it works with."""
+
+    def __init__(self, *args: Any, uses: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.uses = uses
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the command returns; the module it works with is imported now, as help and a wrong call need none."""
+        imported(self.uses)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options first, then each part's settings."""
@@ -48,10 +58,13 @@ class Command(click.Command):
                 formatter.write_dl(sections[title])
 
 
-def command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """A decorator making a click command of a function, whose docstring is the help and `example` its last line."""
+def command(example: str, uses: str = "engrain.api") -> Callable[[Callable[..., Any]], click.Command]:
+    """A decorator making a click command of a function, whose docstring is the help and `example` its last line.
+
+    `uses` names the module that the function works with, which it imports itself.
+    """
     debug = click.option("--debug", is_flag=True, expose_value=False, help="Show the full traceback when something fails.")
-    make = click.command(cls=Command, epilog=f"\b\nExample:\n  {example}")
+    make = click.command(cls=Command, uses=uses, epilog=f"\b\nExample:\n  {example}")
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         made = make(debug(function))

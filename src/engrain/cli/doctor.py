@@ -6,7 +6,7 @@ from engrain import doctor
 from engrain.cli import _options, _render
 
 
-@_options.command("engrain doctor")
+@_options.command("engrain doctor", uses="engrain.doctor")
 @_options.json_option
 def command(as_json: bool) -> int:
     """Look at this machine: what it has, what is missing, and what to do about it.

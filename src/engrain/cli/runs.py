@@ -10,7 +10,7 @@ from engrain.cli import _options, _render
 from engrain.run import Run
 
 
-@_options.command("engrain runs")
+@_options.command("engrain runs", uses="engrain.run")
 @click.option("--root", type=_options.FOLDER, default="runs", show_default=True, help="The folder that holds the runs.")
 @_options.json_option
 def command(root: Path, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from engrain.errors import SettingError
 from engrain.serve.settings import ServeSettings
 
 
-@_options.command("engrain serve --port 8000")
+@_options.command("engrain serve --port 8000", uses="engrain.serve.app")
 @_options.dataclass_options(ServeSettings)
 @click.option("--new-key", metavar="NAME", help="Make one more API key, print it and end.")
 def command(new_key: str | None, **values: Any) -> None:
