@@ -9,6 +9,7 @@ import pkgutil
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -55,6 +56,15 @@ def python_of(name: str) -> Path:
     return made(name, requirements, getattr(trainer(name), "UNNEEDED", ())) if requirements else Path(sys.executable)
 
 
+def installed() -> Path:
+    """The Python of an environment with this tree's engrain as its users have it, without what only its developers add.
+
+    transformers imports some of that where it is there. Raises Unavailable where it cannot be made.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return made(OWN, ("--constraint", str(ROOT / "constraints.txt"), *project["dependencies"], "--editable", str(ROOT)))
+
+
 def made(name: str, requirements: tuple[str, ...], unneeded: tuple[str, ...] = ()) -> Path:
     """The Python of an environment with these requirements, made the first time. Raises Unavailable where it cannot be."""
     digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:8]
@@ -67,11 +77,11 @@ def made(name: str, requirements: tuple[str, ...], unneeded: tuple[str, ...] = (
 
 def _make(folder: Path, python: Path, requirements: tuple[str, ...], unneeded: tuple[str, ...]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    print(f"Making an environment with {', '.join(requirements)} in {folder}", file=sys.stderr)
+    print(f"Making an environment with {' '.join(requirements)} in {folder}", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     done = subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], capture_output=True, text=True)
     if done.returncode != 0:
-        raise Unavailable(f"pip could not install {', '.join(requirements)}: {done.stderr.strip().splitlines()[-1]}")
+        raise Unavailable(f"pip could not install {' '.join(requirements)}: {done.stderr.strip().splitlines()[-1]}")
     if unneeded:
         subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", *unneeded], check=True)
     (folder / "complete").touch()

@@ -31,7 +31,7 @@ def text(results: Results, images: Path) -> str:
         module = part(name)
         lines = module.section(results, images)
         if lines:
-            about = " ".join([module.ABOUT, *days(results.read(name))])
+            about = " ".join([module.ABOUT, *occasion(results.read(name))])
             sections.append("\n".join([f"## {module.TITLE}", "", about, "", *lines]).rstrip() + "\n")
         else:
             without.append(name)
@@ -40,10 +40,13 @@ def text(results: Results, images: Path) -> str:
     return "\n".join(sections)
 
 
-def days(rows: Mapping[str, Row]) -> list[str]:
-    """A sentence that says on which days these were measured, for parts are measured apart; none without any."""
+def occasion(rows: Mapping[str, Row]) -> list[str]:
+    """A sentence that says on which days and machines these were measured, for parts are measured apart; none without any."""
+    if not rows:
+        return []
     found = sorted({row["measured"].partition(" ")[0] for row in rows.values()})
-    return [f"Measured {' to '.join(dict.fromkeys((found[0], found[-1])))}."] if found else []
+    machines = " and ".join(sorted({row["machine"] for row in rows.values()}))
+    return [f"Measured {' to '.join(dict.fromkeys((found[0], found[-1])))} on {machines}."]
 
 
 def write(results: Results, docs: Path = DOCS) -> Path:

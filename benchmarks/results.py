@@ -36,8 +36,9 @@ class Results:
 
 
 def machine() -> str:
-    """The processor's name and how many cores of it there are."""
+    """The processor, with family and model where others bear its name, and how many cores of it there are."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+    lines = info.read_text(encoding="utf-8").split("\n\n")[0].splitlines() if info.is_file() else []
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    which = f" (family {told['cpu family']}, model {told['model']})" if "cpu family" in told else ""
+    return f"{told.get('model name', platform.machine())}{which}, {os.cpu_count()} cores"

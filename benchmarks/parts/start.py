@@ -5,24 +5,23 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.environments import variables
+from benchmarks.environments import installed, variables
 from benchmarks.measuring import BASE, Options, base_folder, w1_chats
 from benchmarks.results import Results, Row
 from benchmarks.tables import table, verdict
 
 TITLE = "Start"
 ABOUT = (
-    "`engrain tune` on W1 as a new process, model on the disk, in the disk's cache; from the command to the beginning of its first step "
-    "(the end of that step less what the step took), the middle one of three starts."
+    "`engrain tune` on W1 as a new process of an environment with what engrain itself requires, model on the disk, in the disk's cache; "
+    "from the command to the beginning of its first step (the end of that step less what the step took), the middle one of five starts."
 )
 TARGET = 5.0
-STARTS = 3
+STARTS = 5
 LONGEST = 300
 PAUSE = 0.01
 
@@ -46,7 +45,7 @@ def _one(options: Options, arguments: tuple[str, ...]) -> float:
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         rows, log = Path(scratch) / "run" / "metrics.jsonl", Path(scratch) / "log"
         own = ["--base", BASE, "--out", str(rows.parent), "--max-steps", "8", "--batch-size", "16"]
-        command = [sys.executable, "-m", "engrain", "tune", str(w1_chats()), *own, *arguments]
+        command = [str(installed()), "-m", "engrain", "tune", str(w1_chats()), *own, *arguments]
         with log.open("w") as output:
             began = time.perf_counter()
             process = subprocess.Popen(command, env=dict(variables(options.threads)), stdout=output, stderr=output)

@@ -48,12 +48,15 @@ def results(tmp_path: Path) -> Results:
     return made
 
 
-def test_a_part_says_when_it_was_measured() -> None:
-    assert page.days({}) == []
-    assert page.days({"a": {"measured": "2026-12-03 10:39"}, "b": {"measured": "2026-12-03 11:05"}}) == ["Measured 2026-12-03."]
-    assert page.days({"a": {"measured": "2026-12-03 10:39"}, "b": {"measured": "2026-11-30 20:02"}}) == [
-        "Measured 2026-11-30 to 2026-12-03."
-    ]
+def test_a_part_says_when_and_where_it_was_measured() -> None:
+    morning, evening = (
+        {"measured": "2026-12-03 10:39", "machine": "Old, 2 cores"},
+        {"measured": "2026-12-03 21:05", "machine": "Old, 2 cores"},
+    )
+    before = {"measured": "2026-11-30 20:02", "machine": "New, 2 cores"}
+    assert page.occasion({}) == []
+    assert page.occasion({"a": morning, "b": evening}) == ["Measured 2026-12-03 on Old, 2 cores."]
+    assert page.occasion({"a": morning, "b": before}) == ["Measured 2026-11-30 to 2026-12-03 on New, 2 cores and Old, 2 cores."]
 
 
 def test_the_page_tells_speeds_ratios_targets_and_what_did_not_run(results: Results, tmp_path: Path) -> None:
@@ -145,6 +148,16 @@ def test_the_last_but_one_turn_is_that_of_the_largest_block() -> None:
     blocks = 31  # thirty layers, and the embeddings with what else there is
     order = [drawn(blocks, blocks, 0)[turn] for turn in range(memory.TURNS)]
     assert order.index(blocks - 1) == memory.TURNS - 2
+
+
+def test_start_is_measured_with_what_users_install_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(environments, "made", lambda name, requirements: asked.append(requirements) or Path("python"))
+    assert environments.installed() == Path("python")
+    (requirements,) = asked
+    assert requirements[-2:] == ("--editable", str(environments.ROOT))
+    assert any(name.startswith("torch>=") for name in requirements)
+    assert not any("pytest" in name or "timm" in name for name in requirements)
 
 
 def test_results_of_other_cells_stay(tmp_path: Path) -> None:
