@@ -106,6 +106,11 @@ def versions_of(name: str) -> dict[str, str]:
 
 
 def variables(threads: int) -> Mapping[str, str]:
-    """The environment variables of a measured process: so many threads, and `benchmarks` importable."""
-    own = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    """The environment variables of a measured process: so many threads, `benchmarks` and this tree's engrain, not an installed one."""
+    own = {
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+    }
     return {**os.environ, **own}
