@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
@@ -12,6 +11,7 @@ from benchmarks import page, parts, quick
 from benchmarks.measuring import Options
 from benchmarks.parts import gpu
 from benchmarks.results import Results
+from engrain.cores import usable_cores
 
 
 @click.command(context_settings={"max_content_width": 120})
@@ -23,7 +23,7 @@ from benchmarks.results import Results
 @click.option("--list", "listing", is_flag=True, help="Name all cells and say which are measured; measure nothing.")
 @click.option("--render", is_flag=True, help="Write the page from the results there are; measure nothing.")
 @click.option("--before", default="", help="A command to wait for before each step: one that ends when a shared machine is quiet.")
-@click.option("--threads", default=os.cpu_count() or 1, show_default="all", help="Threads of every measured process.")
+@click.option("--threads", default=usable_cores(), show_default="all", help="Threads of every measured process.")
 def main(
     part: str | None,
     cells: tuple[str, ...],

@@ -28,6 +28,45 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "tests/web/" not in item.nodeid)
 
 
+Groups = Callable[..., Path]
+"""Makes this process's control groups: their lines and the files of the outermost (`cpu_max` for cpu.max) → its folder."""
+
+
+@pytest.fixture
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Groups:
+    """Control groups as the test says, in place of this machine's."""
+    from engrain import cgroups
+
+    def made(lines: str, **files: object) -> Path:
+        mounted = tmp_path / "cgroup"
+        controllers = lines.split("\n")[0].split(":")[1]
+        folder = mounted / controllers.split(",")[0] if controllers else mounted
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            (folder / name.replace("_", ".", 1)).write_text(f"{text}\n")
+        (tmp_path / "own").write_text(f"{lines}\n")
+        monkeypatch.setattr(cgroups, "MOUNTED", mounted)
+        monkeypatch.setattr(cgroups, "OWN", tmp_path / "own")
+        return folder
+
+    return made
+
+
+@pytest.fixture
+def many_cores(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A machine with 32 cores in place of this one; the list fills with what PyTorch is told of threads."""
+    import torch
+
+    from engrain import cores
+
+    told: list[int] = []
+    monkeypatch.setattr(cores, "bound_cores", lambda: 32)
+    monkeypatch.setattr(torch, "set_num_threads", told.append)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")  # so that it is put back afterwards
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    return told
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model of tiny.py on the disk; do not write into it."""

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import psutil
 import pytest
 
-from engrain import doctor, fetch, memory
+from conftest import Groups
+from engrain import doctor, fetch
 
 
 def states(checks: list[doctor.Check]) -> dict[str, str]:
@@ -30,30 +30,15 @@ def test_an_old_python_blocks() -> None:
 
 @pytest.mark.parametrize(("free", "state"), [(2, "blocks"), (4, "warning"), (16, "ok")])
 def test_memory_is_judged_by_what_is_free(free: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free * doctor.GB, total=32 * doctor.GB))
-    monkeypatch.setattr(memory, "CGROUP_LIMITS", ())
+    monkeypatch.setattr(doctor, "free_memory", lambda: free * doctor.GB)
     assert doctor.memory().state == state
 
 
-def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=30 * doctor.GB, total=32 * doctor.GB))
-    limits = [tmp_path / name for name in ("memory.max", "memory.limit_in_bytes", "absent")]
-    limits[0].write_text("max\n")
-    limits[1].write_text(f"{2 * doctor.GB}\n")
-    monkeypatch.setattr(memory, "CGROUP_LIMITS", tuple(limits))
+def test_the_limits_of_a_container_are_told(groups: Groups) -> None:
+    groups("0::/", memory_max=2 * doctor.GB, memory_current=0, cpu_max="100000 100000")
     assert doctor.memory().state == "blocks"
-    limits[1].write_text("9223372036854771712\n")
-    assert memory.container_limit() is None
-
-
-def test_the_quota_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    quota = tmp_path / "cpu.max"
-    monkeypatch.setattr(doctor, "CGROUP_CPU", quota)
-    allowed = doctor.usable_cores()
-    quota.write_text("100000 100000\n")
-    assert doctor.usable_cores() == 1
-    quota.write_text("max 100000\n")
-    assert doctor.usable_cores() == allowed
+    assert "container limit 2.0 GB" in doctor.memory().found
+    assert doctor.cores().found.startswith("1 usable of ")
 
 
 def test_more_threads_than_cores_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,12 @@ def test_code_is_kept_for_few_products_unless_the_environment_says_otherwise(tin
     assert {name: os.environ[name] for name in KEPT_PRODUCTS} == {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7", "LRU_CACHE_CAPACITY": "64"}
 
 
+def test_a_model_is_run_by_no_more_threads_than_the_quota_has_cores_for(tiny_folder, groups, many_cores):
+    groups("0::/", cpu_max="100000 100000")
+    load_model(locate(str(tiny_folder)), device="cpu")
+    assert many_cores == [1]
+
+
 def test_an_outline_is_the_model_without_its_weights(tiny_folder, tiny_model):
     found = outline(str(tiny_folder))
     assert count_parameters(found) == count_parameters(tiny_model)

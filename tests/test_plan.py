@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import engrain
+from conftest import Groups
 from engrain import api, cost, plan
 from engrain.config import settings_from
 from engrain.duration import OTHERWISE, Work
@@ -179,8 +180,8 @@ def test_where_memory_is_short_less_is_kept_and_then_less_computed_at_once(tiny_
     assert said[0][0] == said[1][0] > said[2][0]
 
 
-def test_the_limit_of_a_container_is_what_there_is(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engrain.memory.container_limit", lambda: 2**20)
+def test_the_limit_of_a_container_is_what_there_is(tiny_folder: Path, groups: Groups) -> None:
+    groups("0::/", memory_max=2**20)
     assert not planned(tiny_folder).fits
 
 

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from engrain import encoder, fetch, models
+from engrain.cores import usable_cores
 from engrain.errors import EngrainError
 from engrain.memory import container_limit, free_memory
 
@@ -20,7 +21,6 @@ GB = 2**30
 MEMORY_NEEDED, MEMORY_WANTED = 3 * GB, 6 * GB
 DISK_NEEDED, DISK_WANTED = 2 * GB, 10 * GB
 HUB_VARIABLES = ("HF_HOME", "HF_HUB_OFFLINE", "HF_TOKEN", "HF_ENDPOINT", "TRANSFORMERS_OFFLINE", "ENGRAIN_HOME", "XDG_CACHE_HOME")
-CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,6 @@ def cores() -> Check:
     if threads.isdigit() and int(threads) > usable:
         return Check("cores", "warning", found, f"Set OMP_NUM_THREADS={usable}: more threads than cores slow the work down.")
     return Check("cores", "ok", found)
-
-
-def usable_cores() -> int:
-    """Cores after affinity and the container's quota."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota, _, period = (CGROUP_CPU.read_text().strip() if CGROUP_CPU.is_file() else "max").partition(" ")
-    return max(1, min(allowed, round(int(quota) / int(period)))) if quota != "max" else allowed
 
 
 def memory() -> Check:

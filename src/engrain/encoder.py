@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from engrain.batches import micro_batches
+from engrain.cores import limit_threads
 from engrain.fetch import Carried, Wheel, loading, made_from, model_errors
 from engrain.files import sha256_of, staged
 from engrain.models import choose_dtype
@@ -60,6 +61,7 @@ class Encoder:
     def __init__(self, folder: Path, adapter: Path | None = None) -> None:
         from transformers import AutoModel, AutoTokenizer
 
+        limit_threads()
         with loading(f"{folder} cannot be read"):
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             # over texts as short as questions plain attention is a third faster on a CPU than the fused one

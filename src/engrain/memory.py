@@ -9,25 +9,42 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from engrain import cgroups
+
 if TYPE_CHECKING:
     import torch
 
-CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+LIMIT, USED = ("memory.max", "memory.limit_in_bytes"), ("memory.current", "memory.usage_in_bytes")
+"""What a control group's files are called, in version 2 and in version 1."""
+CACHED = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)
+"""What of a group's memory holds files that can be read again, in its memory.stat (version 1 says for the group alone, too)."""
 PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 """Where Linux says what a process has held at most."""
 
 
 def free_memory() -> int:
     """Bytes of memory that are free now, within the container's limit."""
-    available, limit = psutil.virtual_memory().available, container_limit()
-    return min(available, limit) if limit else available
+    left = [limit - used_in(folder) for folder, limit in limits()]
+    return max(0, min([psutil.virtual_memory().available, *left]))
 
 
 def container_limit() -> int | None:
     """The memory limit of the container in bytes; None where there is none."""
-    texts = [path.read_text().strip() for path in CGROUP_LIMITS if path.is_file()]
-    limits = [int(text) for text in texts if text.isdigit() and int(text) < 2**60]  # cgroup v1 writes "none" as a huge number
-    return min(limits, default=None)
+    return min((limit for _, limit in limits()), default=None)
+
+
+def limits() -> list[tuple[Path, int]]:
+    """The control groups around this process that limit its memory, and their limits in bytes."""
+    told = [(folder, cgroups.read(folder, *LIMIT)) for folder in cgroups.folders("memory")]
+    return [
+        (folder, int(text)) for folder, text in told if text.isdigit() and int(text) < 2**60
+    ]  # version 1 writes "none" as a huge number
+
+
+def used_in(folder: Path) -> int:
+    """Bytes of memory that a control group's processes use, without the files among it that would give way."""
+    cached = [int(found) for found in CACHED.findall(cgroups.read(folder, "memory.stat"))]
+    return max(0, int(cgroups.read(folder, *USED) or 0) - max(cached, default=0))
 
 
 def free_on(device: torch.device) -> int:

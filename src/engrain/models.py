@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engrain.cores import limit_threads
 from engrain.errors import ModelError, SettingError
 from engrain.fetch import (
     EMBEDDED,
@@ -154,6 +155,7 @@ def load_model(base: Base, *, dtype: torch.dtype | None = None, device: str | No
     """
     from transformers import AutoModelForCausalLM
 
+    limit_threads()
     for name, count in KEPT_PRODUCTS.items():
         os.environ.setdefault(name, count)
     device = device or choose_device()

@@ -14,6 +14,7 @@ import click
 
 from engrain import config
 from engrain.cli._imports import imported
+from engrain.cores import limit_threads
 from engrain.run import Run
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -43,6 +44,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """What the command returns; the module it works with is imported now, as help and a wrong call need none."""
+        limit_threads()
         imported(self.uses)
         return super().invoke(ctx)
 

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engrain.cores import limit_threads
 from engrain.errors import ModelError
 from engrain.fetch import Carried, Wheel, loading, made_from, model_errors
 from engrain.files import sha256_of
@@ -108,6 +109,7 @@ def load_backbone(name: str, progress: Progress = SILENT) -> tuple[Backbone, str
     `timm:NAME` needs timm; anything else is a folder or a Hub id of a transformers model. The revision is a Hub's commit, or the
     sha256 of the weights. Raises ModelError.
     """
+    limit_threads()
     if name == EMBEDDED:
         backbone, revision = _embedded(progress)
     elif name.startswith("timm:"):
