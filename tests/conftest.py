@@ -18,6 +18,8 @@ import pytest
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from containers import Groups
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).parent))
@@ -28,28 +30,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "tests/web/" not in item.nodeid)
 
 
-Groups = Callable[..., Path]
-"""Makes this process's control groups: their lines and the files of the outermost (`cpu_max` for cpu.max) → its folder."""
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Weights drawn in a test without a seed are the same in every run, whichever tests ran before it in its process."""
+    if torch := sys.modules.get("torch"):  # files that need it import it; the others need not wait for it
+        torch.manual_seed(0)
 
 
 @pytest.fixture
 def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Groups:
     """Control groups as the test says, in place of this machine's."""
-    from engrain import cgroups
+    from containers import groups_in
 
-    def made(lines: str, **files: object) -> Path:
-        mounted = tmp_path / "cgroup"
-        controllers = lines.split("\n")[0].split(":")[1]
-        folder = mounted / controllers.split(",")[0] if controllers else mounted
-        folder.mkdir(parents=True)
-        for name, text in files.items():
-            (folder / name.replace("_", ".", 1)).write_text(f"{text}\n")
-        (tmp_path / "own").write_text(f"{lines}\n")
-        monkeypatch.setattr(cgroups, "MOUNTED", mounted)
-        monkeypatch.setattr(cgroups, "OWN", tmp_path / "own")
-        return folder
-
-    return made
+    return groups_in(tmp_path, monkeypatch)
 
 
 @pytest.fixture

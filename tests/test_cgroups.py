@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conftest import Groups
+from containers import Groups
 from engrain import cgroups
 
 

@@ -7,7 +7,7 @@ import sys
 import psutil
 import pytest
 
-from conftest import Groups
+from containers import Groups
 from engrain import cores
 
 

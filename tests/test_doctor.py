@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import Groups
+from containers import Groups
 from engrain import doctor, fetch
 
 

@@ -6,7 +6,7 @@ import psutil
 import pytest
 import torch
 
-from conftest import Groups
+from containers import Groups
 from engrain.memory import container_limit, free_memory, free_on, held_on, peak_resident
 
 GB = 2**30

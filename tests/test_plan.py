@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import engrain
-from conftest import Groups
+from containers import Groups
 from engrain import api, cost, plan
 from engrain.config import settings_from
 from engrain.duration import OTHERWISE, Work

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from conftest import Groups
+from containers import Groups
 from engrain.cli._options import command
 
 

@@ -84,4 +84,4 @@ def test_training_computes_the_same(kind: str, method: str, monkeypatch: pytest.
     found = losses_and_gradients()
     monkeypatch.setattr(native, "library", lambda: None)
     for one, other in zip(found, losses_and_gradients(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+        assert (one - other).abs().max() <= 1e-5 * other.abs().max()  # what rounding leaves in a sum grows with what was added
