@@ -1,4 +1,4 @@
-"""Measure engrain and its peers, part by part, and write docs/performance.md."""
+"""Measure engrain and its peers, part by part, and write docs/performance.md with a page for each machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from benchmarks import page, parts, quick
 from benchmarks.measuring import Options
 from benchmarks.parts import gpu
-from benchmarks.results import Results
+from benchmarks.results import Results, everywhere, here
 from engrain.cores import usable_cores
 
 
@@ -37,9 +37,9 @@ def main(
 ) -> None:
     """Measure what is not measured yet of a PART (default: all), or some of its CELLS, and write docs/performance.md.
 
-    Results are kept in benchmarks/results/ cell by cell, so that a run that was stopped goes on where it was.
+    Results are kept in benchmarks/results/MACHINE/ cell by cell, so that a run that was stopped goes on where it was.
     """
-    results = Results()
+    results = here()
     options = Options(threads, "cuda" if on_card else "cpu", in_minutes, before)
     if on_card:
         need_card()
@@ -51,7 +51,7 @@ def main(
         for name in chosen:
             go_through(name, cells, options, results, again, listing)
     if not listing:
-        print(f"Written: {page.write(results)}")
+        print(f"Written: {page.write(everywhere())}")
 
 
 def go_through(part: str, wanted: tuple[str, ...], options: Options, results: Results, again: bool, listing: bool) -> None:

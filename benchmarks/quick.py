@@ -19,7 +19,7 @@ UNITS = {
 
 
 def measure(options: Options, results: Results) -> list[str]:
-    """Measure, keep the figures in `results/quick.json` with those before them, and return the table of both."""
+    """Measure, keep the figures in `quick.json` with those before them, and return the table of both."""
     before = {name: row["value"] for name, row in results.read(PART).items()}
     for name, value in _figures(options).items():
         results.put(PART, name, {"value": value, "before": before.get(name)})

@@ -1,10 +1,11 @@
-"""What was measured, as JSON in `benchmarks/results/`: one file for each part, a row for each of its cells."""
+"""What was measured, as JSON in `benchmarks/results/MACHINE/`: one file for each part, a row for each of its cells."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,15 @@ FOLDER = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Results:
-    """The results under `folder`."""
+    """The results under `folder`, all of one machine."""
 
-    folder: Path = FOLDER
+    folder: Path
+
+    @property
+    def machine(self) -> str:
+        """Where they were measured."""
+        files = sorted(self.folder.glob("*.json"))
+        return next(row["machine"] for file in files for row in self.read(file.stem).values())
 
     def read(self, part: str) -> dict[str, Row]:
         """Cell → what was measured; empty before anything was."""
@@ -35,10 +42,26 @@ class Results:
         partial.replace(self.folder / f"{part}.json")
 
 
+def here(folder: Path = FOLDER) -> Results:
+    """The results of the machine at hand: no figure is held against another machine's limits."""
+    return Results(folder / slug(machine()))
+
+
+def everywhere(folder: Path = FOLDER) -> list[Results]:
+    """The results of every machine, in the order of the folders' names."""
+    return [Results(each) for each in sorted(folder.iterdir())]
+
+
+def slug(name: str) -> str:
+    """A machine's name as that of a folder."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
 def machine() -> str:
     """The processor, with family and model where others bear its name, and how many cores of it there are."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").split("\n\n")[0].splitlines() if info.is_file() else []
     told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     which = f" (family {told['cpu family']}, model {told['model']})" if "cpu family" in told else ""
-    return f"{told.get('model name', platform.machine())}{which}, {os.cpu_count()} cores"
+    name = re.sub(r"\((R|TM)\)", "", told.get("model name", platform.machine()))
+    return f"{name}{which}, {os.cpu_count()} cores"

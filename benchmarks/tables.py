@@ -30,12 +30,6 @@ def times(ratio: float) -> str:
     return f"{ratio:.2f} ×"
 
 
-def verdict(value: float, target: float, at_least: bool = True) -> str:
-    """Whether a target is met, or by how much it is missed."""
-    met = value >= target if at_least else value <= target
-    return "met" if met else f"missed by {abs(value / target - 1):.0%}"
-
-
 def missing(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The cells whose peer could not be had, each with the reason."""
     reasons = [f"- {cell}: {row['unavailable'].splitlines()[-1]}" for cell, row in found.items() if "unavailable" in row]

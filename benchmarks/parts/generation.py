@@ -9,7 +9,8 @@ from typing import Any
 
 from benchmarks.measuring import BASE, Options, apart
 from benchmarks.results import Results, Row
-from benchmarks.tables import gigabytes, table, times, verdict
+from benchmarks.tables import gigabytes, table, times
+from benchmarks.targets import Target
 from benchmarks.workload import chats
 
 TITLE = "Generation for evaluation"
@@ -102,15 +103,20 @@ def _loaded(precision: str, device: str) -> tuple[Any, Any, list[list[int]]]:
     return load_model(base, dtype=getattr(torch, precision), device=device), tokenizer, prompts
 
 
+def targets(results: Results) -> list[Target]:
+    """How many times as fast as transformers, in each format."""
+    found = results.read("generation")
+    return [Target(f"generation, {p}: times transformers", TARGET, r["peer_seconds"] / r["seconds"], times) for p, r in found.items()]
+
+
 def section(results: Results, images: Path) -> list[str]:
     """Both formats, the ratio and the target."""
     rows = []
-    for precision, row in results.read("generation").items():
-        ratio = row["peer_seconds"] / row["seconds"]
+    for target, (precision, row) in zip(targets(results), results.read("generation").items(), strict=True):
         rows.append(
             [
                 precision, f"{row['seconds']:.1f} s ({row['tokens'] / row['seconds']:,.0f} tokens/s)",
-                f"{row['peer_seconds']:.1f} s (batches of {row['peer_batch_size']})", times(ratio), verdict(ratio, TARGET),
+                f"{row['peer_seconds']:.1f} s (batches of {row['peer_batch_size']})", times(target.measured), target.verdict,
                 f"{row['equal']} of {row['answers']}", gigabytes(row["peak_bytes"]), gigabytes(row["peer_peak_bytes"]),
             ]
         )  # fmt: skip

@@ -12,7 +12,8 @@ from benchmarks import laws, measuring, plots
 from benchmarks.environments import OWN, cache
 from benchmarks.measuring import BASE, Options, apart, quietness, rate
 from benchmarks.results import Results, Row
-from benchmarks.tables import gigabytes, table, verdict
+from benchmarks.tables import gigabytes, table
+from benchmarks.targets import Target
 from benchmarks.trainers.base import Job
 from benchmarks.workload import chats, random_rows, write_rows
 
@@ -110,6 +111,16 @@ def _in_gb(at: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(x, y / 1e9) for x, y in at]
 
 
+def targets(results: Results) -> list[Target]:
+    """Memory of the longest row."""
+    longest = results.read("growth").get(f"length-{LENGTHS[-1]}")
+    return (
+        [Target(f"memory to train on a row of {LENGTHS[-1]:,} tokens", LONG_MEMORY, longest["peak_bytes"], gigabytes, at_least=False)]
+        if longest
+        else []
+    )
+
+
 def section(results: Results, images: Path) -> list[str]:
     """The table of laws, the plots, and the longest row's memory."""
     found = results.read("growth")
@@ -121,11 +132,8 @@ def section(results: Results, images: Path) -> list[str]:
     file = images / "performance-growth.svg"
     plots.laws(file, {name: (at, _drawn(at, law), x, y) for name, (at, law, x, y) in laws_found.items()})
     lines += ["", f"![Growth](images/{file.name})"]
-    longest = found.get(f"length-{LENGTHS[-1]}")
-    if longest:
-        peak = longest["peak_bytes"]
-        told = f"target ≤ {gigabytes(LONG_MEMORY)}: {verdict(peak, LONG_MEMORY, False)}"
-        lines += ["", f"Training on a row of {LENGTHS[-1]:,} tokens takes {gigabytes(peak)} ({told})."]
+    for target in targets(results):
+        lines += ["", f"The {target.what}: {gigabytes(target.measured)} (target {target.wish}: {target.verdict})."]
     return lines
 
 

@@ -105,8 +105,7 @@ def section(results: Results, images: Path) -> list[str]:
         return []
     limits_row = found["limits"]
     rows = [[shape, *(f"{rates[p] / 1e9:,.0f}" for p in ("float32", "bfloat16"))] for shape, rates in limits_row["products"].items()]
-    lines = [f"{limits_row['machine']}; torch {limits_row['torch']}; measured {limits_row['measured']}.", ""]
-    lines += table(["product, GFLOP/s", "fp32", "bf16"], rows)
+    lines = [f"torch {limits_row['torch']}.", "", *table(["product, GFLOP/s", "fp32", "bf16"], rows)]
     lines += ["", f"Copying: {limits_row['copied'] / 1e9:.1f} GB/s (read and written)."]
     by_threads = {n: r for n, r in found.get("threads", {}).items() if n.isdigit()}
     if by_threads:

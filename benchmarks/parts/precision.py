@@ -11,6 +11,7 @@ from benchmarks.measuring import Options
 from benchmarks.parts.training import METHODS, epoch, peers_of, variants_of
 from benchmarks.results import Results, Row
 from benchmarks.tables import table
+from benchmarks.targets import Target
 
 TITLE = "Loss: bf16 beside fp32"
 ABOUT = (
@@ -32,14 +33,36 @@ def distances(loss: Sequence[float], reference: Sequence[float]) -> list[float]:
     return [abs(a / b - 1) for a, b in zip(loss, reference, strict=False)]
 
 
+def targets(results: Results) -> list[Target]:
+    """How far the loss of a step in bf16 is from fp32's, at most."""
+    return [
+        Target(
+            f"{METHODS[method]}{more}: loss of any step, away from fp32's",
+            TOLERANCE,
+            max(distances(own["loss"], reference)),
+            _percent,
+            False,
+        )
+        for method, reference, found in _measured(results)
+        for more, own in variants_of(method, found).items()
+    ]
+
+
+def _percent(part: float) -> str:
+    return f"{part:.2%}"
+
+
+def _measured(results: Results) -> list[tuple[str, list[float], dict[str, Row]]]:
+    """Method, its reference's losses, and what training measured; of each method that has both."""
+    references, found = results.read("precision"), results.read("training")
+    return [(m, references[m]["loss"], found) for m in METHODS if m in references and f"{OWN}-{m}" in found]
+
+
 def section(results: Results, images: Path) -> list[str]:
     """The largest and the mean distance of each method, and where it lies."""
-    references, found = results.read("precision"), results.read("training")
     rows = []
-    for method, words in METHODS.items():
-        if method not in references or f"{OWN}-{method}" not in found:
-            continue
-        reference = references[method]["loss"]
+    for method, reference, found in _measured(results):
+        words = METHODS[method]
         rows += [_row(f"{words}: engrain bf16{more}", own["loss"], reference) for more, own in variants_of(method, found).items()]
         rows += [_row(f"{words}: {name}", peer["loss"], reference) for name, peer in sorted(peers_of(method, found).items())]
     if not rows:

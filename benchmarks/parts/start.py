@@ -13,7 +13,8 @@ from pathlib import Path
 from benchmarks.environments import installed, variables
 from benchmarks.measuring import BASE, Options, base_folder, w1_chats
 from benchmarks.results import Results, Row
-from benchmarks.tables import table, verdict
+from benchmarks.tables import table
+from benchmarks.targets import Target
 
 TITLE = "Start"
 ABOUT = (
@@ -21,6 +22,7 @@ ABOUT = (
     "from the command to the beginning of its first step (the end of that step less what the step took), the middle one of five starts."
 )
 TARGET = 5.0
+WORDS = {"no-evaluate": "`--no-evaluate`", "evaluate": "with an evaluation afterwards"}
 STARTS = 5
 LONGEST = 300
 PAUSE = 0.01
@@ -69,9 +71,14 @@ def _first_row(process: subprocess.Popen[bytes], rows: Path, log: Path, began: f
     raise RuntimeError(f"engrain tune made no step:\n{log.read_text(encoding='utf-8')[-2000:]}")
 
 
+def targets(results: Results) -> list[Target]:
+    """Seconds until the first step, without and with the evaluation."""
+    found = results.read("start")
+    measured = [(f"start, {words}", found[cell]["median"]) for cell, words in WORDS.items() if cell in found]
+    return [Target(what, TARGET, seconds, lambda seconds: f"{seconds:.1f} s", at_least=False) for what, seconds in measured]
+
+
 def section(results: Results, images: Path) -> list[str]:
     """Both starts and the target."""
-    words = {"no-evaluate": "`--no-evaluate`", "evaluate": "with an evaluation afterwards"}
-    found = results.read("start")
-    rows = [[words[c], f"{found[c]['median']:.1f} s", verdict(found[c]["median"], TARGET, False)] for c in words if c in found]
-    return table(["engrain tune", "seconds", f"target ≤ {TARGET:g} s"], rows) if rows else []
+    rows = [target.row() for target in targets(results)]
+    return table(["engrain tune", "wanted", "measured", ""], rows) if rows else []

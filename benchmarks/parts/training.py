@@ -11,7 +11,8 @@ from benchmarks.environments import OWN, Unavailable, trainer, trainer_names, ve
 from benchmarks.measuring import Options, curve, quietness, rate
 from benchmarks.parts.machine import limit
 from benchmarks.results import Results, Row
-from benchmarks.tables import gigabytes, missing, share, table, times, verdict
+from benchmarks.tables import gigabytes, missing, share, table, times
+from benchmarks.targets import Target
 
 TITLE = "Training"
 ABOUT = (
@@ -108,6 +109,13 @@ def useful_flops(method: str, tokens: int) -> float:
     return cost.training + cost.head_training * supervised / tokens
 
 
+def targets(results: Results) -> list[Target]:
+    """Speed, ratios and memory of every method that was measured."""
+    found = results.read("training")
+    measured = [method for method in METHODS if f"{OWN}-{method}" in found]
+    return [target for method in measured for target in _targets(method, found[f"{OWN}-{method}"], found)]
+
+
 def section(results: Results, images: Path) -> list[str]:
     """Speed, memory and loss of all; targets; the plots."""
     found = results.read("training")
@@ -116,7 +124,8 @@ def section(results: Results, images: Path) -> list[str]:
         own = found.get(f"{OWN}-{method}")
         if own is None:
             continue
-        lines += [f"### {words[0].upper()}{words[1:]}", "", *_speeds(method, own, found, results), "", *_targets(method, own, found), ""]
+        reached = table(["target", "wanted", "measured", ""], [target.row() for target in _targets(method, own, found)])
+        lines += [f"### {words[0].upper()}{words[1:]}", "", *_speeds(method, own, found, results), "", *reached, ""]
         file = images / f"performance-{method}.svg"
         plots.curves(file, _curves(method, found, results), "seconds of training", "loss")
         lines += [f"![Loss over time, {words}](images/{file.name})", ""]
@@ -169,20 +178,17 @@ def _speed(name: str, speed: float, beside: float | None, row: Row, flops: float
     return [name, f"{speed:,.0f}", *ratio, *sizes, f"{loss[0]:.4f}", f"{loss[STEPS - 1]:.4f}", last]
 
 
-def _targets(method: str, own: Row, found: dict[str, Row]) -> list[str]:
-    rows = []
-    speed = own["later_rate"] or own["rate"]
-    what = "tokens/s from the second epoch on" if own["later_rate"] else "tokens/s"
-    rows.append([what, f"≥ {RATES[method]:,}", f"{speed:,.0f}", verdict(speed, RATES[method])])
+def _targets(method: str, own: Row, found: dict[str, Row]) -> list[Target]:
+    words, speed = METHODS[method], own["later_rate"] or own["rate"]
+    since = " from the second epoch on" if own["later_rate"] else ""
+    rows = [Target(f"{words}: tokens/s{since}", RATES[method], speed, lambda rate: f"{rate:,.0f}")]
     for (of, name), wanted in RATIOS.items():
         peer = found.get(f"{name}-{of}-bfloat16", {})
         if of == method and "rate" in peer:
-            ratio = peer["engrain_rate"] / peer["rate"]
-            rows.append([f"times {name}", f"≥ {wanted}", times(ratio), verdict(ratio, wanted)])
-    for words, row in variants_of(method, found).items() if method in MEMORY else ():
-        peak, most = row["peak_bytes"], MEMORY[method]
-        rows.append([f"peak memory{words}", f"≤ {gigabytes(most)}", gigabytes(peak), verdict(peak, most, False)])
-    return table(["target", "wanted", "measured", ""], rows)
+            rows.append(Target(f"{words}: times {name}", wanted, peer["engrain_rate"] / peer["rate"], times))
+    for more, row in variants_of(method, found).items() if method in MEMORY else ():
+        rows.append(Target(f"{words}{more}: peak memory", MEMORY[method], row["peak_bytes"], gigabytes, at_least=False))
+    return rows
 
 
 def _curves(method: str, found: dict[str, Row], results: Results) -> dict[str, list[tuple[float, float]]]:
