@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from engrain.errors import RunError
+from engrain.kernels.adamw import joined
 from engrain.optimize import FINAL_SHARE, SCHEDULES, Masters, dither, learning_rate_at, load_position, load_state, save_state
 from engrain.tasks.chat import Chat
 from training import examples, small_model
@@ -105,6 +106,25 @@ def test_masters_hold_what_trains_in_float32_and_narrow_the_rest() -> None:
         model.a(torch.ones(1, 2, dtype=torch.bfloat16)).sum().backward()
     assert model.a.weight.grad is None
     assert masters.values["a.weight"].grad.tolist() == [[2.0, 2.0], [2.0, 2.0]]
+
+
+def test_values_that_are_cut_in_two_lie_where_the_model_computes() -> None:
+    model, whole = (nn.Linear(2, 2, bias=False) for _ in range(2))
+    for each in (model, whole):
+        each.weight.data.fill_(1.001)
+    masters, apart = Masters(model, torch.bfloat16, False, splits=True), Masters(whole, torch.bfloat16, False)
+    value = masters.values["weight"]
+    assert value.data_ptr() == model.weight.data_ptr()
+    assert set(masters.tensors) == {"weight", "weight:left"}
+    assert torch.equal(joined(value.detach(), masters.left["weight"]), apart.values["weight"])
+    for _ in range(2):
+        model(torch.ones(1, 2, dtype=torch.bfloat16)).sum().backward()
+    assert model.weight.grad is None
+    assert (value.grad.dtype, value.grad.tolist()) == (torch.float32, [[2.0, 2.0], [2.0, 2.0]])
+    with torch.no_grad():
+        value.fill_(3.0)
+    masters.publish()
+    assert model.weight.tolist() == [[3.0, 3.0], [3.0, 3.0]]
 
 
 def test_gradients_come_as_they_are_and_are_added_up_in_float32() -> None:

@@ -465,7 +465,7 @@ def test_little_memory_has_layers_computed_again_and_very_little_has_fewer_token
     calm = Training(tmp_path / "calm", micro_batch_tokens=60)
     calm()
     weights = sha256_of_weights(calm.model)
-    cost = cost_of(calm.model, torch.float32, keeps_float32=True)
+    cost = cost_of(calm.model, torch.float32, in_place=True)
     taken = int(MARGIN * (VALUE_BYTES + calm.method.kept_bytes("cpu")) * cost.trained)
     for tokens in (60, 30):
         free = taken + int(MARGIN * (cost.logits + tokens * cost.recomputed)) + 10

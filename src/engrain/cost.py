@@ -73,8 +73,8 @@ class Cost:
     attention_frozen: int
 
 
-def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool, device: str = "cpu") -> Cost:
-    """The Cost of a model, or of its outline, that computes in `dtype` on `device`; `keeps_float32` as the method has it.
+def cost_of(model: nn.Module, dtype: torch.dtype, in_place: bool, device: str = "cpu") -> Cost:
+    """The Cost of a model, or of its outline, that computes in `dtype` on `device`; `in_place`: with what trains where its values lie.
 
     Forward takes 2 FLOPs a weight; the way back 2 more for the gradient of what comes in, from the lowest matrix that
     trains upwards, and 2 for the gradient of the weight where it trains. A matrix keeps what comes in and what it gives, a norm what
@@ -102,7 +102,7 @@ def cost_of(model: nn.Module, dtype: torch.dtype, keeps_float32: bool, device: s
         training=forward + backward,
         head_forward=2 * head.numel(),
         head_training=(6 if head.requires_grad else 4) * head.numel(),
-        weights=(frozen if keeps_float32 else frozen + (trained if dtype.itemsize < 4 else 0)) * dtype.itemsize,
+        weights=(frozen if in_place else frozen + (trained if dtype.itemsize < 4 else 0)) * dtype.itemsize,
         trained=trained,
         activations=activations,
         recomputed=len(layers) * width * dtype.itemsize + activations // len(layers),

@@ -13,12 +13,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engrain.errors import RunError
+from engrain.kernels.adamw import split
 
 SCHEDULES = ("cosine", "linear", "constant")
 FINAL_SHARE = 0.1
 """Where a cosine or linear schedule ends, as a share of the peak learning rate."""
 LOW_BITS = {torch.bfloat16: 16, torch.float16: 13}
 """The last bits of an fp32 number, which a narrower one does not have."""
+LEFT = ":left"
+"""How what is left of a cut value is called in a checkpoint, behind the value's name."""
 MAGNITUDE = 0x7FFFFFFF
 """The bits of an fp32 number without its sign."""
 
@@ -56,27 +59,40 @@ class Masters:
 
     The gradient of a narrow copy moves to the fp32 value as it is, and is fp32 once a step's second pass adds to it. Where the method
     `keeps_float32`, only the parameters named in `narrow` have such copies. Values with such a copy begin somewhere about those of
-    the model (`dither`).
+    the model (`dither`). Where the optimizer `splits`, `values` are these copies themselves, and what is `left` of each lies beside them.
     """
 
-    def __init__(self, model: nn.Module, dtype: torch.dtype, keeps_float32: bool, narrow: Collection[str] = ()) -> None:
+    def __init__(
+        self, model: nn.Module, dtype: torch.dtype, keeps_float32: bool, narrow: Collection[str] = (), splits: bool = False
+    ) -> None:
         self.values: dict[str, Tensor] = {}
+        self.left: dict[str, Tensor] = {}
         self.narrow: dict[str, nn.Parameter] = {}
         self._hooks: list[Any] = []
         for name, parameter in model.named_parameters():
             trains = parameter.requires_grad
             wide = trains and keeps_float32 and name not in narrow
             if trains and dtype != torch.float32 and not wide:
-                self._add(name, parameter, dtype)
+                self._add(name, parameter, dtype, splits)
             parameter.data = self.values.get(name, parameter).data.to(torch.float32 if wide else dtype)
             if trains:
                 self.values.setdefault(name, parameter)
 
-    def _add(self, name: str, parameter: nn.Parameter, dtype: torch.dtype) -> None:
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The values, and what is left of those that are cut, by the names that they have in a checkpoint."""
+        return self.values | {f"{name}{LEFT}": left for name, left in self.left.items()}
+
+    def _add(self, name: str, parameter: nn.Parameter, dtype: torch.dtype, splits: bool) -> None:
         master = parameter.detach().to(torch.float32, copy=True)
         dither(master, dtype, torch.Generator(master.device).manual_seed(len(self.values)))
+        if splits:
+            parameter.data, self.left[name] = split(master)
+            master = parameter.detach()  # the same memory, with a gradient of its own
+        else:
+            self.narrow[name] = parameter
         master.requires_grad_(True).grad_dtype = None  # any
-        self.values[name], self.narrow[name] = master, parameter
+        self.values[name] = master
 
         def collect(p: Tensor) -> None:
             assert p.grad is not None
@@ -92,7 +108,7 @@ class Masters:
             value.grad = None if value.grad is None else value.grad.float()
 
     def publish(self) -> None:
-        """Round the fp32 values into the copies that the model computes with."""
+        """Round the fp32 values that lie apart into the copies that the model computes with."""
         with torch.no_grad():
             for name, parameter in self.narrow.items():
                 parameter.copy_(self.values[name])

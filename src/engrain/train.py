@@ -173,7 +173,9 @@ class Trainer:
         if not len(task.train):
             raise TrainingError("There is no example to train on", "Add documents or examples.")
         self.model, self.method, self.task, self.settings, self.run = model, method, task, settings, run
-        self.masters = Masters(model, dtype, method.keeps_float32, method.narrow(model))
+        self.device = next(model.parameters()).device
+        splits = method.splits(self.device.type, dtype)
+        self.masters = Masters(model, dtype, method.keeps_float32, method.narrow(model), splits)
         self.order = Order(len(task.train), settings.batch_size, settings.seed, settings.shuffle)
         self.lengths = array("l", (task.length(e) for e in task.train))
         self.shared = task.shared(task.train)
@@ -186,7 +188,6 @@ class Trainer:
                 "Lower it, or give a share of all steps (below 1).",
             )
         self.position = Position(total_steps=self.planned_steps(), micro_batch_tokens=settings.micro_batch_tokens)
-        self.device = next(model.parameters()).device
         self.fingerprint = fingerprint(settings, method, task, dtype, self.device, run.info.get("base", {}).get("files"))
 
     def planned_steps(self) -> int:
@@ -198,7 +199,10 @@ class Trainer:
         names = {id(p): name for name, p in self.model.named_parameters()}
         groups = self.method.parameter_groups(self.model, own_rate=self.settings.learning_rate is None)
         for group in groups:
-            group["params"] = [self.masters.values[names[id(p)]] for p in group["params"]]
+            named = [names[id(p)] for p in group["params"]]
+            group["params"] = [self.masters.values[name] for name in named]
+            if self.masters.left:
+                group["left"] = [self.masters.left[name] for name in named]
         return self.method.optimizer(groups, self.peak, self.settings.weight_decay)
 
     def learning_rate(self, step: int) -> float:
@@ -358,14 +362,14 @@ class Trainer:
     def save(self) -> None:
         """Write a checkpoint of this position."""
         position = {**asdict(self.position), "fingerprint": self.fingerprint}
-        self.run.save_checkpoint(self.position.step, lambda folder: save_state(folder, position, self.masters.values, self.optimizer))
+        self.run.save_checkpoint(self.position.step, lambda folder: save_state(folder, position, self.masters.tensors, self.optimizer))
 
     def resume(self, folder: Path) -> str:
         """Go on from a checkpoint; returns why that will not be bit-exact, or "". RunError when settings or data have changed."""
         saved = load_position(folder)
         before = saved.pop("fingerprint")
         note = check_same(before, self.fingerprint)
-        load_state(folder, self.masters.values, self.optimizer)
+        load_state(folder, self.masters.tensors, self.optimizer)
         self.masters.publish()
         self.position = Position(**saved)
         if before["machine"].get("micro_batch_tokens") != self.settings.micro_batch_tokens:  # else what memory had room for stays
@@ -380,7 +384,7 @@ class Trainer:
         checkpoint = self.run.best_checkpoint()
         if checkpoint is None or checkpoint[0] != best:
             return f"The checkpoint of step {best}, the best on held-out wordings, is damaged; the weights of the last step stay."
-        load_state(checkpoint[1], self.masters.values, None)
+        load_state(checkpoint[1], self.masters.tensors, None)
         self.masters.publish()
         return f"Kept the weights of step {best}, the best on held-out wordings."
 

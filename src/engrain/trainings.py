@@ -68,7 +68,9 @@ def trained_numbers(run: Run) -> int:
     """How many numbers trained: those that a checkpoint holds."""
     from safetensors import safe_open
 
+    from engrain.optimize import LEFT
+
     newest = run.newest_checkpoint()
     assert newest is not None, "a finished training has a checkpoint"
     with safe_open(newest[1] / "values.safetensors", "pt") as file:
-        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - the file is no dictionary
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys() if not name.endswith(LEFT))  # noqa: SIM118 - the file is no dictionary

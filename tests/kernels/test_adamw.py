@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engrain.kernels import adamw, native
-from engrain.kernels.adamw import NarrowAdamW, Update, norm_of, update_native, update_plain
+from engrain.kernels.adamw import NarrowAdamW, Update, joined, norm_of, split, update_native, update_plain
 
 
 def moments(seed: int, count: int, moved: float = 1.0) -> list[Tensor]:
@@ -31,6 +32,52 @@ def test_native_and_plain_code_draw_and_compute_the_same(seed: int, count: int, 
     for a, b in zip(fast[2:], slow[2:], strict=True):
         torch.testing.assert_close(a, b, rtol=2**-7, atol=0)  # one step of bf16, where the fp32 sums differ in their last bit
         assert (a != b).float().mean() <= max(0.02, 1 / count), "other numbers were drawn"
+
+
+@given(st.integers(-(2**31), 2**31 - 1))
+def test_what_is_cut_in_two_is_joined_bit_for_bit(bits: int) -> None:
+    wide = torch.tensor([bits], dtype=torch.int32).view(torch.float32)
+    near, left = split(wide)
+    assert (near.dtype, left.dtype) == (torch.bfloat16, torch.int16)
+    assert torch.equal(joined(near, left).view(torch.int32), wide.view(torch.int32))
+
+
+def test_what_a_model_computes_with_is_the_nearest_narrow_number() -> None:
+    wide = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
+    near, left = split(wide)
+    ties = left == -0x8000
+    assert torch.equal(near[~ties], wide.bfloat16()[~ties])
+    halfway = torch.tensor([1 + 2**-8, -1 - 2**-8, 1 + 3 * 2**-8])
+    assert split(halfway)[0].tolist() == [1 + 2**-7, -1 - 2**-7, 1 + 2**-6]
+
+
+@given(st.integers(0, 99), st.integers(1, 300), st.sampled_from([torch.float32, torch.bfloat16]), st.sampled_from([0.0, 0.1]))
+@pytest.mark.parametrize("update", [update_plain, update_native])
+def test_a_value_in_two_parts_moves_as_the_whole_does(update: Any, seed: int, count: int, dtype: torch.dtype, decay: float) -> None:
+    if update is update_native and not native.usable(torch.float32):
+        pytest.skip("no compiler")
+    made = Update(seed, 0.7, 3e-3, 1 - 3e-3 * decay, 4.0)
+    value, gradient, first, second = moments(seed, count)
+    near, left = split(value)
+    cut = (near, gradient.to(dtype), first.clone(), second.clone())
+    whole = (value, gradient.to(dtype), first, second)
+    for _ in range(3):
+        update(*whole, made)
+        update(*cut, made, left)
+    assert torch.equal(joined(near, left), value)
+    assert all(torch.equal(a, b) for a, b in zip(whole[2:], cut[2:], strict=True))
+
+
+@pytest.mark.parametrize("update", [update_plain, update_native])
+@pytest.mark.parametrize("cut", [False, True])
+def test_whoever_keeps_what_was_made_of_a_weight_sees_that_it_moved(update: Any, cut: bool) -> None:
+    if update is update_native and not native.usable(torch.float32):
+        pytest.skip("no compiler")
+    value, *others = moments(0, 10)
+    value, left = split(value) if cut else (value, None)
+    before = value._version
+    update(value, *others, Update(7, 1.0, 1e-3, 1.0, 2.0), left)
+    assert value._version > before
 
 
 def test_parts_of_a_large_value_draw_what_the_whole_would(monkeypatch: pytest.MonkeyPatch) -> None:

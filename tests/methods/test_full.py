@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from engrain.errors import SettingError
+from engrain.kernels.adamw import joined, split
 from engrain.methods import base
+from engrain.optimize import Masters
 from engrain.run import Run
 from engrain.tasks.chat import Chat
 from engrain.train import Trainer, TrainingSettings
+from engrain.trainings import trained_numbers
 from training import examples, method, small_model, trainable
 
 BLOCKS = 3
@@ -64,24 +67,54 @@ def test_layers_are_drawn_while_embeddings_and_head_train_on(tmp_path: Path) -> 
         ("layerwise", {"layers": "1", "optimizer_bits": "8"}),
     ],
 )
-def test_rotation_resumes_bit_for_bit(tmp_path: Path, name: str, values: dict[str, Any]) -> None:
-    whole = trainer(tmp_path / "whole", name, values)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rotation_resumes_bit_for_bit(tmp_path: Path, dtype: torch.dtype, name: str, values: dict[str, Any]) -> None:
+    whole = trainer(tmp_path / "whole", name, values, dtype)
     for _ in range(7):
         whole.step()
-    first = trainer(tmp_path / "parts", name, values)
+    first = trainer(tmp_path / "parts", name, values, dtype)
     for _ in range(5):
         first.step()
     first.save()
     again = small_model(hidden_size=64, intermediate_size=96)
     chosen = method(name, **values)
     chosen.apply(again)
-    second = Trainer(again, chosen, first.task, first.settings, first.run, torch.float32)
+    second = Trainer(again, chosen, first.task, first.settings, first.run, dtype)
     newest = first.run.newest_checkpoint()
     assert newest is not None
     second.resume(newest[1])
     for _ in range(2):
         second.step()
     assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), second.model.parameters(), strict=True))
+    assert all(torch.equal(a, second.masters.tensors[key]) for key, a in whole.masters.tensors.items())
+    assert bool(whole.masters.left) == (dtype == torch.bfloat16 and values.get("optimizer_bits", "16") == "16")
+
+
+@pytest.mark.parametrize("name", ["full", "layerwise"])
+def test_values_cut_in_two_learn_what_whole_ones_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    cut = trainer(tmp_path / "cut", name, {}, torch.bfloat16)
+    monkeypatch.setattr(base.WholeModel, "splits", lambda self, device, dtype: False)
+    monkeypatch.setattr(Masters, "publish", publish_as_split)  # ties away from zero
+    whole = trainer(tmp_path / "whole", name, {}, torch.bfloat16)
+    whole.masters.publish()
+    for _ in range(8):
+        assert cut.step() | {"tokens_per_second": 0, "memory_bytes": 0} == whole.step() | {"tokens_per_second": 0, "memory_bytes": 0}
+    for key, left in cut.masters.left.items():
+        assert torch.equal(joined(cut.masters.values[key].detach(), left), whole.masters.values[key])
+    assert trained_numbers_of(cut) == trained_numbers_of(whole) == sum(v.numel() for v in whole.masters.values.values())
+
+
+def publish_as_split(masters: Masters) -> None:
+    """Round half-way values as `split` does."""
+    with torch.no_grad():
+        for name, parameter in masters.narrow.items():
+            parameter.copy_(split(masters.values[name].detach())[0])
+
+
+def trained_numbers_of(made: Trainer) -> int:
+    """As a checkpoint tells it."""
+    made.save()
+    return trained_numbers(made.run)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,6 @@ def test_an_outline_tells_the_cost_of_the_rounded_weights() -> None:
         four, plain = small_model(), small_model()
     method("qlora").apply(four)
     method("lora").apply(plain)
-    kept, wide = (cost_of(model, torch.bfloat16, keeps_float32=True) for model in (four, plain))
+    kept, wide = (cost_of(model, torch.bfloat16, in_place=True) for model in (four, plain))
     assert kept.trained == wide.trained
     assert 0.8 * wide.forward < kept.forward <= wide.forward

@@ -4,6 +4,9 @@ A moment moves by a tenth or a thousandth of what the gradient adds, which is le
 lost by rounding to the nearest; rounded up or down at random it arrives on average (arXiv 2010.06192). What is drawn depends on step,
 tensor and place alone, so that a resumed training draws the same. The update itself uses the moments before they are rounded.
 Reference: `update_plain`.
+
+A value that a model computes with in bf16 needs no second place in fp32: `split` cuts it into the bf16 number that the model has and
+the 16 bits that are left, and the update joins the two, moves the value and cuts it again.
 """
 
 from __future__ import annotations
@@ -40,10 +43,23 @@ class Update:
     correction: float
 
 
+def split(wide: Tensor) -> tuple[Tensor, Tensor]:
+    """fp32 numbers as the nearest bf16 ones (of two, the one further from zero) and what is left, as int16: `joined` gives them back."""
+    bits = wide.view(torch.int32)
+    near = bits + 0x8000 >> 16
+    return near.to(torch.int16).view(torch.bfloat16), (bits - (near << 16)).to(torch.int16)
+
+
+def joined(near: Tensor, left: Tensor) -> Tensor:
+    """The fp32 numbers that `split` cut, bit for bit."""
+    return ((near.view(torch.int16).int() << 16) + left).view(torch.float32)
+
+
 class NarrowAdamW(torch.optim.Optimizer):  # type: ignore[misc]
     """AdamW for fp32 values; keeps for each its step, and first and second moment in bf16.
 
-    It takes gradients in fp32 or bf16, and multiplies them by their group's `gradient_scale` as it reads them.
+    It takes gradients in fp32 or bf16, and multiplies them by their group's `gradient_scale` as it reads them. Where a group says what is
+    `left` of its `params`, a tensor for each, these are bf16: the two together are the values (`split`).
     """
 
     def __init__(self, groups: Iterable[Any], lr: float, weight_decay: float) -> None:
@@ -52,12 +68,12 @@ class NarrowAdamW(torch.optim.Optimizer):  # type: ignore[misc]
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, closure: Callable[[], float] | None = None) -> None:
         """Move every value that has a gradient."""
-        values = ((group, value) for group in self.param_groups for value in group["params"])
-        for number, (group, value) in enumerate(values):
+        values = ((group, *both) for group in self.param_groups for both in zip(group["params"], _left(group), strict=True))
+        for number, (group, value, left) in enumerate(values):
             if value.grad is not None:
-                self._move(number, value, group)
+                self._move(number, value, left, group)
 
-    def _move(self, number: int, value: Tensor, group: dict[str, Any]) -> None:
+    def _move(self, number: int, value: Tensor, left: Tensor | None, group: dict[str, Any]) -> None:
         state = self.state[value]
         if not state:
             state["step"] = 0
@@ -66,7 +82,12 @@ class NarrowAdamW(torch.optim.Optimizer):  # type: ignore[misc]
         first, second = (1 - beta ** state["step"] for beta in BETAS)
         seed, rate, kept = _seed(state["step"], number), group["lr"] / first, 1 - group["lr"] * group["weight_decay"]
         tensors = (value, value.grad, state["first"], state["second"])
-        (update_native if _can(*tensors) else update_plain)(*tensors, Update(seed, group["gradient_scale"], rate, kept, second**-0.5))
+        made = Update(seed, group["gradient_scale"], rate, kept, second**-0.5)
+        (update_native if _can(*tensors) else update_plain)(*tensors, made, left)
+
+
+def _left(group: dict[str, Any]) -> list[Tensor | None]:
+    return group.get("left") or [None] * len(group["params"])
 
 
 def _can(*tensors: Tensor) -> bool:
@@ -90,22 +111,31 @@ def _squares(x: Tensor) -> float:
     return float(summed)
 
 
-def update_native(value: Tensor, gradient: Tensor, first: Tensor, second: Tensor, made: Update) -> None:
-    """Move a value and its moments by one step; all are contiguous."""
+def update_native(value: Tensor, gradient: Tensor, first: Tensor, second: Tensor, made: Update, left: Tensor | None = None) -> None:
+    """Move a value, cut in two if there is something `left` of it, and its moments by one step; all are contiguous."""
     numbers = (value.numel(), made.seed, made.scale, made.rate, made.kept, *BETAS, EPSILON, made.correction)
-    native.call("adamw", gradient.dtype, value, gradient, first, second, *numbers)
+    if left is None:
+        native.call("adamw", gradient.dtype, value, gradient, first, second, *numbers)
+    else:
+        native.call("adamw_split", gradient.dtype, value, left, gradient, first, second, *numbers)
+    torch.autograd.graph.increment_version(value)  # what is made of weights and kept is made again once they change
 
 
-def update_plain(value: Tensor, gradient: Tensor, first: Tensor, second: Tensor, made: Update) -> None:
+def update_plain(value: Tensor, gradient: Tensor, first: Tensor, second: Tensor, made: Update, left: Tensor | None = None) -> None:
     """The same in PyTorch, with the same numbers drawn."""
     flat = (value.view(-1), gradient.reshape(-1), first.view(-1), second.view(-1))
     for at in range(0, value.numel(), PART):
-        v, g, m, s = (t[at : at + PART] for t in flat)
+        place = slice(at, at + PART)
+        own, g, m, s = (t[place] for t in flat)
+        v = own if left is None else joined(own, left.view(-1)[place])
         g = g.float() * made.scale
         mean, square = (moment.float().mul_(beta) for moment, beta in zip((m, s), BETAS, strict=True))
         mean.add_(g, alpha=1 - BETAS[0])
         square.addcmul_(g, g, value=1 - BETAS[1])
         v.mul_(made.kept).addcdiv_(mean, square.sqrt().mul_(made.correction).add_(EPSILON), value=-made.rate)
+        if left is not None:
+            for part, now in zip((own, left.view(-1)[place]), split(v), strict=True):
+                part.copy_(now)
         drawn = _scattered(torch.arange(at, at + len(v), device=v.device) ^ made.seed)
         m.copy_(_rounded(mean, drawn & 0xFFFF))
         s.copy_(_rounded(square, drawn >> 16))

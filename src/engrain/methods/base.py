@@ -128,6 +128,10 @@ class Method(ABC):
         """Bytes that the optimizer keeps of each number that trains on a device (`cpu`, `cuda`): AdamW's two moments in fp32."""
         return 8
 
+    def splits(self, device: str, dtype: torch.dtype) -> bool:
+        """Whether the optimizer takes values cut in two (`kernels/adamw.split`) of a model that computes in `dtype` on a device."""
+        return False
+
     def at_once(self, model: nn.Module) -> int:
         """How many numbers train in one step at most, which is how many have a gradient and moments."""
         return count_parameters(model, trainable=True)
@@ -200,6 +204,12 @@ class WholeModel(Method):
     def kept_bytes(self, device: str) -> int:
         """Two moments."""
         return 2 * self.bits(device) // 8
+
+    def splits(self, device: str, dtype: torch.dtype) -> bool:
+        """With `NarrowAdamW`, where the model computes in bf16."""
+        import torch
+
+        return self.bits(device) == 16 and dtype == torch.bfloat16
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write config, generation config and safetensors."""
