@@ -16,8 +16,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def gigabytes(size: float) -> str:
-    """Bytes in GB (10⁹), one digit."""
-    return f"{size / GB:.1f} GB"
+    """Bytes in GB (10⁹), two digits."""
+    return f"{size / GB:.2f} GB"
 
 
 def share(part: float, whole: float) -> str:

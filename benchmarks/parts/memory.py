@@ -11,7 +11,7 @@ from benchmarks import measuring
 from benchmarks.environments import OWN
 from benchmarks.measuring import Options
 from benchmarks.results import Results, Row
-from benchmarks.tables import GB, table
+from benchmarks.tables import gigabytes, table
 
 TITLE = "Memory by method"
 BATCH, STEPS = 4, 3
@@ -58,5 +58,5 @@ def peak(how: Options, method: str, steps: int = STEPS, **more: Any) -> Row:
 def section(results: Results, images: Path) -> list[str]:
     """The table, in the order of the settings."""
     found = results.read("memory")
-    rows = [[name, f"{found[name]['peak_bytes'] / GB:.2f} GB"] for name in settings() if name in found]
+    rows = [[name, gigabytes(found[name]["peak_bytes"])] for name in settings() if name in found]
     return table(["training", "peak memory"], rows) if rows else []

@@ -57,8 +57,8 @@ def test_a_part_says_when_it_was_measured() -> None:
 
 def test_the_page_tells_speeds_ratios_targets_and_what_did_not_run(results: Results, tmp_path: Path) -> None:
     text = page.text(results, tmp_path / "images")
-    assert "| engrain bf16, whole epoch | 400 |  |  | 30 at 95% | 1.5 GB | 50% | 3.0000 | 2.9400 | 2.6900 |" in text
-    assert "| trl bf16 | 100 | 390 | 3.90 × | 5 at 90% | 5.0 GB | 12% | 3.2000 | 3.1400 |  |" in text
+    assert "| engrain bf16, whole epoch | 400 |  |  | 30 at 95% | 1.50 GB | 50% | 3.0000 | 2.9400 | 2.6900 |" in text
+    assert "| trl bf16 | 100 | 390 | 3.90 × | 5 at 90% | 5.00 GB | 12% | 3.2000 | 3.1400 |  |" in text
     assert "| LoRA r16: tokens/s | ≥ 450 | 400 | missed by 11% |" in text
     assert "| LoRA r16: times trl | ≥ 3.50 × | 3.90 × | met |" in text
     assert "| layer-wise, top third: tokens/s from the second epoch on | ≥ 1,200 | 1,300 | met |" in text
@@ -86,8 +86,8 @@ def test_training_with_other_settings_stands_beside_the_defaults(results: Result
     text = page.text(results, tmp_path / "images")
     assert "| engrain bf16, whole epoch | 400 |" in text
     assert "| engrain bf16, 8-bit moments, whole epoch | 300 |" in text
-    assert "| full, fp32 masters: peak memory | ≤ 3.0 GB | 3.5 GB | missed by 17% |" in text
-    assert "| full, fp32 masters, 8-bit moments: peak memory | ≤ 3.0 GB | 2.5 GB | met |" in text
+    assert "| full, fp32 masters: peak memory | ≤ 3.00 GB | 3.50 GB | missed by 17% |" in text
+    assert "| full, fp32 masters, 8-bit moments: peak memory | ≤ 3.00 GB | 2.50 GB | met |" in text
     (row,) = (line for line in text.splitlines() if line.startswith("| full, fp32 masters: engrain bf16, 8-bit moments |"))
     assert row.endswith("| no, at 32 of 32 |")
 
@@ -141,7 +141,7 @@ def test_growth_has_laws_and_the_longest_row(tmp_path: Path) -> None:
         made.put("growth", f"length-{length}", {"seconds_per_token": 2e-3 + 1e-7 * length, "peak_bytes": 1e9 + 5e5 * length})
     lines = growth.section(made, tmp_path / "images")
     assert any(line.startswith("| Length |") and "2 + 0.0001 · tokens of a row ms a token" in line for line in lines)
-    assert "The memory to train on a row of 16,384 tokens: 9.2 GB (target ≤ 8.0 GB: missed by 15%)." in lines
+    assert "The memory to train on a row of 16,384 tokens: 9.19 GB (target ≤ 8.00 GB: missed by 15%)." in lines
     assert (tmp_path / "images" / "performance-growth.svg").is_file()
 
 
