@@ -119,6 +119,7 @@ class Method(ABC):
 
         Before each step every group is told the learning rate (`lr`) and which share of all steps is done (`done`). Gradients are in
         fp32 and clipped; where the optimizer's groups have a `gradient_scale`, they are as they came and still to be multiplied by it.
+        Where the method `splits`, values are cut in two: each group says what is `left` of its `params`.
         """
         import torch
 
