@@ -74,7 +74,7 @@ def estimated(job: str) -> Row:
     method, _ = configured(asked)
     model = random_outline(asked.model.removeprefix("random:")) if asked.model.startswith("random:") else outline(asked.model)
     method.apply(model)
-    cost = cost_of(model, torch.bfloat16, method.keeps_float32)
+    cost = cost_of(model, torch.bfloat16, method.in_place("cpu", torch.bfloat16))
     rows = encoded(asked)[: STEPS * asked.batch_size]
     lengths = tuple(map(len, rows))
     tokens = Tokens(lengths, 0, shared_prefix(rows), sum(int(e.supervised.sum()) for e in rows), 0, max(lengths), "")

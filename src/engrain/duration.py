@@ -187,7 +187,7 @@ def note_taken(model: nn.Module, method: Method, task: PackedTask, settings: Set
     if trained.seconds < ENOUGH_SECONDS or len(task.train) > MOST_ROWS or task.most_kept < settings.training.micro_batch_tokens:
         return
     device, dtype = settings.model.resolve()
-    cost = cost_of(model, dtype, method.keeps_float32, device)
+    cost = cost_of(model, dtype, method.in_place(device, dtype), device)
     lengths, targets = tuple(map(task.length, task.train)), sum(map(task.targets, task.train))
     tokens = Tokens(lengths, sum(map(task.length, task.heldout)), task.shared(task.train), targets, 0, max(lengths), "")
     done = replace(settings, training=replace(settings.training, max_steps=trained.steps, minutes=None, evaluate=False))

@@ -133,6 +133,10 @@ class Method(ABC):
         """Whether the optimizer takes values cut in two (`kernels/adamw.split`) of a model that computes in `dtype` on a device."""
         return False
 
+    def in_place(self, device: str, dtype: torch.dtype) -> bool:
+        """Whether a model that computes in `dtype` on a device does so with what trains where its values lie, without copies."""
+        return self.keeps_float32 or self.splits(device, dtype)
+
     def at_once(self, model: nn.Module) -> int:
         """How many numbers train in one step at most, which is how many have a gradient and moments."""
         return count_parameters(model, trainable=True)
