@@ -152,7 +152,8 @@ def load_state(folder: Path, values: Mapping[str, Tensor], optimizer: torch.opti
     saved = load_file(folder / "values.safetensors")
     if set(saved) != set(values) or any(saved[name].shape != v.shape for name, v in values.items()):
         raise RunError(
-            f"{folder} was made with another base model or method", "Use the settings of the run, or start a new one with --out."
+            f"{folder} was made with another base model or method, or by an older version of engrain",
+            "Use the settings of the run, or start a new one with --out.",
         )
     with torch.no_grad():
         for name, value in values.items():
